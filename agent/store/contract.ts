@@ -1,0 +1,103 @@
+import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
+import type { InstallState } from '#shared/protocol/messages.js';
+
+/** Durable facts about one version on this device. */
+export interface VersionRecord {
+  readonly model: ModelName;
+  readonly version: VersionNumber;
+  readonly manifest: Digest;
+  readonly install: InstallState;
+  /** Agent starts since the version began serving, or began to be tried, without it reaching `good`. */
+  readonly boots: number;
+  /** The desired state's `attempt` under which it was installed or marked bad. */
+  readonly attempt: number;
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly lastUsedAt: number;
+}
+
+/** Which version of a model serves and which is kept to go back to. */
+export interface ServingRecord {
+  readonly model: ModelName;
+  readonly serving: VersionNumber;
+  readonly lastKnownGood: VersionNumber | undefined;
+}
+
+/**
+ * The agent's tables. Every method resolves once what it wrote survives a power cut (SQLite, WAL, synchronous=FULL).
+ * The database lives in the store thread: no call here blocks the event loop.
+ */
+export interface StateStore {
+  get(key: string): Promise<string | undefined>;
+  set(key: string, value: string): Promise<void>;
+  versions(): Promise<readonly VersionRecord[]>;
+  putVersion(record: VersionRecord): Promise<void>;
+  deleteVersion(model: ModelName, version: VersionNumber): Promise<void>;
+  serving(): Promise<readonly ServingRecord[]>;
+  /** Writes the serving record and both versions' records in one transaction. */
+  commitSwitch(serving: ServingRecord, records: readonly VersionRecord[]): Promise<void>;
+  deleteServing(model: ModelName): Promise<void>;
+}
+
+export interface OutboxRecord {
+  readonly boot: number;
+  readonly seq: number;
+  readonly kind: 'event' | 'telemetry';
+  readonly payload: Uint8Array;
+}
+
+export interface OutboxStats {
+  readonly records: number;
+  readonly bytes: number;
+  /** Records given up for space since the database was made. */
+  readonly dropped: number;
+  /** Telemetry records merged into a coarser one for space. */
+  readonly coarsened: number;
+}
+
+/** Durable queue of what the hub has not acknowledged; bounded, oldest and coarsest first (DESIGN R4). */
+export interface Outbox {
+  /** Stores `payload` with its position (`boot`, `seq`) added, encoded as the wire wants it (JSON events, CBOR telemetry). Returns the position. */
+  append(kind: OutboxRecord['kind'], payload: Readonly<Record<string, unknown>>): Promise<{ boot: number; seq: number }>;
+  /** Oldest first, those after `afterSeq`, at most `limit`. */
+  peek(afterSeq: number, limit: number): Promise<readonly OutboxRecord[]>;
+  acknowledge(records: readonly { boot: number; seq: number }[]): Promise<void>;
+  stats(): Promise<OutboxStats>;
+  /** Called after an append, so that the pump wakes up. */
+  onAppend(listener: () => void): () => void;
+}
+
+/** A file under way or complete in the content-addressed folder. */
+export interface BlobStore {
+  has(digest: Digest): Promise<boolean>;
+  /** Absolute path of a complete, verified file. */
+  path(digest: Digest): string;
+  read(digest: Digest, maxBytes: number): Promise<Uint8Array>;
+  /**
+   * Opens (or resumes) a download. Pieces already in the partial file, or contained in complete artifacts listed in
+   * `reuse`, are verified by their digests and count as present.
+   */
+  open(blob: BlobPlan): Promise<PartialBlob>;
+  delete(digest: Digest): Promise<void>;
+  usage(): Promise<{ readonly usedBytes: number; readonly budgetBytes: number }>;
+  list(): Promise<readonly { readonly digest: Digest; readonly bytes: number; readonly complete: boolean }[]>;
+}
+
+export interface BlobPlan {
+  readonly digest: Digest;
+  readonly length: number;
+  /** Offset, length and (for artifacts) digest of each piece, in order. */
+  readonly pieces: readonly { readonly length: number; readonly digest?: Digest }[];
+  /** Complete artifacts whose chunks may be copied instead of fetched: chunk lists in file order. */
+  readonly reuse: readonly { readonly digest: Digest; readonly chunks: readonly (readonly [Digest, number])[] }[];
+}
+
+export interface PartialBlob {
+  /** Bitmap of missing pieces, piece i at bit (i & 7) of byte (i >> 3). */
+  missing(): Uint8Array;
+  readonly haveBytes: number;
+  /** Verifies and writes one piece; a piece that is already here is ignored; a wrong one is refused with `BUNDLE_CHUNK_MISMATCH`. */
+  write(index: number, bytes: Uint8Array): Promise<void>;
+  /** Verifies the whole digest, syncs, renames into place. */
+  finish(): Promise<void>;
+  close(): Promise<void>;
+}

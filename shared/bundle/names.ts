@@ -1,0 +1,22 @@
+import { z } from 'zod';
+import { LIMITS } from '#shared/kernel/limits.js';
+
+/** Lower-case DNS-like name: safe in paths, topics, URLs and metric labels. */
+export const modelNameSchema = z
+  .string()
+  .max(LIMITS.nameLength)
+  .regex(/^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/, 'lower-case letters, digits, ".", "_" and "-", starting and ending with a letter or digit')
+  .refine((name) => !name.includes('..'), 'must not contain ".."')
+  .brand<'ModelName'>();
+export type ModelName = z.infer<typeof modelNameSchema>;
+
+/** The release counter of a version: 1, 2, 3 ... It only grows. */
+export const versionNumberSchema = z.int().min(1).max(Number.MAX_SAFE_INTEGER).brand<'VersionNumber'>();
+export type VersionNumber = z.infer<typeof versionNumberSchema>;
+
+/** SHA-256 in lower-case hex. */
+export const digestSchema = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, 'a SHA-256 digest in lower-case hex')
+  .brand<'Digest'>();
+export type Digest = z.infer<typeof digestSchema>;

@@ -1,0 +1,58 @@
+import { SkerryError } from './errors.js';
+
+declare const millisBrand: unique symbol;
+/** A duration in milliseconds. */
+export type Millis = number & { readonly [millisBrand]?: 'duration' };
+/** A point in time: milliseconds since the Unix epoch, UTC. */
+export type EpochMillis = number & { readonly [millisBrand]?: 'epoch' };
+
+export const seconds = (n: number): Millis => n * 1_000;
+export const minutes = (n: number): Millis => n * 60_000;
+export const hours = (n: number): Millis => n * 3_600_000;
+export const days = (n: number): Millis => n * 86_400_000;
+
+/** Time as everything in the project sees it; tests inject a virtual one (`test/kit/virtual-clock.ts`). */
+export interface Clock {
+  /** Wall clock; may jump either way. */
+  now(): EpochMillis;
+  /** Never goes back; only differences mean something. */
+  monotonic(): Millis;
+  /** Calls `fn` once after `delay`; the returned function cancels it. Does not keep the process alive. */
+  schedule(delay: Millis, fn: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  schedule(delay, fn) {
+    const timer = setTimeout(fn, delay);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Resolves after `delay`; rejects with `ABORTED` as soon as `signal` aborts. */
+export function sleep(clock: Clock, delay: Millis, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(new SkerryError('ABORTED', 'wait cancelled'));
+      return;
+    }
+    const onAbort = (): void => {
+      cancel();
+      reject(new SkerryError('ABORTED', 'wait cancelled'));
+    };
+    const cancel = clock.schedule(delay, () => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/** Parses an RFC 3339 timestamp; `undefined` when it is not one (never NaN, so an unreadable date can not compare as "later"). */
+export function parseTimestamp(text: string): EpochMillis | undefined {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.test(text)) return undefined;
+  const value = Date.parse(text);
+  return Number.isNaN(value) ? undefined : value;
+}

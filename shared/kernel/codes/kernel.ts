@@ -1,0 +1,58 @@
+import { defineCodes } from './define.js';
+
+export const kernelCodes = defineCodes({
+  INPUT_SCHEMA: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The input does not match its schema; every bad path is listed in the details.',
+    action: 'Correct the listed paths and send it again.',
+  },
+  INPUT_TOO_LARGE: {
+    fault: 'caller',
+    http: 413,
+    summary: 'The input is larger than the named maximum.',
+    action: 'Send less, or raise the named setting where the message gives one.',
+  },
+  INTERNAL: {
+    fault: 'ours',
+    http: 500,
+    summary: 'Something failed that should not be able to.',
+    action: 'Report it with the log lines around it.',
+  },
+  CLOSED: {
+    fault: 'caller',
+    http: 503,
+    summary: 'The component is closed or closing.',
+    action: 'Retry once it is running again.',
+  },
+  TIMEOUT: {
+    fault: 'peer',
+    http: 504,
+    summary: 'The operation did not finish in its time.',
+    action: 'Retry; if it repeats, look at the component named in the message.',
+  },
+  ABORTED: {
+    fault: 'caller',
+    http: 499,
+    summary: 'The operation was cancelled by its caller.',
+    action: 'Nothing; start it again if it is still wanted.',
+  },
+  DISK_FULL: {
+    fault: 'environment',
+    http: 507,
+    summary: 'The disk or its quota is full.',
+    action: 'Free space or raise the budget; what serves keeps serving meanwhile.',
+  },
+  IO_FAILED: {
+    fault: 'environment',
+    http: 500,
+    summary: 'A file could not be read or written.',
+    action: 'Check permissions and the health of the disk named in the message.',
+  },
+  CONFIG_INVALID: {
+    fault: 'caller',
+    http: 400,
+    summary: 'A setting is missing or has a value that cannot be used.',
+    action: 'Correct the setting named in the message.',
+  },
+});

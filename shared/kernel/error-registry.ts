@@ -1,0 +1,36 @@
+import { bundleCodes } from './codes/bundle.js';
+import type { CodeEntry } from './codes/define.js';
+import { hubCodes } from './codes/hub.js';
+import { inferenceCodes } from './codes/inference.js';
+import { kernelCodes } from './codes/kernel.js';
+import { modelsCodes } from './codes/models.js';
+import { protocolCodes } from './codes/protocol.js';
+import { publisherCodes } from './codes/publisher.js';
+import { rolloutsCodes } from './codes/rollouts.js';
+import { storeCodes } from './codes/store.js';
+import { syncCodes } from './codes/sync.js';
+import { tensorCodes } from './codes/tensor.js';
+import { trustCodes } from './codes/trust.js';
+
+/** Every error code of the project, one table per room. Codes are stable: clients and runbooks match on them. */
+export const ERROR_CODES = {
+  ...kernelCodes,
+  ...tensorCodes,
+  ...bundleCodes,
+  ...trustCodes,
+  ...protocolCodes,
+  ...inferenceCodes,
+  ...modelsCodes,
+  ...syncCodes,
+  ...storeCodes,
+  ...hubCodes,
+  ...publisherCodes,
+  ...rolloutsCodes,
+} as const satisfies Readonly<Record<string, CodeEntry>>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** True when `value` names a code of this build (a peer of another version may know others). */
+export function isErrorCode(value: string): value is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, value);
+}

@@ -1,0 +1,33 @@
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+/** Every size that comes in from outside has its named maximum here (DESIGN R7). Bytes unless the name says otherwise. */
+export const LIMITS = {
+  manifestBytes: 8 * MiB,
+  artifactBytes: 64 * GiB,
+  variantsPerVersion: 16,
+  goldenSamplesPerVersion: 64,
+  goldenSampleBytes: 64 * MiB,
+  tensorsPerModel: 256,
+  tensorRank: 16,
+  nameLength: 128,
+  labelsPerDevice: 64,
+  labelLength: 63,
+  modelsPerDevice: 256,
+  /** Content-defined chunks; the largest still fits the 128 KiB message limit of the strictest hosted MQTT brokers. */
+  chunkMinBytes: 16 * KiB,
+  chunkTargetBytes: 64 * KiB,
+  chunkMaxBytes: 120 * KiB,
+  /** Pieces of a TUF target (a manifest), cut at fixed offsets. */
+  targetPieceBytes: 96 * KiB,
+  trustFileBytes: 4 * MiB,
+  trustFiles: 1024,
+  desiredBytes: 256 * KiB,
+  controlMessageBytes: 128 * KiB,
+  reportedBytes: 256 * KiB,
+  telemetryBytes: 128 * KiB,
+  eventBytes: 32 * KiB,
+  apiBodyBytes: 16 * MiB,
+  inferBodyBytes: 64 * MiB,
+} as const;

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import { LIMITS } from '#shared/kernel/limits.js';
+
+export const deviceIdSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and "-", at most 63')
+  .brand<'DeviceId'>();
+export type DeviceId = z.infer<typeof deviceIdSchema>;
+
+export const fleetIdSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,30}$/, 'lower-case letters, digits and "-", at most 31')
+  .brand<'FleetId'>();
+export type FleetId = z.infer<typeof fleetIdSchema>;
+
+/** Kubernetes label grammar: optional DNS prefix, then at most 63 characters. */
+const labelKeySchema = z.string().regex(/^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/);
+const labelValueSchema = z.string().regex(/^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/);
+export const labelsSchema = z
+  .record(labelKeySchema, labelValueSchema)
+  .refine((labels) => Object.keys(labels).length <= LIMITS.labelsPerDevice, `at most ${LIMITS.labelsPerDevice} labels`);
+export type Labels = z.infer<typeof labelsSchema>;
+
+/** What a device can do; said at enrolment and in every report. */
+export const capabilitiesSchema = z.strictObject({
+  os: z.string().max(32),
+  arch: z.string().max(32),
+  cpus: z.int().min(1),
+  memoryBytes: z.int().min(0),
+  /** Execution providers the runtime on this device offers. */
+  providers: z.array(z.string().max(32)).max(32),
+  runtime: z.strictObject({ name: z.string().max(64), version: z.string().max(64) }),
+});
+export type Capabilities = z.infer<typeof capabilitiesSchema>;

@@ -1,0 +1,176 @@
+import { z } from 'zod';
+import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import { capabilitiesSchema, deviceIdSchema, labelsSchema } from './device.js';
+
+/** Minor version of the message schemas; a peer ignores fields it does not know (schemas here are not strict). */
+export const PROTOCOL_MINOR = 1;
+
+const at = z.iso.datetime({ offset: true });
+/** Who said it; must match the topic (a payload is never trusted by its topic alone). */
+const origin = { device: deviceIdSchema };
+/** Position in the device's outbox: `boot` grows with every start of the agent, `seq` with every record, across boots. */
+const position = { boot: z.int().min(1), seq: z.int().min(1) };
+
+const errorSchema = z.object({ code: z.string().max(64), message: z.string().max(2048) });
+
+/** States of a servable (DESIGN, "Nouns"); each is a promise, see agent/inference/servable.ts. */
+export const SERVABLE_STATES = ['loading', 'warming', 'available', 'draining', 'unloaded', 'failed'] as const;
+export type ServableState = (typeof SERVABLE_STATES)[number];
+
+/** States of a version on a device, in the order an update walks through them. */
+export const INSTALL_STATES = ['wanted', 'fetching', 'verifying', 'staged', 'starting', 'probation', 'good', 'bad'] as const;
+export type InstallState = (typeof INSTALL_STATES)[number];
+
+export const reportedVersionSchema = z.object({
+  version: versionNumberSchema,
+  manifest: digestSchema,
+  install: z.enum(INSTALL_STATES),
+  servable: z.enum(SERVABLE_STATES).optional(),
+  variant: z.string().max(64).optional(),
+  provider: z.string().max(32).optional(),
+  /** Bytes already here and in all, while fetching. */
+  progress: z.object({ have: z.int().min(0), total: z.int().min(0) }).optional(),
+  error: errorSchema.optional(),
+});
+export type ReportedVersion = z.infer<typeof reportedVersionSchema>;
+
+export const reportedSchema = z.object({
+  ...origin,
+  at,
+  boot: z.int().min(1),
+  agentVersion: z.string().max(64),
+  labels: labelsSchema,
+  capabilities: capabilitiesSchema,
+  desired: z.object({
+    /** Counter of the newest desired state accepted; 0 before the first. */
+    counter: z.int().min(0),
+    /** Why the newest one received was refused, if it was. */
+    refused: errorSchema.optional(),
+  }),
+  trust: z.object({ root: z.int().min(0), timestamp: z.int().min(0), snapshot: z.int().min(0), error: errorSchema.optional() }),
+  clock: z.object({ trusted: z.boolean(), reason: z.string().max(256).optional() }),
+  models: z.array(z.object({ model: modelNameSchema, serving: versionNumberSchema.nullable(), versions: z.array(reportedVersionSchema) })),
+  outbox: z.object({ records: z.int().min(0), bytes: z.int().min(0), dropped: z.int().min(0), coarsened: z.int().min(0) }),
+  disk: z.object({ usedBytes: z.int().min(0), budgetBytes: z.int().min(0) }),
+});
+export type Reported = z.infer<typeof reportedSchema>;
+
+export const presenceSchema = z.object({
+  ...origin,
+  /** Random per MQTT session; birth and will of one session carry the same. */
+  session: z.string().min(8).max(64),
+  boot: z.int().min(1),
+  /** Grows with every MQTT session of a boot: a late death cannot kill a newer session. */
+  connection: z.int().min(1),
+  state: z.enum(['online', 'offline']),
+  at,
+});
+export type Presence = z.infer<typeof presenceSchema>;
+
+export const EVENT_KINDS = [
+  'agent.started',
+  'desired.accepted',
+  'desired.refused',
+  'trust.refreshed',
+  'trust.refused',
+  'version.state',
+  'version.refused',
+  'version.served',
+  'version.rolled-back',
+  'version.evicted',
+  'disk.full',
+  'outbox.dropped',
+  'clock.untrusted',
+] as const;
+export type EventKind = (typeof EVENT_KINDS)[number];
+
+export const eventSchema = z.object({
+  ...origin,
+  ...position,
+  at,
+  kind: z.enum(EVENT_KINDS),
+  model: modelNameSchema.optional(),
+  version: versionNumberSchema.optional(),
+  error: errorSchema.optional(),
+  detail: z.record(z.string(), z.union([z.string().max(2048), z.number(), z.boolean(), z.null()])).optional(),
+});
+export type DeviceEvent = z.infer<typeof eventSchema>;
+
+const sketchBytes = z.instanceof(Uint8Array);
+
+/** One window of one model version. Durations in the sketches are milliseconds. */
+export const windowSchema = z.object({
+  model: modelNameSchema,
+  version: versionNumberSchema,
+  variant: z.string().max(64),
+  provider: z.string().max(32),
+  predictions: z.int().min(0),
+  /** Failed predictions by error code. */
+  errors: z.record(z.string().max(64), z.int().min(0)),
+  /** Encoded sketches (shared/stats/sketch.ts): waiting for a free instance; running the model; whole request. */
+  queue: sketchBytes,
+  compute: sketchBytes,
+  total: sketchBytes,
+});
+export type MetricsWindow = z.infer<typeof windowSchema>;
+
+/** CBOR (RFC 8949) on the wire. */
+export const telemetrySchema = z.object({
+  ...origin,
+  ...position,
+  /** Window bounds, milliseconds since the epoch by the device's clock. */
+  from: z.int(),
+  to: z.int(),
+  windows: z.array(windowSchema).max(256),
+  health: z.object({
+    rssBytes: z.int().min(0),
+    cpuSeconds: z.number().min(0),
+    freeMemoryBytes: z.int().min(0),
+    diskUsedBytes: z.int().min(0),
+    uptimeSeconds: z.number().min(0),
+    loopDelayP99Ms: z.number().min(0),
+    temperatureC: z.number().optional(),
+  }),
+});
+export type Telemetry = z.infer<typeof telemetrySchema>;
+
+/** Asks for pieces of a blob: `target` is a TUF target (fixed pieces of LIMITS.targetPieceBytes), `artifact` a file cut as its manifest says. */
+export const fetchSchema = z.object({
+  ...origin,
+  id: z.string().min(1).max(64),
+  kind: z.enum(['target', 'artifact']),
+  digest: digestSchema,
+  pieces: z.int().min(1).max(4_194_304),
+  /** Bitmap of the missing pieces, base64, piece i at bit (i & 7) of byte (i >> 3). */
+  missing: z.base64(),
+});
+export type FetchRequest = z.infer<typeof fetchSchema>;
+
+/** The hub has durably stored (or knowingly refused) these outbox records; the device forgets them. */
+export const ackSchema = z.object({
+  ...origin,
+  records: z
+    .array(z.object({ ...position, refused: errorSchema.optional() }))
+    .min(1)
+    .max(1024),
+});
+export type Ack = z.infer<typeof ackSchema>;
+
+export const cmdSchema = z.discriminatedUnion('kind', [
+  /** Publish the reported state now. */
+  z.object({ ...origin, id: z.string().max(64), expires: at, kind: z.literal('report') }),
+  /** Close the metrics window and flush the outbox now. */
+  z.object({ ...origin, id: z.string().max(64), expires: at, kind: z.literal('flush') }),
+  /** A fetch request that can not be answered. */
+  z.object({ ...origin, id: z.string().max(64), expires: at, kind: z.literal('fetch-refused'), digest: digestSchema, error: errorSchema }),
+]);
+export type Cmd = z.infer<typeof cmdSchema>;
+
+/**
+ * Retained at `trust/index`: which metadata files exist now. Unsigned and only a hint for "there is no newer root":
+ * a lie here can hold updates back until the metadata expires, as not delivering it could, and no more.
+ */
+export const trustIndexSchema = z.object({
+  files: z.array(z.string().regex(/^[a-z0-9._-]{1,160}\.json$/)).max(1024),
+});
+export type TrustIndex = z.infer<typeof trustIndexSchema>;

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { deviceIdSchema, fleetIdSchema } from '#shared/protocol/device.js';
+
+export const DESIRED_SCHEMA = 'skerry.desired/1';
+/** DSSE payload type of a desired state. */
+export const DESIRED_PAYLOAD_TYPE = 'application/vnd.skerry.desired+json';
+/** TUF target that names the hub's desired-state keys; signed by the offline targets role. */
+export const DIRECTOR_TARGET_PATH = 'hub/director.json';
+
+const versionRefSchema = z.strictObject({
+  version: versionNumberSchema,
+  /** SHA-256 of the manifest; must equal the TUF target's. */
+  manifest: digestSchema,
+});
+
+/** What one model should be on one device. */
+export const desiredModelSchema = versionRefSchema.extend({
+  model: modelNameSchema,
+  /** A version marked bad on the device is tried again only when this differs from the value it was marked under. */
+  attempt: z.int().min(0),
+});
+export type DesiredModel = z.infer<typeof desiredModelSchema>;
+
+/** The signed statement "device D should run these", as Uptane's Director makes it (Uptane 5.4.2, "targets of the Director"). */
+export const desiredStateSchema = z.strictObject({
+  schema: z.literal(DESIRED_SCHEMA),
+  fleet: fleetIdSchema,
+  device: deviceIdSchema,
+  /** Grows with every statement to this device; an equal or lower one is a replay. */
+  counter: z.int().min(1),
+  issuedAt: z.iso.datetime({ offset: true }),
+  expires: z.iso.datetime({ offset: true }),
+  models: z
+    .array(desiredModelSchema)
+    .max(LIMITS.modelsPerDevice)
+    .refine((models) => new Set(models.map((entry) => entry.model)).size === models.length, 'a model is named twice'),
+});
+export type DesiredState = z.infer<typeof desiredStateSchema>;
+
+/** Content of the target `hub/director.json`. */
+export const directorKeysSchema = z.strictObject({
+  schema: z.literal('skerry.director/1'),
+  fleet: fleetIdSchema,
+  /** Ed25519 public keys, hex (32 bytes each). */
+  keys: z
+    .array(z.string().regex(/^[0-9a-f]{64}$/))
+    .min(1)
+    .max(8),
+});
+export type DirectorKeys = z.infer<typeof directorKeysSchema>;
