@@ -1,0 +1,63 @@
+// Makes a checkout ready: installs what the lock file names when that changed, builds what is stale, then runs
+// `--run FILE ARGS...` in this very process (so that Ctrl-C reaches it directly). Plain JavaScript without
+// dependencies, because it runs before anything is installed.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const MIN_NODE = [20, 19];
+
+function fail(message) {
+  process.stderr.write(`${message}\n`);
+  process.exit(1);
+}
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < MIN_NODE[0] || (major === MIN_NODE[0] && minor < MIN_NODE[1])) {
+    fail(`Skerry needs Node ${MIN_NODE.join('.')} or newer; this is ${process.versions.node}.`);
+  }
+}
+
+function step(label, command, args) {
+  process.stderr.write(`${label} ...\n`);
+  const npm = command === 'npm' && process.env.npm_execpath !== undefined;
+  const [file, argv] = npm ? [process.execPath, [process.env.npm_execpath, ...args]] : [command, args];
+  const result = spawnSync(file, argv, { cwd: root, stdio: ['ignore', 2, 2] });
+  if (result.status !== 0) fail(`${label} failed (${command} ${args.join(' ')}). Its output is above.`);
+}
+
+/** Digest of everything that decides what node_modules holds. */
+function installKey() {
+  const hash = createHash('sha256');
+  for (const file of ['package.json', 'package-lock.json', '.npmrc']) hash.update(readFileSync(path.join(root, file)));
+  return hash.update(`${process.version} ${process.platform} ${process.arch}`).digest('hex');
+}
+
+function install() {
+  const marker = path.join(root, 'node_modules', '.skerry-installed');
+  const key = installKey();
+  if (existsSync(marker) && readFileSync(marker, 'utf8') === key) return;
+  step('Installing dependencies (the first time this compiles SQLite, about two minutes)', 'npm', ['ci', '--no-audit', '--no-fund']);
+  writeFileSync(marker, key);
+}
+
+function build() {
+  const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const result = spawnSync(process.execPath, [tsc, '-b'], { cwd: root, stdio: ['ignore', 2, 2] });
+  if (result.status !== 0) fail('The build failed; the compiler output is above.');
+}
+
+checkNode();
+install();
+build();
+
+const run = process.argv.indexOf('--run');
+if (run !== -1) {
+  const file = path.join(root, process.argv[run + 1]);
+  process.argv = [process.argv[0], file, ...process.argv.slice(run + 2)];
+  await import(pathToFileURL(file).href);
+}

@@ -1,0 +1,91 @@
+/** The direction of imports (docs/ARCHITECTURE.md, "Rooms"), as dependency-cruiser rules. */
+const forbid = (name, from, to, comment) => ({ name, severity: 'error', comment, from, to });
+
+export default {
+  forbidden: [
+    forbid('no-cycles', {}, { circular: true }, 'A cycle has no first page to read.'),
+    forbid(
+      'resolvable',
+      { path: '^(shared|agent|hub|test)/' },
+      { couldNotResolve: true, pathNot: '^node:' },
+      'An import that resolves nowhere hides an edge.',
+    ),
+    forbid(
+      'shared-is-alone',
+      { path: '^shared/' },
+      { path: '^(agent|hub|test|packaging)/' },
+      'What both sides agree on imports nothing of ours.',
+    ),
+    forbid('agent-not-hub', { path: '^agent/' }, { path: '^(hub|test|packaging)/' }, 'Agent and hub meet on the wire only.'),
+    forbid('hub-not-agent', { path: '^hub/' }, { path: '^(agent|test|packaging)/' }, 'Agent and hub meet on the wire only.'),
+    forbid('kernel-is-lowest', { path: '^shared/kernel/' }, { path: '^shared/(?!kernel/)' }, 'The kernel knows no domain.'),
+    forbid(
+      'nobody-imports-serve',
+      { path: '^agent/(?!app\\.ts|serve/)' },
+      { path: '^agent/serve/' },
+      'Only the composition root builds the servers.',
+    ),
+    forbid('serve-only-translates', { path: '^agent/serve/' }, { path: '^agent/(models|sync|store)/' }, 'serve -> inference.'),
+    forbid(
+      'inference-stands-alone',
+      { path: '^agent/inference/' },
+      { path: '^agent/(models|sync|store|serve|cli)/' },
+      'Predictions wait for nobody.',
+    ),
+    forbid(
+      'models-way',
+      { path: '^agent/models/' },
+      { path: '^agent/(sync|serve|cli)/' },
+      'models -> inference, store; what it needs of sync are ports.',
+    ),
+    forbid(
+      'sync-way',
+      { path: '^agent/sync/' },
+      { path: '^agent/(inference|serve|cli|metrics)/' },
+      'sync -> store, and the ports of models.',
+    ),
+    forbid(
+      'sync-only-ports',
+      { path: '^agent/sync/' },
+      { path: '^agent/models/(?!ports\\.ts)' },
+      'sync implements the ports of models and knows no more of it.',
+    ),
+    forbid('store-stands-alone', { path: '^agent/store/' }, { path: '^agent/(?!store/)' }, 'The store serves everyone and asks nobody.'),
+    forbid(
+      'only-app-composes',
+      { path: '^agent/(?!app\\.ts|main\\.ts|cli/)' },
+      { path: '^agent/(app|main)\\.ts' },
+      'One composition root.',
+    ),
+    forbid(
+      'hub-only-app-composes',
+      { path: '^hub/(?!app\\.ts|main\\.ts|cli/)' },
+      { path: '^hub/(app|main)\\.ts' },
+      'One composition root.',
+    ),
+    forbid(
+      'hub-never-publishes',
+      { path: '^hub/(?!publisher/|cli/|main\\.ts)' },
+      { path: '^hub/publisher/' },
+      'The server never touches what holds publisher keys (DESIGN R1).',
+    ),
+    forbid(
+      'publisher-is-a-client',
+      { path: '^hub/publisher/' },
+      { path: '^hub/(?!publisher/)' },
+      'The publisher side speaks to the hub over its API.',
+    ),
+    forbid(
+      'pure-decisions',
+      { path: '(plan|policy|machine|gates/[^/]+|slice|selector|topic-rules)\\.ts$', pathNot: '^(test|hub/cli)/' },
+      { path: '^(node:)?(fs|net|http|https|child_process|worker_threads|timers)(/|$)' },
+      'Files that decide do no I/O.',
+    ),
+    forbid(
+      'no-test-code-shipped',
+      { path: '^(shared|agent|hub)/' },
+      { path: 'node_modules/(vitest|fast-check)/' },
+      'Test tools stay in test.',
+    ),
+  ],
+};
