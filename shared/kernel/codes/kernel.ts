@@ -55,4 +55,10 @@ export const kernelCodes = defineCodes({
     summary: 'A setting is missing or has a value that cannot be used.',
     action: 'Correct the setting named in the message.',
   },
+  CLI_USAGE: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The command was called with arguments it does not accept.',
+    action: 'Run it again with --help to see what it accepts.',
+  },
 });

@@ -1,0 +1,74 @@
+import { type Command, CommanderError } from 'commander';
+import { asSkerryError, type ErrorBody, SkerryError } from '#shared/kernel/errors.js';
+import { createOutput, type Output, type OutputOptions, paint } from './output.js';
+
+/** Exit codes of both programs. `partly`: some of what was asked was done. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, partly: 3 } as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+export interface RunOptions extends Omit<OutputOptions, 'json'> {
+  /** Arguments without the interpreter and the script (default: the process's own). */
+  readonly argv?: readonly string[];
+}
+
+/**
+ * Runs a program and returns its exit code, which is set on the process as well. A command that did only part of its
+ * work sets `process.exitCode = EXIT.partly`. Errors go to stderr: sentence, what to do, code; with `--json` an ErrorBody.
+ */
+export async function runCli(program: Command, options: RunOptions = {}): Promise<number> {
+  const argv = options.argv ?? process.argv.slice(2);
+  const out = createOutput({ ...options, json: wantsJson(argv) });
+  prepare(program, out);
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (thrown) {
+    process.exitCode = report(out, thrown);
+  }
+  return Number(process.exitCode ?? EXIT.ok);
+}
+
+/** True when `--json` stands among the options (before `--`). */
+export function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return (end === -1 ? argv : argv.slice(0, end)).includes('--json');
+}
+
+/** Commander writes and exits by itself; here it writes to the command's streams and throws instead. */
+function prepare(command: Command, out: Output): void {
+  command.exitOverride();
+  command.configureOutput({
+    writeOut: (text) => out.stdout.write(text),
+    writeErr: (text) => {
+      if (!out.json) out.stderr.write(text);
+    },
+  });
+  command.showSuggestionAfterError(true);
+  if (!out.json) command.showHelpAfterError('(add --help for what it accepts)');
+  for (const child of command.commands) prepare(child, out);
+}
+
+function report(out: Output, thrown: unknown): ExitCode {
+  if (thrown instanceof CommanderError) {
+    if (thrown.exitCode === 0) return EXIT.ok;
+    if (out.json) writeBody(out, new SkerryError('CLI_USAGE', thrown.message.replace(/^error: /, '')).toBody());
+    return EXIT.usage;
+  }
+  const error = asSkerryError(thrown);
+  if (out.json) writeBody(out, error.toBody());
+  else out.stderr.write(renderError(out, error));
+  return error.code === 'CLI_USAGE' ? EXIT.usage : EXIT.failed;
+}
+
+function writeBody(out: Output, body: ErrorBody): void {
+  out.stderr.write(`${JSON.stringify({ error: body })}\n`);
+}
+
+/** The error as a person reads it: what happened, what to do, the code to look up. */
+export function renderError(out: Output, error: SkerryError): string {
+  const lines = [
+    `${paint(out, 'red', 'error:')} ${error.message}`,
+    `${paint(out, 'dim', 'what to do:')} ${error.entry.action} ${paint(out, 'dim', `[${error.code}]`)}`,
+  ];
+  if (error.code === 'INTERNAL' && error.cause instanceof Error && error.cause.stack !== undefined) lines.push(error.cause.stack);
+  return `${lines.join('\n')}\n`;
+}

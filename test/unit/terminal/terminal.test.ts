@@ -1,0 +1,166 @@
+import { PassThrough } from 'node:stream';
+import { Command } from 'commander';
+import { afterEach, describe, expect, it } from 'vitest';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { addCompletion, complete, completionScript } from '#shared/terminal/completion.js';
+import { formatAgo, formatBytes, formatDuration } from '#shared/terminal/format.js';
+import { createOutput, paint, printJson, printTable } from '#shared/terminal/output.js';
+import { createProgress } from '#shared/terminal/progress.js';
+import { EXIT, runCli, wantsJson } from '#shared/terminal/run-cli.js';
+
+function capture(): { stream: PassThrough & { isTTY?: boolean }; text: () => string } {
+  const stream = new PassThrough();
+  let text = '';
+  stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  return { stream, text: () => text };
+}
+
+afterEach(() => {
+  process.exitCode = 0;
+});
+
+describe('output', () => {
+  it('aligns columns by visible width', () => {
+    const { stream, text } = capture();
+    const out = createOutput({ stdout: stream, stderr: stream, env: {} });
+    printTable(
+      out,
+      [
+        { title: 'model', value: (row: { model: string; n: number | undefined }) => row.model },
+        { title: 'n', align: 'right', value: (row) => row.n },
+      ],
+      [
+        { model: 'vad', n: 5 },
+        { model: 'wake\nword', n: undefined },
+        { model: 'ocr', n: 1234 },
+      ],
+    );
+    expect(text()).toBe('MODEL         N\nvad           5\nwake word     -\nocr        1234\n');
+  });
+
+  it('colours a terminal, and not a pipe nor against NO_COLOR', () => {
+    const { stream } = capture();
+    const tty = Object.assign(new PassThrough(), { isTTY: true });
+    expect(paint(createOutput({ stdout: stream, env: {} }), 'red', 'x')).toBe('x');
+    expect(paint(createOutput({ stdout: tty, env: { NO_COLOR: '1' } }), 'red', 'x')).toBe('x');
+    expect(paint(createOutput({ stdout: tty, env: {} }), 'red', 'x')).toBe('\u001b[31mx\u001b[39m');
+  });
+
+  it('prints only JSON with --json', async () => {
+    const { stream, text } = capture();
+    const out = createOutput({ json: true, stdout: stream, stderr: stream, env: {} });
+    printTable(out, [{ title: 'a', value: () => 1 }], [{}]);
+    const progress = await createProgress(out);
+    progress.bar('x', 10).finish();
+    progress.close();
+    printJson(out, { n: 12n });
+    expect(text()).toBe('{"n":"12"}\n');
+  });
+});
+
+describe('progress without a terminal', () => {
+  it('writes a line at every quarter and at the end', async () => {
+    const { stream, text } = capture();
+    const progress = await createProgress(createOutput({ stdout: stream, stderr: stream, env: {} }));
+    const bar = progress.bar('vad', 100);
+    for (let i = 0; i <= 100; i += 1) bar.update(i);
+    bar.finish();
+    bar.finish();
+    progress.close();
+    expect(text()).toBe('vad: 25% 25 of 100\nvad: 50% 50 of 100\nvad: 75% 75 of 100\nvad: done 100 of 100\n');
+  });
+});
+
+describe('format', () => {
+  it('says sizes and times as a person would', () => {
+    expect([formatBytes(0), formatBytes(1536), formatBytes(3 * 1024 ** 3)]).toEqual(['0 B', '1.5 KiB', '3.0 GiB']);
+    expect([0.4, 45, 2500, 250_000, 7_500_000, 90_000_000].map(formatDuration)).toEqual([
+      '0.40 ms',
+      '45 ms',
+      '2.5 s',
+      '4 min 10 s',
+      '2 h 5 min',
+      '1 d 1 h',
+    ]);
+    expect(formatAgo(0, 300_000)).toBe('5 min ago');
+  });
+});
+
+function demo(action: () => void | Promise<void>): Command {
+  const program = new Command('demo');
+  program.command('go').argument('[model]').option('--json').option('--level <level>').action(action);
+  const device = program.command('device');
+  device.command('list').option('--json');
+  return program;
+}
+
+describe('runCli', () => {
+  const run = async (argv: string[], action: () => void | Promise<void>): Promise<{ code: number; out: string; err: string }> => {
+    const stdout = capture();
+    const stderr = capture();
+    const code = await runCli(demo(action), { argv, stdout: stdout.stream, stderr: stderr.stream, env: {} });
+    return { code, out: stdout.text(), err: stderr.text() };
+  };
+
+  it('exits 0, 1, 2 and 3', async () => {
+    expect((await run(['go'], () => undefined)).code).toBe(EXIT.ok);
+    expect((await run(['--help'], () => undefined)).code).toBe(EXIT.ok);
+    process.exitCode = 0;
+    expect((await run(['go', '--nope'], () => undefined)).code).toBe(EXIT.usage);
+    process.exitCode = 0;
+    const failed = await run(['go'], () => {
+      throw new SkerryError('DISK_FULL', 'no space on /data');
+    });
+    expect(failed.code).toBe(EXIT.failed);
+    expect(failed.err).toContain('no space on /data');
+    expect(failed.err).toContain('[DISK_FULL]');
+    process.exitCode = 0;
+    expect(
+      (
+        await run(['go'], () => {
+          process.exitCode = EXIT.partly;
+        })
+      ).code,
+    ).toBe(EXIT.partly);
+  });
+
+  it('writes one JSON error with --json', async () => {
+    const failed = await run(['go', '--json'], () => {
+      throw new SkerryError('DISK_FULL', 'full');
+    });
+    expect(JSON.parse(failed.err)).toMatchObject({ error: { code: 'DISK_FULL', message: 'full', fault: 'environment' } });
+    const usage = await run(['go', '--json', '--nope'], () => undefined);
+    expect(JSON.parse(usage.err)).toMatchObject({ error: { code: 'CLI_USAGE' } });
+    expect(wantsJson(['a', '--', '--json'])).toBe(false);
+  });
+});
+
+describe('completion', () => {
+  const program = (): Command => {
+    const command = demo(() => undefined);
+    addCompletion(command);
+    return command;
+  };
+
+  it('completes commands, options, and values from callbacks', async () => {
+    const values = { model: () => Promise.resolve(['vad', 'wake', 'ocr']) };
+    expect(await complete(program(), [''])).toEqual(['completion', 'device', 'go', 'help']);
+    expect(await complete(program(), ['de'])).toEqual(['device']);
+    expect(await complete(program(), ['device', ''])).toEqual(['help', 'list']);
+    expect(await complete(program(), ['go', '--'])).toEqual(['--help', '--json', '--level']);
+    expect(await complete(program(), ['go', ''], values)).toEqual(['ocr', 'vad', 'wake']);
+    expect(await complete(program(), ['go', 'w'], values)).toEqual(['wake']);
+    expect(await complete(program(), ['go', '--level', ''], { level: () => Promise.reject(new Error('gone')) })).toEqual([]);
+    expect(await complete(program(), ['completion', 'z'])).toEqual(['zsh']);
+    expect(await complete(program(), ['go', 'constructor', ''], values)).toEqual([]);
+  });
+
+  it('prints a script for each shell, and refuses another', () => {
+    for (const shell of ['bash', 'zsh', 'fish']) expect(completionScript('skerry-agent', shell)).toContain('skerry-agent __complete --');
+    expect(() => completionScript('skerry', 'tcsh')).toThrow('no completion for "tcsh"');
+  });
+
+  it('parses options of other commands after "--" in the hidden command', async () => {
+    expect(await runCli(program(), { argv: ['__complete', '--', 'go', '--js'], ...{} })).toBe(EXIT.ok);
+  });
+});
