@@ -1,5 +1,6 @@
 import { bundleCodes } from './codes/bundle.js';
 import type { CodeEntry } from './codes/define.js';
+import { fleetCodes } from './codes/fleet.js';
 import { hubCodes } from './codes/hub.js';
 import { inferenceCodes } from './codes/inference.js';
 import { kernelCodes } from './codes/kernel.js';
@@ -7,6 +8,7 @@ import { modelsCodes } from './codes/models.js';
 import { protocolCodes } from './codes/protocol.js';
 import { publisherCodes } from './codes/publisher.js';
 import { rolloutsCodes } from './codes/rollouts.js';
+import { statsCodes } from './codes/stats.js';
 import { storeCodes } from './codes/store.js';
 import { syncCodes } from './codes/sync.js';
 import { tensorCodes } from './codes/tensor.js';
@@ -23,9 +25,11 @@ export const ERROR_CODES = {
   ...modelsCodes,
   ...syncCodes,
   ...storeCodes,
+  ...fleetCodes,
   ...hubCodes,
   ...publisherCodes,
   ...rolloutsCodes,
+  ...statsCodes,
 } as const satisfies Readonly<Record<string, CodeEntry>>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
