@@ -11,6 +11,10 @@ export const LIMITS = {
   goldenSampleBytes: 64 * MiB,
   tensorsPerModel: 256,
   tensorRank: 16,
+  /** Elements of one tensor. */
+  tensorElements: 64 * MiB,
+  /** Header of a safetensors file. */
+  safetensorsHeaderBytes: 1 * MiB,
   nameLength: 128,
   labelsPerDevice: 64,
   labelLength: 63,

@@ -1,3 +1,58 @@
 import { defineCodes } from './define.js';
 
-export const tensorCodes = defineCodes({});
+export const tensorCodes = defineCodes({
+  TENSOR_UNKNOWN: {
+    fault: 'caller',
+    http: 400,
+    summary: 'A tensor is named that the model does not have.',
+    action: 'Use the names the message lists; the model metadata shows them too.',
+  },
+  TENSOR_MISSING: {
+    fault: 'caller',
+    http: 400,
+    summary: 'A tensor the model needs was not given.',
+    action: 'Add the tensor the message names, with the datatype and shape it gives.',
+  },
+  TENSOR_DATATYPE: {
+    fault: 'caller',
+    http: 400,
+    summary: 'A tensor has another element type than the model declares.',
+    action: 'Convert the data to the datatype named in the message.',
+  },
+  TENSOR_SHAPE: {
+    fault: 'caller',
+    http: 400,
+    summary: 'A tensor has another shape than the model declares, or a shape that is none.',
+    action: 'Send the shape named in the message; -1 stands for a dimension that may vary.',
+  },
+  TENSOR_DATA: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The data of a tensor does not fit its datatype and shape.',
+    action: 'Correct the element, count or byte length the message names.',
+  },
+  TENSOR_TOO_LARGE: {
+    fault: 'caller',
+    http: 413,
+    summary: 'A tensor has more elements than the named maximum.',
+    action: 'Send smaller tensors, for example several smaller batches.',
+  },
+  TENSOR_NOT_IN_JSON: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The tensor holds values that JSON cannot carry exactly.',
+    action: 'Use the binary tensor form (Open Inference Protocol binary data extension) for this tensor.',
+  },
+  TENSOR_UNSUPPORTED: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The runtime has no form for this element type.',
+    action: 'Convert the model to a supported element type, such as FP32 or FP16.',
+  },
+  SAFETENSORS_INVALID: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The file is not valid in the safetensors format.',
+    action: 'Write it again with a safetensors library; the message names the rule it breaks.',
+  },
+});

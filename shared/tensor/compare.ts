@@ -1,0 +1,118 @@
+import { splitBytesElements } from './bytes-elements.js';
+import { elementsOf, isFixedSize } from './elements.js';
+import { bfloat16ToNumber, halfToNumber } from './half.js';
+import { elementCount, formatShape } from './shape.js';
+import type { NamedTensors, Tensor } from './tensor.js';
+
+/** An element `actual` agrees when |actual - expected| <= absolute + relative * |expected|. */
+export interface Tolerance {
+  readonly absolute: number;
+  readonly relative: number;
+}
+
+export interface Comparison {
+  readonly agrees: boolean;
+  /** Elements outside the tolerance. */
+  readonly mismatches: number;
+  /** Largest |actual - expected| over all elements; Infinity where one side is not a number and the other is. */
+  readonly maxError: number;
+  /** The element that exceeds its bound by most, or comes nearest to it. Values as text, since they may be 64-bit integers. */
+  readonly worst: { readonly index: number; readonly expected: string; readonly actual: string } | undefined;
+  /** A sentence when it does not agree. */
+  readonly reason: string | undefined;
+}
+
+const AGREES: Comparison = { agrees: true, mismatches: 0, maxError: 0, worst: undefined, reason: undefined };
+
+/**
+ * Compares a tensor with the one expected, as numpy.allclose does but for NaN, which equals only NaN, and infinities, which
+ * equal only themselves. BOOL and BYTES must be equal. Another datatype or shape never agrees.
+ */
+export function allclose(expected: Tensor, actual: Tensor, tolerance: Tolerance): Comparison {
+  if (expected.datatype !== actual.datatype || formatShape(expected.shape) !== formatShape(actual.shape)) {
+    const reason = `is ${actual.datatype} ${formatShape(actual.shape)}, expected ${expected.datatype} ${formatShape(expected.shape)}`;
+    return { agrees: false, mismatches: 0, maxError: Number.POSITIVE_INFINITY, worst: undefined, reason };
+  }
+  if (expected.datatype === 'BYTES') return compareBytes(expected, actual);
+  return compareNumbers(numbersOf(expected), numbersOf(actual), expected.datatype === 'BOOL' ? { absolute: 0, relative: 0 } : tolerance);
+}
+
+/** Compares all outputs with those expected; names must be the same. */
+export function compareOutputs(expected: NamedTensors, actual: NamedTensors, tolerance: Tolerance): Comparison {
+  let combined = AGREES;
+  for (const [name, tensor] of Object.entries(expected)) {
+    const other = Object.hasOwn(actual, name) ? actual[name] : undefined;
+    const one: Comparison =
+      other === undefined
+        ? { agrees: false, mismatches: 0, maxError: Number.POSITIVE_INFINITY, worst: undefined, reason: 'is missing' }
+        : allclose(tensor, other, tolerance);
+    const reason = one.reason === undefined ? undefined : `output ${JSON.stringify(name)} ${one.reason}`;
+    combined = {
+      agrees: combined.agrees && one.agrees,
+      mismatches: combined.mismatches + one.mismatches,
+      maxError: Math.max(combined.maxError, one.maxError),
+      worst: one.maxError >= combined.maxError ? (one.worst ?? combined.worst) : combined.worst,
+      reason: combined.reason ?? reason,
+    };
+  }
+  const extra = Object.keys(actual).find((name) => !Object.hasOwn(expected, name));
+  if (extra === undefined) return combined;
+  return { ...combined, agrees: false, reason: combined.reason ?? `output ${JSON.stringify(extra)} was not expected` };
+}
+
+type Numbers = ArrayLike<number> | ArrayLike<bigint>;
+
+function numbersOf(tensor: Tensor): Numbers {
+  if (!isFixedSize(tensor)) return [];
+  const elements = elementsOf(tensor);
+  if (tensor.datatype === 'FP16') return Array.from<number | bigint, number>(elements, (bits) => halfToNumber(Number(bits)));
+  if (tensor.datatype === 'BF16') return Array.from<number | bigint, number>(elements, (bits) => bfloat16ToNumber(Number(bits)));
+  return elements;
+}
+
+function compareNumbers(expected: Numbers, actual: Numbers, tolerance: Tolerance): Comparison {
+  let mismatches = 0;
+  let maxError = 0;
+  let worstExcess = Number.NEGATIVE_INFINITY;
+  let worstIndex = -1;
+  for (let index = 0; index < expected.length; index++) {
+    const error = distance(expected[index] ?? 0, actual[index] ?? 0);
+    const bound = tolerance.absolute + tolerance.relative * Math.abs(Number(expected[index]));
+    // Written so that a bound or error that is not a number counts as a mismatch, except equal ones, whose error is 0.
+    const agrees = error === 0 || error <= bound;
+    if (!agrees) mismatches++;
+    maxError = Math.max(maxError, error);
+    const excess = error === 0 ? 0 : Number.isNaN(bound) ? Number.POSITIVE_INFINITY : error - bound;
+    if (error > 0 && excess > worstExcess) {
+      worstExcess = excess;
+      worstIndex = index;
+    }
+  }
+  const worst =
+    worstIndex < 0 ? undefined : { index: worstIndex, expected: String(expected[worstIndex]), actual: String(actual[worstIndex]) };
+  if (mismatches === 0 || worst === undefined) return { agrees: true, mismatches, maxError, worst, reason: undefined };
+  const reason = `differs in ${mismatches} of ${expected.length} elements, most at element ${worst.index}: ${worst.actual} instead of ${worst.expected} (largest error ${maxError.toPrecision(3)})`;
+  return { agrees: false, mismatches, maxError, worst, reason };
+}
+
+/** |actual - expected|; 0 for equal values (NaN equals NaN), Infinity where only one of them is NaN. */
+function distance(expected: number | bigint, actual: number | bigint): number {
+  if (expected === actual) return 0;
+  if (typeof expected === 'bigint' && typeof actual === 'bigint') return Math.abs(Number(actual - expected));
+  const error = Math.abs(Number(actual) - Number(expected));
+  if (!Number.isNaN(error)) return error;
+  return Number.isNaN(expected) && Number.isNaN(actual) ? 0 : Number.POSITIVE_INFINITY;
+}
+
+function compareBytes(expected: Tensor, actual: Tensor): Comparison {
+  const count = elementCount(expected.shape, 'expected tensor');
+  const wanted = splitBytesElements(expected.data, count, 'expected tensor');
+  const given = splitBytesElements(actual.data, count, 'tensor');
+  const differing = wanted.flatMap((element, index) => (Buffer.compare(element, given[index] ?? new Uint8Array()) === 0 ? [] : [index]));
+  const [index] = differing;
+  if (index === undefined) return AGREES;
+  const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString('utf8', 0, 64);
+  const worst = { index, expected: text(wanted[index]), actual: text(given[index]) };
+  const reason = `differs in ${differing.length} of ${count} elements, first at element ${index}: ${JSON.stringify(worst.actual)} instead of ${JSON.stringify(worst.expected)}`;
+  return { agrees: false, mismatches: differing.length, maxError: Number.POSITIVE_INFINITY, worst, reason };
+}

@@ -1,0 +1,98 @@
+import { SkerryError } from '#shared/kernel/errors.js';
+import { joinBytesElements, splitBytesElements } from './bytes-elements.js';
+import type { Datatype } from './datatype.js';
+import { bytesOf, elementsOf, isFixedSize } from './elements.js';
+import { type JsonReader, jsonReader } from './json-elements.js';
+import { elementCount, formatShape } from './shape.js';
+import type { Tensor } from './tensor.js';
+
+export type JsonElement = number | boolean | string;
+
+/**
+ * Reads the `data` of a JSON tensor (OIP v2, "Tensor Data"): one flat row-major array, or nested arrays of the shape.
+ * Each element is narrowed to the datatype: integers whole and in range, FP32/FP64 finite, BOOL true or false, BYTES as
+ * UTF-8 strings. INT64/UINT64 beyond 2^53 lose digits as JSON numbers, so there they are accepted only as decimal strings.
+ * FP16 and BF16 have no JSON form. Errors: `TENSOR_DATA`, `TENSOR_SHAPE`, `TENSOR_TOO_LARGE`, `TENSOR_NOT_IN_JSON`.
+ */
+export function fromJson(datatype: Datatype, shape: readonly number[], data: unknown, what: string): Tensor {
+  const count = elementCount(shape, what);
+  const flat = flatten(data, shape, count, what);
+  const reader = jsonReader(datatype, what);
+  return { datatype, shape, data: readAll(reader, flat, count) };
+}
+
+function readAll(reader: JsonReader, flat: readonly unknown[], count: number): Uint8Array {
+  if (reader.kind === 'text') {
+    const encoder = new TextEncoder();
+    return joinBytesElements(flat.map((value, at) => encoder.encode(reader.read(value, at))));
+  }
+  if (reader.kind === 'bigint') {
+    const elements = reader.allocate(count);
+    for (let at = 0; at < count; at++) elements[at] = reader.read(flat[at], at);
+    return bytesOf(elements);
+  }
+  const elements = reader.allocate(count);
+  for (let at = 0; at < count; at++) elements[at] = reader.read(flat[at], at);
+  return bytesOf(elements);
+}
+
+/**
+ * The elements of a tensor as one flat row-major JSON array. 64-bit integers beyond 2^53 become decimal strings. What JSON
+ * cannot hold (FP16, BF16, NaN, infinities, BYTES that are not UTF-8) is refused with `TENSOR_NOT_IN_JSON`.
+ */
+export function toJson(tensor: Tensor, what: string): readonly JsonElement[] {
+  if (tensor.datatype === 'FP16' || tensor.datatype === 'BF16') {
+    throw new SkerryError('TENSOR_NOT_IN_JSON', `${what} is ${tensor.datatype}, which has no JSON form`);
+  }
+  if (!isFixedSize(tensor)) return textElements(tensor, what);
+  const elements = elementsOf(tensor);
+  if (tensor.datatype === 'BOOL') return Array.from<number | bigint, boolean>(elements, (value) => value !== 0);
+  return Array.from<number | bigint, number | string>(elements, (value, at) => {
+    if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
+    if (!Number.isFinite(value)) throw new SkerryError('TENSOR_NOT_IN_JSON', `${what}: element ${at} is ${value}, which JSON cannot hold`);
+    return value;
+  });
+}
+
+function textElements(tensor: Tensor, what: string): readonly string[] {
+  // ignoreBOM keeps a leading byte order mark, so that decoding and encoding give the same bytes.
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  return splitBytesElements(tensor.data, elementCount(tensor.shape, what), what).map((element, at) => {
+    try {
+      return decoder.decode(element);
+    } catch (cause) {
+      throw new SkerryError('TENSOR_NOT_IN_JSON', `${what}: element ${at} is not UTF-8 text`, { cause });
+    }
+  });
+}
+
+/** One row-major array of `count` elements from a flat array or from arrays nested as the shape says. */
+function flatten(data: unknown, shape: readonly number[], count: number, what: string): readonly unknown[] {
+  if (!isArray(data)) throw new SkerryError('TENSOR_DATA', `${what}: data must be an array`);
+  if (!isArray(data[0])) {
+    if (data.length === count) return data;
+    throw new SkerryError('TENSOR_DATA', `${what}: shape ${formatShape(shape)} takes ${count} elements, the data has ${data.length}`);
+  }
+  const flat: unknown[] = [];
+  const walk = (value: unknown, axis: number): void => {
+    if (axis === shape.length) {
+      flat.push(value);
+      return;
+    }
+    const size = shape[axis];
+    if (!isArray(value) || value.length !== size) {
+      const found = isArray(value) ? `an array of ${value.length}` : 'no array';
+      throw new SkerryError(
+        'TENSOR_DATA',
+        `${what}: shape ${formatShape(shape)} asks for arrays of ${size} at depth ${axis}, found ${found}`,
+      );
+    }
+    for (const inner of value) walk(inner, axis + 1);
+  };
+  walk(data, 0);
+  return flat;
+}
+
+function isArray(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
+}

@@ -1,0 +1,90 @@
+import { SkerryError } from '#shared/kernel/errors.js';
+import { joinBytesElements, splitBytesElements } from './bytes-elements.js';
+import type { Datatype } from './datatype.js';
+import { bytesOf, type ElementArray, elementsOf, isFixedSize } from './elements.js';
+import { elementCount } from './shape.js';
+import type { Tensor, TensorSpec } from './tensor.js';
+
+/** Element types ONNX Runtime's JavaScript tensors can hold, and ours. BF16 has none there. */
+const ORT_TYPE_NAMES = [
+  'bool',
+  'uint8',
+  'uint16',
+  'uint32',
+  'uint64',
+  'int8',
+  'int16',
+  'int32',
+  'int64',
+  'float16',
+  'float32',
+  'float64',
+  'string',
+] as const;
+export type OrtType = (typeof ORT_TYPE_NAMES)[number];
+
+const ORT_TYPES: Readonly<Record<OrtType, Datatype>> = {
+  bool: 'BOOL',
+  uint8: 'UINT8',
+  uint16: 'UINT16',
+  uint32: 'UINT32',
+  uint64: 'UINT64',
+  int8: 'INT8',
+  int16: 'INT16',
+  int32: 'INT32',
+  int64: 'INT64',
+  float16: 'FP16',
+  float32: 'FP32',
+  float64: 'FP64',
+  string: 'BYTES',
+};
+
+/** Arguments of the ONNX Runtime `Tensor` constructor. This room does not load the runtime. */
+export interface OrtTensorParts {
+  readonly type: OrtType;
+  readonly data: ElementArray | readonly string[];
+  readonly dims: readonly number[];
+}
+
+/** Our name of a runtime element type; `TENSOR_UNSUPPORTED` for one we have no form for. */
+export function datatypeOfOrt(type: string, what: string): Datatype {
+  const known = ORT_TYPE_NAMES.find((name) => name === type);
+  if (known !== undefined) return ORT_TYPES[known];
+  throw new SkerryError('TENSOR_UNSUPPORTED', `${what} has element type ${type}, which is not supported`);
+}
+
+/** A spec from the runtime's `inputMetadata` / `outputMetadata`; symbolic dimensions become -1. */
+export function specFromOrt(metadata: {
+  name: string;
+  isTensor: boolean;
+  type?: string;
+  shape?: readonly (number | string)[];
+}): TensorSpec {
+  const what = `tensor ${JSON.stringify(metadata.name)}`;
+  if (!metadata.isTensor || metadata.type === undefined || metadata.shape === undefined) {
+    throw new SkerryError('TENSOR_UNSUPPORTED', `${what} is a sequence, map or optional, which is not supported`);
+  }
+  const shape = metadata.shape.map((size) => (typeof size === 'number' && size >= 0 ? size : -1));
+  return { name: metadata.name, datatype: datatypeOfOrt(metadata.type, what), shape };
+}
+
+/** A tensor in the form the runtime takes (a view where aligned). BYTES elements must be UTF-8, since the runtime holds strings. */
+export function toOrt(tensor: Tensor, what: string): OrtTensorParts {
+  const type = ORT_TYPE_NAMES.find((candidate) => ORT_TYPES[candidate] === tensor.datatype);
+  if (type === undefined) throw new SkerryError('TENSOR_UNSUPPORTED', `${what} is ${tensor.datatype}, which the runtime cannot take`);
+  if (isFixedSize(tensor)) return { type, data: elementsOf(tensor), dims: tensor.shape };
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  const elements = splitBytesElements(tensor.data, elementCount(tensor.shape, what), what);
+  return { type, data: elements.map((element) => decoder.decode(element)), dims: tensor.shape };
+}
+
+/** A tensor from one the runtime returned; the bytes are those of the runtime's array, not a copy. */
+export function fromOrt(parts: { type: string; data: unknown; dims: readonly number[] }, what: string): Tensor {
+  const datatype = datatypeOfOrt(parts.type, what);
+  if (ArrayBuffer.isView(parts.data)) return { datatype, shape: parts.dims, data: bytesOf(parts.data) };
+  if (Array.isArray(parts.data) && datatype === 'BYTES') {
+    const encoder = new TextEncoder();
+    return { datatype, shape: parts.dims, data: joinBytesElements(parts.data.map((element) => encoder.encode(String(element)))) };
+  }
+  throw new SkerryError('TENSOR_UNSUPPORTED', `${what} came from the runtime in a form that is not supported`);
+}
