@@ -1,3 +1,142 @@
 import { defineCodes } from './define.js';
 
-export const hubCodes = defineCodes({});
+export const hubCodes = defineCodes({
+  HUB_DATABASE_FAILED: {
+    fault: 'environment',
+    http: 500,
+    summary: "The hub's database could not be opened, migrated or used.",
+    action: 'Check the disk and the permissions of the data folder; restore it from a backup if the file is damaged.',
+  },
+  HUB_DATA_IN_USE: {
+    fault: 'environment',
+    http: 503,
+    summary: 'Another hub process is running on this data folder.',
+    action: 'Stop the other process, or give this one a data folder of its own with --data.',
+  },
+  HUB_KEYS_LOCKED: {
+    fault: 'environment',
+    http: 503,
+    summary: "The hub's keys could not be opened with the passphrase or key file given.",
+    action: 'Give the passphrase or key file they were sealed with; without it the hub cannot sign.',
+  },
+  HUB_LISTEN_FAILED: {
+    fault: 'environment',
+    http: 503,
+    summary: 'The HTTP server could not listen on its address.',
+    action: 'Choose another port (0 takes any free one) or stop the program that has it.',
+  },
+  API_UNAUTHENTICATED: {
+    fault: 'caller',
+    http: 401,
+    summary: 'The request carries no valid token.',
+    action: 'Send "Authorization: Bearer TOKEN" with a token that is neither revoked nor expired; `skerry login` keeps one.',
+  },
+  API_FORBIDDEN: {
+    fault: 'caller',
+    http: 403,
+    summary: "The token's role may not do this.",
+    action: 'Use a token of one of the roles named in the message.',
+  },
+  API_RATE_LIMITED: {
+    fault: 'caller',
+    http: 429,
+    summary: 'Too many failed attempts to sign in came from this address.',
+    action: 'Wait for the time given in the Retry-After header, then use a valid token.',
+  },
+  API_NOT_FOUND: {
+    fault: 'caller',
+    http: 404,
+    summary: 'No such route or resource.',
+    action: 'Compare the path with the OpenAPI document at /api/v1/openapi.json.',
+  },
+  API_BAD_REQUEST: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The request could not be read as HTTP with a body of the announced type.',
+    action: 'Correct the request; the message says what could not be read.',
+  },
+  TOKEN_UNKNOWN: {
+    fault: 'caller',
+    http: 404,
+    summary: 'There is no token with this id.',
+    action: 'List the tokens with `skerry token list`.',
+  },
+  MODEL_UNKNOWN: {
+    fault: 'caller',
+    http: 404,
+    summary: 'The hub has no model of this name.',
+    action: 'List the models with `skerry model list`, or publish it first.',
+  },
+  VERSION_UNKNOWN: {
+    fault: 'caller',
+    http: 404,
+    summary: 'The model has no version of this number.',
+    action: 'List the versions with `skerry model show MODEL`.',
+  },
+  VERSION_CONFLICT: {
+    fault: 'caller',
+    http: 409,
+    summary: 'This version number is taken by other content.',
+    action: 'Publish the new content under the next version number; a version never changes.',
+  },
+  VERSION_NOT_NEWER: {
+    fault: 'caller',
+    http: 409,
+    summary: 'The version number is not above the newest one of the model; numbers only grow.',
+    action: 'Publish with a number above the one named in the message.',
+  },
+  ARTIFACT_MISSING: {
+    fault: 'caller',
+    http: 409,
+    summary: 'The manifest names artifacts that the hub does not have with that length.',
+    action: 'Upload the artifacts named in the details, then publish again.',
+  },
+  ARTIFACT_UNKNOWN: {
+    fault: 'caller',
+    http: 404,
+    summary: 'The hub has no artifact with this digest.',
+    action: 'Upload it, or check the digest.',
+  },
+  ARTIFACT_DIGEST_MISMATCH: {
+    fault: 'caller',
+    http: 422,
+    summary: 'The bytes received do not have the digest they were announced with; nothing was kept.',
+    action: 'Upload the file again; if it repeats, the file changed while it was read.',
+  },
+  ARTIFACT_TRUNCATED: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The upload ended before all announced bytes had come; nothing was kept.',
+    action: 'Upload the file again.',
+  },
+  MANIFEST_MISMATCH: {
+    fault: 'caller',
+    http: 422,
+    summary: 'The manifest does not fit what was announced, signed or uploaded; the message names the check.',
+    action: 'Publish again with `skerry publish`, which makes manifest, chunks and signature fit.',
+  },
+  HUB_UNREACHABLE: {
+    fault: 'environment',
+    http: 503,
+    summary: 'The hub did not answer at the address given.',
+    action: 'Check that the hub runs and that --hub or SKERRY_HUB names its address.',
+  },
+  HUB_ANSWER_MALFORMED: {
+    fault: 'peer',
+    http: 502,
+    summary: 'The hub answered something that is not what this program expects.',
+    action: 'Check that the address is a Skerry hub and that both have fitting versions.',
+  },
+  LOGIN_MISSING: {
+    fault: 'caller',
+    http: 401,
+    summary: 'No hub address or token is known.',
+    action: 'Run `skerry login --hub URL --token TOKEN`, or set SKERRY_HUB and SKERRY_TOKEN.',
+  },
+  DEPLOY_INCOMPLETE: {
+    fault: 'peer',
+    http: 504,
+    summary: 'Not every device serves the version yet.',
+    action: 'Look at `skerry device show` of the devices named; silent ones take it when they return.',
+  },
+});

@@ -1,0 +1,49 @@
+import type { EpochMillis } from '#shared/kernel/clock.js';
+
+export interface ModelsTable {
+  name: string;
+  created_at: EpochMillis;
+}
+
+export interface VersionsTable {
+  model: string;
+  version: number;
+  /** SHA-256 of the manifest bytes, hex; equals the TUF target's. */
+  manifest_digest: string;
+  /** Canonical bytes of the manifest, as signed. */
+  manifest: Uint8Array;
+  minimum_version: number;
+  /** TUF targets role that signed for it. */
+  role: string;
+  published_at: EpochMillis;
+  accepted_at: EpochMillis;
+  /** Name of the token that uploaded it. */
+  publisher: string;
+}
+
+export interface ArtifactsTable {
+  digest: string;
+  length: number;
+  stored_at: EpochMillis;
+}
+
+export interface VersionArtifactsTable {
+  model: string;
+  version: number;
+  digest: string;
+}
+
+/** TUF metadata by file name (`1.root.json`, `timestamp.json`). */
+export interface TrustFilesTable {
+  name: string;
+  content: Uint8Array;
+  stored_at: EpochMillis;
+}
+
+export interface RegistryTables {
+  models: ModelsTable;
+  versions: VersionsTable;
+  artifacts: ArtifactsTable;
+  version_artifacts: VersionArtifactsTable;
+  trust_files: TrustFilesTable;
+}

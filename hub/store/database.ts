@@ -1,0 +1,10 @@
+import type { Kysely, Transaction } from 'kysely';
+import type { ApiTables } from '#hub/api/tables.js';
+import type { RegistryTables } from '#hub/registry/tables.js';
+
+/** Every table of the hub: each room states its own in `hub/<room>/tables.ts` and its migration in `migrations/`. */
+export interface Database extends ApiTables, RegistryTables {}
+
+export type Db = Kysely<Database>;
+/** A database or a transaction on it: what a query function takes, so that its caller decides what commits together. */
+export type Queryable = Kysely<Database> | Transaction<Database>;

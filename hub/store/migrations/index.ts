@@ -1,0 +1,23 @@
+import type { Kysely, Migration, MigrationProvider } from 'kysely';
+import type { SqlTypes } from '../dialect.js';
+import { createApiTables } from './api.js';
+import { createRegistryTables } from './registry.js';
+
+type MigrationStep = (db: Kysely<unknown>, types: SqlTypes) => Promise<void>;
+
+/**
+ * Every migration by name, applied in the order of the names; one that has been released is never changed again. They are
+ * in the code and not in a folder, so that a single-file build carries them.
+ */
+const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
+  '0001_api': createApiTables,
+  '0002_registry': createRegistryTables,
+};
+
+export function migrationProvider(types: SqlTypes): MigrationProvider {
+  const migrations: Record<string, Migration> = {};
+  for (const [name, step] of Object.entries(MIGRATIONS)) {
+    migrations[name] = { up: (db: Kysely<unknown>) => step(db, types) };
+  }
+  return { getMigrations: () => Promise.resolve(migrations) };
+}
