@@ -19,6 +19,9 @@ export const LIMITS = {
   labelsPerDevice: 64,
   labelLength: 63,
   modelsPerDevice: 256,
+  selectorLength: 4096,
+  selectorRequirements: 64,
+  selectorValues: 256,
   /** Content-defined chunks; the largest still fits the 128 KiB message limit of the strictest hosted MQTT brokers. */
   chunkMinBytes: 16 * KiB,
   chunkTargetBytes: 64 * KiB,

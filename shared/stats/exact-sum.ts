@@ -40,7 +40,7 @@ export class ExactSum {
   }
 
   merge(other: ExactSum): void {
-    for (const partial of [...other.#partials]) this.add(partial);
+    for (const partial of other.#partials.slice()) this.add(partial);
   }
 
   /** The total, correctly rounded (half to even). */
