@@ -34,18 +34,10 @@ export function parseSelector(text: string): Selector {
 
 /** True when the labels meet one requirement. */
 function holds(requirement: Requirement, labels: Readonly<Labels>): boolean {
-  const present = Object.hasOwn(labels, requirement.key);
-  const value = present ? labels[requirement.key] : undefined;
-  switch (requirement.operator) {
-    case 'exists':
-      return present;
-    case 'absent':
-      return !present;
-    case 'in':
-      return value !== undefined && requirement.values.includes(value);
-    case 'notin':
-      return value === undefined || !requirement.values.includes(value);
-  }
+  const value = Object.hasOwn(labels, requirement.key) ? labels[requirement.key] : undefined;
+  if (!('values' in requirement)) return (value !== undefined) === (requirement.operator === 'exists');
+  const listed = value !== undefined && requirement.values.includes(value);
+  return listed === (requirement.operator === 'in');
 }
 
 function format(requirement: Requirement): string {
