@@ -1,7 +1,9 @@
 import type { Kysely, Migration, MigrationProvider } from 'kysely';
 import type { SqlTypes } from '../dialect.js';
 import { createApiTables } from './api.js';
+import { createFleetTables } from './fleet.js';
 import { createRegistryTables } from './registry.js';
+import { createTelemetryTables } from './telemetry.js';
 
 type MigrationStep = (db: Kysely<unknown>, types: SqlTypes) => Promise<void>;
 
@@ -12,6 +14,8 @@ type MigrationStep = (db: Kysely<unknown>, types: SqlTypes) => Promise<void>;
 const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
   '0001_api': createApiTables,
   '0002_registry': createRegistryTables,
+  '0003_fleet': createFleetTables,
+  '0004_telemetry': createTelemetryTables,
 };
 
 export function migrationProvider(types: SqlTypes): MigrationProvider {

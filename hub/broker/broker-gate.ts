@@ -1,0 +1,105 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import type { AedesOptions, Client } from 'aedes';
+import { asSkerryError } from '#shared/kernel/errors.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { type DeviceCredentials, hashPassword, passwordMatches } from './credentials.js';
+import { allowed, type Identity } from './rules.js';
+
+export interface GateOptions {
+  readonly fleet: string;
+  readonly credentials: DeviceCredentials;
+  readonly hubPassword: string;
+  /** True for a connection that came in through the hub's own loopback listener. */
+  readonly isHubStream: (stream: Duplex) => boolean;
+  readonly logger: Logger;
+}
+
+type Gate = Required<Pick<AedesOptions, 'preConnect' | 'authenticate' | 'authorizePublish' | 'authorizeSubscribe'>>;
+
+/** CONNACK return codes (MQTT 3.1.1, 3.2.2.3). */
+const IDENTIFIER_REJECTED = 2;
+const SERVER_UNAVAILABLE = 3;
+const BAD_CREDENTIALS = 4;
+const NOT_AUTHORIZED = 5;
+
+/** Joins aedes to the authentication and the topic rules; decides nothing itself. */
+export function brokerGate(options: GateOptions): Gate {
+  const identities = new WeakMap<Client, Identity>();
+  const hubPasswordHash = hashPassword(options.hubPassword);
+
+  const check = async (client: Client, username: string | undefined, password: Uint8Array): Promise<boolean> => {
+    if (options.isHubStream(client.conn)) {
+      const valid = timingSafeEqual(hashPassword(password), hubPasswordHash);
+      if (valid) identities.set(client, { kind: 'hub', fleet: options.fleet });
+      return valid;
+    }
+    const device = username ?? '';
+    const valid = passwordMatches(password, await options.credentials.passwordHash(device));
+    if (valid) identities.set(client, { kind: 'device', fleet: options.fleet, device });
+    return valid;
+  };
+
+  /** Undefined when the credentials fit. */
+  const decide = async (client: Client, username: string | undefined, password: Uint8Array): Promise<Refusal | undefined> => {
+    try {
+      return (await check(client, username, password)) ? undefined : refusal('bad user name or password', BAD_CREDENTIALS);
+    } catch (cause) {
+      options.logger.error({ device: username, cause: asSkerryError(cause).message }, 'credentials could not be looked up');
+      return refusal('credentials could not be looked up', SERVER_UNAVAILABLE);
+    }
+  };
+
+  return {
+    preConnect(client, packet, done) {
+      // A session held over a disconnect would queue without bound in memory, and no step needs one (DESIGN R9).
+      packet.clean = true;
+      if (options.isHubStream(client.conn)) {
+        done(null, true);
+        return;
+      }
+      // Checked here as well as on publication, so that a foreign will is refused while somebody is there to be told.
+      const identity: Identity = { kind: 'device', fleet: options.fleet, device: packet.clientId };
+      const willIsOwn = packet.will === undefined || allowed(identity, 'will', packet.will.topic);
+      // Without an error aedes would leave the connection open and unanswered.
+      done(willIsOwn ? null : refusal('not allowed to leave a will there', NOT_AUTHORIZED), willIsOwn);
+    },
+    authenticate(client, username, password, done) {
+      if (!options.isHubStream(client.conn) && client.id !== username) {
+        done(refusal('client id and user name differ', IDENTIFIER_REJECTED), false);
+        return;
+      }
+      void decide(client, username, password ?? new Uint8Array()).then((verdict) => answer(done, verdict));
+    },
+    authorizePublish(client, packet, done) {
+      // `null`: the broker itself ($SYS), and wills of clients already gone, which aedes no longer names.
+      const identity = client === null ? undefined : identities.get(client);
+      if (identity !== undefined && allowed(identity, packet.retain ? 'publish-retained' : 'publish', packet.topic)) {
+        done();
+        return;
+      }
+      options.logger.warn({ client: client?.id, topic: packet.topic.slice(0, 256), retain: packet.retain }, 'publish refused');
+      done(refusal('not allowed to publish there', NOT_AUTHORIZED));
+    },
+    authorizeSubscribe(client, subscription, done) {
+      const identity = identities.get(client);
+      if (identity !== undefined && allowed(identity, 'subscribe', subscription.topic)) {
+        done(null, subscription);
+        return;
+      }
+      options.logger.warn({ client: client.id, filter: subscription.topic.slice(0, 256) }, 'subscription refused');
+      done(null, null); // MQTT 3.9.3: answered with 0x80
+    },
+  };
+}
+
+/** The form aedes takes a refusal in: an Error with the CONNACK return code. */
+type Refusal = Error & { returnCode: number };
+
+function refusal(message: string, returnCode: number): Refusal {
+  return Object.assign(new Error(message), { returnCode });
+}
+
+function answer(done: Parameters<Gate['authenticate']>[3], verdict: Refusal | undefined): void {
+  done(verdict ?? null, verdict === undefined);
+}

@@ -1,0 +1,101 @@
+import type { Generated } from 'kysely';
+import type { EpochMillis } from '#shared/kernel/clock.js';
+
+export interface DevicesTable {
+  id: string;
+  /** Ed25519, hex. */
+  public_key: string;
+  /** JSON: what the device says of itself, at enrolment and in its reports. */
+  device_labels: string;
+  /** JSON: set by the token it enrolled with and by operators; null takes a label of the device away. Wins over `device_labels`. */
+  hub_labels: string;
+  /** JSON: the two above merged; what selectors see. */
+  labels: string;
+  /** JSON. */
+  capabilities: string;
+  agent_version: string;
+  /** Hex; the password itself is told to the device once and kept nowhere. */
+  password_sha256: string;
+  /** The same password as mosquitto wants it, for an external broker's password file. */
+  password_mosquitto: string;
+  /** Enrolment token it came with. */
+  token_id: string;
+  enrolled_at: EpochMillis;
+  revoked_at: EpochMillis | null;
+}
+
+/** What is known of a device now; one row per device, made when it first speaks. */
+export interface DeviceStatesTable {
+  device: string;
+  /** JSON of the newest reported state (shared/protocol/messages.ts). */
+  reported: string | null;
+  reported_boot: number;
+  /** By the device's clock. */
+  reported_at: EpochMillis;
+  reported_received_at: EpochMillis | null;
+  presence: 'online' | 'offline' | null;
+  presence_session: string | null;
+  presence_boot: number;
+  presence_connection: number;
+  /** By the hub's clock. */
+  presence_changed_at: EpochMillis | null;
+}
+
+export interface EnrolmentTokensTable {
+  id: string;
+  name: string;
+  secret_sha256: string;
+  /** JSON: labels every device gets that enrols with it. */
+  labels: string;
+  max_uses: number;
+  uses: number;
+  expires_at: EpochMillis;
+  created_at: EpochMillis;
+  created_by: string;
+  revoked_at: EpochMillis | null;
+}
+
+/** A decision "devices matching the selector should run this version"; for each model the newest that matches a device counts. */
+export interface DeploymentsTable {
+  id: Generated<number>;
+  model: string;
+  version: number;
+  manifest_digest: string;
+  selector: string;
+  attempt: number;
+  created_at: EpochMillis;
+  created_by: string;
+}
+
+/** What each device should run, one row per device and model; the newest decision, not the history. */
+export interface DesiredModelsTable {
+  device: string;
+  model: string;
+  version: number;
+  manifest_digest: string;
+  attempt: number;
+  /** Who decided: `deployment:12`, `rollout:...`. */
+  source: string;
+  decided_at: EpochMillis;
+}
+
+/** The newest signed statement to each device. */
+export interface DesiredStatesTable {
+  device: string;
+  counter: number;
+  /** The signed bytes, published retained as they are. */
+  envelope: Uint8Array;
+  /** SHA-256 of the models named in it: equal content is not signed again. */
+  content_sha256: string;
+  issued_at: EpochMillis;
+  expires_at: EpochMillis;
+}
+
+export interface FleetTables {
+  devices: DevicesTable;
+  device_states: DeviceStatesTable;
+  enrolment_tokens: EnrolmentTokensTable;
+  deployments: DeploymentsTable;
+  desired_models: DesiredModelsTable;
+  desired_states: DesiredStatesTable;
+}

@@ -1,0 +1,73 @@
+import type { Generated } from 'kysely';
+import type { EpochMillis } from '#shared/kernel/clock.js';
+
+/** Which outbox records were counted: the exact set of (device, boot, seq), as ranges. */
+export interface IngestSeenTable {
+  device: string;
+  boot: number;
+  /** Sorted inclusive ranges, `"501-520,522"`. */
+  ranges: string;
+}
+
+/** Merged measurements of one model version over one window bucket, all devices together. */
+export interface MetricsModelTable {
+  model: string;
+  version: number;
+  /** Start of the bucket; its width is that of the telemetry settings. */
+  bucket: EpochMillis;
+  predictions: number;
+  /** JSON: failed predictions by error code. */
+  errors: string;
+  /** Encoded sketches, milliseconds. */
+  queue: Uint8Array;
+  compute: Uint8Array;
+  total: Uint8Array;
+}
+
+/** The same per device, in wider buckets and kept shorter. */
+export interface MetricsDeviceTable extends MetricsModelTable {
+  device: string;
+}
+
+/** Totals since the beginning, for counters that may never go back. */
+export interface MetricsTotalTable {
+  model: string;
+  version: number;
+  predictions: number;
+  /** JSON. */
+  errors: string;
+}
+
+export interface DeviceHealthTable {
+  device: string;
+  /** End of the window, by the device's clock. */
+  at: EpochMillis;
+  /** JSON of `health` in the telemetry message. */
+  health: string;
+}
+
+export interface EventsTable {
+  id: Generated<number>;
+  device: string;
+  boot: number;
+  seq: number;
+  /** By the device's clock. */
+  at: EpochMillis;
+  received_at: EpochMillis;
+  kind: string;
+  model: string | null;
+  version: number | null;
+  code: string | null;
+  message: string | null;
+  /** JSON. */
+  detail: string | null;
+}
+
+export interface TelemetryTables {
+  ingest_seen: IngestSeenTable;
+  metrics_model: MetricsModelTable;
+  metrics_device: MetricsDeviceTable;
+  metrics_total: MetricsTotalTable;
+  device_health: DeviceHealthTable;
+  events: EventsTable;
+}

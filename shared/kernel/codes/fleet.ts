@@ -1,0 +1,82 @@
+import { defineCodes } from './define.js';
+
+export const fleetCodes = defineCodes({
+  ENROL_TOKEN_INVALID: {
+    fault: 'caller',
+    http: 401,
+    summary: 'The enrolment token is unknown, expired, revoked or used up.',
+    action: 'Create a new one with `skerry token create` and enrol with it.',
+  },
+  ENROL_PROOF_INVALID: {
+    fault: 'caller',
+    http: 401,
+    summary: 'The signature over the enrolment statement does not fit the public key.',
+    action: 'Enrol again with the agent that made the key; if it repeats, agent and hub are of different protocol versions.',
+  },
+  DEVICE_ID_TAKEN: {
+    fault: 'caller',
+    http: 409,
+    summary: 'Another device with another key holds this device id.',
+    action: 'Choose another id, or revoke the other device first.',
+  },
+  DEVICE_UNKNOWN: {
+    fault: 'caller',
+    http: 404,
+    summary: 'No device of this fleet has the given id.',
+    action: 'List the devices with `skerry device list`.',
+  },
+  DEVICE_REVOKED: {
+    fault: 'caller',
+    http: 403,
+    summary: 'The device was revoked; its id and its key are not accepted any more.',
+    action: 'Enrol it under a new key and id if it should come back.',
+  },
+  DEPLOYMENT_UNKNOWN: {
+    fault: 'caller',
+    http: 404,
+    summary: 'No deployment has the given id.',
+    action: 'List the deployments with `skerry deployments`.',
+  },
+  DESIRED_TOO_LARGE: {
+    fault: 'caller',
+    http: 409,
+    summary: 'A device would be told to hold more models than one desired state can name.',
+    action: 'Narrow the selector or remove deployments of models the device no longer needs.',
+  },
+  BROKER_OFFLINE: {
+    fault: 'environment',
+    http: 503,
+    summary: 'The hub has no connection to its MQTT broker.',
+    action: 'Nothing if it is short: the hub reconnects and publishes again by itself; otherwise look at the broker.',
+  },
+  BROKER_LISTEN_FAILED: {
+    fault: 'environment',
+    http: 500,
+    summary: 'The embedded broker could not listen on its address.',
+    action: 'Free the port or choose another one in the settings.',
+  },
+  MESSAGE_MALFORMED: {
+    fault: 'peer',
+    http: 400,
+    summary: 'A message from a device does not match the schema of its topic.',
+    action: 'Update the agent; the message was refused and the device does not send it again.',
+  },
+  MESSAGE_ORIGIN_MISMATCH: {
+    fault: 'peer',
+    http: 400,
+    summary: 'The device named inside a message is not the one its topic belongs to.',
+    action: 'Look at the device: its agent is broken or somebody uses its credentials.',
+  },
+  BLOB_UNKNOWN: {
+    fault: 'peer',
+    http: 404,
+    summary: 'The hub does not hold the blob a device asked for.',
+    action: 'Publish the version again if its artifacts were removed; the device asks again with the next desired state.',
+  },
+  BLOB_PIECES_MISMATCH: {
+    fault: 'peer',
+    http: 400,
+    summary: 'A fetch request counts other pieces than the blob has.',
+    action: 'Update the agent; it cut the blob in another way than the manifest says.',
+  },
+});
