@@ -64,9 +64,18 @@ export interface Outbox {
   stats(): Promise<OutboxStats>;
   /** Called after an append, so that the pump wakes up. */
   onAppend(listener: () => void): () => void;
+  /** Called when an append made the outbox give something up for space, with how much by this append. */
+  onLoss(listener: (loss: { readonly dropped: number; readonly coarsened: number }) => void): () => void;
 }
 
-/** A file under way or complete in the content-addressed folder. */
+/** One file of the cache. `bytes` of an incomplete one is what is reserved for it. */
+export interface BlobEntry {
+  readonly digest: Digest;
+  readonly bytes: number;
+  readonly complete: boolean;
+}
+
+/** The content-addressed folder of models: complete files, and downloads under way. */
 export interface BlobStore {
   has(digest: Digest): Promise<boolean>;
   /** Absolute path of a complete, verified file. */
@@ -77,9 +86,11 @@ export interface BlobStore {
    * `reuse`, are verified by their digests and count as present.
    */
   open(blob: BlobPlan): Promise<PartialBlob>;
+  /** Hashes a complete file again; one that is damaged is deleted. True when it is there and whole. */
+  verify(digest: Digest): Promise<boolean>;
   delete(digest: Digest): Promise<void>;
   usage(): Promise<{ readonly usedBytes: number; readonly budgetBytes: number }>;
-  list(): Promise<readonly { readonly digest: Digest; readonly bytes: number; readonly complete: boolean }[]>;
+  list(): Promise<readonly BlobEntry[]>;
 }
 
 export interface BlobPlan {

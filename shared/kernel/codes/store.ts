@@ -1,3 +1,52 @@
 import { defineCodes } from './define.js';
 
-export const storeCodes = defineCodes({});
+export const storeCodes = defineCodes({
+  STORE_CORRUPT: {
+    fault: 'environment',
+    http: 500,
+    summary: 'The database of the agent failed its integrity check and was moved aside; what could still be read was carried over.',
+    action: 'Check the disk; keep the moved file for diagnosis, then delete it.',
+  },
+  STORE_LOCKED: {
+    fault: 'caller',
+    http: 409,
+    summary: 'Another process has the data folder of the agent open.',
+    action: 'Stop the other agent, or give this one a folder of its own.',
+  },
+  STORE_NEWER: {
+    fault: 'caller',
+    http: 409,
+    summary: 'The database was written by a newer agent than this one.',
+    action: 'Install that agent version or a later one, or use a fresh data folder and enrol again.',
+  },
+  STORE_FAILED: {
+    fault: 'ours',
+    http: 500,
+    summary: 'The store thread of the agent ended or could not start.',
+    action: 'The agent ends and its supervisor starts it again; if it repeats, look at the log lines before it.',
+  },
+  STORE_OVER_BUDGET: {
+    fault: 'environment',
+    http: 507,
+    summary: 'A download does not fit into the disk budget of the model cache.',
+    action: 'Raise the disk budget of the agent, or deploy fewer or smaller versions to it.',
+  },
+  STORE_BLOB_MISSING: {
+    fault: 'ours',
+    http: 404,
+    summary: 'A file is not in the model cache.',
+    action: 'Nothing: a version that needs it fetches it again.',
+  },
+  STORE_BLOB_CORRUPT: {
+    fault: 'environment',
+    http: 500,
+    summary: 'A file in the model cache no longer has the digest it is filed under.',
+    action: 'Nothing: it is fetched again; if it repeats, check the disk of the device.',
+  },
+  STORE_BLOB_BUSY: {
+    fault: 'caller',
+    http: 409,
+    summary: 'A file is already being downloaded by somebody else in this process.',
+    action: 'Wait for that download.',
+  },
+});
