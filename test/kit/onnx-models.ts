@@ -1,0 +1,155 @@
+import { createCipheriv } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { attribute, floats, graph, int64s, model, modelHead, node, ONNX_TYPES, tensorHead, valueInfo } from './onnx-proto.js';
+import { bytesField, bytesFieldHeader, concat, intField } from './protobuf-writer.js';
+
+// Small real ONNX models, as file bytes. All take `x` and give `y`, FP32 [-1, width] unless said otherwise.
+
+const FLOAT = ONNX_TYPES.FLOAT;
+const MiB = 1024 * 1024;
+
+/** y = x */
+export function identityModel({ width = 4 }: { width?: number } = {}): Uint8Array {
+  return model({
+    nodes: [node('Identity', ['x'], ['y'])],
+    inputs: [valueInfo('x', FLOAT, ['batch', width])],
+    outputs: [valueInfo('y', FLOAT, ['batch', width])],
+  });
+}
+
+/** y = x * scale + bias. Another scale or bias makes a model of the same signature that is wrong for the first one's golden samples. */
+export function affineModel({ scale = 2, bias = 1, width = 4 }: { scale?: number; bias?: number; width?: number } = {}): Uint8Array {
+  return model({
+    nodes: [node('Mul', ['x', 'scale'], ['scaled']), node('Add', ['scaled', 'bias'], ['y'])],
+    inputs: [valueInfo('x', FLOAT, ['batch', width])],
+    outputs: [valueInfo('y', FLOAT, ['batch', width])],
+    initializers: [floats('scale', [], [scale]), floats('bias', [], [bias])],
+  });
+}
+
+/** Right for most inputs, not a number where x > 1: y = sqrt(1 - x). */
+export function partlyWrongModel({ width = 4 }: { width?: number } = {}): Uint8Array {
+  return model({
+    nodes: [node('Sub', ['one', 'x'], ['rest']), node('Sqrt', ['rest'], ['y'])],
+    inputs: [valueInfo('x', FLOAT, ['batch', width])],
+    outputs: [valueInfo('y', FLOAT, ['batch', width])],
+    initializers: [floats('one', [], [1])],
+  });
+}
+
+/** Takes `index` INT64 [-1] and gives `y` FP32 [-1]: element `index` of a table. An index outside the table fails in the runtime. */
+export function tableModel({ table = [10, 20, 30, 40] }: { table?: readonly number[] } = {}): Uint8Array {
+  return model({
+    nodes: [node('Gather', ['table', 'index'], ['y'])],
+    inputs: [valueInfo('index', ONNX_TYPES.INT64, ['n'])],
+    outputs: [valueInfo('y', FLOAT, ['n'])],
+    initializers: [floats('table', [table.length], table)],
+  });
+}
+
+/** y = x, after `layers` multiplications with a `width` x `width` identity matrix: about 2 * width^2 * layers operations a row. */
+export function slowModel({ width = 256, layers = 50 }: { width?: number; layers?: number } = {}): Uint8Array {
+  const matrix = new Float32Array(width * width);
+  for (let at = 0; at < width; at++) matrix[at * width + at] = 1;
+  const nodes = Array.from({ length: layers }, (_, layer) =>
+    node('MatMul', [layer === 0 ? 'x' : `h${layer}`, 'matrix'], [layer === layers - 1 ? 'y' : `h${layer + 1}`]),
+  );
+  return model({
+    nodes,
+    inputs: [valueInfo('x', FLOAT, ['batch', width])],
+    outputs: [valueInfo('y', FLOAT, ['batch', width])],
+    initializers: [floats('matrix', [width, width], matrix)],
+  });
+}
+
+/** y = x, after an ONNX Loop of `iterations` tiny steps: takes as long as one likes (2^62 never ends) and no memory. */
+export function loopModel({ iterations, width = 4 }: { iterations: number | bigint; width?: number }): Uint8Array {
+  const body = graph({
+    nodes: [node('Identity', ['go'], ['go_on']), node('Add', ['h', 'zero'], ['h_next'])],
+    inputs: [valueInfo('i', ONNX_TYPES.INT64, []), valueInfo('go', ONNX_TYPES.BOOL, []), valueInfo('h', FLOAT, ['batch', width])],
+    outputs: [valueInfo('go_on', ONNX_TYPES.BOOL, []), valueInfo('h_next', FLOAT, ['batch', width])],
+    initializers: [floats('zero', [], [0])],
+  });
+  return model({
+    nodes: [node('Loop', ['iterations', '', 'x'], ['y'], [attribute.graph('body', body)])],
+    inputs: [valueInfo('x', FLOAT, ['batch', width])],
+    outputs: [valueInfo('y', FLOAT, ['batch', width])],
+    initializers: [int64s('iterations', [], [iterations])],
+  });
+}
+
+/** y = x * scale + noise: gives other numbers at every run of a session, so no golden sample can hold. */
+export function randomModel({ width = 4 }: { width?: number } = {}): Uint8Array {
+  return model({
+    nodes: [node('RandomUniformLike', ['x'], ['noise']), node('Add', ['x', 'noise'], ['y'])],
+    inputs: [valueInfo('x', FLOAT, ['batch', width])],
+    outputs: [valueInfo('y', FLOAT, ['batch', width])],
+  });
+}
+
+/** A model whose weights lie in another file (TensorProto.data_location = EXTERNAL), which a version cannot carry. */
+export function externalDataModel(): Uint8Array {
+  const entry = (key: string, value: string): Uint8Array => bytesField(13, concat(bytesField(1, key), bytesField(2, value)));
+  const weights = concat(tensorHead('scale', FLOAT, [1]), entry('location', 'weights.bin'), entry('length', '4'), intField(14, 1));
+  return model({
+    nodes: [node('Mul', ['x', 'scale'], ['y'])],
+    inputs: [valueInfo('x', FLOAT, ['batch', 4])],
+    outputs: [valueInfo('y', FLOAT, ['batch', 4])],
+    initializers: [weights],
+  });
+}
+
+export interface InflatedOptions {
+  /** Size of the unused weight; at most 2047, since protobuf ends at 2 GiB. */
+  readonly megabytes: number;
+  /** Chooses the weight's bytes, which do not compress. */
+  readonly seed?: number;
+  readonly scale?: number;
+}
+
+/** y = x * scale, in a file that a weight of random bytes makes as large as one likes. */
+export function inflatedModel(options: InflatedOptions): Uint8Array {
+  const stream = randomBytesStream(options.seed ?? 1);
+  return concat(inflatedHead(options), ...Array.from({ length: options.megabytes }, () => stream(MiB)));
+}
+
+/** As `inflatedModel`, written to a file without holding it in memory. */
+export async function writeInflatedModel(path: string, options: InflatedOptions): Promise<void> {
+  const stream = randomBytesStream(options.seed ?? 1);
+  const file = await open(path, 'w');
+  try {
+    await file.write(inflatedHead(options));
+    for (let written = 0; written < options.megabytes; written++) await file.write(stream(MiB));
+  } finally {
+    await file.close();
+  }
+}
+
+/** Everything up to the weight's bytes, which end the file: raw_data last in its tensor, that last in the graph, that last in the model. */
+function inflatedHead({ megabytes, scale = 2 }: InflatedOptions): Uint8Array {
+  const length = megabytes * MiB;
+  const weightHead = concat(tensorHead('weight', ONNX_TYPES.UINT8, [length]), bytesFieldHeader(9, length));
+  const rest = graph({
+    // The weight is used, times zero, so that the runtime does not warn about it.
+    nodes: [
+      node('Gather', ['weight', 'first'], ['byte']),
+      node('Cast', ['byte'], ['float'], [attribute.int('to', FLOAT)]),
+      node('Mul', ['float', 'zero'], ['nothing']),
+      node('Mul', ['x', 'scale'], ['scaled']),
+      node('Add', ['scaled', 'nothing'], ['y']),
+    ],
+    inputs: [valueInfo('x', FLOAT, ['batch', 4])],
+    outputs: [valueInfo('y', FLOAT, ['batch', 4])],
+    initializers: [int64s('first', [1], [0]), floats('zero', [], [0]), floats('scale', [], [scale])],
+  });
+  const graphHead = concat(rest, bytesFieldHeader(5, weightHead.byteLength + length), weightHead);
+  return concat(modelHead(), bytesFieldHeader(7, graphHead.byteLength + length), graphHead);
+}
+
+/** Repeatable random bytes: an AES-CTR key stream. */
+function randomBytesStream(seed: number): (length: number) => Uint8Array {
+  const key = Buffer.alloc(16);
+  key.writeUInt32LE(seed);
+  const cipher = createCipheriv('aes-128-ctr', key, Buffer.alloc(16));
+  return (length) => cipher.update(Buffer.alloc(length));
+}

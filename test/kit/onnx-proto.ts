@@ -1,0 +1,86 @@
+import { bytesField, concat, floatField, intField } from './protobuf-writer.js';
+
+// Messages of onnx.proto (github.com/onnx/onnx), by field number: as much as small models need.
+
+/** TensorProto.DataType */
+export const ONNX_TYPES = { FLOAT: 1, UINT8: 2, INT8: 3, INT32: 6, INT64: 7, STRING: 8, BOOL: 9, FLOAT16: 10, DOUBLE: 11 } as const;
+export type OnnxType = (typeof ONNX_TYPES)[keyof typeof ONNX_TYPES];
+
+/** A dimension: a size, or the name of one that varies. */
+export type Dim = number | string;
+
+export function valueInfo(name: string, type: OnnxType, shape: readonly Dim[]): Uint8Array {
+  const dims = shape.map((dim) => bytesField(1, typeof dim === 'number' ? intField(1, dim) : bytesField(2, dim)));
+  const tensorType = concat(intField(1, type), bytesField(2, concat(...dims)));
+  return concat(bytesField(1, name), bytesField(2, bytesField(1, tensorType)));
+}
+
+/** TensorProto without its data; `raw_data` (field 9) goes last. */
+export function tensorHead(name: string, type: OnnxType, dims: readonly number[]): Uint8Array {
+  return concat(...dims.map((dim) => intField(1, dim)), intField(2, type), bytesField(8, name));
+}
+
+export function tensor(name: string, type: OnnxType, dims: readonly number[], raw: Uint8Array): Uint8Array {
+  return concat(tensorHead(name, type, dims), bytesField(9, raw));
+}
+
+export function floats(name: string, dims: readonly number[], values: ArrayLike<number>): Uint8Array {
+  return tensor(name, ONNX_TYPES.FLOAT, dims, new Uint8Array(Float32Array.from(values).buffer));
+}
+
+export function int64s(name: string, dims: readonly number[], values: readonly (number | bigint)[]): Uint8Array {
+  return tensor(name, ONNX_TYPES.INT64, dims, new Uint8Array(BigInt64Array.from(values.map(BigInt)).buffer));
+}
+
+export const attribute = {
+  float: (name: string, value: number): Uint8Array => concat(bytesField(1, name), floatField(2, value), intField(20, 1)),
+  int: (name: string, value: number): Uint8Array => concat(bytesField(1, name), intField(3, value), intField(20, 2)),
+  tensor: (name: string, value: Uint8Array): Uint8Array => concat(bytesField(1, name), bytesField(5, value), intField(20, 4)),
+  graph: (name: string, value: Uint8Array): Uint8Array => concat(bytesField(1, name), bytesField(6, value), intField(20, 5)),
+};
+
+export function node(
+  op: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  attributes: readonly Uint8Array[] = [],
+): Uint8Array {
+  return concat(
+    ...inputs.map((name) => bytesField(1, name)),
+    ...outputs.map((name) => bytesField(2, name)),
+    bytesField(3, `${op}_${outputs[0] ?? ''}`),
+    bytesField(4, op),
+    ...attributes.map((value) => bytesField(5, value)),
+  );
+}
+
+export interface GraphParts {
+  readonly nodes: readonly Uint8Array[];
+  readonly inputs: readonly Uint8Array[];
+  readonly outputs: readonly Uint8Array[];
+  readonly initializers?: readonly Uint8Array[];
+}
+
+export function graph(parts: GraphParts): Uint8Array {
+  return concat(
+    ...parts.nodes.map((value) => bytesField(1, value)),
+    bytesField(2, 'graph'),
+    ...parts.inputs.map((value) => bytesField(11, value)),
+    ...parts.outputs.map((value) => bytesField(12, value)),
+    ...(parts.initializers ?? []).map((value) => bytesField(5, value)),
+  );
+}
+
+/** ModelProto up to its graph, which goes last (field 7). */
+export function modelHead(options: { opset?: number; irVersion?: number; producer?: string } = {}): Uint8Array {
+  return concat(
+    intField(1, options.irVersion ?? 8),
+    bytesField(2, options.producer ?? 'skerry-test-kit'),
+    bytesField(3, '1'),
+    bytesField(8, concat(bytesField(1, ''), intField(2, options.opset ?? 17))),
+  );
+}
+
+export function model(parts: GraphParts, options: Parameters<typeof modelHead>[0] = {}): Uint8Array {
+  return concat(modelHead(options), bytesField(7, graph(parts)));
+}
