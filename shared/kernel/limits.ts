@@ -35,6 +35,8 @@ export const LIMITS = {
   reportedBytes: 256 * KiB,
   telemetryBytes: 128 * KiB,
   eventBytes: 32 * KiB,
+  /** Carries a bitmap with a bit for every piece of a blob. */
+  fetchBytes: 768 * KiB,
   apiBodyBytes: 16 * MiB,
   inferBodyBytes: 64 * MiB,
 } as const;

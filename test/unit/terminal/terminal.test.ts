@@ -161,6 +161,6 @@ describe('completion', () => {
   });
 
   it('parses options of other commands after "--" in the hidden command', async () => {
-    expect(await runCli(program(), { argv: ['__complete', '--', 'go', '--js'], ...{} })).toBe(EXIT.ok);
+    expect(await runCli(program(), { argv: ['__complete', '--', 'go', '--js'] })).toBe(EXIT.ok);
   });
 });
