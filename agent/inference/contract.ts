@@ -15,6 +15,10 @@ export interface InferRequest {
   readonly outputs?: readonly string[];
   /** The caller gives up after this long; queued work past it is never run. */
   readonly timeout?: Millis;
+  /** The caller never touches the input bytes again: they may move to another thread instead of being copied. */
+  readonly owned?: boolean;
+  /** Asked once, just before the work would start; `true` drops it (`INFERENCE_ABANDONED`). Must be cheap. */
+  readonly abandoned?: () => boolean;
 }
 
 export interface InferReply {
@@ -56,7 +60,10 @@ export interface ServableStatus {
   readonly provider?: string;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
+  /** Requests taken and not yet answered. */
   readonly inFlight: number;
+  /** Growth of the process's resident memory while it was loaded and warmed up, bytes. */
+  readonly memoryBytes?: number;
   readonly error?: SkerryError;
 }
 
@@ -84,14 +91,24 @@ export interface ServableControl {
   onChange(listener: (status: ServableStatus) => void): () => void;
 }
 
+/** What a prediction ran on. */
+export interface PredictionTarget {
+  readonly model: ModelName;
+  readonly version: VersionNumber;
+  readonly variant: string;
+  readonly provider: string;
+}
+
+/** Waiting for a free instance; running the model; the whole request as the data plane saw it. */
+export interface PredictionTiming {
+  readonly queue: Millis;
+  readonly compute: Millis;
+  readonly total: Millis;
+}
+
 /** Where the data plane tells how each prediction went; must not block. */
 export interface PredictionRecorder {
-  succeeded(
-    model: ModelName,
-    version: VersionNumber,
-    variant: string,
-    provider: string,
-    timing: { queue: Millis; compute: Millis; total: Millis },
-  ): void;
-  failed(model: ModelName, version: VersionNumber | undefined, code: ErrorCode, total: Millis): void;
+  succeeded(target: PredictionTarget, timing: PredictionTiming): void;
+  /** `target` is undefined when no servable took the request (unknown model, nothing available). */
+  failed(target: PredictionTarget | undefined, code: ErrorCode, total: Millis): void;
 }

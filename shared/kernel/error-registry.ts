@@ -8,6 +8,7 @@ import { modelsCodes } from './codes/models.js';
 import { protocolCodes } from './codes/protocol.js';
 import { publisherCodes } from './codes/publisher.js';
 import { rolloutsCodes } from './codes/rollouts.js';
+import { serveCodes } from './codes/serve.js';
 import { statsCodes } from './codes/stats.js';
 import { storeCodes } from './codes/store.js';
 import { syncCodes } from './codes/sync.js';
@@ -29,6 +30,7 @@ export const ERROR_CODES = {
   ...hubCodes,
   ...publisherCodes,
   ...rolloutsCodes,
+  ...serveCodes,
   ...statsCodes,
 } as const satisfies Readonly<Record<string, CodeEntry>>;
 

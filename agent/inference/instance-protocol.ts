@@ -1,0 +1,48 @@
+import type { Millis } from '#shared/kernel/clock.js';
+import type { ErrorBody } from '#shared/kernel/errors.js';
+import type { Comparison, Tolerance } from '#shared/tensor/compare.js';
+import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
+
+/** What the runtime in this build is and offers. */
+export interface RuntimeDescription {
+  readonly name: string;
+  readonly version: string;
+  /** Execution providers whose libraries are here. Whether a device for one exists shows when a session is created. */
+  readonly providers: readonly string[];
+}
+
+/** What one golden sample gave. */
+export interface SampleResult {
+  readonly comparison: Comparison;
+  /** The output with the largest disagreement, when there is one. */
+  readonly output: string | undefined;
+  /** Median duration of the timed runs. */
+  readonly millis: Millis;
+}
+
+/** From the main thread to an instance. Every message but `close` has an id and exactly one answer. */
+export type ToInstance =
+  | { readonly kind: 'describe'; readonly id: number }
+  | { readonly kind: 'load'; readonly id: number; readonly file: string; readonly provider: string; readonly threads: number }
+  | {
+      readonly kind: 'check';
+      readonly id: number;
+      readonly inputs: NamedTensors;
+      readonly expected: NamedTensors;
+      readonly tolerance: Tolerance;
+      readonly runs: number;
+      readonly budget: Millis;
+    }
+  | { readonly kind: 'run'; readonly id: number; readonly inputs: NamedTensors; readonly outputs: readonly string[] | undefined }
+  | { readonly kind: 'close' };
+
+/** The answers. */
+export type FromInstance =
+  | { readonly kind: 'described'; readonly id: number; readonly description: RuntimeDescription }
+  | { readonly kind: 'loaded'; readonly id: number; readonly inputs: readonly TensorSpec[]; readonly outputs: readonly TensorSpec[] }
+  | { readonly kind: 'checked'; readonly id: number; readonly result: SampleResult }
+  | { readonly kind: 'ran'; readonly id: number; readonly outputs: NamedTensors; readonly compute: Millis }
+  | { readonly kind: 'failed'; readonly id: number; readonly error: ErrorBody };
+
+export type AnswerKind = Exclude<FromInstance['kind'], 'failed'>;
+export type Answer<K extends AnswerKind> = Extract<FromInstance, { readonly kind: K }>;

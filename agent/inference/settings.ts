@@ -1,0 +1,30 @@
+import type { Millis } from '#shared/kernel/clock.js';
+
+/** Settings of the data plane; `DEFAULT_INFERENCE_SETTINGS` fits a small device. */
+export interface InferenceSettings {
+  /** Worker threads, each with a session of its own, per servable. */
+  readonly instances: number;
+  /** Requests that may wait for one servable; the next one is refused with `INFERENCE_QUEUE_FULL`. */
+  readonly queueCapacity: number;
+  /** Time a request without a timeout of its own may take. */
+  readonly requestTimeout: Millis;
+  /** Threads one session computes with; 1 leaves the other cores to other instances and to the agent. */
+  readonly threads: number;
+  /** Unexpected ends of a servable's workers within `restartWindow` before it counts as failed. */
+  readonly restartLimit: number;
+  readonly restartWindow: Millis;
+  /** Timed runs for placement and warm-up, per golden sample, and the time after which no further one is begun. */
+  readonly warmupRuns: number;
+  readonly warmupBudget: Millis;
+}
+
+export const DEFAULT_INFERENCE_SETTINGS: InferenceSettings = {
+  instances: 1,
+  queueCapacity: 256,
+  requestTimeout: 30_000,
+  threads: 1,
+  restartLimit: 5,
+  restartWindow: 600_000,
+  warmupRuns: 5,
+  warmupBudget: 500,
+};

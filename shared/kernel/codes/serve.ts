@@ -1,0 +1,40 @@
+import { defineCodes } from './define.js';
+
+export const serveCodes = defineCodes({
+  SERVE_PATH_UNKNOWN: {
+    fault: 'caller',
+    http: 404,
+    summary: 'The local API has nothing at this path.',
+    action: 'Use a path of the Open Inference Protocol v2, such as /v2/models/NAME/infer.',
+  },
+  SERVE_METHOD: {
+    fault: 'caller',
+    http: 405,
+    summary: 'The path exists, but not for this HTTP method.',
+    action: 'Use a method the Allow header lists.',
+  },
+  SERVE_BODY: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The request body is not the JSON, or the JSON and binary data, the protocol asks for.',
+    action: 'Correct what the message names.',
+  },
+  SERVE_REQUEST: {
+    fault: 'caller',
+    http: 400,
+    summary: 'A field of the inference request is missing, unknown or of the wrong type.',
+    action: 'Correct the field the message names.',
+  },
+  SERVE_ENCODING: {
+    fault: 'caller',
+    http: 415,
+    summary: 'The body is compressed or of a media type that is not accepted.',
+    action: 'Send application/json or application/octet-stream without a Content-Encoding.',
+  },
+  SERVE_HTTP: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The HTTP request itself cannot be read.',
+    action: 'Correct the request; the message says what the HTTP parser refused.',
+  },
+});
