@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { deviceIdSchema, fleetIdSchema } from '#shared/protocol/device.js';
+import { publicKeySchema } from './keys.js';
 
 export const DESIRED_SCHEMA = 'skerry.desired/1';
 /** DSSE payload type of a desired state. */
@@ -44,9 +45,6 @@ export const directorKeysSchema = z.strictObject({
   schema: z.literal('skerry.director/1'),
   fleet: fleetIdSchema,
   /** Ed25519 public keys, hex (32 bytes each). */
-  keys: z
-    .array(z.string().regex(/^[0-9a-f]{64}$/))
-    .min(1)
-    .max(8),
+  keys: z.array(publicKeySchema).min(1).max(8),
 });
 export type DirectorKeys = z.infer<typeof directorKeysSchema>;

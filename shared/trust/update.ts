@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { fleetIdSchema } from '#shared/protocol/device.js';
+import { publicKeySchema } from './keys.js';
+
+/** Name of a publisher's delegated targets role; part of metadata file names. */
+export const roleNameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and "-", at most 63')
+  .refine((name) => !['root', 'targets', 'snapshot', 'timestamp', 'director'].includes(name), 'is the name of a top-level role');
+
+/** Public keys a hub holds, which the publisher's root and director target must name. */
+export const hubPublicKeysSchema = z.strictObject({
+  fleet: fleetIdSchema,
+  snapshot: publicKeySchema,
+  timestamp: publicKeySchema,
+  director: publicKeySchema,
+});
+export type HubPublicKeys = z.infer<typeof hubPublicKeysSchema>;
+
+/** Signed files a publisher hands to the hub; all are taken over together or none. */
+export interface TrustUpdate {
+  /** New root files, consecutive versions in order. */
+  readonly roots?: readonly Uint8Array[];
+  /** New top-level targets file. */
+  readonly targets?: Uint8Array;
+  /** New targets files of delegated publisher roles, by role name. */
+  readonly roles?: Readonly<Record<string, Uint8Array>>;
+  /** Content of the target `hub/director.json`. */
+  readonly director?: Uint8Array;
+}
+
+const fileSchema = z.base64().max(Math.ceil(LIMITS.trustFileBytes / 3) * 4);
+
+/** A `TrustUpdate` as JSON carries it: every file in base64. */
+export const trustUpdateSchema = z.strictObject({
+  roots: z.array(fileSchema).max(64).optional(),
+  targets: fileSchema.optional(),
+  roles: z.record(roleNameSchema, fileSchema).optional(),
+  director: fileSchema.optional(),
+});
+export type TrustUpdateJson = z.infer<typeof trustUpdateSchema>;
+
+export function encodeTrustUpdate(update: TrustUpdate): TrustUpdateJson {
+  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+  return {
+    ...(update.roots === undefined ? {} : { roots: update.roots.map(text) }),
+    ...(update.targets === undefined ? {} : { targets: text(update.targets) }),
+    ...(update.roles === undefined ? {} : { roles: mapValues(update.roles, text) }),
+    ...(update.director === undefined ? {} : { director: text(update.director) }),
+  };
+}
+
+export function decodeTrustUpdate(json: TrustUpdateJson): TrustUpdate {
+  const bytes = (text: string): Uint8Array => Buffer.from(text, 'base64');
+  return {
+    ...(json.roots === undefined ? {} : { roots: json.roots.map(bytes) }),
+    ...(json.targets === undefined ? {} : { targets: bytes(json.targets) }),
+    ...(json.roles === undefined ? {} : { roles: mapValues(json.roles, bytes) }),
+    ...(json.director === undefined ? {} : { director: bytes(json.director) }),
+  };
+}
+
+function mapValues<A, B>(record: Readonly<Record<string, A>>, map: (value: A) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
+}
