@@ -15,6 +15,7 @@ export interface GateOptions {
   readonly logger: Logger;
 }
 
+type Answer = Parameters<Gate['authenticate']>[3];
 type Gate = Required<Pick<AedesOptions, 'preConnect' | 'authenticate' | 'authorizePublish' | 'authorizeSubscribe'>>;
 
 /** CONNACK return codes (MQTT 3.1.1, 3.2.2.3). */
@@ -26,6 +27,7 @@ const NOT_AUTHORIZED = 5;
 /** Joins aedes to the authentication and the topic rules; decides nothing itself. */
 export function brokerGate(options: GateOptions): Gate {
   const identities = new WeakMap<Client, Identity>();
+  const foreignWills = new WeakSet<Client>();
   const hubPasswordHash = hashPassword(options.hubPassword);
 
   const check = async (client: Client, username: string | undefined, password: Uint8Array): Promise<boolean> => {
@@ -50,6 +52,11 @@ export function brokerGate(options: GateOptions): Gate {
     }
   };
 
+  const answer = async (client: Client, username: string | undefined, password: Uint8Array, done: Answer): Promise<void> => {
+    const verdict = await decide(client, username, password);
+    done(verdict ?? null, verdict === undefined);
+  };
+
   return {
     preConnect(client, packet, done) {
       // A session held over a disconnect would queue without bound in memory, and no step needs one (DESIGN R9).
@@ -60,16 +67,19 @@ export function brokerGate(options: GateOptions): Gate {
       }
       // Checked here as well as on publication, so that a foreign will is refused while somebody is there to be told.
       const identity: Identity = { kind: 'device', fleet: options.fleet, device: packet.clientId };
-      const willIsOwn = packet.will === undefined || allowed(identity, 'will', packet.will.topic);
-      // Without an error aedes would leave the connection open and unanswered.
-      done(willIsOwn ? null : refusal('not allowed to leave a will there', NOT_AUTHORIZED), willIsOwn);
+      if (packet.will !== undefined && !allowed(identity, 'will', packet.will.topic)) foreignWills.add(client);
+      done(null, true);
     },
     authenticate(client, username, password, done) {
       if (!options.isHubStream(client.conn) && client.id !== username) {
         done(refusal('client id and user name differ', IDENTIFIER_REJECTED), false);
         return;
       }
-      void decide(client, username, password ?? new Uint8Array()).then((verdict) => answer(done, verdict));
+      if (foreignWills.has(client)) {
+        done(refusal('not allowed to leave a will there', NOT_AUTHORIZED), false);
+        return;
+      }
+      void answer(client, username, password ?? new Uint8Array(), done);
     },
     authorizePublish(client, packet, done) {
       // `null`: the broker itself ($SYS), and wills of clients already gone, which aedes no longer names.
@@ -98,8 +108,4 @@ type Refusal = Error & { returnCode: number };
 
 function refusal(message: string, returnCode: number): Refusal {
   return Object.assign(new Error(message), { returnCode });
-}
-
-function answer(done: Parameters<Gate['authenticate']>[3], verdict: Refusal | undefined): void {
-  done(verdict ?? null, verdict === undefined);
 }
