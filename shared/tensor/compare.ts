@@ -78,11 +78,11 @@ function compareNumbers(expected: Numbers, actual: Numbers, tolerance: Tolerance
   for (let index = 0; index < expected.length; index++) {
     const error = distance(expected[index] ?? 0, actual[index] ?? 0);
     const bound = tolerance.absolute + tolerance.relative * Math.abs(Number(expected[index]));
-    // Written so that a bound or error that is not a number counts as a mismatch, except equal ones, whose error is 0.
-    const agrees = error === 0 || error <= bound;
+    // An infinite error or a bound that is not a number is a mismatch; equal elements have error 0.
+    const agrees = error === 0 || (Number.isFinite(error) && error <= bound);
     if (!agrees) mismatches++;
     maxError = Math.max(maxError, error);
-    const excess = error === 0 ? 0 : Number.isNaN(bound) ? Number.POSITIVE_INFINITY : error - bound;
+    const excess = Number.isFinite(error) && Number.isFinite(bound) ? error - bound : agrees ? 0 : Number.POSITIVE_INFINITY;
     if (error > 0 && excess > worstExcess) {
       worstExcess = excess;
       worstIndex = index;

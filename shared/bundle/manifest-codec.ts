@@ -1,0 +1,33 @@
+import { SkerryError } from '#shared/kernel/errors.js';
+import { narrow, parseJson } from '#shared/kernel/json.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { canonicalJson } from './canonical-json.js';
+import { digestOf } from './digest.js';
+import { type Manifest, manifestSchema } from './manifest.js';
+import type { Digest } from './names.js';
+
+const CODE = 'BUNDLE_MANIFEST_INVALID';
+
+/** The bytes of a manifest, checked against its schema: canonical JSON, so that one manifest has one digest. */
+export function encodeManifest(manifest: Manifest): Uint8Array {
+  const bytes = canonicalJson(narrow(manifestSchema, manifest, 'manifest', CODE));
+  if (bytes.byteLength > LIMITS.manifestBytes) {
+    throw new SkerryError('INPUT_TOO_LARGE', `the manifest has ${bytes.byteLength} bytes, at most ${LIMITS.manifestBytes} are accepted`);
+  }
+  return bytes;
+}
+
+/** Reads a manifest; `INPUT_TOO_LARGE`, or `BUNDLE_MANIFEST_INVALID` when the schema does not hold or the bytes are not canonical. */
+export function decodeManifest(bytes: Uint8Array): Manifest {
+  const manifest = parseJson(manifestSchema, bytes, { what: 'manifest', maxBytes: LIMITS.manifestBytes, code: CODE });
+  // Refusing other forms also refuses what JSON parsers disagree on, such as a member given twice.
+  if (Buffer.compare(canonicalJson(manifest), bytes) !== 0)
+    throw new SkerryError(CODE, 'manifest is not in canonical JSON form (RFC 8785)');
+  return manifest;
+}
+
+/** What makes two versions the same content: the digest of the manifest without its version number. */
+export function contentIdentity(manifest: Manifest): Digest {
+  const { version: _version, ...content } = manifest;
+  return digestOf(canonicalJson(content));
+}
