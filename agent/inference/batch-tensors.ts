@@ -1,0 +1,81 @@
+import { SkerryError } from '#shared/kernel/errors.js';
+import { splitBytesElements } from '#shared/tensor/bytes-elements.js';
+import { elementSize } from '#shared/tensor/datatype.js';
+import { elementCount, formatShape } from '#shared/tensor/shape.js';
+import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
+
+/** Rows along dimension 0, when all inputs agree on them; `undefined` else, and then the request runs by itself. */
+export function rowsOf(inputs: NamedTensors): number | undefined {
+  let rows: number | undefined;
+  for (const { shape } of Object.values(inputs)) {
+    if (shape[0] === undefined || shape[0] < 1 || (rows !== undefined && shape[0] !== rows)) return undefined;
+    rows = shape[0];
+  }
+  return rows;
+}
+
+/** Equal for requests whose inputs can be stacked: names, datatypes and shapes but for dimension 0. */
+export function batchKey(inputs: NamedTensors): string {
+  return Object.keys(inputs)
+    .toSorted()
+    .map((name) => `${JSON.stringify(name)}:${inputs[name]?.datatype}:${inputs[name]?.shape.slice(1).join('x')}`)
+    .join(';');
+}
+
+/** Stacks requests along dimension 0, in order, into fresh buffers. All have the same `batchKey`. */
+export function stack(requests: readonly NamedTensors[]): NamedTensors {
+  const stacked: Record<string, Tensor> = {};
+  for (const [name, first] of Object.entries(requests[0] ?? {})) {
+    const parts = requests.flatMap((request) => request[name] ?? []);
+    const data = new Uint8Array(parts.reduce((sum, part) => sum + part.data.byteLength, 0));
+    let offset = 0;
+    let rows = 0;
+    for (const part of parts) {
+      data.set(part.data, offset);
+      offset += part.data.byteLength;
+      rows += part.shape[0] ?? 0;
+    }
+    stacked[name] = { datatype: first.datatype, shape: [rows, ...first.shape.slice(1)], data };
+  }
+  return stacked;
+}
+
+/**
+ * Cuts outputs along dimension 0 into one part per request. Parts are copies, so that one answer does not keep the whole
+ * batch in memory. `INFERENCE_OUTPUT_INVALID` when an output does not have one row for each input row.
+ */
+export function unstack(outputs: NamedTensors, rows: readonly number[]): readonly NamedTensors[] {
+  const parts: Record<string, Tensor>[] = rows.map(() => ({}));
+  const total = rows.reduce((sum, count) => sum + count, 0);
+  for (const [name, tensor] of Object.entries(outputs)) {
+    if (tensor.shape[0] !== total) {
+      throw new SkerryError(
+        'INFERENCE_OUTPUT_INVALID',
+        `output ${JSON.stringify(name)} has shape ${formatShape(tensor.shape)} for a batch of ${total} rows`,
+      );
+    }
+    const bounds = rowBounds(tensor, total, name);
+    let row = 0;
+    for (const [index, count] of rows.entries()) {
+      const data = tensor.data.slice(bounds(row), bounds(row + count));
+      const part = parts[index];
+      if (part !== undefined) part[name] = { datatype: tensor.datatype, shape: [count, ...tensor.shape.slice(1)], data };
+      row += count;
+    }
+  }
+  return parts;
+}
+
+/** Byte offset at which a row begins. */
+function rowBounds(tensor: Tensor, rows: number, name: string): (row: number) => number {
+  const perRow = elementCount(tensor.shape.slice(1), name);
+  const size = elementSize(tensor.datatype);
+  if (size !== undefined) return (row) => row * perRow * size;
+  const offsets = [0];
+  let offset = 0;
+  for (const element of splitBytesElements(tensor.data, rows * perRow, name)) {
+    offset += 4 + element.byteLength;
+    offsets.push(offset);
+  }
+  return (row) => offsets[row * perRow] ?? 0;
+}

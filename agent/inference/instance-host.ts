@@ -1,0 +1,94 @@
+import type { MessagePort } from 'node:worker_threads';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { compareOutputs } from '#shared/tensor/compare.js';
+import type { NamedTensors } from '#shared/tensor/tensor.js';
+import type { FromInstance, SampleResult, ToInstance } from './instance-protocol.js';
+import { describeOrt, loadOrt, OrtSession } from './ort-session.js';
+import { median } from './timing.js';
+import { buffersOf } from './transfer.js';
+
+type Request = Exclude<ToInstance, { readonly kind: 'close' }>;
+
+/**
+ * The inside of an instance worker: one session, one request at a time, in the order they came.
+ * INVARIANT: nothing of the runtime runs once the port is closed. A thread that is stopped inside the runtime takes the
+ * whole process with it, so the main thread asks for `close` and waits.
+ */
+export class InstanceHost {
+  readonly #port: MessagePort;
+  #session: OrtSession | undefined;
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+    port.on('message', (message: ToInstance) => {
+      this.#tail = this.#tail.then(() => this.#take(message));
+    });
+  }
+
+  async #take(message: ToInstance): Promise<void> {
+    if (message.kind === 'close') {
+      await this.#session?.close();
+      this.#session = undefined;
+      this.#port.close();
+      return;
+    }
+    const answer = await this.#answer(message).catch((cause: unknown): FromInstance => {
+      return { kind: 'failed', id: message.id, error: asSkerryError(cause).toBody() };
+    });
+    this.#port.postMessage(answer, answer.kind === 'ran' ? buffersOf(answer.outputs) : []);
+  }
+
+  async #answer(message: Request): Promise<FromInstance> {
+    const { id } = message;
+    switch (message.kind) {
+      case 'describe':
+        return { kind: 'described', id, description: await describeOrt(await loadOrt()) };
+      case 'load': {
+        this.#session = await OrtSession.open(await loadOrt(), message.file, message.provider, message.threads);
+        return { kind: 'loaded', id, inputs: this.#session.inputs, outputs: this.#session.outputs };
+      }
+      case 'check':
+        return { kind: 'checked', id, result: await this.#check(message) };
+      case 'run': {
+        const started = performance.now();
+        const outputs = await this.#loaded().run(message.inputs, message.outputs);
+        return { kind: 'ran', id, outputs, compute: performance.now() - started };
+      }
+    }
+  }
+
+  /** Runs a golden sample, compares, and runs it again for the time it takes once warm. */
+  async #check(message: Extract<ToInstance, { readonly kind: 'check' }>): Promise<SampleResult> {
+    const session = this.#loaded();
+    const began = performance.now();
+    const names = Object.keys(message.expected);
+    const actual = await session.run(message.inputs, names);
+    const times = [performance.now() - began];
+    const comparison = compareOutputs(message.expected, actual, message.tolerance);
+    if (!comparison.agrees) return { comparison, output: disagreeing(message.expected, actual, message.tolerance), millis: median(times) };
+    while (times.length <= message.runs && performance.now() - began < message.budget) {
+      const started = performance.now();
+      await session.run(message.inputs, names);
+      times.push(performance.now() - started);
+    }
+    // The first run also pays for what the runtime prepares lazily.
+    return { comparison, output: undefined, millis: median(times.length > 1 ? times.slice(1) : times) };
+  }
+
+  #loaded(): OrtSession {
+    if (this.#session === undefined) throw new SkerryError('INTERNAL', 'the instance holds no model');
+    return this.#session;
+  }
+}
+
+function disagreeing(
+  expected: NamedTensors,
+  actual: NamedTensors,
+  tolerance: Parameters<typeof compareOutputs>[2],
+): string | undefined {
+  return Object.entries(expected).find(([name, tensor]) => {
+    const other = actual[name];
+    return other === undefined || !compareOutputs({ [name]: tensor }, { [name]: other }, tolerance).agrees;
+  })?.[0];
+}

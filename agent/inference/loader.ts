@@ -1,0 +1,173 @@
+import { asSkerryError, type ErrorDetails, SkerryError } from '#shared/kernel/errors.js';
+import type { Millis } from '#shared/kernel/clock.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import type { ServableSpec } from './contract.js';
+import { type GoldenSample, goldenMismatch, readGoldenSample } from './golden.js';
+import type { Instance } from './instance.js';
+import type { RuntimeDescription } from './instance-protocol.js';
+import { availableMemory, deviceFingerprint } from './device.js';
+import { beats, type Candidate, chooseRemembered, CPU, type Excluded, planPlacement, type Verdict } from './placement.js';
+import { placementKey, type PlacementMemory } from './placement-memory.js';
+import type { InferenceSettings } from './settings.js';
+import { checkSignature } from './signature.js';
+
+export interface LoaderParts {
+  readonly start: () => Instance;
+  readonly describe: () => Promise<RuntimeDescription>;
+  readonly memory: PlacementMemory;
+  readonly settings: InferenceSettings;
+  readonly logger: Logger;
+}
+
+/** A candidate that gave the right golden outputs, in an instance that is warm. */
+export interface Placed {
+  readonly candidate: Candidate;
+  readonly instance: Instance;
+  readonly millis: Millis;
+}
+
+/** What the device offers, and what it knows of candidates from earlier. */
+interface Recall {
+  readonly offered: readonly string[];
+  readonly key: ((candidate: Candidate) => string) | undefined;
+  readonly verdict: (candidate: Candidate) => Verdict | undefined;
+}
+
+interface Failure {
+  readonly candidate: Candidate;
+  readonly error: SkerryError;
+}
+
+/** Brings a version up: plans, tries, measures, keeps the best (DESIGN R6). Decisions are in `placement.ts`. */
+export class Loader {
+  readonly #parts: LoaderParts;
+
+  constructor(parts: LoaderParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Gives the best candidate for the version in a warm instance of its own; `onLoaded` is called when the first session
+   * stands. Rejects with the reason of the most telling failure; nothing is left running then.
+   */
+  async place(spec: ServableSpec, onLoaded: () => void, signal: AbortSignal): Promise<Placed> {
+    const recall = await this.#recaller(spec);
+    const { candidates, excluded } = planPlacement(spec.variants, recall.offered, await availableMemory(), recall.verdict);
+    const remembered = chooseRemembered(candidates, recall.verdict);
+    const failures: Failure[] = [];
+    let best: Placed | undefined;
+    try {
+      // Already knowing the best one, the others are tried only should it fail.
+      const order = remembered === undefined ? candidates : [remembered, ...candidates.filter((other) => other !== remembered)];
+      const samples = await Promise.all(spec.goldenSamples.map((sample) => readGoldenSample(spec, sample)));
+      for (const candidate of order) {
+        if (signal.aborted) throw new SkerryError('ABORTED', `loading ${spec.model}@${spec.version} was cancelled`);
+        if (best !== undefined && best.candidate === remembered) break;
+        const tried = await this.#try(spec, candidate, samples, recall, candidates.length > 1 && remembered === undefined, onLoaded);
+        if ('error' in tried) {
+          failures.push(tried);
+          continue;
+        }
+        const loser: Placed | undefined = best === undefined || beats(tried.millis, best.millis) ? best : tried;
+        if (loser !== tried) best = tried;
+        await loser?.instance.close();
+      }
+    } catch (cause) {
+      await best?.instance.close();
+      throw cause;
+    }
+    if (best === undefined) throw noPlacement(spec, failures, excluded);
+    return best;
+  }
+
+  /** One more warm instance of a candidate that was placed before. */
+  async again(spec: ServableSpec, candidate: Candidate): Promise<Instance> {
+    const instance = this.#parts.start();
+    try {
+      await instance.load(candidate.variant.file, candidate.provider, this.#parts.settings.threads);
+      const [sample] = spec.goldenSamples;
+      if (sample !== undefined) await this.#check(spec, candidate, instance, await readGoldenSample(spec, sample), 1);
+      return instance;
+    } catch (cause) {
+      await instance.close();
+      throw cause;
+    }
+  }
+
+  async #try(
+    spec: ServableSpec,
+    candidate: Candidate,
+    samples: readonly GoldenSample[],
+    recall: Recall,
+    measure: boolean,
+    onLoaded: () => void,
+  ): Promise<Placed | Failure> {
+    const { memory, settings, logger } = this.#parts;
+    const key = recall.key?.(candidate);
+    const before = recall.verdict(candidate);
+    const accelerated = candidate.provider !== CPU;
+    // DESIGN R6: written ahead, so that a crash of the process is known to be this candidate's.
+    if (key !== undefined && accelerated) await memory.remember(key, { kind: 'trying' });
+    const instance = this.#parts.start();
+    try {
+      const signature = await instance.load(candidate.variant.file, candidate.provider, settings.threads);
+      checkSignature(spec, signature, candidate.variant.name);
+      onLoaded();
+      let millis = 0;
+      for (const sample of samples) millis += await this.#check(spec, candidate, instance, sample, measure ? settings.warmupRuns : 1);
+      if (key !== undefined && (measure || accelerated)) {
+        await memory.remember(key, !measure && before?.kind === 'right' ? before : { kind: 'right', millis });
+      }
+      return { candidate, instance, millis };
+    } catch (cause) {
+      const error = asSkerryError(cause);
+      await instance.close();
+      if (key !== undefined && accelerated) await memory.remember(key, verdictOf(error));
+      const { variant, provider } = candidate;
+      logger.warn({ model: spec.model, version: spec.version, variant: variant.name, provider, code: error.code }, error.message);
+      return { candidate, error };
+    }
+  }
+
+  async #check(spec: ServableSpec, candidate: Candidate, instance: Instance, sample: GoldenSample, runs: number): Promise<Millis> {
+    const { inputs, expected, tolerance } = sample;
+    const result = await instance.check({ inputs, expected, tolerance, runs, budget: this.#parts.settings.warmupBudget });
+    if (!result.comparison.agrees) throw goldenMismatch(spec, candidate.variant.name, candidate.provider, sample.name, result);
+    return result.millis;
+  }
+
+  /** With a single way to run the version there is nothing to remember, and the runtime need not be asked what it offers. */
+  async #recaller(spec: ServableSpec): Promise<Recall> {
+    const providers = spec.variants.flatMap((variant) => variant.providers);
+    if (providers.length === 1 && providers[0] === CPU) return { offered: [CPU], key: undefined, verdict: () => undefined };
+    const [description, fingerprint] = await Promise.all([this.#parts.describe(), deviceFingerprint()]);
+    const key = (candidate: Candidate): string => placementKey(candidate, fingerprint, description.version);
+    return { offered: description.providers, key, verdict: (candidate) => this.#parts.memory.recall(key(candidate)) };
+  }
+}
+
+/** What is remembered of a candidate that failed: wrong outputs for good; the rest may be of the moment and is tried again. */
+function verdictOf(error: SkerryError): Verdict {
+  if (error.code === 'INFERENCE_GOLDEN_MISMATCH') return { kind: 'wrong', reason: error.message.slice(0, 256) };
+  if (error.code === 'INFERENCE_INSTANCE_DIED') return { kind: 'trying' };
+  return { kind: 'unusable', reason: error.message.slice(0, 256) };
+}
+
+/** The CPU's failure says most about the version itself; an accelerator's may be the device's. */
+function noPlacement(spec: ServableSpec, failures: readonly Failure[], excluded: readonly Excluded[]): SkerryError {
+  const telling = failures.find(({ candidate }) => candidate.provider === CPU) ?? failures[0];
+  const details: ErrorDetails = {
+    excluded,
+    failures: failures.map(({ candidate, error }) => ({
+      variant: candidate.variant.name,
+      provider: candidate.provider,
+      code: error.code,
+      message: error.message,
+    })),
+  };
+  if (telling === undefined) {
+    return new SkerryError('INFERENCE_NO_PLACEMENT', `no variant of ${spec.model}@${spec.version} can run on this device`, { details });
+  }
+  const { error } = telling;
+  return new SkerryError(error.code, error.message, { cause: error, details: { ...error.details, ...details } });
+}

@@ -1,0 +1,100 @@
+import { access, readFile } from 'node:fs/promises';
+import type { InferenceSession, OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
+import { fromOrt, specFromOrt, toOrt } from '#shared/tensor/ort.js';
+import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
+import type { RuntimeDescription } from './instance-protocol.js';
+import { ortError } from './ort-errors.js';
+
+type Ort = typeof import('onnxruntime-node');
+
+/** Loads the native runtime into this thread; only instance workers call it, since everything it does blocks (DESIGN R5). */
+export async function loadOrt(): Promise<Ort> {
+  const module: Ort & { readonly default?: Ort } = await import('onnxruntime-node');
+  const ort = module.default ?? module;
+  // Errors come back as exceptions; what the runtime would print beside them is of no use to anybody.
+  ort.env.logLevel = 'fatal';
+  return ort;
+}
+
+/** Version of the runtime, and the providers whose libraries are here. */
+export async function describeOrt(ort: Ort): Promise<RuntimeDescription> {
+  const maps = await readFile('/proc/self/maps', 'utf8').catch(() => '');
+  const folder = /\s(\/.*)\/libonnxruntime\.so/.exec(maps)?.[1];
+  const providers: string[] = [];
+  for (const backend of ort.listSupportedBackends()) {
+    // What is not bundled lies beside the runtime's own library when it was installed.
+    if (backend.bundled || (folder !== undefined && (await exists(`${folder}/libonnxruntime_providers_${backend.name}.so`)))) {
+      providers.push(backend.name);
+    }
+  }
+  return { name: 'onnxruntime', version: ort.env.versions.node ?? ort.env.versions.common, providers };
+}
+
+/** One session of ONNX Runtime, speaking our tensors. */
+export class OrtSession {
+  readonly #ort: Ort;
+  readonly #session: InferenceSession;
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+
+  private constructor(ort: Ort, session: InferenceSession) {
+    this.#ort = ort;
+    this.#session = session;
+    this.inputs = session.inputMetadata.map(specFromOrt);
+    this.outputs = session.outputMetadata.map(specFromOrt);
+  }
+
+  /** Opens the model file by path, so that the runtime reads it and no second copy lies in our heap. */
+  static async open(ort: Ort, file: string, provider: string, threads: number): Promise<OrtSession> {
+    try {
+      const session = await ort.InferenceSession.create(file, {
+        executionProviders: [provider],
+        intraOpNumThreads: threads,
+        interOpNumThreads: 1,
+        executionMode: 'sequential',
+        logSeverityLevel: 4,
+        // The arena keeps every peak for good and reserves ahead; measured at no speed on the models tried, so memory wins.
+        enableCpuMemArena: false,
+        enableMemPattern: false,
+      });
+      return new OrtSession(ort, session);
+    } catch (cause) {
+      throw ortError(cause, 'load', `provider ${provider}`);
+    }
+  }
+
+  /** Runs the model once, blocking this thread. The outputs' bytes belong to the caller. */
+  async run(inputs: NamedTensors, outputs: readonly string[] | undefined): Promise<NamedTensors> {
+    const feeds: Record<string, OrtTensor> = {};
+    for (const [name, tensor] of Object.entries(inputs)) feeds[name] = this.#feed(name, tensor);
+    let results: Readonly<Record<string, OnnxValue>>;
+    try {
+      results = outputs === undefined ? await this.#session.run(feeds) : await this.#session.run(feeds, outputs);
+    } catch (cause) {
+      throw ortError(cause, 'run', 'the model');
+    }
+    const tensors: Record<string, Tensor> = {};
+    for (const [name, value] of Object.entries(results)) tensors[name] = fromOrt(value, `output ${name}`);
+    return tensors;
+  }
+
+  async close(): Promise<void> {
+    await this.#session.release();
+  }
+
+  #feed(name: string, tensor: Tensor): OrtTensor {
+    const { type, data, dims } = toOrt(tensor, `input ${name}`);
+    try {
+      return new this.#ort.Tensor(type, data, dims);
+    } catch (cause) {
+      throw ortError(cause, 'run', `input ${name}`);
+    }
+  }
+}
+
+function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}

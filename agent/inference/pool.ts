@@ -1,0 +1,123 @@
+import { fullJitter } from '#shared/kernel/backoff.js';
+import type { Clock, Millis } from '#shared/kernel/clock.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import type { Instance } from './instance.js';
+import type { InferenceSettings } from './settings.js';
+
+export interface PoolParts {
+  /** Brings up one more warm instance. */
+  readonly start: () => Promise<Instance>;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly settings: Pick<InferenceSettings, 'instances' | 'restartLimit' | 'restartWindow'>;
+  readonly logger: Logger;
+  /** An instance became idle. */
+  readonly onIdle: () => void;
+  /** Workers ended more often than the limit allows; the pool has given up. */
+  readonly onFailed: (error: SkerryError) => void;
+}
+
+const RESTART_BASE: Millis = 200;
+const RESTART_MAX: Millis = 30_000;
+
+/**
+ * The instances of one servable. One that ends unasked is replaced, with back-off, until the limit.
+ * INVARIANTS: an instance is in at most one of `idle` and its caller's hands; instances alive or coming never exceed
+ * `settings.instances`; after `close` none is alive.
+ */
+export class InstancePool {
+  readonly #parts: PoolParts;
+  readonly #alive = new Set<Instance>();
+  readonly #idle: Instance[] = [];
+  readonly #coming = new Set<Promise<void>>();
+  #ends: readonly Millis[] = [];
+  #cancelRestart: (() => void) | undefined;
+  #closed = false;
+
+  constructor(parts: PoolParts, first: Instance) {
+    this.#parts = parts;
+    this.#adopt(first);
+  }
+
+  /** Brings up the rest of the instances; resolves once all are there. */
+  async fill(): Promise<void> {
+    while (!this.#closed && this.#alive.size < this.#parts.settings.instances) this.#adopt(await this.#parts.start());
+  }
+
+  /** Takes an idle instance, to be given back by `release`. */
+  acquire(): Instance | undefined {
+    return this.#idle.pop();
+  }
+
+  release(instance: Instance): void {
+    if (!this.#alive.has(instance)) return;
+    this.#idle.push(instance);
+    this.#parts.onIdle();
+  }
+
+  /** Ends every instance, each after what it is doing. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelRestart?.();
+    this.#idle.length = 0;
+    await Promise.all([...this.#coming, ...[...this.#alive].map((instance) => instance.close())]);
+  }
+
+  #adopt(instance: Instance): void {
+    if (this.#closed) {
+      this.#track(instance.close());
+      return;
+    }
+    this.#alive.add(instance);
+    this.#idle.push(instance);
+    void instance.ended.then((reason) => this.#ended(instance, reason));
+    this.#parts.onIdle();
+  }
+
+  #ended(instance: Instance, reason: SkerryError | undefined): void {
+    this.#alive.delete(instance);
+    const at = this.#idle.indexOf(instance);
+    if (at >= 0) this.#idle.splice(at, 1);
+    if (!this.#closed) this.#restartAfter(reason ?? new SkerryError('INFERENCE_INSTANCE_DIED', 'the instance ended'));
+  }
+
+  #restartAfter(reason: SkerryError): void {
+    const { clock, settings, logger, random } = this.#parts;
+    const now = clock.monotonic();
+    this.#ends = [...this.#ends.filter((end) => now - end < settings.restartWindow), now];
+    if (this.#ends.length > settings.restartLimit) {
+      this.#closed = true;
+      this.#parts.onFailed(
+        new SkerryError(
+          'INFERENCE_SERVABLE_FAILED',
+          `its workers ended ${this.#ends.length} times within ${settings.restartWindow / 1000} s; the last time: ${reason.message}`,
+          { cause: reason },
+        ),
+      );
+      return;
+    }
+    const delay = fullJitter(this.#ends.length - 1, { base: RESTART_BASE, max: RESTART_MAX, random });
+    logger.warn({ code: reason.code, ends: this.#ends.length, delay }, `${reason.message}; restarting it`);
+    const cancelEarlier = this.#cancelRestart;
+    const cancel = clock.schedule(delay, () => this.#track(this.#restart()));
+    this.#cancelRestart = () => {
+      cancelEarlier?.();
+      cancel();
+    };
+  }
+
+  async #restart(): Promise<void> {
+    if (this.#closed) return;
+    try {
+      this.#adopt(await this.#parts.start());
+    } catch (cause) {
+      if (!this.#closed) this.#restartAfter(asSkerryError(cause));
+    }
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => this.#coming.delete(tracked));
+    this.#coming.add(tracked);
+  }
+}
