@@ -1,0 +1,38 @@
+import { hasZodFastifySchemaValidationErrors, isResponseSerializationError } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
+
+/** ErrorBody (shared/kernel/errors.ts) as the OpenAPI document describes it. */
+export const errorBodySchema = z
+  .object({
+    code: z.string().meta({ description: 'Stable; docs/ERRORS.md lists all of them.' }),
+    message: z.string(),
+    fault: z.string().meta({ description: 'ours, caller, peer or environment' }),
+    action: z.string().meta({ description: 'What to do about it.' }),
+    details: z.record(z.string(), z.unknown()).optional(),
+  })
+  .meta({ id: 'ErrorBody', description: 'How every error is answered.' });
+
+/** Whatever reached the server's edge as an error of ours; Fastify's own ones about the request keep their status class. */
+export function toApiError(thrown: unknown): SkerryError {
+  if (thrown instanceof SkerryError) return thrown;
+  if (isResponseSerializationError(thrown)) {
+    return new SkerryError('INTERNAL', `the answer of ${thrown.method} ${thrown.url} does not fit its schema`, { cause: thrown });
+  }
+  if (hasZodFastifySchemaValidationErrors(thrown)) return new SkerryError('INPUT_SCHEMA', thrown.message, { cause: thrown });
+  const code = errnoOf(thrown);
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new SkerryError('INPUT_TOO_LARGE', message, { cause: thrown });
+  if (code?.startsWith('FST_ERR_CTP_') === true || statusOf(thrown) === 400) {
+    return new SkerryError('API_BAD_REQUEST', message, { cause: thrown });
+  }
+  if (code?.startsWith('SQLITE_') === true && code !== 'SQLITE_FULL') {
+    return new SkerryError('HUB_DATABASE_FAILED', message, { cause: thrown });
+  }
+  return asSkerryError(thrown);
+}
+
+function statusOf(thrown: unknown): number | undefined {
+  if (typeof thrown !== 'object' || thrown === null || !('statusCode' in thrown)) return undefined;
+  return typeof thrown.statusCode === 'number' ? thrown.statusCode : undefined;
+}

@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Duplex } from 'node:stream';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { serializerCompiler } from 'fastify-type-provider-zod';
+import { minutes, seconds } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import type { Service } from '#shared/kernel/lifecycle.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { toApiError } from './error-body.js';
+import type { HttpMetrics } from './http-metrics.js';
+import { type MountDeps, mountRoutes } from './mount.js';
+import { collectOpenApi } from './openapi.js';
+import type { Route } from './route.js';
+
+export interface ApiServerOptions extends MountDeps {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** PEM. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  readonly version: string;
+  readonly routes: readonly Route[];
+  readonly metrics: HttpMetrics;
+  readonly logger: Logger;
+}
+
+/** The hub's HTTP server: REST under /api/v1, health, metrics; WebSocket paths are added by `onUpgrade` handlers. */
+export class ApiServer implements Service {
+  readonly #options: ApiServerOptions;
+  readonly #server: Server;
+  readonly #upgradePaths = new Set<string>();
+  #app: FastifyInstance | undefined;
+  #starting: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ApiServerOptions) {
+    this.#options = options;
+    this.#server = options.tls === undefined ? createServer() : createTlsServer({ ...options.tls, minVersion: 'TLSv1.2' });
+    this.#server.on('upgrade', (request, socket: Duplex) => {
+      const path = (request.url ?? '').split('?', 1)[0] ?? '';
+      if (!this.#upgradePaths.has(path)) socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+    });
+  }
+
+  /** Serves a WebSocket path on the same port: `attach` gets the server and listens for its own upgrades. */
+  addUpgrade(path: string, attach: (server: Server) => void): void {
+    this.#upgradePaths.add(path);
+    attach(this.#server);
+  }
+
+  start(): Promise<void> {
+    this.#starting ??= this.#listen();
+    return this.#starting;
+  }
+
+  async #listen(): Promise<void> {
+    const { host, port } = this.#options;
+    const app = await buildApp(this.#options, this.#server);
+    this.#app = app;
+    try {
+      await app.listen({ host, port });
+    } catch (cause) {
+      throw new SkerryError('HUB_LISTEN_FAILED', `cannot listen on ${host}:${port}`, { cause });
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      await this.#starting?.catch(() => undefined);
+      await this.#app?.close();
+    })();
+    return this.#closing;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new SkerryError('CLOSED', 'the HTTP server does not listen');
+    return address.port;
+  }
+
+  /** The OpenAPI 3.1 document of every mounted route. */
+  openApi(): unknown {
+    if (this.#app === undefined) throw new SkerryError('CLOSED', 'the HTTP server has not started');
+    return this.#app.swagger();
+  }
+}
+
+/** The Fastify application with every route on it, listening nowhere yet. */
+async function buildApp(options: ApiServerOptions, server: Server): Promise<FastifyInstance> {
+  const { logger } = options;
+  // A large upload may take hours; a connection on which nothing moves is ended instead.
+  server.requestTimeout = 0;
+  server.headersTimeout = seconds(30);
+  server.timeout = minutes(2);
+  const app: FastifyInstance = Fastify({
+    serverFactory: (handler) => server.on('request', handler),
+    bodyLimit: LIMITS.apiBodyBytes,
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    genReqId: (request) => {
+      const given = request.headers['x-request-id'];
+      return typeof given === 'string' && /^[A-Za-z0-9-]{8,64}$/.test(given) ? given : randomUUID();
+    },
+  });
+  app.removeContentTypeParser('text/plain');
+  // Requests are narrowed by `defineRoute`, with the project's own errors; the schemas given to Fastify document them.
+  app.setValidatorCompiler(() => (value: unknown) => ({ value }));
+  app.setSerializerCompiler(serializerCompiler);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+    reply.header('x-content-type-options', 'nosniff');
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? '(none)';
+    options.metrics.count(request.method, route, reply.statusCode, reply.elapsedTime / 1_000);
+    logger.debug({ requestId: request.id, method: request.method, route, status: reply.statusCode, ms: reply.elapsedTime }, 'request');
+  });
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = toApiError(thrown);
+    if (error.entry.http >= 500) logger.error({ requestId: request.id, code: error.code, cause: error }, 'request failed');
+    const retryAfter = error.details?.['retryAfterSeconds'];
+    if (typeof retryAfter === 'number') reply.header('retry-after', retryAfter);
+    if (error.code === 'API_UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer');
+    return reply.code(error.entry.http).type('application/json').send(error.toBody());
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const error = new SkerryError('API_NOT_FOUND', `there is no ${request.method} ${request.url.split('?', 1)[0] ?? ''}`);
+    return reply.code(error.entry.http).send(error.toBody());
+  });
+  await collectOpenApi(app, options.version);
+  await mountRoutes(app, options.routes, options);
+  return app;
+}

@@ -1,0 +1,117 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import type { Db } from '#hub/store/database.js';
+import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { type Role, ROLES } from './capabilities.js';
+import type { Caller } from './route.js';
+import type { ApiTokensTable } from './tables.js';
+
+/** Makes a token recognisable, to people and to secret scanners. */
+export const TOKEN_PREFIX = 'skerry_';
+const SECRET = /^skerry_[A-Za-z0-9_-]{43}$/;
+
+const time = z.iso.datetime().nullable();
+/** A token as it may be shown: never its secret. */
+export const apiTokenSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: z.enum(ROLES),
+  createdAt: z.iso.datetime(),
+  createdBy: z.string(),
+  expiresAt: time,
+  revokedAt: time,
+});
+export type ApiToken = z.infer<typeof apiTokenSchema>;
+
+export const createdTokenSchema = apiTokenSchema.extend({ token: z.string() });
+
+export interface NewToken {
+  readonly name: string;
+  readonly role: Role;
+  readonly expiresAt?: EpochMillis;
+  /** Token id of the creator, or `hub`. */
+  readonly createdBy: string;
+}
+
+/** The tokens of people and programs. A secret has 256 random bits, is said once, and only its SHA-256 is kept. */
+export class ApiTokens {
+  readonly #db: Db;
+  readonly #clock: Clock;
+
+  constructor(db: Db, clock: Clock) {
+    this.#db = db;
+    this.#clock = clock;
+  }
+
+  async create(wanted: NewToken): Promise<z.infer<typeof createdTokenSchema>> {
+    const token = `${TOKEN_PREFIX}${randomBytes(32).toString('base64url')}`;
+    const row: ApiTokensTable = {
+      id: randomBytes(6).toString('hex'),
+      name: wanted.name,
+      role: wanted.role,
+      secret_sha256: sha256(token),
+      created_at: this.#clock.now(),
+      created_by: wanted.createdBy,
+      expires_at: wanted.expiresAt ?? null,
+      revoked_at: null,
+    };
+    await this.#db.insertInto('api_tokens').values(row).execute();
+    return { ...shown(row), token };
+  }
+
+  async list(): Promise<ApiToken[]> {
+    const rows = await this.#db.selectFrom('api_tokens').selectAll().orderBy('created_at').orderBy('id').execute();
+    return rows.map(shown);
+  }
+
+  async revoke(id: string): Promise<ApiToken> {
+    const row = await this.#db
+      .updateTable('api_tokens')
+      .set((eb) => ({ revoked_at: eb.fn.coalesce('revoked_at', eb.val(this.#clock.now())) }))
+      .where('id', '=', id)
+      .returningAll()
+      .executeTakeFirst();
+    if (row === undefined) throw new SkerryError('TOKEN_UNKNOWN', `there is no token with the id ${id}`);
+    return shown(row);
+  }
+
+  /** Who holds this token; `undefined` for one that is unknown, revoked or expired. */
+  async verify(token: string): Promise<Extract<Caller, { kind: 'token' }> | undefined> {
+    if (!SECRET.test(token)) return undefined;
+    const digest = sha256(token);
+    const row = await this.#db.selectFrom('api_tokens').selectAll().where('secret_sha256', '=', digest).executeTakeFirst();
+    if (row === undefined || !timingSafeEqual(Buffer.from(row.secret_sha256), Buffer.from(digest))) return undefined;
+    if (row.revoked_at !== null || (row.expires_at !== null && row.expires_at <= this.#clock.now())) return undefined;
+    return { kind: 'token', id: row.id, name: row.name, role: row.role };
+  }
+
+  /** True while some token that works may do everything; without one nobody could make another. */
+  async hasAdmin(): Promise<boolean> {
+    const row = await this.#db
+      .selectFrom('api_tokens')
+      .select('id')
+      .where('role', '=', 'admin')
+      .where('revoked_at', 'is', null)
+      .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', this.#clock.now())]))
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function shown(row: ApiTokensTable): ApiToken {
+  const iso = (at: EpochMillis | null): string | null => (at === null ? null : new Date(at).toISOString());
+  return {
+    id: row.id,
+    name: row.name,
+    role: row.role,
+    createdAt: new Date(row.created_at).toISOString(),
+    createdBy: row.created_by,
+    expiresAt: iso(row.expires_at),
+    revokedAt: iso(row.revoked_at),
+  };
+}
