@@ -1,3 +1,58 @@
 import { defineCodes } from './define.js';
 
-export const syncCodes = defineCodes({});
+export const syncCodes = defineCodes({
+  SYNC_OFFLINE: {
+    fault: 'environment',
+    http: 503,
+    summary: 'The device has no connection to its broker.',
+    action: 'Nothing: it reconnects by itself and predicts meanwhile; if it repeats, look at `skerry-agent status`.',
+  },
+  SYNC_REFUSED: {
+    fault: 'peer',
+    http: 403,
+    summary: 'The broker refused the connection, or a subscription the device cannot do without.',
+    action: 'Check that the device is not revoked, and the topic rules of the broker; enrol again if its credentials are gone.',
+  },
+  SYNC_FETCH_SILENT: {
+    fault: 'peer',
+    http: 504,
+    summary: 'The hub did not answer the requests for the missing pieces of a file.',
+    action: 'Nothing: it is tried again later, from where it stopped; check the hub if it repeats.',
+  },
+  SYNC_NOT_ENROLLED: {
+    fault: 'caller',
+    http: 409,
+    summary: 'This data folder holds no identity.',
+    action: 'Run `skerry-agent enroll --hub URL --token TOKEN` with the same data folder first.',
+  },
+  SYNC_ALREADY_ENROLLED: {
+    fault: 'caller',
+    http: 409,
+    summary: 'This data folder already holds an identity.',
+    action: 'Use it as it is, choose another data folder, or add --force to replace it.',
+  },
+  SYNC_ENROLL_FAILED: {
+    fault: 'peer',
+    http: 502,
+    summary: 'The hub could not be reached for enrolment, or gave an answer that is not one.',
+    action: 'Check the URL of the hub, its certificate and that it runs; the token is still good.',
+  },
+  SYNC_IDENTITY_CORRUPT: {
+    fault: 'environment',
+    http: 500,
+    summary: 'The identity file cannot be read; it is not replaced by another.',
+    action: 'Restore it from a backup, or enrol the device again with --force.',
+  },
+  AGENT_RUNNING: {
+    fault: 'caller',
+    http: 409,
+    summary: 'Another agent already runs with this data folder.',
+    action: 'Stop it first, or give this one a folder of its own with --data.',
+  },
+  AGENT_NOT_RUNNING: {
+    fault: 'caller',
+    http: 503,
+    summary: 'No agent runs with this data folder, or it does not answer.',
+    action: 'Start it with `skerry-agent run`, or name its folder with --data.',
+  },
+});

@@ -1,0 +1,217 @@
+import { randomUUID } from 'node:crypto';
+import type { MqttClient } from 'mqtt';
+import { type BackoffOptions, fullJitter } from '#shared/kernel/backoff.js';
+import { type Clock, type Millis, seconds } from '#shared/kernel/clock.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import type { Service } from '#shared/kernel/lifecycle.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { encodeMessage } from '#shared/protocol/codec.js';
+import type { DeviceId } from '#shared/protocol/device.js';
+import { deviceTopic } from '#shared/protocol/topics.js';
+import type { BrokerAddress, LinkPort, LinkStatus, MessageHandler } from './contract.js';
+import { type IncomingMessage, openMqtt } from './mqtt-session.js';
+import { Subscriptions } from './subscriptions.js';
+
+export interface LinkOptions {
+  readonly fleet: string;
+  readonly device: DeviceId;
+  /** Number of this start of the agent; grows with every start. */
+  readonly boot: number;
+  readonly broker: BrokerAddress;
+  readonly keepalive: Millis;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Uniform in [0, 1), for the jitter of reconnects. */
+  readonly random: () => number;
+  readonly backoff?: { readonly base: Millis; readonly max: Millis };
+}
+
+/** A connection that held this long was a good one: the next reconnect begins with short delays again. */
+const STABLE_AFTER = seconds(10);
+
+/**
+ * The MQTT session of a device: any MQTT 3.1.1 broker, clean sessions, birth and will, reconnects with full jitter.
+ * Nothing depends on the broker's memory; on every connect the subscriptions are made again and the birth is published
+ * before anybody hears `online`.
+ */
+export class MqttLink implements LinkPort, Service {
+  readonly #options: LinkOptions;
+  readonly #backoff: BackoffOptions;
+  readonly #subscriptions = new Subscriptions();
+  readonly #listeners = new Set<(status: LinkStatus) => void>();
+  #status: LinkStatus;
+  #client: MqttClient | undefined;
+  #session = '';
+  #connection = 0;
+  #attempt = 0;
+  #cancelRetry: () => void = () => undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#backoff = { ...(options.backoff ?? { base: seconds(1), max: seconds(60) }), random: options.random };
+    this.#status = { kind: 'offline', since: options.clock.now() };
+  }
+
+  get status(): LinkStatus {
+    return this.#status;
+  }
+
+  onStatus(listener: (status: LinkStatus) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Begins to connect and returns at once: the device works without its hub (DESIGN R2). */
+  async start(): Promise<void> {
+    if (this.#closing === undefined && this.#client === undefined) void this.#connect();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  publish(topic: string, payload: Uint8Array, options: { readonly retain?: boolean } = {}): Promise<void> {
+    const client = this.#client;
+    if (client === undefined || this.#status.kind !== 'online') {
+      return Promise.reject(new SkerryError('SYNC_OFFLINE', `not sent, the link is ${this.#status.kind}`));
+    }
+    return send(client, topic, payload, options.retain ?? false);
+  }
+
+  subscribe(filter: string, handler: MessageHandler): () => void {
+    if (this.#subscriptions.add(filter, handler) && this.#status.kind === 'online') {
+      this.#client?.subscribe(filter, { qos: 1 }, (error) => {
+        if (error !== null)
+          this.#options.logger.warn({ filter, reason: error.message }, 'subscription failed; it is made again on reconnect');
+      });
+    }
+    return () => {
+      if (this.#subscriptions.remove(filter, handler) && this.#status.kind === 'online') this.#client?.unsubscribe(filter);
+    };
+  }
+
+  async #connect(): Promise<void> {
+    this.#become({ kind: 'connecting' });
+    this.#connection += 1;
+    this.#session = randomUUID();
+    const { broker, device, fleet, keepalive } = this.#options;
+    try {
+      const client = await openMqtt({
+        broker,
+        clientId: device,
+        keepalive,
+        will: { topic: deviceTopic(fleet, device, 'presence'), payload: this.#presence('offline') },
+        onMessage: (message, taken) => void this.#dispatch(message, taken),
+      });
+      if (this.#closing !== undefined) {
+        client.end(true);
+        return;
+      }
+      this.#client = client;
+      let reason = 'the connection closed';
+      client.on('error', (error) => {
+        reason = error.message === '' ? reason : error.message;
+        this.#lost(client, reason);
+      });
+      client.on('close', () => this.#lost(client, reason));
+      client.on('connect', () => {
+        this.#onConnected(client).catch((cause: unknown) => this.#lost(client, asSkerryError(cause).message));
+      });
+    } catch (cause) {
+      this.#retry(asSkerryError(cause).message);
+    }
+  }
+
+  async #onConnected(client: MqttClient): Promise<void> {
+    const filters = this.#subscriptions.filters();
+    if (filters.length > 0) {
+      const granted = await client.subscribeAsync([...filters], { qos: 1 });
+      const refused = granted.find((grant) => grant.qos === 128); // MQTT 3.1.1, 3.9.3: failure
+      if (refused !== undefined) throw new SkerryError('SYNC_REFUSED', `the broker refused the subscription ${refused.topic}`);
+    }
+    const { fleet, device, clock, broker } = this.#options;
+    await send(client, deviceTopic(fleet, device, 'presence'), this.#presence('online'), true);
+    if (this.#client !== client) return;
+    // Subscriptions made while the birth was on its way.
+    const late = this.#subscriptions.filters().filter((filter) => !filters.includes(filter));
+    if (late.length > 0) await client.subscribeAsync(late, { qos: 1 });
+    if (this.#client !== client) return;
+    this.#become({ kind: 'online', since: clock.now(), broker: new URL(broker.url).host });
+  }
+
+  async #dispatch({ topic, payload, retained }: IncomingMessage, taken: () => void): Promise<void> {
+    for (const handler of this.#subscriptions.matching(topic)) {
+      try {
+        await handler(topic, payload, retained);
+      } catch (cause) {
+        this.#options.logger.error({ topic, err: asSkerryError(cause) }, 'a message handler failed');
+      }
+    }
+    taken();
+  }
+
+  /** Ends one connection and plans the next; a second call for the same client finds it replaced and does nothing. */
+  #lost(client: MqttClient, reason: string): void {
+    if (this.#client !== client) return;
+    this.#client = undefined;
+    client.end(true);
+    if (this.#closing === undefined) this.#retry(reason);
+  }
+
+  #retry(reason: string): void {
+    const { clock } = this.#options;
+    const held = this.#status.kind === 'online' ? clock.now() - this.#status.since : 0;
+    if (held >= STABLE_AFTER) this.#attempt = 0;
+    const delay = fullJitter(this.#attempt, this.#backoff);
+    this.#attempt += 1;
+    this.#cancelRetry = clock.schedule(delay, () => void this.#connect());
+    this.#become({ kind: 'offline', since: clock.now(), reason, nextAttemptAt: clock.now() + delay });
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelRetry();
+    const client = this.#client;
+    const wasOnline = this.#status.kind === 'online';
+    if (client !== undefined && wasOnline) {
+      const { fleet, device } = this.#options;
+      await Promise.race([
+        send(client, deviceTopic(fleet, device, 'presence'), this.#presence('offline'), true).catch(() => undefined),
+        new Promise<void>((resolve) => this.#options.clock.schedule(seconds(1), resolve)),
+      ]);
+    }
+    this.#client = undefined;
+    this.#become({ kind: 'offline', since: this.#options.clock.now(), reason: 'closed' });
+    client?.end(true);
+  }
+
+  #presence(state: 'online' | 'offline'): Uint8Array {
+    return encodeMessage('presence', {
+      device: this.#options.device,
+      session: this.#session,
+      boot: this.#options.boot,
+      connection: this.#connection,
+      state,
+      at: new Date(this.#options.clock.now()).toISOString(),
+    });
+  }
+
+  #become(status: LinkStatus): void {
+    this.#status = status;
+    const { logger } = this.#options;
+    if (status.kind === 'online') logger.info({ broker: status.broker, connection: this.#connection }, 'online');
+    if (status.kind === 'offline') logger.info({ reason: status.reason, nextAttemptAt: status.nextAttemptAt }, 'offline');
+    for (const listener of this.#listeners) listener(status);
+  }
+}
+
+function send(client: MqttClient, topic: string, payload: Uint8Array, retain: boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+    client.publish(topic, bytes, { qos: 1, retain }, (error) => {
+      if (error === undefined || error === null) resolve();
+      else reject(new SkerryError('SYNC_OFFLINE', 'the connection broke before the broker took the message', { cause: error }));
+    });
+  });
+}
