@@ -59,7 +59,7 @@ export interface RouteSpec<Params, Query, Body, Answer> {
   readonly answer: z.ZodType<Answer> | Raw | 'empty';
   /** Status of success (default 200); `reply.code` sets another one of `otherStatus`. */
   readonly status?: 200 | 201 | 202 | 204;
-  readonly otherStatus?: readonly (200 | 201 | 202 | 204)[];
+  readonly otherStatus?: readonly (200 | 201 | 202 | 204 | 503)[];
   /** Codes of this route beyond those every route may answer with. */
   readonly errors?: readonly ErrorCode[];
   readonly handler: (input: RouteInput<Params, Query, Body>) => Promise<Answer>;
