@@ -96,7 +96,7 @@ export const eventSchema = z.object({
 });
 export type DeviceEvent = z.infer<typeof eventSchema>;
 
-const sketchBytes = z.instanceof(Uint8Array);
+const sketchBytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'bytes');
 
 /** One window of one model version. Durations in the sketches are milliseconds. */
 export const windowSchema = z.object({

@@ -1,0 +1,98 @@
+import { join } from 'node:path';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { SkerryError } from '#shared/kernel/errors.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import type { OutboxLoss } from './calls.js';
+import type { BlobStore, Outbox, StateStore } from './contract.js';
+import type { StoreLimits } from './limits.js';
+import { RemoteBlob } from './remote-blob.js';
+import { StoreThread } from './store-thread.js';
+
+export interface AgentStoreOptions {
+  /** Everything durable of the agent lies below it: `agent.db`, `boot`, `blobs/`. */
+  readonly folder: string;
+  readonly limits: StoreLimits;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface AgentStore {
+  readonly state: StateStore;
+  readonly outbox: Outbox;
+  readonly blobs: BlobStore;
+  /** Number of this start of the agent; grows with each. */
+  readonly boot: number;
+  /** Set when a damaged database was moved aside at this start; report it. */
+  readonly recovery?: { readonly error: SkerryError; readonly movedTo: string };
+  /** The store thread ended by itself: nothing can be kept any more, the process should end. */
+  onFailure(listener: (error: SkerryError) => void): () => void;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the store of an agent in a thread of its own. Rejects with `STORE_LOCKED` when another process has it open,
+ * `STORE_NEWER`, `DISK_FULL`, `IO_FAILED` or `STORE_FAILED`; a damaged database is moved aside and told in `recovery`.
+ */
+export async function openAgentStore({ folder, limits, clock, logger }: AgentStoreOptions): Promise<AgentStore> {
+  const { thread, boot, recovery } = await StoreThread.open({ folder, limits, now: clock.now() });
+  if (recovery !== undefined) logger.error({ code: recovery.error.code, movedTo: recovery.movedTo }, recovery.error.message);
+  const store = {
+    state: stateStore(thread),
+    outbox: outbox(thread),
+    blobs: blobStore(thread, join(folder, 'blobs')),
+    boot,
+    onFailure: (listener: (error: SkerryError) => void) => thread.onFailure(listener),
+    close: () => thread.close(),
+  };
+  return recovery === undefined ? store : { ...store, recovery };
+}
+
+function stateStore(thread: StoreThread): StateStore {
+  return {
+    get: (key) => thread.call('get', key),
+    set: (key, value) => thread.call('set', key, value),
+    versions: () => thread.call('versions'),
+    putVersion: (record) => thread.call('putVersion', record),
+    deleteVersion: (model, version) => thread.call('deleteVersion', model, version),
+    serving: () => thread.call('serving'),
+    commitSwitch: (serving, records) => thread.call('commitSwitch', serving, records),
+    deleteServing: (model) => thread.call('deleteServing', model),
+  };
+}
+
+function outbox(thread: StoreThread): Outbox {
+  const appended = new Set<() => void>();
+  const lost = new Set<(loss: OutboxLoss) => void>();
+  return {
+    async append(kind, payload) {
+      const { boot, seq, loss } = await thread.call('append', kind, payload);
+      if (loss.dropped + loss.coarsened > 0) for (const listener of lost) listener(loss);
+      for (const listener of appended) listener();
+      return { boot, seq };
+    },
+    peek: (afterSeq, limit) => thread.call('peek', afterSeq, limit),
+    acknowledge: (records) => thread.call('acknowledge', records),
+    stats: () => thread.call('outboxStats'),
+    onAppend(listener) {
+      appended.add(listener);
+      return () => appended.delete(listener);
+    },
+    onLoss(listener) {
+      lost.add(listener);
+      return () => lost.delete(listener);
+    },
+  };
+}
+
+function blobStore(thread: StoreThread, folder: string): BlobStore {
+  return {
+    has: (digest) => thread.call('blobHas', digest),
+    path: (digest) => join(folder, digest),
+    read: (digest, maxBytes) => thread.call('blobRead', digest, maxBytes),
+    open: async (plan) => new RemoteBlob(thread, await thread.call('blobOpen', plan)),
+    verify: (digest) => thread.call('blobVerify', digest),
+    delete: (digest) => thread.call('blobDelete', digest),
+    usage: () => thread.call('blobUsage'),
+    list: () => thread.call('blobList'),
+  };
+}
