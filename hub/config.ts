@@ -1,0 +1,232 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
+import { fleetIdSchema } from '#shared/protocol/device.js';
+
+const port = z
+  .union([
+    z.int(),
+    z
+      .string()
+      .regex(/^\d{1,5}$/)
+      .transform(Number),
+  ])
+  .pipe(z.int().min(0).max(65_535));
+const dayCount = z
+  .union([
+    z.int(),
+    z
+      .string()
+      .regex(/^\d{1,5}$/)
+      .transform(Number),
+  ])
+  .pipe(z.int().min(1).max(36_500));
+const host = z.string().min(1).max(253);
+const file = z.string().min(1).max(4096);
+const httpUrl = z.url({ protocol: /^https?$/ }).max(512);
+const mqttUrl = z.url({ protocol: /^(mqtt|mqtts|ws|wss)$/ }).max(512);
+
+const hubConfigSchema = z
+  .strictObject({
+    dataDir: file,
+    fleet: fleetIdSchema,
+    httpHost: host,
+    httpPort: port,
+    publicUrl: httpUrl.optional(),
+    mqttHost: host,
+    mqttPort: port,
+    mqttPublicUrl: mqttUrl.optional(),
+    mqttUrl: mqttUrl.optional(),
+    mqttUsername: z.string().min(1).max(256).optional(),
+    mqttPasswordFile: file.optional(),
+    mqttCaFile: file.optional(),
+    mosquittoFile: file.optional(),
+    tlsCertFile: file.optional(),
+    tlsKeyFile: file.optional(),
+    keySecretFile: file.optional(),
+    passphraseFile: file.optional(),
+    auditDays: dayCount,
+    eventDays: dayCount,
+    metricDays: dayCount,
+    logLevel: z.enum(['debug', 'info', 'warn', 'error']),
+  })
+  .refine((config) => (config.tlsCertFile === undefined) === (config.tlsKeyFile === undefined), {
+    path: ['tlsCertFile'],
+    message: 'a certificate needs its key, and a key its certificate',
+  });
+/** Every setting of a hub, complete. */
+export type HubConfig = z.infer<typeof hubConfigSchema>;
+export type HubSettingKey = keyof HubConfig;
+
+export interface SettingEntry {
+  /** `--flag` of `skerry hub run`, and the same word in the file. */
+  readonly flag: string;
+  readonly env: string;
+  /** Left out: no value. */
+  readonly default?: string | number;
+  readonly doc: string;
+}
+
+/** The settings as one table: the command line, the file, the environment and the documentation read it. All are read once, at the start. */
+export const HUB_SETTINGS: Readonly<Record<HubSettingKey, SettingEntry>> = {
+  dataDir: {
+    flag: 'data',
+    env: 'SKERRY_HUB_DATA',
+    doc: 'folder for everything the hub keeps (default: skerry/hub in the XDG data folder)',
+  },
+  fleet: {
+    flag: 'fleet',
+    env: 'SKERRY_HUB_FLEET',
+    default: 'main',
+    doc: 'name of the fleet; part of every topic and signed statement',
+  },
+  httpHost: {
+    flag: 'http-host',
+    env: 'SKERRY_HUB_HTTP_HOST',
+    default: '127.0.0.1',
+    doc: 'address the HTTP API listens on',
+  },
+  httpPort: {
+    flag: 'http-port',
+    env: 'SKERRY_HUB_HTTP_PORT',
+    default: 7480,
+    doc: 'port of the HTTP API; 0 takes a free one',
+  },
+  publicUrl: {
+    flag: 'public-url',
+    env: 'SKERRY_HUB_PUBLIC_URL',
+    doc: 'address others reach the API at, where it is not the one listened on',
+  },
+  mqttHost: {
+    flag: 'mqtt-host',
+    env: 'SKERRY_HUB_MQTT_HOST',
+    default: '127.0.0.1',
+    doc: 'address the embedded broker listens on',
+  },
+  mqttPort: {
+    flag: 'mqtt-port',
+    env: 'SKERRY_HUB_MQTT_PORT',
+    default: 1883,
+    doc: 'port of the embedded broker; 0 takes a free one',
+  },
+  mqttPublicUrl: {
+    flag: 'mqtt-public-url',
+    env: 'SKERRY_HUB_MQTT_PUBLIC_URL',
+    doc: 'broker address told to devices when they enrol',
+  },
+  mqttUrl: {
+    flag: 'mqtt-url',
+    env: 'SKERRY_HUB_MQTT_URL',
+    doc: 'an external MQTT 3.1.1 broker instead of the embedded one',
+  },
+  mqttUsername: {
+    flag: 'mqtt-username',
+    env: 'SKERRY_HUB_MQTT_USERNAME',
+    doc: 'user name of the hub at the external broker',
+  },
+  mqttPasswordFile: { flag: 'mqtt-password-file', env: 'SKERRY_HUB_MQTT_PASSWORD_FILE', doc: 'file with its password' },
+  mqttCaFile: {
+    flag: 'mqtt-ca-file',
+    env: 'SKERRY_HUB_MQTT_CA_FILE',
+    doc: "PEM of the authority behind the broker's certificate; told to devices too",
+  },
+  mosquittoFile: {
+    flag: 'mosquitto-files',
+    env: 'SKERRY_HUB_MOSQUITTO_FILES',
+    doc: 'folder the password and ACL files of an external mosquitto are written to',
+  },
+  tlsCertFile: {
+    flag: 'tls-cert',
+    env: 'SKERRY_HUB_TLS_CERT',
+    doc: 'PEM certificate for the API and the embedded broker',
+  },
+  tlsKeyFile: { flag: 'tls-key', env: 'SKERRY_HUB_TLS_KEY', doc: 'PEM private key of that certificate' },
+  keySecretFile: {
+    flag: 'key-file',
+    env: 'SKERRY_HUB_KEY_FILE',
+    doc: "file the hub's keys are sealed with (default: keys/hub.secret in the data folder, made on the first start)",
+  },
+  passphraseFile: {
+    flag: 'passphrase-file',
+    env: 'SKERRY_HUB_PASSPHRASE_FILE',
+    doc: "file with a passphrase the hub's keys are sealed with, instead of a key file (or the passphrase in SKERRY_HUB_PASSPHRASE)",
+  },
+  auditDays: { flag: 'audit-days', env: 'SKERRY_HUB_AUDIT_DAYS', default: 400, doc: 'days the audit log is kept' },
+  eventDays: { flag: 'event-days', env: 'SKERRY_HUB_EVENT_DAYS', default: 90, doc: 'days device events are kept' },
+  metricDays: { flag: 'metric-days', env: 'SKERRY_HUB_METRIC_DAYS', default: 90, doc: 'days measurements are kept' },
+  logLevel: { flag: 'log-level', env: 'SKERRY_HUB_LOG_LEVEL', default: 'info', doc: 'debug, info, warn or error' },
+};
+
+export interface ConfigSources {
+  /** By setting key, as the command line gave them. */
+  readonly flags: Readonly<Partial<Record<HubSettingKey, string>>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** YAML file (default: hub.yaml in the data folder, if it is there). */
+  readonly configFile?: string | undefined;
+}
+
+/** Compiles the settings: flag before environment before file before default. `CONFIG_INVALID` lists every bad one with its source. */
+export async function loadHubConfig(sources: ConfigSources): Promise<HubConfig> {
+  const early = sources.flags.dataDir ?? sources.env[HUB_SETTINGS.dataDir.env] ?? defaultDataDir(sources.env);
+  const fromFile = await readConfigFile(sources.configFile ?? join(early, 'hub.yaml'), sources.configFile !== undefined);
+  const origin = new Map<string, string>();
+  const values: Record<string, unknown> = {};
+  for (const [key, entry] of settingEntries()) {
+    const found = firstOf([
+      [`--${entry.flag}`, sources.flags[key]],
+      [entry.env, sources.env[entry.env]],
+      [`"${entry.flag}" in the settings file`, fromFile[entry.flag]],
+      ['its default', key === 'dataDir' ? early : entry.default],
+    ]);
+    if (found === undefined) continue;
+    values[key] = found.value;
+    origin.set(key, found.source);
+  }
+  const result = hubConfigSchema.safeParse(values);
+  if (!result.success) {
+    const issues = result.error.issues.map((issue) => `${origin.get(String(issue.path[0])) ?? String(issue.path[0])}: ${issue.message}`);
+    throw new SkerryError('CONFIG_INVALID', `settings that cannot be used: ${issues.join('; ')}`, { details: { issues } });
+  }
+  return { ...result.data, dataDir: resolve(result.data.dataDir) };
+}
+
+/** Every setting with its entry, in the order of the table. */
+export function settingEntries(): readonly (readonly [HubSettingKey, SettingEntry])[] {
+  return hubConfigSchema.keyof().options.map((key) => [key, HUB_SETTINGS[key]]);
+}
+
+function firstOf(candidates: readonly (readonly [string, unknown])[]): { source: string; value: unknown } | undefined {
+  const found = candidates.find(([, value]) => value !== undefined && value !== '');
+  return found === undefined ? undefined : { source: found[0], value: found[1] };
+}
+
+/** Where a hub keeps its data unless told (XDG Base Directory Specification). */
+export function defaultDataDir(env: Readonly<Record<string, string | undefined>>): string {
+  return join(env['XDG_DATA_HOME'] ?? join(env['HOME'] ?? homedir(), '.local', 'share'), 'skerry', 'hub');
+}
+
+async function readConfigFile(path: string, mustExist: boolean): Promise<Readonly<Record<string, unknown>>> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if (!mustExist && errnoOf(cause) === 'ENOENT') return {};
+    throw new SkerryError('CONFIG_INVALID', `the settings file ${path} could not be read`, { cause });
+  }
+  const { parse } = await import('yaml');
+  let value: unknown;
+  try {
+    value = parse(text) ?? {};
+  } catch (cause) {
+    throw new SkerryError('CONFIG_INVALID', `the settings file ${path} is not YAML`, { cause });
+  }
+  const table = z.record(z.string(), z.unknown()).safeParse(value);
+  if (!table.success) throw new SkerryError('CONFIG_INVALID', `the settings file ${path} is not a table of settings`);
+  const known = new Set(settingEntries().map(([, entry]) => entry.flag));
+  const unknown = Object.keys(table.data).filter((name) => !known.has(name));
+  if (unknown.length > 0)
+    throw new SkerryError('CONFIG_INVALID', `the settings file ${path} has settings nobody knows: ${unknown.join(', ')}`);
+  return table.data;
+}
