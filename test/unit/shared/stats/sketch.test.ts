@@ -21,7 +21,9 @@ describe('QuantileSketch', () => {
     const sketch = new QuantileSketch();
     for (const v of [0, 1, 1, 2.5, 1000, -3]) sketch.add(v);
     sketch.add(0.1, 300);
-    expect(hex(sketch.encode())).toMatchInlineSnapshot(`"0101016e0104e501ac0272022d01ab020100000000000008c00000000000408f400200000000001e9040000000000000de3c"`);
+    expect(hex(sketch.encode())).toMatchInlineSnapshot(
+      `"0101016e0104e501ac0272022d01ab020100000000000008c00000000000408f400200000000001e9040000000000000de3c"`,
+    );
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY, 1e151])('refuses the value %s', (v) => {
