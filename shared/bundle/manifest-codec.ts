@@ -27,7 +27,6 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
 }
 
 /** What makes two versions the same content: the digest of the manifest without its version number. */
-export function contentIdentity(manifest: Manifest): Digest {
-  const { version: _version, ...content } = manifest;
-  return digestOf(canonicalJson(content));
+export function contentIdentity(manifest: Omit<Manifest, 'version'>): Digest {
+  return digestOf(canonicalJson({ ...manifest, version: undefined }));
 }

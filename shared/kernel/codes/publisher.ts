@@ -1,3 +1,65 @@
 import { defineCodes } from './define.js';
 
-export const publisherCodes = defineCodes({});
+export const publisherCodes = defineCodes({
+  ONNX_INVALID: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The file is not an ONNX model, or is damaged.',
+    action: 'Export the model as ONNX again; the message names what is wrong.',
+  },
+  ONNX_EXTERNAL_DATA: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The model keeps weights in other files, which a version cannot carry.',
+    action: 'Save the model as one file, for example onnx.save_model(model, path, save_as_external_data=False).',
+  },
+  ONNX_UNLOADABLE: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The runtime cannot load the model.',
+    action: 'Check that the runtime of your devices knows the operators and the opset the message names.',
+  },
+  GOLDEN_INPUTS_NEEDED: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The model does not run on generated inputs, so no golden sample could be recorded.',
+    action:
+      'Give inputs the model accepts with --golden FILE (see "skerry publish --help"), or sizes for its varying dimensions with --dim.',
+  },
+  GOLDEN_INPUTS_INVALID: {
+    fault: 'caller',
+    http: 400,
+    summary: 'A file of golden inputs cannot be used.',
+    action: 'Correct what the message names; "skerry inspect MODEL" shows the inputs the model takes.',
+  },
+  GOLDEN_NOT_DETERMINISTIC: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The model gives other outputs for the same inputs, so a device could not check itself.',
+    action: 'Export the model for inference, without random operators such as dropout or sampling.',
+  },
+  GOLDEN_DISAGREES: {
+    fault: 'caller',
+    http: 400,
+    summary: 'A variant does not give the expected outputs within the tolerance.',
+    action: 'Use a better variant, or state the tolerance you accept with --tolerance ABSOLUTE,RELATIVE.',
+  },
+  VARIANT_DIFFERS: {
+    fault: 'caller',
+    http: 400,
+    summary: 'A variant has other inputs or outputs than the first one.',
+    action: 'Export all variants of a version with the same input and output names, datatypes and shapes.',
+  },
+  BATCHING_UNSUPPORTED: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The model cannot be batched along dimension 0 of all its inputs and outputs.',
+    action: 'Publish without --batch, or export the model with a varying first dimension everywhere.',
+  },
+  VERSION_TAKEN: {
+    fault: 'caller',
+    http: 409,
+    summary: 'The version number is taken by other content.',
+    action: 'Publish under a higher number, or leave --version out to get the next one.',
+  },
+});

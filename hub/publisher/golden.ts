@@ -1,0 +1,131 @@
+import { encodeGolden } from '#shared/bundle/golden.js';
+import type { GoldenSample } from '#shared/bundle/manifest.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { checkTensors } from '#shared/tensor/check.js';
+import { allclose, compareOutputs, type Tolerance } from '#shared/tensor/compare.js';
+import { formatShape } from '#shared/tensor/shape.js';
+import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
+import type { GoldenCase } from './golden-inputs.js';
+import { specsOf } from './inspect.js';
+import { type LoadedModel, messageOf } from './runtime.js';
+
+/** A golden sample with its file's bytes. */
+export interface RecordedSample extends GoldenCase {
+  readonly tolerance: GoldenSample['tolerance'];
+  readonly bytes: Uint8Array;
+}
+
+const EXACT: Tolerance = { absolute: 0, relative: 0 };
+
+/**
+ * Runs a case twice on the reference variant and records its outputs, or the outputs given when the model agrees with them.
+ * `GOLDEN_INPUTS_NEEDED` when the model rejects generated inputs, `GOLDEN_INPUTS_INVALID` for given ones,
+ * `GOLDEN_NOT_DETERMINISTIC` when two runs differ, `GOLDEN_DISAGREES` when given outputs are not what the model gives.
+ */
+export async function recordSample(
+  model: LoadedModel,
+  golden: GoldenCase,
+  generated: boolean,
+  tolerance: Tolerance,
+): Promise<RecordedSample> {
+  const outputs = await firstRun(model, golden, generated);
+  checkTensors(specsOf(model.outputs), outputs, 'output');
+  const again = compareOutputs(outputs, await model.run(golden.inputs), EXACT);
+  if (!again.agrees) {
+    throw new SkerryError('GOLDEN_NOT_DETERMINISTIC', `two runs on the golden inputs ${golden.name} differ: ${again.reason ?? ''}`);
+  }
+  const given = Object.keys(golden.outputs).length > 0;
+  if (given) {
+    const comparison = compareOutputs(golden.outputs, outputs, tolerance);
+    if (!comparison.agrees) {
+      throw new SkerryError(
+        'GOLDEN_DISAGREES',
+        `the model does not give the outputs that ${golden.name} expects: ${comparison.reason ?? ''}`,
+      );
+    }
+  }
+  const sample = { name: golden.name, inputs: golden.inputs, outputs: given ? golden.outputs : outputs };
+  const bytes = encodeGolden(sample);
+  if (bytes.byteLength > LIMITS.goldenSampleBytes) {
+    throw new SkerryError(
+      'INPUT_TOO_LARGE',
+      `golden sample ${golden.name} takes ${bytes.byteLength} bytes, at most ${LIMITS.goldenSampleBytes} are accepted`,
+    );
+  }
+  return { ...sample, tolerance, bytes };
+}
+
+async function firstRun(model: LoadedModel, golden: GoldenCase, generated: boolean): Promise<NamedTensors> {
+  try {
+    return await model.run(golden.inputs);
+  } catch (cause) {
+    const shapes = Object.entries(golden.inputs).map(([name, tensor]) => `${name} ${tensor.datatype} ${formatShape(tensor.shape)}`);
+    throw generated
+      ? new SkerryError('GOLDEN_INPUTS_NEEDED', `the model rejects generated inputs (${shapes.join(', ')}): ${messageOf(cause)}`, { cause })
+      : new SkerryError('GOLDEN_INPUTS_INVALID', `the model rejects the golden inputs ${golden.name}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** How far a variant is from the samples. */
+export interface Agreement {
+  readonly maxError: number;
+}
+
+/** Checks another variant against the recorded samples; `GOLDEN_DISAGREES` says by how much it is off and what would accept it. */
+export async function checkVariant(name: string, model: LoadedModel, samples: readonly RecordedSample[]): Promise<Agreement> {
+  let maxError = 0;
+  for (const sample of samples) {
+    const outputs = await model.run(sample.inputs).catch((cause: unknown) => {
+      throw new SkerryError('GOLDEN_DISAGREES', `variant ${name} fails on golden sample ${sample.name}: ${messageOf(cause)}`, { cause });
+    });
+    const comparison = compareOutputs(sample.outputs, outputs, sample.tolerance);
+    if (!comparison.agrees) {
+      const { absolute, relative } = sample.tolerance;
+      const allowed = `allowed: ${absolute} + ${relative} x |expected|`;
+      throw new SkerryError('GOLDEN_DISAGREES', `variant ${name} on golden sample ${sample.name}: ${comparison.reason ?? ''}; ${allowed}`, {
+        details: { variant: name, sample: sample.name, maxError: comparison.maxError, tolerance: sample.tolerance },
+      });
+    }
+    maxError = Math.max(maxError, comparison.maxError);
+  }
+  return { maxError };
+}
+
+/**
+ * Checks that a model may be batched along dimension 0: every input and output varies there, and two copies of a sample in
+ * one batch give its outputs twice. `BATCHING_UNSUPPORTED`.
+ */
+export async function checkBatching(name: string, model: LoadedModel, samples: readonly RecordedSample[]): Promise<void> {
+  const fixed = [...model.inputs, ...model.outputs].find(({ spec }) => spec.shape[0] !== -1);
+  if (fixed !== undefined) {
+    const { name: tensor, shape } = fixed.spec;
+    throw new SkerryError(
+      'BATCHING_UNSUPPORTED',
+      `variant ${name}: ${tensor} has shape ${formatShape(shape)}, whose first dimension does not vary`,
+    );
+  }
+  for (const sample of samples) {
+    const outputs = await model.run(doubled(sample.inputs)).catch((cause: unknown) => {
+      throw new SkerryError('BATCHING_UNSUPPORTED', `variant ${name} fails on a batch of two: ${messageOf(cause)}`, { cause });
+    });
+    const expected = doubled(sample.outputs);
+    for (const [output, tensor] of Object.entries(expected)) {
+      const actual = outputs[output];
+      const comparison = actual === undefined ? undefined : allclose(tensor, actual, sample.tolerance);
+      if (comparison?.agrees !== true) {
+        const reason = `a batch of two gives another ${output} than two runs: ${comparison?.reason ?? 'it is missing'}`;
+        throw new SkerryError('BATCHING_UNSUPPORTED', `variant ${name}: ${reason}`);
+      }
+    }
+  }
+}
+
+function doubled(tensors: NamedTensors): NamedTensors {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]): [string, Tensor] => {
+      const [first = 1, ...rest] = tensor.shape;
+      return [name, { ...tensor, shape: [first * 2, ...rest], data: new Uint8Array(Buffer.concat([tensor.data, tensor.data])) }];
+    }),
+  );
+}

@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type BuildRequest, type BuildStep, buildVersion, DEFAULT_TOLERANCE, numbered } from '#hub/publisher/build.js';
+import { decodeGolden } from '#shared/bundle/golden.js';
+import { contentIdentity, decodeManifest, encodeManifest } from '#shared/bundle/manifest-codec.js';
+import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import { toJson } from '#shared/tensor/json.js';
+import { writeSafetensors } from '#shared/tensor/safetensors.js';
+import { coded } from '../../../kit/coded.js';
+import * as models from '../../../kit/onnx-models.js';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'skerry-build-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function file(name: string, content: Uint8Array | object): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, content instanceof Uint8Array ? content : JSON.stringify(content));
+  return path;
+}
+
+async function request(model: Uint8Array, options: Partial<BuildRequest> = {}): Promise<BuildRequest> {
+  return {
+    model: modelNameSchema.parse('affine'),
+    variants: [{ name: 'fp32', path: await file('fp32.onnx', model) }],
+    providers: ['cpu'],
+    golden: [],
+    generatedSamples: 2,
+    sizes: new Map(),
+    tolerance: DEFAULT_TOLERANCE,
+    ...options,
+  };
+}
+const two = versionNumberSchema.parse(2);
+
+describe('buildVersion', () => {
+  it('gives a valid manifest and the bytes of everything it names', async () => {
+    const steps: BuildStep[] = [];
+    const built = await buildVersion(await request(models.affineModel(), { description: 'x2 + 1' }), (step) => steps.push(step));
+    const manifest = decodeManifest(encodeManifest(numbered(built, two)));
+    expect(manifest).toMatchObject({
+      model: 'affine',
+      version: 2,
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 4] }],
+      variants: [{ name: 'fp32', opset: 17, requires: { providers: ['cpu'] } }],
+    });
+    expect(manifest.goldenSamples.map((sample) => sample.name)).toEqual(['generated-1', 'generated-2']);
+    for (const { artifact, source } of built.files) {
+      const bytes = 'bytes' in source ? source.bytes : await readFile(source.path);
+      expect(createHash('sha256').update(bytes).digest('hex')).toBe(artifact.digest);
+    }
+    const golden = decodeGolden('bytes' in built.files[1]!.source ? built.files[1]!.source.bytes : new Uint8Array(), 'golden');
+    const x = toJson(golden.inputs['x']!, 'x').map(Number);
+    expect(toJson(golden.outputs['y']!, 'y')).toEqual(x.map((value) => Math.fround(Math.fround(value * 2) + 1)));
+    expect(steps.map((step) => step.kind)).toEqual(['inspected', 'recorded', 'recorded', 'cutting']);
+  });
+
+  it('gives the same content for the same model, and other content for another', async () => {
+    const identity = async (model: Uint8Array): Promise<string> => contentIdentity((await buildVersion(await request(model))).content);
+    expect(await identity(models.affineModel())).toBe(await identity(models.affineModel()));
+    expect(await identity(models.affineModel({ scale: 3 }))).not.toBe(await identity(models.affineModel()));
+  });
+
+  it('takes variants that agree and refuses those that do not, saying by how much', async () => {
+    const near = { name: 'int8', path: await file('near.onnx', models.affineModel({ scale: 2.0001 })) };
+    const far = { name: 'int8', path: await file('far.onnx', models.affineModel({ scale: 2.5 })) };
+    const base = await request(models.affineModel());
+    const built = await buildVersion({ ...base, variants: [base.variants[0], near] });
+    expect(built.content.variants.map((variant) => variant.name)).toEqual(['fp32', 'int8']);
+    const refused = buildVersion({ ...base, variants: [base.variants[0], far] });
+    await expect(refused).rejects.toThrow(coded('GOLDEN_DISAGREES', /variant int8.*differs in \d+ of 4 elements.*allowed: 0\.001/));
+    await expect(
+      buildVersion({ ...base, variants: [base.variants[0], far], tolerance: { absolute: 1, relative: 0 } }),
+    ).resolves.toBeDefined();
+  });
+
+  it('refuses variants of another signature', async () => {
+    const base = await request(models.affineModel());
+    const other = { name: 'int8', path: await file('other.onnx', models.affineModel({ width: 5 })) };
+    await expect(buildVersion({ ...base, variants: [base.variants[0], other] })).rejects.toThrow(coded('VARIANT_DIFFERS', 'x FP32 [-1,5]'));
+  });
+
+  it('takes inputs from JSON and safetensors files', async () => {
+    const json = await file('from-json.json', {
+      inputs: {
+        x: {
+          shape: [2, 4],
+          data: [
+            [1, 2, 3, 4],
+            [5, 6, 7, 8],
+          ],
+        },
+      },
+    });
+    const random = await file('random.json', { name: 'Noise!', inputs: { x: { shape: [1, 4], random: [10, 11] } } });
+    const x = { datatype: 'FP32' as const, shape: [1, 4], data: new Uint8Array(16) };
+    const plain = await file('plain.safetensors', writeSafetensors({ x }));
+    const built = await buildVersion(await request(models.affineModel(), { golden: [json, random, plain] }));
+    expect(built.content.goldenSamples.map((sample) => sample.name)).toEqual(['from-json', 'noise-', 'plain']);
+  });
+
+  it('takes expected outputs and refuses the model when it does not give them', async () => {
+    const given = (value: number): object => ({
+      inputs: { x: { shape: [1, 4], fill: 1 } },
+      outputs: { y: { shape: [1, 4], fill: value } },
+    });
+    const golden = [await file('right.json', given(3.0005))];
+    await expect(buildVersion(await request(models.affineModel(), { golden }))).resolves.toBeDefined();
+    const wrong = buildVersion(await request(models.affineModel(), { golden: [await file('wrong.json', given(4))] }));
+    await expect(wrong).rejects.toThrow(coded('GOLDEN_DISAGREES', 'wrong expects'));
+  });
+
+  it.each([
+    [{ inputs: { z: { fill: 1 } } }, 'the model has no input "z"'],
+    [{ inputs: { x: { fill: 1 } } }, 'needs a "shape"'],
+    [{ inputs: { x: { shape: [1, 5], fill: 1 } } }, 'has shape [1,5]'],
+    [{ inputs: { x: { shape: [1, 4] } } }, 'exactly one of'],
+    [{ inputs: { x: { shape: [1, 4], data: [1, 2, 3, 'four'] } } }, 'element 3 is "four"'],
+    [{ inputs: {} }, 'input "x" is missing'],
+    [{ input: {} }, 'input'],
+  ])('refuses golden inputs %j', async (content, message) => {
+    const golden = [await file('bad.json', content)];
+    await expect(buildVersion(await request(models.affineModel(), { golden }))).rejects.toThrow(coded('GOLDEN_INPUTS_INVALID', message));
+  });
+
+  it('says what to do when generated inputs do not run', async () => {
+    // Generated indices are 0 or 1, which a table of one element does not have.
+    const refused = buildVersion(await request(models.tableModel({ table: [1] }), { sizes: new Map([['n', 8]]) }));
+    await expect(refused).rejects.toThrow(coded('GOLDEN_INPUTS_NEEDED', /rejects generated inputs \(index INT64 \[8\]\)/));
+  });
+
+  it('refuses a size for a dimension that is not there', async () => {
+    await expect(buildVersion(await request(models.affineModel(), { sizes: new Map([['bacth', 2]]) }))).rejects.toThrow(
+      coded('GOLDEN_INPUTS_INVALID', '"bacth"'),
+    );
+    await expect(buildVersion(await request(models.affineModel(), { sizes: new Map([['x.0', 2]]) }))).resolves.toBeDefined();
+  });
+
+  it('refuses a model that is not deterministic', async () => {
+    await expect(buildVersion(await request(models.randomModel()))).rejects.toThrow(coded('GOLDEN_NOT_DETERMINISTIC'));
+  });
+
+  it('checks that a model can be batched', async () => {
+    const built = await buildVersion(await request(models.affineModel(), { maxBatchSize: 8 }));
+    expect(built.content.batching).toEqual({ maxBatchSize: 8 });
+    const silero = { name: 'fp32', path: 'node_modules/@ricky0123/vad-web/dist/silero_vad_v5.onnx' };
+    const golden = [
+      await file('silero.json', {
+        inputs: { input: { shape: [1, 512], fill: 0 }, state: { shape: [2, 1, 128], fill: 0 }, sr: { data: [16000] } },
+      }),
+    ];
+    await expect(buildVersion(await request(models.affineModel(), { variants: [silero], golden, maxBatchSize: 8 }))).rejects.toThrow(
+      coded('BATCHING_UNSUPPORTED', 'state has shape [2,-1,128]'),
+    );
+  });
+
+  it('refuses what the runtime cannot load', async () => {
+    const newer = models.affineModel();
+    // The operator "Mul" becomes "Mxl", which no operator set has.
+    const at = Buffer.from(newer).indexOf('"\u0003Mul');
+    newer[at + 3] = 'x'.charCodeAt(0);
+    await expect(buildVersion(await request(newer))).rejects.toThrow(coded('ONNX_UNLOADABLE'));
+  });
+});
