@@ -1,0 +1,221 @@
+import { type Clock, days, type EpochMillis, type Millis } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { checkExpiry, checkSignatures, type MetadataFile, parseMetadata } from '#shared/trust/metadata.js';
+import { findTarget, type ListedTarget } from '#shared/trust/target-lookup.js';
+import type { TrustUpdate } from '#shared/trust/update.js';
+import { delegatedRoleNames, nextRoot, walkUpdate } from '#shared/trust/update-walk.js';
+import type { HubKeys } from './hub-keys.js';
+import { nextSnapshot, nextTimestamp } from './hub-signing.js';
+import { type Publication, publicationOf, type Published } from './publication.js';
+import { checkDirector, checkHubKeys, checkKeepsTargets, checkNextVersion, checkTargetRules } from './rules.js';
+import { commitPublished, loadPublished } from './stored-set.js';
+import type { TufStorage } from './storage.js';
+
+export interface TufRepositoryOptions {
+  readonly storage: TufStorage;
+  readonly keys: HubKeys;
+  readonly fleet: string;
+  readonly clock: Clock;
+  /** How long a signed timestamp holds (default 1 day); sign again much more often, hourly say. */
+  readonly timestampLifetime?: Millis;
+  /** How long a signed snapshot holds (default 7 days); signed again when half of it is gone. */
+  readonly snapshotLifetime?: Millis;
+}
+
+/**
+ * The hub's TUF repository: takes over what publishers signed after checking all of it again, and signs snapshot and
+ * timestamp over it.
+ *
+ * INVARIANTS: one change at a time; what `publication` returns passed the same checks a device makes; an update is in force
+ * once `current.json` is written and not before.
+ */
+export class TufRepository {
+  readonly #options: Required<TufRepositoryOptions>;
+  readonly #listeners = new Set<(publication: Publication) => void>();
+  #published: Published | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: Required<TufRepositoryOptions>, published: Published | undefined) {
+    this.#options = options;
+    this.#published = published;
+  }
+
+  /** Loads what was published before; throws `TRUST_STATE_CORRUPT` when a stored file is missing or damaged. */
+  static async open(options: TufRepositoryOptions): Promise<TufRepository> {
+    const full = { timestampLifetime: days(1), snapshotLifetime: days(7), ...options };
+    return new TufRepository(full, await loadPublished(full.storage));
+  }
+
+  /** What devices should see now; `undefined` until the first upload. */
+  publication(): Publication | undefined {
+    return this.#published === undefined ? undefined : publicationOf(this.#published);
+  }
+
+  /** Newest root file, to pin at enrolment; throws `TRUST_ROOT_MISSING` before the first upload. */
+  root(): MetadataFile<'root'> {
+    return this.#require().root;
+  }
+
+  /** Current targets file of a role (`targets` or a publisher's), for its owner to sign the next one upon; throws `TRUST_ROLE_UNKNOWN`. */
+  roleFile(role: string): MetadataFile<'targets'> {
+    const { targets, roles } = this.#require();
+    const file = role === 'targets' ? targets : roles.get(role);
+    if (file === undefined) throw new SkerryError('TRUST_ROLE_UNKNOWN', `no role ${role} is delegated`);
+    return file;
+  }
+
+  /** Target as a device would look it up in what is published. */
+  target(path: string): ListedTarget | undefined {
+    return this.#published === undefined ? undefined : findTarget(this.#published, path);
+  }
+
+  /** Called after every change of what is published; returns how to stop that. */
+  onPublished(listener: (publication: Publication) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Checks an update and publishes it, all or nothing; resolves when it is durable. The same files again change nothing.
+   * The first update must bring root, targets, every delegated role and the director file. Whoever may call this is the
+   * API's decision; the signatures are checked here whoever calls. Throws the `TRUST_...` code of the first check that fails.
+   */
+  accept(update: TrustUpdate): Promise<Publication> {
+    return this.#exclusive(async () => {
+      const next = this.#candidate(update, this.#options.clock.now());
+      if (next !== undefined) await this.#publish(next);
+      return publicationOf(this.#require());
+    });
+  }
+
+  /** Signs the timestamp again, and the snapshot when half its lifetime is gone. Does nothing before the first upload. */
+  resign(): Promise<void> {
+    return this.#exclusive(async () => {
+      const published = this.#published;
+      if (published === undefined) return;
+      const now = this.#options.clock.now();
+      const stale = published.snapshot.expires - now < this.#options.snapshotLifetime / 2;
+      await this.#publish(this.#signed(published, now, stale));
+    });
+  }
+
+  #candidate(update: TrustUpdate, now: EpochMillis): Published | undefined {
+    const before = this.#published;
+    const { root, roots } = acceptRoots(before, update.roots ?? []);
+    checkHubKeys(root, this.#options.keys);
+    checkExpiry(root, now);
+    const targets = acceptRole(update.targets, 'targets', before?.targets, before?.targets.version, now);
+    if (targets === undefined) throw new SkerryError('TRUST_TARGETS_MISSING', 'the first upload must bring the targets file');
+    checkSignatures(root, targets);
+    const roles = acceptRoles(update, targets, before, now);
+    const director = update.director ?? before?.director;
+    checkDirector({ targets, roles }, director, this.#options.fleet, this.#options.keys);
+    checkTargetRules({ targets, roles });
+    const files = [root, targets, ...roles.values()];
+    const known = new Set(before === undefined ? [] : [before.root, before.targets, ...before.roles.values()]);
+    if (files.every((file) => known.has(file)) && roles.size === before?.roles.size) return undefined;
+    return this.#signed({ root, roots, targets, roles, director, snapshot: before?.snapshot, timestamp: before?.timestamp }, now, true);
+  }
+
+  /** Signs timestamp (and snapshot) over a set, then walks to it as a device would that stands at what is published now. */
+  #signed(set: Unsigned, now: EpochMillis, withSnapshot: boolean): Published {
+    const { keys, snapshotLifetime, timestampLifetime } = this.#options;
+    const snapshot =
+      withSnapshot || set.snapshot === undefined ? nextSnapshot(set.snapshot, set, keys, now + snapshotLifetime) : set.snapshot;
+    const timestamp = nextTimestamp(set.timestamp, snapshot, keys, now, now + timestampLifetime);
+    const next = { ...set, snapshot, timestamp };
+    const { files } = publicationOf(next);
+    // Time 0: files that expired meanwhile must not keep their owners from replacing them one after the other.
+    walkUpdate(this.#published ?? { root: firstRoot(set), roles: new Map() }, (name) => files.get(name), 0);
+    return next;
+  }
+
+  async #publish(next: Published): Promise<void> {
+    await commitPublished(this.#options.storage, next);
+    this.#published = next;
+    const publication = publicationOf(next);
+    for (const listener of this.#listeners) listener(publication);
+  }
+
+  #require(): Published {
+    if (this.#published !== undefined) return this.#published;
+    throw new SkerryError('TRUST_ROOT_MISSING', 'no root of trust has been uploaded to this hub');
+  }
+
+  #exclusive<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(action);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+}
+
+/** A set whose snapshot and timestamp are still those of the set before. */
+type Unsigned = Omit<Published, 'snapshot' | 'timestamp'> & {
+  readonly snapshot: MetadataFile<'snapshot'> | undefined;
+  readonly timestamp: MetadataFile<'timestamp'> | undefined;
+};
+
+function firstRoot(set: Pick<Published, 'roots' | 'root'>): MetadataFile<'root'> {
+  const bytes = set.roots.get(Math.min(...set.roots.keys()));
+  return bytes === undefined ? set.root : parseMetadata('root', bytes);
+}
+
+function acceptRoots(before: Published | undefined, uploaded: readonly Uint8Array[]): Pick<Published, 'root' | 'roots'> {
+  const roots = new Map(before?.roots);
+  let root = before?.root;
+  for (const bytes of uploaded) {
+    const version = parseMetadata('root', bytes).version;
+    const stored = roots.get(version);
+    if (stored !== undefined && Buffer.compare(stored, bytes) === 0) continue;
+    root = root === undefined ? selfSigned(bytes) : nextRoot(root, bytes);
+    roots.set(root.version, bytes);
+  }
+  if (root === undefined) throw new SkerryError('TRUST_ROOT_MISSING', 'the first upload must bring the root file');
+  return { root, roots };
+}
+
+/** The first root is trusted because an administrator of this hub uploads it. */
+function selfSigned(bytes: Uint8Array): MetadataFile<'root'> {
+  const root = parseMetadata('root', bytes);
+  checkSignatures(root, root);
+  return root;
+}
+
+function acceptRole(
+  bytes: Uint8Array | undefined,
+  role: string,
+  before: MetadataFile<'targets'> | undefined,
+  published: number | undefined,
+  now: EpochMillis,
+): MetadataFile<'targets'> | undefined {
+  if (bytes === undefined || (before !== undefined && Buffer.compare(before.bytes, bytes) === 0)) return before;
+  const file = parseMetadata('targets', bytes, role);
+  checkNextVersion(file, published);
+  checkExpiry(file, now);
+  if (before !== undefined) checkKeepsTargets(before, file);
+  return file;
+}
+
+function acceptRoles(
+  update: TrustUpdate,
+  targets: MetadataFile<'targets'>,
+  before: Published | undefined,
+  now: EpochMillis,
+): ReadonlyMap<string, MetadataFile<'targets'>> {
+  const delegated = delegatedRoleNames(targets);
+  const uploaded = new Map(Object.entries(update.roles ?? {}));
+  for (const role of uploaded.keys()) {
+    if (!delegated.includes(role)) throw new SkerryError('TRUST_ROLE_UNKNOWN', `no role ${role} is delegated`, { details: { role } });
+  }
+  const roles = new Map<string, MetadataFile<'targets'>>();
+  for (const role of delegated) {
+    // The snapshot remembers roles that lost their delegation: one that comes back goes on counting.
+    const listed = before?.snapshot.metadata.signed.meta[`${role}.json`]?.version;
+    const file = acceptRole(uploaded.get(role), role, before?.roles.get(role), listed, now);
+    if (file === undefined)
+      throw new SkerryError('TRUST_TARGETS_MISSING', `role ${role} is delegated but its file is not given`, { details: { role } });
+    checkSignatures(targets, file);
+    roles.set(role, file);
+  }
+  return roles;
+}
