@@ -17,8 +17,14 @@ export interface LinkPort {
   onStatus(listener: (status: LinkStatus) => void): () => void;
   /** Resolves when the broker has taken the message (QoS 1); rejects with `SYNC_OFFLINE`. */
   publish(topic: string, payload: Uint8Array, options?: { readonly retain?: boolean }): Promise<void>;
-  /** Calls `handler` for every message on `filter` (a topic, or one whose last level is `+`); stands over reconnects until the returned function is called. */
-  subscribe(filter: string, handler: MessageHandler): () => void;
+  /** Calls `handler` for every message on `filter` (a topic, or one whose last level is `+`); stands over reconnects until closed. */
+  subscribe(filter: string, handler: MessageHandler): Subscription;
+}
+
+export interface Subscription {
+  /** Resolves once the broker delivers to it, or at once while there is no session (it then stands before `online` is said). Never rejects. */
+  readonly ready: Promise<void>;
+  close(): void;
 }
 
 export interface BrokerAddress {

@@ -8,9 +8,9 @@ import type { Logger } from '#shared/kernel/logger.js';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
-import type { BrokerAddress, LinkPort, LinkStatus, MessageHandler } from './contract.js';
+import type { BrokerAddress, LinkPort, LinkStatus, MessageHandler, Subscription } from './contract.js';
 import { type IncomingMessage, openMqtt } from './mqtt-session.js';
-import { Subscriptions } from './subscriptions.js';
+import { SessionSubscriptions, Subscriptions } from './subscriptions.js';
 
 export interface LinkOptions {
   readonly fleet: string;
@@ -41,7 +41,8 @@ export class MqttLink implements LinkPort, Service {
   readonly #listeners = new Set<(status: LinkStatus) => void>();
   #status: LinkStatus;
   #client: MqttClient | undefined;
-  #session = '';
+  #session: SessionSubscriptions | undefined;
+  #sessionId = '';
   #connection = 0;
   #attempt = 0;
   #cancelRetry: () => void = () => undefined;
@@ -80,22 +81,29 @@ export class MqttLink implements LinkPort, Service {
     return send(client, topic, payload, options.retain ?? false);
   }
 
-  subscribe(filter: string, handler: MessageHandler): () => void {
-    if (this.#subscriptions.add(filter, handler) && this.#status.kind === 'online') {
-      this.#client?.subscribe(filter, { qos: 1 }, (error) => {
-        if (error !== null)
-          this.#options.logger.warn({ filter, reason: error.message }, 'subscription failed; it is made again on reconnect');
-      });
-    }
-    return () => {
-      if (this.#subscriptions.remove(filter, handler) && this.#status.kind === 'online') this.#client?.unsubscribe(filter);
+  subscribe(filter: string, handler: MessageHandler): Subscription {
+    this.#subscriptions.add(filter, handler);
+    const ready = this.#settle();
+    return {
+      ready,
+      close: () => {
+        this.#subscriptions.remove(filter, handler);
+        void this.#settle();
+      },
     };
+  }
+
+  async #settle(): Promise<void> {
+    if (this.#status.kind !== 'online') return;
+    await this.#session?.settle().catch((cause: unknown) => {
+      this.#options.logger.warn({ reason: asSkerryError(cause).message }, 'a subscription failed; it is made again on reconnect');
+    });
   }
 
   async #connect(): Promise<void> {
     this.#become({ kind: 'connecting' });
     this.#connection += 1;
-    this.#session = randomUUID();
+    this.#sessionId = randomUUID();
     const { broker, device, fleet, keepalive } = this.#options;
     try {
       const client = await openMqtt({
@@ -125,19 +133,14 @@ export class MqttLink implements LinkPort, Service {
   }
 
   async #onConnected(client: MqttClient): Promise<void> {
-    const filters = this.#subscriptions.filters();
-    if (filters.length > 0) {
-      const granted = await client.subscribeAsync([...filters], { qos: 1 });
-      const refused = granted.find((grant) => grant.qos === 128); // MQTT 3.1.1, 3.9.3: failure
-      if (refused !== undefined) throw new SkerryError('SYNC_REFUSED', `the broker refused the subscription ${refused.topic}`);
-    }
+    const session = new SessionSubscriptions(client, this.#subscriptions);
+    await session.settle();
     const { fleet, device, clock, broker } = this.#options;
     await send(client, deviceTopic(fleet, device, 'presence'), this.#presence('online'), true);
+    // What was wanted while the birth was on its way.
+    await session.settle();
     if (this.#client !== client) return;
-    // Subscriptions made while the birth was on its way.
-    const late = this.#subscriptions.filters().filter((filter) => !filters.includes(filter));
-    if (late.length > 0) await client.subscribeAsync(late, { qos: 1 });
-    if (this.#client !== client) return;
+    this.#session = session;
     this.#become({ kind: 'online', since: clock.now(), broker: new URL(broker.url).host });
   }
 
@@ -156,6 +159,7 @@ export class MqttLink implements LinkPort, Service {
   #lost(client: MqttClient, reason: string): void {
     if (this.#client !== client) return;
     this.#client = undefined;
+    this.#session = undefined;
     client.end(true);
     if (this.#closing === undefined) this.#retry(reason);
   }
@@ -189,7 +193,7 @@ export class MqttLink implements LinkPort, Service {
   #presence(state: 'online' | 'offline'): Uint8Array {
     return encodeMessage('presence', {
       device: this.#options.device,
-      session: this.#session,
+      session: this.#sessionId,
       boot: this.#options.boot,
       connection: this.#connection,
       state,

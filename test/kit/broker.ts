@@ -17,6 +17,7 @@ export class TestBroker {
   readonly #sockets = new Set<Socket>();
   #port = 0;
   readonly seen: SeenMessage[] = [];
+  readonly #listeners: ((message: SeenMessage) => void)[] = [];
   /** Set to refuse clients. */
   authenticate: (client: string, username: string | undefined, password: string | undefined) => boolean = () => true;
 
@@ -43,6 +44,11 @@ export class TestBroker {
     return this.seen.filter((message) => message.topic === topic).map((message) => message.payload);
   }
 
+  /** Calls `listener` for every message the broker takes, over restarts. */
+  onMessage(listener: (message: SeenMessage) => void): void {
+    this.#listeners.push(listener);
+  }
+
   /** Starts an empty broker on the same port. */
   async restart(): Promise<void> {
     await this.kill();
@@ -54,7 +60,9 @@ export class TestBroker {
     aedes.on('publish', (packet: PublishPacket, client: Client | null) => {
       if (packet.topic.startsWith('$SYS')) return;
       const payload = Buffer.from(packet.payload);
-      this.seen.push({ client: client?.id ?? '', topic: packet.topic, payload, retain: packet.retain });
+      const message = { client: client?.id ?? '', topic: packet.topic, payload, retain: packet.retain };
+      this.seen.push(message);
+      for (const listener of this.#listeners) listener(message);
     });
     const server = createServer((socket) => {
       this.#sockets.add(socket);

@@ -1,0 +1,126 @@
+import type { Clock, EpochMillis, Millis } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import type { PublicKey } from '#shared/trust/keys.js';
+import type { TrustClient, VerifiedTarget } from '#agent/models/ports.js';
+import { TrustFolder, type TrustFs } from './trust-folder.js';
+import type { TrustMirror } from './trust-mirror.js';
+import type { TrustState } from './trust-state.js';
+
+export interface TrustClientOptions {
+  /** Folder of the trust state; made by `pin`. */
+  readonly folder: string;
+  readonly fleet: string;
+  readonly clock: Clock;
+  readonly mirror: TrustMirror;
+  /** Freshest signed time known from elsewhere (desired states), kept by the caller across restarts. */
+  readonly signedTime?: () => EpochMillis | undefined;
+  /** How long a refresh waits for announced files (default 30 s). */
+  readonly mirrorDeadline?: Millis;
+  readonly fs?: TrustFs;
+}
+
+export interface TrustVersions {
+  readonly root: number;
+  readonly timestamp: number;
+  readonly snapshot: number;
+}
+
+/**
+ * The device's TUF client over mirrored files. Constructing does no I/O and loads no TUF code: both come with the first call.
+ *
+ * INVARIANTS: one refresh at a time, further callers share it; lookups answer from the last accepted state, during a refresh,
+ * offline and after expiry too; a failed refresh changes nothing.
+ */
+export class TufTrustClient implements TrustClient {
+  readonly #options: TrustClientOptions;
+  readonly #folder: TrustFolder;
+  #state: Promise<TrustState> | undefined;
+  #refreshing: Promise<TrustVersions> | undefined;
+
+  constructor(options: TrustClientOptions) {
+    this.#options = options;
+    this.#folder = new TrustFolder(options.folder, options.fs);
+  }
+
+  /** Stores the root of trust received at enrolment. Throws `TRUST_ROOT_FORMAT`, `TRUST_ROOT_SIGNATURE`, `TRUST_ROOT_PINNED`. */
+  async pin(root: Uint8Array): Promise<void> {
+    const { checkSignatures, parseMetadata } = await import('#shared/trust/metadata.js');
+    const file = parseMetadata('root', root);
+    checkSignatures(file, file);
+    await this.#folder.pin(root);
+  }
+
+  /**
+   * Walks root, timestamp, snapshot, targets and every publisher role over what the mirror holds. Throws the `TRUST_...` code
+   * of the first check that fails; `TRUST_METADATA_EXPIRED` stops updates, lookups go on.
+   */
+  refresh(): Promise<TrustVersions> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  async target(path: string): Promise<VerifiedTarget | undefined> {
+    const target = (await this.#load()).target(path);
+    if (target === undefined) return undefined;
+    return { path: target.path, length: target.length, digest: target.digest, custom: target.custom };
+  }
+
+  /** Highest minimum version stated for the model; 0 when none is. */
+  async minimumVersion(model: string): Promise<number> {
+    return (await this.#load()).minimumVersion(model);
+  }
+
+  /** Keys that may sign desired states of this fleet; throws `TRUST_DIRECTOR_MISSING` before the first refresh. */
+  async directorKeys(): Promise<readonly PublicKey[]> {
+    const { director } = await this.#load();
+    if (director === undefined) throw new SkerryError('TRUST_DIRECTOR_MISSING', 'the director keys are not known before the first refresh');
+    return director.keys.keys;
+  }
+
+  /** Accepted versions; 0 for what there is not yet. */
+  async versions(): Promise<TrustVersions> {
+    return (await this.#load()).versions;
+  }
+
+  /** When the accepted timestamp was signed: evidence for `trustedTime`. */
+  async signedTime(): Promise<EpochMillis | undefined> {
+    return (await this.#load()).signedTime;
+  }
+
+  async #refresh(): Promise<TrustVersions> {
+    const { clock, fleet, mirror, mirrorDeadline, signedTime } = this.#options;
+    const state = await this.#load();
+    const files = await mirror.complete(mirrorDeadline ?? seconds(30));
+    // A clock set back must not bring expired metadata to life.
+    const now = Math.max(clock.now(), state.signedTime ?? 0, signedTime?.() ?? 0);
+    // Loaded here: the TUF library takes longer to load than the rest of the agent.
+    const { refreshTrust } = await import('./trust-refresh.js');
+    try {
+      const next = await refreshTrust(this.#folder, state, files, now, fleet);
+      this.#state = Promise.resolve(next);
+      return next.versions;
+    } catch (cause) {
+      // An error while the pointer was replaced may have come before or after it took effect: the disk knows.
+      this.#state = undefined;
+      throw cause;
+    }
+  }
+
+  #load(): Promise<TrustState> {
+    this.#state ??= this.#read().catch((cause: unknown) => {
+      this.#state = undefined;
+      throw cause;
+    });
+    return this.#state;
+  }
+
+  async #read(): Promise<TrustState> {
+    const files = await this.#folder.load();
+    if (files === undefined) throw new SkerryError('TRUST_ROOT_MISSING', 'this device has no pinned root; enrol it');
+    const { TrustState } = await import('./trust-state.js');
+    return TrustState.read(files, this.#options.fleet);
+  }
+}

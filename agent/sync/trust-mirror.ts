@@ -1,0 +1,111 @@
+import type { Clock, Millis } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { parseJson } from '#shared/kernel/json.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { type TrustIndex, trustIndexSchema } from '#shared/protocol/messages.js';
+
+/** Last level of the topic that carries the index. */
+export const TRUST_INDEX_FILE = 'index';
+const MIRROR_BYTES = 64 * 1024 * 1024;
+const INDEX_BYTES = 256 * 1024;
+
+/** Files by name, as the newest index lists them, all there. */
+export type MirroredFiles = ReadonlyMap<string, Uint8Array>;
+
+interface Waiter {
+  readonly resolve: (files: MirroredFiles) => void;
+  readonly cancel: () => void;
+}
+
+/** What the retained `trust/+` topics hold, in memory. Nothing in it is trusted; it only stands in for a download server. */
+export class TrustMirror {
+  readonly #clock: Clock;
+  readonly #files = new Map<string, Uint8Array>();
+  readonly #waiters = new Set<Waiter>();
+  #index: TrustIndex | undefined;
+  #bytes = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * Takes in a message of a trust topic; empty bytes take the file away (a cleared retained message). Throws `INPUT_SCHEMA` or
+   * `INPUT_TOO_LARGE` and ignores the message then.
+   */
+  put(file: string, bytes: Uint8Array): void {
+    if (file === TRUST_INDEX_FILE) this.#putIndex(bytes);
+    else this.#putFile(file, bytes);
+    const files = this.#completeFiles();
+    if (files === undefined) return;
+    for (const waiter of this.#waiters) {
+      waiter.cancel();
+      waiter.resolve(files);
+    }
+    this.#waiters.clear();
+  }
+
+  /** Forgets everything; call when a session begins, before its retained messages arrive in whatever order. */
+  clear(): void {
+    this.#files.clear();
+    this.#bytes = 0;
+    this.#index = undefined;
+  }
+
+  /** Resolves with the files of the index once all are here; rejects with `TRUST_MIRROR_INCOMPLETE` after `deadline`. */
+  complete(deadline: Millis): Promise<MirroredFiles> {
+    const files = this.#completeFiles();
+    if (files !== undefined) return Promise.resolve(files);
+    return new Promise((resolve, reject) => {
+      const cancel = this.#clock.schedule(deadline, () => {
+        this.#waiters.delete(waiter);
+        reject(this.#incomplete());
+      });
+      const waiter: Waiter = { resolve, cancel };
+      this.#waiters.add(waiter);
+    });
+  }
+
+  #putIndex(bytes: Uint8Array): void {
+    this.#index = bytes.byteLength === 0 ? undefined : parseJson(trustIndexSchema, bytes, { what: 'trust index', maxBytes: INDEX_BYTES });
+    const listed = new Set(this.#index?.files);
+    for (const name of this.#files.keys()) if (!listed.has(name)) this.#drop(name);
+  }
+
+  #putFile(file: string, bytes: Uint8Array): void {
+    if (!/^[a-z0-9._-]{1,160}\.json$/.test(file)) throw new SkerryError('INPUT_SCHEMA', 'not the name of a trust file');
+    const before = this.#files.get(file)?.byteLength ?? 0;
+    const total = this.#bytes - before + bytes.byteLength;
+    if (bytes.byteLength > LIMITS.trustFileBytes || total > MIRROR_BYTES || this.#files.size >= 2 * LIMITS.trustFiles) {
+      throw new SkerryError('INPUT_TOO_LARGE', `trust file ${file} of ${bytes.byteLength} bytes is too much`);
+    }
+    this.#drop(file);
+    if (bytes.byteLength === 0) return;
+    this.#files.set(file, bytes);
+    this.#bytes = total;
+  }
+
+  #drop(file: string): void {
+    this.#bytes -= this.#files.get(file)?.byteLength ?? 0;
+    this.#files.delete(file);
+  }
+
+  #completeFiles(): MirroredFiles | undefined {
+    if (this.#index === undefined) return undefined;
+    const files = new Map<string, Uint8Array>();
+    for (const name of this.#index.files) {
+      const bytes = this.#files.get(name);
+      if (bytes === undefined) return undefined;
+      files.set(name, bytes);
+    }
+    return files;
+  }
+
+  #incomplete(): SkerryError {
+    if (this.#index === undefined) return new SkerryError('TRUST_MIRROR_INCOMPLETE', 'no index of the trust files has arrived');
+    const missing = this.#index.files.filter((name) => !this.#files.has(name));
+    return new SkerryError('TRUST_MIRROR_INCOMPLETE', `${missing.length} of ${this.#index.files.length} trust files have not arrived`, {
+      details: { missing: missing.slice(0, 16) },
+    });
+  }
+}
