@@ -1,5 +1,5 @@
 import type { Worker } from 'node:worker_threads';
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Clock, Millis } from '#shared/kernel/clock.js';
 import { asSkerryError, fromErrorBody, SkerryError } from '#shared/kernel/errors.js';
 import { spawnWorker } from '#shared/kernel/worker-entry.js';
 import type { Tolerance } from '#shared/tensor/compare.js';
@@ -37,6 +37,7 @@ export interface SampleRun {
 type Call = ToInstance extends infer M ? (M extends { readonly id: number } ? Omit<M, 'id'> : never) : never;
 
 interface Waiting {
+  readonly since: Millis;
   settle(message: FromInstance): void;
   fail(reason: SkerryError): void;
 }
@@ -44,22 +45,38 @@ interface Waiting {
 /** Memory limits of the thread's heap. Tensors and the session lie outside it; strings of BYTES tensors lie inside. */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 256, stackSizeMb: 4 } as const;
 
+export interface InstanceOptions {
+  readonly clock: Clock;
+  /** A call unanswered for this long means that the worker is stuck in the runtime. */
+  readonly stuckAfter: Millis;
+  /** Called once when the worker was given up as stuck: its thread lives on, and the process can then be ended only by force. */
+  readonly onStuck: () => void;
+}
+
 /** Starts a worker thread for one instance. */
-export function startInstance(): Instance {
+export function startInstance(options: InstanceOptions): Instance {
   const worker = spawnWorker('instance', new URL('./instance-worker.js', import.meta.url), { resourceLimits: RESOURCE_LIMITS });
-  return new WorkerInstance(worker);
+  return new WorkerInstance(worker, options);
 }
 
 class WorkerInstance implements Instance {
   readonly #worker: Worker;
+  readonly #options: InstanceOptions;
+  /** In the order they were sent, which is the order they are answered in. */
   readonly #waiting = new Map<number, Waiting>();
   readonly ended: Promise<SkerryError | undefined>;
+  #resolveEnded: (reason: SkerryError | undefined) => void = () => undefined;
   #lastId = 0;
   #closing = false;
+  #watching = false;
   #over: SkerryError | undefined;
 
-  constructor(worker: Worker) {
+  constructor(worker: Worker, options: InstanceOptions) {
     this.#worker = worker;
+    this.#options = options;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
     let thrown: unknown;
     worker.on('message', (message: FromInstance) => {
       const waiting = this.#waiting.get(message.id);
@@ -69,15 +86,7 @@ class WorkerInstance implements Instance {
     worker.on('error', (cause) => {
       thrown = cause;
     });
-    this.ended = new Promise((resolve) => {
-      worker.once('exit', (code) => {
-        const reason = this.#closing && thrown === undefined ? undefined : died(code, thrown);
-        this.#over = reason ?? new SkerryError('CLOSED', 'the instance is closed');
-        for (const waiting of this.#waiting.values()) waiting.fail(this.#over);
-        this.#waiting.clear();
-        resolve(reason);
-      });
-    });
+    worker.once('exit', (code) => this.#end(this.#closing && thrown === undefined ? undefined : died(code, thrown)));
   }
 
   async describe(): Promise<RuntimeDescription> {
@@ -102,16 +111,46 @@ class WorkerInstance implements Instance {
       this.#closing = true;
       // Never terminate(): stopped inside the runtime, the thread aborts the process (an exception in a binding that no
       // longer may call JavaScript). The thread finishes, frees its session and ends by itself.
-      this.#worker.postMessage({ kind: 'close' } satisfies ToInstance);
+      this.#post({ kind: 'close' }, []);
     }
     await this.ended;
+  }
+
+  #post(message: ToInstance, move: readonly ArrayBuffer[]): void {
+    this.#worker.postMessage(message, move);
+  }
+
+  #end(reason: SkerryError | undefined): void {
+    if (this.#over !== undefined) return;
+    this.#over = reason ?? new SkerryError('CLOSED', 'the instance is closed');
+    for (const waiting of this.#waiting.values()) waiting.fail(this.#over);
+    this.#waiting.clear();
+    this.#resolveEnded(reason);
+  }
+
+  /** One coarse timer while anything waits, instead of one for every call. */
+  #watch(delay: Millis): void {
+    this.#watching = true;
+    const { clock, stuckAfter, onStuck } = this.#options;
+    clock.schedule(delay, () => {
+      this.#watching = false;
+      const [oldest] = this.#waiting.values();
+      if (oldest === undefined) return;
+      const left = oldest.since + stuckAfter - clock.monotonic();
+      if (left > 0) return this.#watch(left);
+      this.#worker.unref();
+      onStuck();
+      this.#end(new SkerryError('INFERENCE_STUCK', `the model has not come back for ${stuckAfter / 1000} s`));
+    });
   }
 
   #call<K extends AnswerKind>(call: Call, kind: K, move: readonly ArrayBuffer[] = []): Promise<Answer<K>> {
     if (this.#over !== undefined) return Promise.reject(this.#over);
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
+      if (!this.#watching) this.#watch(this.#options.stuckAfter);
       this.#waiting.set(id, {
+        since: this.#options.clock.monotonic(),
         settle(message) {
           if (isAnswer(message, kind)) resolve(message);
           else if (message.kind === 'failed') reject(fromErrorBody(message.error));
@@ -120,7 +159,7 @@ class WorkerInstance implements Instance {
         fail: reject,
       });
       try {
-        this.#worker.postMessage({ ...call, id }, move);
+        this.#post({ ...call, id }, move);
       } catch (cause) {
         this.#waiting.delete(id);
         reject(asSkerryError(cause));

@@ -149,7 +149,7 @@ export class Loader {
 /** What is remembered of a candidate that failed: wrong outputs for good; the rest may be of the moment and is tried again. */
 function verdictOf(error: SkerryError): Verdict {
   if (error.code === 'INFERENCE_GOLDEN_MISMATCH') return { kind: 'wrong', reason: error.message.slice(0, 256) };
-  if (error.code === 'INFERENCE_INSTANCE_DIED') return { kind: 'trying' };
+  if (error.code === 'INFERENCE_INSTANCE_DIED' || error.code === 'INFERENCE_STUCK') return { kind: 'trying' };
   return { kind: 'unusable', reason: error.message.slice(0, 256) };
 }
 

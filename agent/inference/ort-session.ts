@@ -1,11 +1,12 @@
 import { access, readFile } from 'node:fs/promises';
+import type * as OrtModule from 'onnxruntime-node';
 import type { InferenceSession, OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
 import { fromOrt, specFromOrt, toOrt } from '#shared/tensor/ort.js';
 import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
 import type { RuntimeDescription } from './instance-protocol.js';
 import { ortError } from './ort-errors.js';
 
-type Ort = typeof import('onnxruntime-node');
+type Ort = typeof OrtModule;
 
 /** Loads the native runtime into this thread; only instance workers call it, since everything it does blocks (DESIGN R5). */
 export async function loadOrt(): Promise<Ort> {

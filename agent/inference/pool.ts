@@ -32,7 +32,7 @@ export class InstancePool {
   readonly #idle: Instance[] = [];
   readonly #coming = new Set<Promise<void>>();
   #ends: readonly Millis[] = [];
-  #cancelRestart: (() => void) | undefined;
+  readonly #restarts = new Set<() => void>();
   #closed = false;
 
   constructor(parts: PoolParts, first: Instance) {
@@ -59,7 +59,8 @@ export class InstancePool {
   /** Ends every instance, each after what it is doing. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#cancelRestart?.();
+    for (const cancel of this.#restarts) cancel();
+    this.#restarts.clear();
     this.#idle.length = 0;
     await Promise.all([...this.#coming, ...[...this.#alive].map((instance) => instance.close())]);
   }
@@ -86,12 +87,13 @@ export class InstancePool {
     const { clock, settings, logger, random } = this.#parts;
     const now = clock.monotonic();
     this.#ends = [...this.#ends.filter((end) => now - end < settings.restartWindow), now];
-    if (this.#ends.length > settings.restartLimit) {
+    // A stuck worker keeps a core busy for good, so there is no second one.
+    if (this.#ends.length > settings.restartLimit || reason.code === 'INFERENCE_STUCK') {
       this.#closed = true;
       this.#parts.onFailed(
         new SkerryError(
           'INFERENCE_SERVABLE_FAILED',
-          `its workers ended ${this.#ends.length} times within ${settings.restartWindow / 1000} s; the last time: ${reason.message}`,
+          `its workers ended unasked (${this.#ends.length} in ${settings.restartWindow / 1000} s); the last time: ${reason.message}`,
           { cause: reason },
         ),
       );
@@ -99,12 +101,11 @@ export class InstancePool {
     }
     const delay = fullJitter(this.#ends.length - 1, { base: RESTART_BASE, max: RESTART_MAX, random });
     logger.warn({ code: reason.code, ends: this.#ends.length, delay }, `${reason.message}; restarting it`);
-    const cancelEarlier = this.#cancelRestart;
-    const cancel = clock.schedule(delay, () => this.#track(this.#restart()));
-    this.#cancelRestart = () => {
-      cancelEarlier?.();
-      cancel();
-    };
+    const cancel = clock.schedule(delay, () => {
+      this.#restarts.delete(cancel);
+      this.#track(this.#restart());
+    });
+    this.#restarts.add(cancel);
   }
 
   async #restart(): Promise<void> {

@@ -13,6 +13,8 @@ export interface InferenceSettings {
   /** Unexpected ends of a servable's workers within `restartWindow` before it counts as failed. */
   readonly restartLimit: number;
   readonly restartWindow: Millis;
+  /** A worker that has not answered for this long is given up as stuck; nothing can stop a run of the runtime. */
+  readonly stuckAfter: Millis;
   /** Timed runs for placement and warm-up, per golden sample, and the time after which no further one is begun. */
   readonly warmupRuns: number;
   readonly warmupBudget: Millis;
@@ -25,6 +27,7 @@ export const DEFAULT_INFERENCE_SETTINGS: InferenceSettings = {
   threads: 1,
   restartLimit: 5,
   restartWindow: 600_000,
+  stuckAfter: 120_000,
   warmupRuns: 5,
   warmupBudget: 500,
 };

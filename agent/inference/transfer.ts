@@ -8,7 +8,10 @@ const MOVE_FROM_BYTES = 64 * 1024;
  * worth it are moved; everything else is copied into a buffer of its exact size, so that no caller's memory is taken away
  * and no more than the tensor is sent.
  */
-export function forPosting(tensors: NamedTensors, owned: boolean): { readonly tensors: NamedTensors; readonly move: readonly ArrayBuffer[] } {
+export function forPosting(
+  tensors: NamedTensors,
+  owned: boolean,
+): { readonly tensors: NamedTensors; readonly move: readonly ArrayBuffer[] } {
   const move = new Set<ArrayBuffer>();
   const posted: Record<string, Tensor> = {};
   for (const [name, tensor] of Object.entries(tensors)) {

@@ -73,6 +73,12 @@ export const inferenceCodes = defineCodes({
     summary: 'The worker that ran the model ended while the request was in it; it is being restarted.',
     action: 'Retry once; if it repeats, report it with the log lines around it.',
   },
+  INFERENCE_STUCK: {
+    fault: 'peer',
+    http: 500,
+    summary: 'The model did not come back from a run within the limit; its thread cannot be stopped and is given up.',
+    action: 'Go back to another version and restart the agent to free the core the thread keeps busy; report it to the publisher.',
+  },
   INFERENCE_SERVABLE_FAILED: {
     fault: 'peer',
     http: 503,

@@ -1,0 +1,253 @@
+import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { type Clock, systemClock } from '#shared/kernel/clock.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import type { Service } from '#shared/kernel/lifecycle.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { checkTensors } from '#shared/tensor/check.js';
+import type {
+  DataPlane,
+  InferReply,
+  InferRequest,
+  PredictionRecorder,
+  PredictionTarget,
+  ServableControl,
+  ServableSpec,
+  ServableStatus,
+} from './contract.js';
+import { type Instance, startInstance } from './instance.js';
+import type { RuntimeDescription } from './instance-protocol.js';
+import { Loader } from './loader.js';
+import { type KeyValue, PlacementMemory } from './placement-memory.js';
+import { ServableHost } from './servable-host.js';
+import { DEFAULT_INFERENCE_SETTINGS, type InferenceSettings } from './settings.js';
+
+export interface InferenceRuntimeOptions {
+  readonly store: KeyValue;
+  readonly recorder: PredictionRecorder;
+  readonly logger: Logger;
+  readonly settings?: Partial<InferenceSettings>;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  /** How instances are started; a worker thread each unless a test says otherwise. */
+  readonly startInstance?: () => Instance;
+}
+
+/** The runtime of one device: servables by model and version, and which version each model's requests go to. */
+export interface InferenceRuntime extends DataPlane, ServableControl, Service {
+  /** What the runtime is and which providers it offers; asked of a worker once. */
+  describe(): Promise<RuntimeDescription>;
+  /**
+   * Threads given up inside the runtime (`INFERENCE_STUCK`). While there is one the process cannot end by itself: `process.exit`
+   * waits for its threads, so the main has to end with SIGKILL after closing everything.
+   */
+  stuckThreads(): number;
+}
+
+/** Builds the data plane; placement figures are kept in `store`. `start` reads them, `close` answers what is under way and ends every worker. */
+export function createInferenceRuntime(options: InferenceRuntimeOptions): InferenceRuntime {
+  return new Runtime(options);
+}
+
+class Runtime implements InferenceRuntime {
+  readonly #options: InferenceRuntimeOptions;
+  readonly #settings: InferenceSettings;
+  readonly #clock: Clock;
+  readonly #start: () => Instance;
+  #stuck = 0;
+  readonly #servables = new Map<ModelName, Map<VersionNumber, ServableHost>>();
+  readonly #routes = new Map<ModelName, VersionNumber>();
+  readonly #listeners = new Set<(status: ServableStatus) => void>();
+  #loader: Promise<Loader> | undefined;
+  #description: Promise<RuntimeDescription> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: InferenceRuntimeOptions) {
+    this.#options = options;
+    this.#settings = { ...DEFAULT_INFERENCE_SETTINGS, ...options.settings };
+    this.#clock = options.clock ?? systemClock;
+    const stuckAfter = this.#settings.stuckAfter;
+    const onStuck = (): void => {
+      this.#stuck++;
+    };
+    this.#start = options.startInstance ?? ((): Instance => startInstance({ clock: this.#clock, stuckAfter, onStuck }));
+  }
+
+  async start(): Promise<void> {
+    await this.#openLoader();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      const hosts = [...this.#servables.values()].flatMap((versions) => [...versions.values()]);
+      await Promise.all(hosts.map((host) => this.unload(host.spec.model, host.spec.version)));
+    })();
+    return this.#closing;
+  }
+
+  describe(): Promise<RuntimeDescription> {
+    this.#description ??= this.#askDescription().catch((cause: unknown) => {
+      this.#description = undefined;
+      throw cause;
+    });
+    return this.#description;
+  }
+
+  stuckThreads(): number {
+    return this.#stuck;
+  }
+
+  async infer(request: InferRequest): Promise<InferReply> {
+    const began = this.#clock.monotonic();
+    let target: PredictionTarget | undefined;
+    try {
+      // Pinned here, before anything is awaited: a route that changes later does not move this request.
+      const host = this.#resolve(request.model, request.version);
+      target = host.target;
+      checkTensors(host.spec.inputs, request.inputs);
+      if (request.outputs !== undefined) checkOutputs(host.spec, request.outputs);
+      const { outputs, queue, compute } = await host.submit({
+        inputs: request.inputs,
+        outputs: request.outputs,
+        timeout: request.timeout ?? this.#settings.requestTimeout,
+        owned: request.owned ?? false,
+        abandoned: request.abandoned,
+      });
+      if (target !== undefined) this.#options.recorder.succeeded(target, { queue, compute, total: this.#clock.monotonic() - began });
+      return { model: request.model, version: host.spec.version, outputs, timing: { queue, compute } };
+    } catch (cause) {
+      const error = asSkerryError(cause);
+      this.#options.recorder.failed(target, error.code, this.#clock.monotonic() - began);
+      throw error;
+    }
+  }
+
+  list(): readonly ServableStatus[] {
+    return [...this.#servables.values()].flatMap((versions) => [...versions.values()].map((host) => host.status()));
+  }
+
+  routed(model: ModelName): VersionNumber | undefined {
+    return this.#routes.get(model);
+  }
+
+  async load(spec: ServableSpec, signal?: AbortSignal): Promise<ServableStatus> {
+    if (this.#closing !== undefined) throw new SkerryError('CLOSED', 'the runtime is closing');
+    const loader = await this.#openLoader();
+    if (signal?.aborted === true) throw new SkerryError('ABORTED', `loading ${spec.model}@${spec.version} was cancelled`);
+    const existing = this.#servables.get(spec.model)?.get(spec.version);
+    if (existing !== undefined && (existing.state === 'failed' || existing.state === 'draining')) {
+      await this.unload(spec.model, spec.version);
+      return this.load(spec, signal);
+    }
+    if (existing !== undefined && existing.spec.manifest !== spec.manifest) {
+      throw new SkerryError(
+        'INFERENCE_VERSION_CONFLICT',
+        `${spec.model}@${spec.version} is loaded with manifest ${existing.spec.manifest}`,
+      );
+    }
+    const host = existing ?? this.#add(spec, loader);
+    const cancel = (): void => host.cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      await host.start();
+      return host.status();
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  route(model: ModelName, version: VersionNumber): void {
+    const host = this.#find(model, version);
+    if (host.state !== 'available') throw host.refusal();
+    this.#routes.set(model, version);
+    this.#options.logger.info({ model, version }, 'requests go to this version now');
+  }
+
+  async unload(model: ModelName, version: VersionNumber): Promise<void> {
+    const host = this.#servables.get(model)?.get(version);
+    if (host === undefined) return;
+    if (this.#routes.get(model) === version) this.#routes.delete(model);
+    await host.stop();
+    const versions = this.#servables.get(model);
+    if (versions?.get(version) !== host) return;
+    versions.delete(version);
+    if (versions.size === 0) this.#servables.delete(model);
+  }
+
+  onChange(listener: (status: ServableStatus) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #add(spec: ServableSpec, loader: Loader): ServableHost {
+    const host = new ServableHost(spec, {
+      loader,
+      settings: this.#settings,
+      clock: this.#clock,
+      random: this.#options.random ?? Math.random,
+      logger: this.#options.logger.child({ model: spec.model, version: spec.version }),
+      onChange: (changed) => this.#changed(changed),
+    });
+    const versions = this.#servables.get(spec.model) ?? new Map<VersionNumber, ServableHost>();
+    this.#servables.set(spec.model, versions.set(spec.version, host));
+    this.#changed(host);
+    return host;
+  }
+
+  #changed(host: ServableHost): void {
+    const status = host.status();
+    const { model, version, state, variant, provider, error } = status;
+    this.#options.logger.info({ model, version, state, variant, provider, code: error?.code }, `servable is ${state}`);
+    for (const listener of this.#listeners) listener(status);
+  }
+
+  #resolve(model: ModelName, version: VersionNumber | undefined): ServableHost {
+    if (version !== undefined) return this.#find(model, version);
+    const routed = this.#routes.get(model);
+    if (routed !== undefined) return this.#find(model, routed);
+    const loaded = this.#servables.get(model);
+    if (loaded === undefined) throw unknownModel(model);
+    throw new SkerryError('INFERENCE_NOT_READY', `model ${model} has no version in service yet`, {
+      details: { versions: [...loaded.values()].map((host) => ({ version: host.spec.version, state: host.state })) },
+    });
+  }
+
+  #find(model: ModelName, version: VersionNumber): ServableHost {
+    const versions = this.#servables.get(model);
+    if (versions === undefined) throw unknownModel(model);
+    const host = versions.get(version);
+    if (host !== undefined) return host;
+    const loaded = [...versions.keys()].join(', ');
+    throw new SkerryError('INFERENCE_VERSION_UNKNOWN', `model ${model} is not loaded in version ${version}, but in ${loaded}`);
+  }
+
+  #openLoader(): Promise<Loader> {
+    const { store, logger } = this.#options;
+    this.#loader ??= PlacementMemory.open(store, logger).then(
+      (memory) => new Loader({ start: this.#start, describe: () => this.describe(), memory, settings: this.#settings, logger }),
+    );
+    return this.#loader;
+  }
+
+  async #askDescription(): Promise<RuntimeDescription> {
+    const instance = this.#start();
+    try {
+      return await instance.describe();
+    } finally {
+      await instance.close();
+    }
+  }
+}
+
+function unknownModel(model: string): SkerryError {
+  return new SkerryError('INFERENCE_MODEL_UNKNOWN', `no model ${JSON.stringify(model)} is loaded on this device`);
+}
+
+function checkOutputs(spec: ServableSpec, wanted: readonly string[]): void {
+  const unknown = wanted.find((name) => !spec.outputs.some((output) => output.name === name));
+  if (unknown === undefined) return;
+  const known = spec.outputs.map((output) => output.name).join(', ');
+  throw new SkerryError(
+    'INFERENCE_OUTPUT_UNKNOWN',
+    `there is no output ${JSON.stringify(unknown.slice(0, 128))}, expected some of ${known}`,
+  );
+}

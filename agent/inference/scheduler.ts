@@ -1,0 +1,214 @@
+import type { Clock, Millis } from '#shared/kernel/clock.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import type { NamedTensors } from '#shared/tensor/tensor.js';
+import { type BatchDecision, type BatchPolicy, decideBatch } from './batch-policy.js';
+import { batchKey, rowsOf, stack, unstack } from './batch-tensors.js';
+import type { Instance } from './instance.js';
+
+/** One request as the scheduler takes it: already checked against the model. */
+export interface Work {
+  readonly inputs: NamedTensors;
+  readonly outputs: readonly string[] | undefined;
+  readonly timeout: Millis;
+  readonly owned: boolean;
+  readonly abandoned: (() => boolean) | undefined;
+}
+
+export interface WorkResult {
+  readonly outputs: NamedTensors;
+  readonly queue: Millis;
+  readonly compute: Millis;
+}
+
+type Runner = Pick<Instance, 'run'>;
+
+export interface SchedulerParts<R extends Runner> {
+  readonly pool: { acquire(): R | undefined; release(instance: R): void };
+  readonly clock: Clock;
+  readonly capacity: number;
+  /** Dynamic batching along dimension 0, or none. */
+  readonly batching: BatchPolicy | undefined;
+}
+
+interface Item {
+  readonly work: Work;
+  readonly rows: number;
+  readonly key: string;
+  readonly enqueuedAt: Millis;
+  alone: boolean;
+  settled: boolean;
+  readonly resolve: (result: WorkResult) => void;
+  readonly reject: (error: SkerryError) => void;
+  cancelDeadline: () => void;
+}
+
+const ONE: BatchDecision = { kind: 'run', count: 1 };
+
+/** Errors that one request of a batch can bring upon the others; each is then run by itself. */
+const PERHAPS_A_NEIGHBOUR = new Set([
+  'INFERENCE_INPUT_REFUSED',
+  'INFERENCE_RUN_FAILED',
+  'INFERENCE_OUTPUT_INVALID',
+  'INFERENCE_OUT_OF_MEMORY',
+]);
+
+/**
+ * The waiting line of one servable. INVARIANTS: every request taken is settled exactly once; queued work whose deadline has
+ * passed or whose caller has gone is never run; at most `capacity` wait; requests start in the order they came.
+ */
+export class Scheduler<R extends Runner> {
+  readonly #parts: SchedulerParts<R>;
+  readonly #queue: Item[] = [];
+  readonly #idleWaiters: (() => void)[] = [];
+  #running = 0;
+  #cancelDelay: (() => void) | undefined;
+
+  constructor(parts: SchedulerParts<R>) {
+    this.#parts = parts;
+  }
+
+  /** Requests taken and not yet finished. */
+  get inFlight(): number {
+    return this.#queue.length + this.#running;
+  }
+
+  /** Takes a request. Errors: `INFERENCE_QUEUE_FULL`, `INFERENCE_TIMEOUT`, `INFERENCE_ABANDONED`, and those of the run. */
+  submit(work: Work): Promise<WorkResult> {
+    const { capacity, clock, batching } = this.#parts;
+    if (this.#queue.length >= capacity) {
+      const details = { waiting: this.#queue.length, capacity };
+      return Promise.reject(new SkerryError('INFERENCE_QUEUE_FULL', `${capacity} requests wait for the model already`, { details }));
+    }
+    const rows = batching === undefined ? undefined : rowsOf(work.inputs);
+    return new Promise((resolve, reject) => {
+      const item: Item = {
+        work,
+        rows: rows ?? 1,
+        key: rows === undefined ? '' : batchKey(work.inputs),
+        enqueuedAt: clock.monotonic(),
+        alone: rows === undefined,
+        settled: false,
+        resolve,
+        reject,
+        cancelDeadline: () => undefined,
+      };
+      item.cancelDeadline = clock.schedule(work.timeout, () => this.#expire(item));
+      this.#queue.push(item);
+      this.wake();
+    });
+  }
+
+  /** Starts what can be started; called when an instance became idle. */
+  wake(): void {
+    const { pool, clock, batching } = this.#parts;
+    this.#cancelDelay?.();
+    this.#cancelDelay = undefined;
+    let instance: R | undefined;
+    while (this.#queue.length > 0) {
+      const now = clock.monotonic();
+      const decision = batching === undefined ? ONE : decideBatch(this.#queue, now, batching);
+      if (decision.kind === 'wait') {
+        this.#cancelDelay = clock.schedule(decision.until - now, () => this.wake());
+        break;
+      }
+      instance ??= pool.acquire();
+      if (instance === undefined) return;
+      const items = this.#queue.splice(0, decision.count).filter((item) => this.#stillWanted(item));
+      if (items.length === 0) continue;
+      void this.#run(instance, items);
+      instance = undefined;
+    }
+    if (instance !== undefined) pool.release(instance);
+  }
+
+  /** Fails everything that waits; what runs is answered by its run. */
+  failAll(error: SkerryError): void {
+    for (const item of this.#queue.splice(0)) settle(item, () => item.reject(error));
+    this.#checkIdle();
+  }
+
+  /** Resolves once nothing waits or runs. */
+  idle(): Promise<void> {
+    if (this.inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  async #run(instance: R, items: readonly Item[]): Promise<void> {
+    const started = this.#parts.clock.monotonic();
+    this.#running += items.length;
+    try {
+      const [first] = items;
+      const alone = items.length === 1 && first !== undefined;
+      const inputs = alone ? first.work.inputs : stack(items.map((item) => item.work.inputs));
+      const { outputs, compute } = await instance.run(inputs, wantedBy(items), alone ? first.work.owned : true);
+      const parts = alone
+        ? [outputs]
+        : unstack(
+            outputs,
+            items.map((item) => item.rows),
+          );
+      for (const [index, item] of items.entries()) {
+        const result = { outputs: pick(parts[index] ?? {}, item.work.outputs), queue: started - item.enqueuedAt, compute };
+        settle(item, () => item.resolve(result));
+      }
+    } catch (cause) {
+      this.#failed(items, asSkerryError(cause));
+    } finally {
+      this.#running -= items.length;
+      this.#parts.pool.release(instance);
+      this.#checkIdle();
+    }
+  }
+
+  #failed(items: readonly Item[], error: SkerryError): void {
+    if (items.length > 1 && PERHAPS_A_NEIGHBOUR.has(error.code)) {
+      for (const item of items) item.alone = true;
+      this.#queue.unshift(...items.filter((item) => !item.settled));
+      this.wake();
+      return;
+    }
+    for (const item of items) settle(item, () => item.reject(error));
+  }
+
+  #stillWanted(item: Item): boolean {
+    if (item.settled) return false;
+    if (item.work.abandoned?.() !== true) return true;
+    settle(item, () => item.reject(new SkerryError('INFERENCE_ABANDONED', 'the caller went away while the request waited')));
+    this.#checkIdle();
+    return false;
+  }
+
+  #expire(item: Item): void {
+    const at = this.#queue.indexOf(item);
+    if (at >= 0) this.#queue.splice(at, 1);
+    const where = at >= 0 ? 'waiting for a free instance' : 'while the model ran';
+    settle(item, () => item.reject(new SkerryError('INFERENCE_TIMEOUT', `the ${item.work.timeout} ms allowed passed ${where}`)));
+    this.#checkIdle();
+  }
+
+  #checkIdle(): void {
+    if (this.inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  }
+}
+
+function settle(item: Item, answer: () => void): void {
+  if (item.settled) return;
+  item.settled = true;
+  item.cancelDeadline();
+  answer();
+}
+
+/** Outputs to compute for a batch: all, unless every request names those it wants. */
+function wantedBy(items: readonly Item[]): readonly string[] | undefined {
+  const names = new Set<string>();
+  for (const { work } of items) {
+    if (work.outputs === undefined) return undefined;
+    for (const name of work.outputs) names.add(name);
+  }
+  return [...names];
+}
+
+function pick(outputs: NamedTensors, wanted: readonly string[] | undefined): NamedTensors {
+  if (wanted === undefined) return outputs;
+  return Object.fromEntries(Object.entries(outputs).filter(([name]) => wanted.includes(name)));
+}

@@ -1,0 +1,170 @@
+import type { Clock } from '#shared/kernel/clock.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import type { ServableState } from '#shared/protocol/messages.js';
+import { batchPolicy } from './batch-policy.js';
+import type { PredictionTarget, ServableSpec, ServableStatus } from './contract.js';
+import type { Instance } from './instance.js';
+import type { Loader } from './loader.js';
+import { InstancePool } from './pool.js';
+import { Scheduler, type Work, type WorkResult } from './scheduler.js';
+import { type ServableEvent, transition } from './servable.js';
+import type { InferenceSettings } from './settings.js';
+
+export interface HostParts {
+  readonly loader: Loader;
+  readonly settings: InferenceSettings;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+  /** Called after every change of state. */
+  readonly onChange: (host: ServableHost) => void;
+}
+
+interface Live {
+  readonly target: PredictionTarget;
+  readonly scheduler: Scheduler<Instance>;
+  readonly pool: InstancePool;
+  readonly memoryBytes: number;
+}
+
+/** One servable: its state (table in `servable.ts`), its instances and its waiting line. */
+export class ServableHost {
+  readonly spec: ServableSpec;
+  readonly #parts: HostParts;
+  readonly #cancel = new AbortController();
+  #state: ServableState = 'loading';
+  #live: Live | undefined;
+  #error: SkerryError | undefined;
+  #starting: Promise<ServableStatus> | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(spec: ServableSpec, parts: HostParts) {
+    this.spec = spec;
+    this.#parts = parts;
+  }
+
+  get state(): ServableState {
+    return this.#state;
+  }
+
+  get target(): PredictionTarget | undefined {
+    return this.#live?.target;
+  }
+
+  status(): ServableStatus {
+    const { model, version, manifest, inputs, outputs } = this.spec;
+    return {
+      model,
+      version,
+      manifest,
+      inputs,
+      outputs,
+      state: this.#state,
+      inFlight: this.#live?.scheduler.inFlight ?? 0,
+      ...(this.#live === undefined
+        ? {}
+        : { variant: this.#live.target.variant, provider: this.#live.target.provider, memoryBytes: this.#live.memoryBytes }),
+      ...(this.#error === undefined ? {} : { error: this.#error }),
+    };
+  }
+
+  /** Loads and warms up; resolves at `available`, rejects at `failed`. One call starts it, later ones wait for the same. */
+  start(): Promise<ServableStatus> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  /** Makes `start` end as soon as the step under way allows. */
+  cancel(): void {
+    this.#cancel.abort();
+  }
+
+  /** Takes a request; only an available servable does. */
+  submit(work: Work): Promise<WorkResult> {
+    if (this.#state !== 'available' || this.#live === undefined) return Promise.reject(this.refusal());
+    return this.#live.scheduler.submit(work);
+  }
+
+  /** Why it takes no request now. */
+  refusal(): SkerryError {
+    const { model, version } = this.spec;
+    if (this.#error !== undefined && this.#state === 'failed') {
+      return new SkerryError('INFERENCE_SERVABLE_FAILED', `${model}@${version} failed: ${this.#error.message}`, { cause: this.#error });
+    }
+    return new SkerryError('INFERENCE_NOT_READY', `${model}@${version} is ${this.#state}`, { details: { state: this.#state } });
+  }
+
+  /** Takes no further request, answers those it has, frees everything. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #start(): Promise<ServableStatus> {
+    const { loader, clock, random, settings, logger } = this.#parts;
+    const before = process.memoryUsage.rss();
+    let pool: InstancePool | undefined;
+    try {
+      const onLoaded = (): void => {
+        if (this.#state === 'loading') this.#move('loaded');
+      };
+      const { candidate, instance } = await loader.place(this.spec, onLoaded, this.#cancel.signal);
+      const scheduler = new Scheduler<Instance>({
+        pool: { acquire: () => pool?.acquire(), release: (one) => pool?.release(one) },
+        clock,
+        capacity: settings.queueCapacity,
+        batching: this.spec.batching === undefined ? undefined : batchPolicy(this.spec.batching),
+      });
+      pool = new InstancePool(
+        {
+          start: () => loader.again(this.spec, candidate),
+          clock,
+          random,
+          settings,
+          logger,
+          onIdle: () => scheduler.wake(),
+          onFailed: (error) => this.#fail(error),
+        },
+        instance,
+      );
+      await pool.fill();
+      if (this.#error !== undefined) throw this.#error;
+      if (this.#cancel.signal.aborted) throw new SkerryError('ABORTED', 'loading was cancelled');
+      const target = { model: this.spec.model, version: this.spec.version, variant: candidate.variant.name, provider: candidate.provider };
+      this.#live = { target, scheduler, pool, memoryBytes: Math.max(0, process.memoryUsage.rss() - before) };
+      this.#move('warmed');
+      return this.status();
+    } catch (cause) {
+      await pool?.close();
+      this.#error = asSkerryError(cause);
+      if (this.#state !== 'failed') this.#move('failed');
+      throw this.#error;
+    }
+  }
+
+  #fail(error: SkerryError): void {
+    this.#error = error;
+    this.#live?.scheduler.failAll(error);
+    // While draining or loading, whoever drains or loads it finds out; only an available one changes state by itself.
+    if (this.#state === 'available') this.#move('failed');
+    void this.#live?.pool.close();
+  }
+
+  async #stop(): Promise<void> {
+    this.cancel();
+    await this.#starting?.catch(() => undefined);
+    if (this.#state === 'available') {
+      this.#move('drain');
+      await this.#live?.scheduler.idle();
+    }
+    await this.#live?.pool.close();
+    this.#live = undefined;
+    this.#move('drained');
+  }
+
+  #move(event: ServableEvent): void {
+    this.#state = transition(this.#state, event);
+    this.#parts.onChange(this);
+  }
+}
