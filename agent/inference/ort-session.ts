@@ -1,5 +1,5 @@
 import { access, readFile } from 'node:fs/promises';
-import type * as OrtModule from 'onnxruntime-node';
+import type OrtModule from 'onnxruntime-node';
 import type { InferenceSession, OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
 import { fromOrt, specFromOrt, toOrt } from '#shared/tensor/ort.js';
 import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
@@ -10,8 +10,8 @@ type Ort = typeof OrtModule;
 
 /** Loads the native runtime into this thread; only instance workers call it, since everything it does blocks (DESIGN R5). */
 export async function loadOrt(): Promise<Ort> {
-  const module: Ort & { readonly default?: Ort } = await import('onnxruntime-node');
-  const ort = module.default ?? module;
+  // A CommonJS module: its exports are the default one.
+  const { default: ort } = await import('onnxruntime-node');
   // Errors come back as exceptions; what the runtime would print beside them is of no use to anybody.
   ort.env.logLevel = 'fatal';
   return ort;
