@@ -103,6 +103,12 @@ export const trustCodes = defineCodes({
     summary: 'There is no root of trust here yet.',
     action: 'Hub: upload the metadata made by `skerry trust init`. Device: enrol it.',
   },
+  TRUST_ROOT_PINNED: {
+    fault: 'caller',
+    http: 409,
+    summary: 'The device already pins another root of trust.',
+    action: 'Remove the folder of the agent to enrol it in another fleet.',
+  },
   TRUST_ROOT_FORMAT: {
     fault: 'peer',
     http: 400,
