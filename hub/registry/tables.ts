@@ -12,7 +12,6 @@ export interface VersionsTable {
   manifest_digest: string;
   /** Canonical bytes of the manifest, as signed. */
   manifest: Uint8Array;
-  minimum_version: number;
   /** TUF targets role that signed for it. */
   role: string;
   published_at: EpochMillis;

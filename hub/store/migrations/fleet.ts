@@ -77,6 +77,7 @@ async function createDesiredTables(db: Kysely<unknown>, types: SqlTypes): Promis
     .addColumn('counter', 'bigint', required)
     .addColumn('envelope', types.bytes, required)
     .addColumn('content_sha256', 'text', required)
+    .addColumn('key_id', 'text', required)
     .addColumn('issued_at', 'bigint', required)
     .addColumn('expires_at', 'bigint', required)
     .execute();

@@ -1,0 +1,199 @@
+import type { LiveBus } from '#hub/api/live.js';
+import type { ArtifactStorage } from '#hub/store/artifacts.js';
+import { manifestTargetPath } from '#shared/bundle/manifest.js';
+import {
+  type Digest,
+  digestSchema,
+  modelNameSchema,
+  type ModelName,
+  type VersionNumber,
+  versionNumberSchema,
+} from '#shared/bundle/names.js';
+import { type Clock, days, parseTimestamp } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { asVersion } from '#shared/trust/target-lookup.js';
+import { checkTargetOf } from './target-check.js';
+import type { TufRepository } from './tuf/repository.js';
+import { type Candidate, checkContent, readCandidate } from './version-checks.js';
+import type { StoredVersion, VersionStore } from './version-store.js';
+import type { ModelDetail, ModelSummary, VersionDetail, VersionSummary } from './views.js';
+
+/** Uploads that no version names are kept this long, for the publisher to come back to. */
+const ORPHANS_KEPT = days(7);
+
+export interface RegistryDeps {
+  readonly store: VersionStore;
+  readonly storage: ArtifactStorage;
+  readonly tuf: TufRepository;
+  readonly live: LiveBus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface PublishRequest {
+  /** Canonical manifest bytes. */
+  readonly manifest: Uint8Array;
+  /** The publisher's targets role and its next signed file, which lists the manifest. */
+  readonly role: string;
+  readonly targets: Uint8Array;
+  /** Name of the token that asks. */
+  readonly publisher: string;
+}
+
+/**
+ * Models and their versions. A version is stored once its content is complete, checked again and listed in the trust
+ * metadata; from then on it never changes.
+ *
+ * INVARIANT: one publication at a time. The trust metadata is accepted before the version is stored: a crash in between
+ * leaves a listed version the hub does not offer, and the same upload again completes it.
+ */
+export class Registry {
+  readonly #deps: RegistryDeps;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: RegistryDeps) {
+    this.#deps = deps;
+  }
+
+  /** Checks and stores a version; the same content again is the version already there (`created: false`). */
+  publish(model: ModelName, request: PublishRequest): Promise<{ readonly created: boolean; readonly version: VersionDetail }> {
+    return this.#exclusive(async () => {
+      const candidate = readCandidate(model, request.manifest);
+      const known = await this.#known(candidate);
+      if (known !== undefined) return { created: false, version: this.#detail(known) };
+      await checkContent(candidate, this.#deps.storage);
+      checkTargetOf(candidate, request.role, request.targets, (path) => this.#deps.tuf.target(path));
+      await this.#deps.tuf.accept({ roles: { [request.role]: request.targets } });
+      return { created: true, version: await this.#store(candidate, request) };
+    });
+  }
+
+  /** The version already stored under this number, if it is the same content; throws when the number cannot be used. */
+  async #known({ manifest, digest }: Candidate): Promise<StoredVersion | undefined> {
+    const taken = await this.#deps.store.find(manifest.model, manifest.version);
+    if (taken?.manifest_digest === digest) return taken;
+    const name = `${manifest.model}@${manifest.version}`;
+    if (taken !== undefined) {
+      throw new SkerryError('VERSION_CONFLICT', `${name} is taken by other content`, {
+        details: { stored: taken.manifest_digest, sent: digest },
+      });
+    }
+    const newest = await this.#deps.store.newest(manifest.model);
+    if (manifest.version <= newest) {
+      throw new SkerryError('VERSION_NOT_NEWER', `${name} is not above the newest version, ${newest}`, { details: { newest } });
+    }
+    return undefined;
+  }
+
+  async #store(candidate: Candidate, request: PublishRequest): Promise<VersionDetail> {
+    const { clock, live, logger, store } = this.#deps;
+    const { model, version } = candidate.manifest;
+    const acceptedAt = clock.now();
+    const publishedAt = this.#listed(model, version)?.publishedAt;
+    await store.insert(candidate, {
+      role: request.role,
+      publisher: request.publisher,
+      publishedAt: (publishedAt === undefined ? undefined : parseTimestamp(publishedAt)) ?? acceptedAt,
+      acceptedAt,
+    });
+    logger.info({ model, version, manifest: candidate.digest, publisher: request.publisher }, 'version published');
+    live.publish({
+      kind: 'version.published',
+      at: new Date(acceptedAt).toISOString(),
+      model,
+      version,
+      manifest: digestSchema.parse(candidate.digest),
+    });
+    return this.version(model, version);
+  }
+
+  async models(): Promise<ModelSummary[]> {
+    const rows = await this.#deps.store.models();
+    const models: ModelSummary[] = [];
+    for (const row of rows) {
+      const name = modelNameSchema.parse(row.name);
+      models.push({
+        name,
+        createdAt: new Date(row.created_at).toISOString(),
+        versions: row.versions,
+        newest: versionNumberSchema.parse(row.newest),
+        minimumVersion: this.#minimum(name, await this.#deps.store.numbers(name)),
+      });
+    }
+    return models;
+  }
+
+  /** Throws `MODEL_UNKNOWN`. */
+  async model(name: ModelName): Promise<ModelDetail> {
+    const createdAt = await this.#deps.store.createdAt(name);
+    if (createdAt === undefined) throw new SkerryError('MODEL_UNKNOWN', `there is no model "${name}"`);
+    const versions = await this.#deps.store.ofModel(name);
+    return {
+      name,
+      createdAt: new Date(createdAt).toISOString(),
+      minimumVersion: this.#minimum(
+        name,
+        versions.map((version) => version.version),
+      ),
+      versions: versions.map((version) => this.#summary(version)),
+    };
+  }
+
+  /** Throws `MODEL_UNKNOWN` or `VERSION_UNKNOWN`. */
+  async version(model: ModelName, version: VersionNumber): Promise<VersionDetail> {
+    const stored = await this.#deps.store.find(model, version);
+    if (stored !== undefined) return this.#detail(stored);
+    if ((await this.#deps.store.createdAt(model)) === undefined) throw new SkerryError('MODEL_UNKNOWN', `there is no model "${model}"`);
+    throw new SkerryError('VERSION_UNKNOWN', `model "${model}" has no version ${version}`);
+  }
+
+  /** Bytes of the manifest with this digest, as devices fetch it. */
+  manifestBytes(digest: Digest): Promise<Uint8Array | undefined> {
+    return this.#deps.store.manifestBytes(digest);
+  }
+
+  /** Deletes uploads that no version came to name. */
+  purgeOrphans(): Promise<number> {
+    return this.#exclusive(async () => {
+      const digests = await this.#deps.store.forgetOrphans(this.#deps.clock.now() - ORPHANS_KEPT);
+      for (const digest of digests) await this.#deps.storage.delete(digestSchema.parse(digest));
+      return digests.length;
+    });
+  }
+
+  #listed(model: ModelName, version: number): { minimumVersion: VersionNumber; publishedAt: string } | undefined {
+    const target = this.#deps.tuf.target(manifestTargetPath(model, version));
+    return target === undefined ? undefined : asVersion(target)?.custom;
+  }
+
+  /** The highest minimum any version of the model states (a recall is not undone by a later, lower statement). */
+  #minimum(model: ModelName, versions: readonly number[]): VersionNumber {
+    return versionNumberSchema.parse(Math.max(1, ...versions.map((version) => this.#listed(model, version)?.minimumVersion ?? 1)));
+  }
+
+  #summary(row: StoredVersion): VersionSummary {
+    const { document } = row;
+    return {
+      model: document.model,
+      version: document.version,
+      manifest: digestSchema.parse(row.manifest_digest),
+      role: row.role,
+      publishedAt: new Date(row.published_at).toISOString(),
+      acceptedAt: new Date(row.accepted_at).toISOString(),
+      publisher: row.publisher,
+      bytes: document.artifacts.reduce((sum, artifact) => sum + artifact.length, 0),
+      variants: document.variants.map((variant) => variant.name),
+    };
+  }
+
+  #detail(row: StoredVersion): VersionDetail {
+    return { ...this.#summary(row), document: row.document };
+  }
+
+  #exclusive<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(action);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+}

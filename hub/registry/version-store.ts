@@ -1,0 +1,142 @@
+import { manifestSchema, type Manifest } from '#shared/bundle/manifest.js';
+import type { Db } from '#hub/store/database.js';
+import type { EpochMillis } from '#shared/kernel/clock.js';
+import { parseJson } from '#shared/kernel/json.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import type { VersionsTable } from './tables.js';
+import type { Candidate } from './version-checks.js';
+
+/** A version's row with its manifest read. */
+export interface StoredVersion extends VersionsTable {
+  readonly document: Manifest;
+}
+
+export interface Acceptance {
+  readonly role: string;
+  readonly publisher: string;
+  readonly publishedAt: EpochMillis;
+  readonly acceptedAt: EpochMillis;
+}
+
+/** Queries of the registry's tables. */
+export class VersionStore {
+  readonly #db: Db;
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  async insert(candidate: Candidate, acceptance: Acceptance): Promise<void> {
+    const { manifest, bytes, digest } = candidate;
+    await this.#db.transaction().execute(async (tx) => {
+      await tx
+        .insertInto('models')
+        .values({ name: manifest.model, created_at: acceptance.acceptedAt })
+        .onConflict((conflict) => conflict.column('name').doNothing())
+        .execute();
+      await tx
+        .insertInto('versions')
+        .values({
+          model: manifest.model,
+          version: manifest.version,
+          manifest_digest: digest,
+          manifest: Buffer.from(bytes),
+          role: acceptance.role,
+          published_at: acceptance.publishedAt,
+          accepted_at: acceptance.acceptedAt,
+          publisher: acceptance.publisher,
+        })
+        .execute();
+      for (const artifact of manifest.artifacts) {
+        await tx
+          .insertInto('artifacts')
+          .values({ digest: artifact.digest, length: artifact.length, stored_at: acceptance.acceptedAt })
+          .onConflict((conflict) => conflict.column('digest').doNothing())
+          .execute();
+        await tx
+          .insertInto('version_artifacts')
+          .values({ model: manifest.model, version: manifest.version, digest: artifact.digest })
+          .execute();
+      }
+    });
+  }
+
+  async find(model: string, version: number): Promise<StoredVersion | undefined> {
+    const row = await this.#db
+      .selectFrom('versions')
+      .selectAll()
+      .where('model', '=', model)
+      .where('version', '=', version)
+      .executeTakeFirst();
+    return row === undefined ? undefined : stored(row);
+  }
+
+  /** Newest first. */
+  async ofModel(model: string): Promise<readonly StoredVersion[]> {
+    const rows = await this.#db.selectFrom('versions').selectAll().where('model', '=', model).orderBy('version', 'desc').execute();
+    return rows.map(stored);
+  }
+
+  async models(): Promise<readonly { name: string; created_at: EpochMillis; versions: number; newest: number }[]> {
+    const rows = await this.#db
+      .selectFrom('models')
+      .innerJoin('versions', 'versions.model', 'models.name')
+      .select((eb) => [
+        'models.name',
+        'models.created_at',
+        eb.fn.countAll().as('versions'),
+        eb.fn.max('versions.version').as('newest'),
+      ])
+      .groupBy(['models.name', 'models.created_at'])
+      .orderBy('models.name')
+      .execute();
+    return rows.map((row) => ({ ...row, versions: Number(row.versions) }));
+  }
+
+  async createdAt(model: string): Promise<EpochMillis | undefined> {
+    const row = await this.#db.selectFrom('models').select('created_at').where('name', '=', model).executeTakeFirst();
+    return row?.created_at;
+  }
+
+  async numbers(model: string): Promise<readonly number[]> {
+    const rows = await this.#db.selectFrom('versions').select('version').where('model', '=', model).execute();
+    return rows.map((row) => row.version);
+  }
+
+  async newest(model: string): Promise<number> {
+    const row = await this.#db
+      .selectFrom('versions')
+      .select((eb) => eb.fn.max('version').as('newest'))
+      .where('model', '=', model)
+      .executeTakeFirst();
+    return row?.newest ?? 0;
+  }
+
+  async manifestBytes(digest: string): Promise<Uint8Array | undefined> {
+    const row = await this.#db.selectFrom('versions').select('manifest').where('manifest_digest', '=', digest).executeTakeFirst();
+    return row?.manifest;
+  }
+
+  async artifactStored(digest: string, length: number, at: EpochMillis): Promise<void> {
+    await this.#db
+      .insertInto('artifacts')
+      .values({ digest, length, stored_at: at })
+      .onConflict((conflict) => conflict.column('digest').doUpdateSet({ stored_at: at }))
+      .execute();
+  }
+
+  /** Forgets artifacts stored before `at` that no version names; returns their digests. */
+  async forgetOrphans(at: EpochMillis): Promise<readonly string[]> {
+    const rows = await this.#db
+      .deleteFrom('artifacts')
+      .where('stored_at', '<', at)
+      .where('digest', 'not in', (eb) => eb.selectFrom('version_artifacts').select('version_artifacts.digest'))
+      .returning('digest')
+      .execute();
+    return rows.map((row) => row.digest);
+  }
+}
+
+function stored(row: VersionsTable): StoredVersion {
+  return { ...row, document: parseJson(manifestSchema, row.manifest, { what: 'stored manifest', maxBytes: LIMITS.manifestBytes }) };
+}
