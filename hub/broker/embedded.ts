@@ -21,7 +21,7 @@ export const MQTT_PATH = '/mqtt';
 export const HUB_USER = 'skerry.hub';
 
 const TOPIC_ALLOWANCE = 4 * 1024;
-const DEVICE_FRAMES: FrameLimits = { connectBytes: 16 * 1024, packetBytes: LIMITS.reportedBytes + TOPIC_ALLOWANCE };
+const DEVICE_FRAMES: FrameLimits = { connectBytes: 16 * 1024, packetBytes: LIMITS.fetchBytes + TOPIC_ALLOWANCE };
 const HUB_FRAMES: FrameLimits = { connectBytes: 16 * 1024, packetBytes: LIMITS.trustFileBytes + TOPIC_ALLOWANCE };
 
 export interface EmbeddedBrokerOptions {

@@ -87,6 +87,8 @@ export interface DesiredStatesTable {
   envelope: Uint8Array;
   /** SHA-256 of the models named in it: equal content is not signed again. */
   content_sha256: string;
+  /** Key it was signed with (TUF key id). */
+  key_id: string;
   issued_at: EpochMillis;
   expires_at: EpochMillis;
 }

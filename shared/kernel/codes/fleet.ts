@@ -7,6 +7,12 @@ export const fleetCodes = defineCodes({
     summary: 'The enrolment token is unknown, expired, revoked or used up.',
     action: 'Create a new one with `skerry token create` and enrol with it.',
   },
+  ENROL_TOKEN_UNKNOWN: {
+    fault: 'caller',
+    http: 404,
+    summary: 'No enrolment token has the given id.',
+    action: 'List the tokens with `skerry token list`.',
+  },
   ENROL_PROOF_INVALID: {
     fault: 'caller',
     http: 401,
@@ -54,18 +60,6 @@ export const fleetCodes = defineCodes({
     http: 500,
     summary: 'The embedded broker could not listen on its address.',
     action: 'Free the port or choose another one in the settings.',
-  },
-  MESSAGE_MALFORMED: {
-    fault: 'peer',
-    http: 400,
-    summary: 'A message from a device does not match the schema of its topic.',
-    action: 'Update the agent; the message was refused and the device does not send it again.',
-  },
-  MESSAGE_ORIGIN_MISMATCH: {
-    fault: 'peer',
-    http: 400,
-    summary: 'The device named inside a message is not the one its topic belongs to.',
-    action: 'Look at the device: its agent is broken or somebody uses its credentials.',
   },
   BLOB_UNKNOWN: {
     fault: 'peer',

@@ -1,0 +1,201 @@
+import { z } from 'zod';
+import type { LiveBus } from '#hub/api/live.js';
+import type { Db, Queryable } from '#hub/store/database.js';
+import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
+import type { DesiredDecision, DesiredIssuer } from './desired-issuer.js';
+import { reportedOf } from './device-view.js';
+import { readLabels } from './labels.js';
+import { PROGRESS_STATES, type Progress, progressOf, progressSchema } from './progress.js';
+import { parseSelector } from './selector.js';
+import type { DeploymentsTable } from './tables.js';
+
+export const deploymentSchema = z.object({
+  id: z.int(),
+  model: modelNameSchema,
+  version: versionNumberSchema,
+  manifest: digestSchema,
+  selector: z.string(),
+  attempt: z.int(),
+  createdAt: z.iso.datetime(),
+  createdBy: z.string(),
+});
+export type Deployment = z.infer<typeof deploymentSchema>;
+
+export const deploymentProgressSchema = deploymentSchema.extend({
+  counts: z.record(z.enum(PROGRESS_STATES), z.int()),
+  devices: z.array(progressSchema.extend({ device: deviceIdSchema })),
+});
+export type DeploymentProgress = z.infer<typeof deploymentProgressSchema>;
+
+export interface NewDeployment {
+  readonly model: string;
+  readonly version: number;
+  readonly selector: string;
+  /** Makes devices try a version again that they marked bad. */
+  readonly retry: boolean;
+  readonly createdBy: string;
+}
+
+export interface DeploymentsDeps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly bus: LiveBus;
+  readonly issuer: DesiredIssuer;
+}
+
+/**
+ * Deployments: "devices matching this selector should run this version of the model". The newest decision wins: for each
+ * device and model the newest deployment whose selector matches it counts, for devices that enrol or change their labels
+ * later as well; a device that stops matching keeps what it has until something newer is decided for it.
+ */
+export class Deployments {
+  readonly #deps: DeploymentsDeps;
+
+  constructor(deps: DeploymentsDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Records a deployment and tells every device that matches now. Resolves once that is stored and signed. Throws
+   * `VERSION_UNKNOWN`, `SELECTOR_INVALID` or `DESIRED_TOO_LARGE`; then nothing has changed.
+   */
+  async create(wanted: NewDeployment): Promise<Deployment & { readonly matched: number }> {
+    const selector = parseSelector(wanted.selector);
+    const { db, issuer } = this.#deps;
+    const { deployment, devices } = await db.transaction().execute(async (trx) => {
+      const row = await this.#insert(trx, wanted, selector.toString());
+      const matching = await matchingDevices(trx, (labels) => selector.matches(labels));
+      await issuer.write(
+        trx,
+        matching.map((device) => decisionOf(row, device)),
+      );
+      return { deployment: row, devices: matching };
+    });
+    await issuer.issue(devices);
+    this.#tell(deployment.id);
+    return { ...shown(deployment), matched: devices.length };
+  }
+
+  /** Newest first. */
+  async list(limit: number): Promise<Deployment[]> {
+    const rows = await this.#deps.db.selectFrom('deployments').selectAll().orderBy('id', 'desc').limit(limit).execute();
+    return rows.map(shown);
+  }
+
+  /** A deployment with how far each of its devices is. Throws `DEPLOYMENT_UNKNOWN`. */
+  async get(id: number): Promise<DeploymentProgress> {
+    const row = await this.#deps.db.selectFrom('deployments').selectAll().where('id', '=', id).executeTakeFirst();
+    if (row === undefined) throw new SkerryError('DEPLOYMENT_UNKNOWN', `there is no deployment ${id}`);
+    const devices = await this.#progress(row);
+    const counts = { waiting: 0, fetching: 0, installing: 0, serving: 0, refused: 0, superseded: 0 };
+    for (const { state } of devices) counts[state] += 1;
+    return { ...shown(row), counts, devices };
+  }
+
+  /** Gives a device that enrolled or got other labels what the newest matching deployments say, unless something newer was decided. */
+  async adopt(device: DeviceId, labels: Labels): Promise<void> {
+    const rows = await this.#deps.db.selectFrom('deployments').selectAll().orderBy('id', 'desc').execute();
+    const newest = new Map<string, DeploymentsTableRow>();
+    for (const row of rows) {
+      if (!newest.has(row.model) && parseSelector(row.selector).matches(labels)) newest.set(row.model, row);
+    }
+    const decisions = [...newest.values()].map((row) => decisionOf(row, device));
+    if (decisions.length > 0) await this.#deps.issuer.set(decisions, { onlyNewer: true });
+  }
+
+  async #insert(trx: Queryable, wanted: NewDeployment, selector: string): Promise<DeploymentsTableRow> {
+    const { model, version } = wanted;
+    const known = await trx
+      .selectFrom('versions')
+      .select('manifest_digest')
+      .where('model', '=', model)
+      .where('version', '=', version)
+      .executeTakeFirst();
+    if (known === undefined) throw new SkerryError('VERSION_UNKNOWN', `there is no version ${version} of ${model}`);
+    const last = await trx
+      .selectFrom('deployments')
+      .select((eb) => eb.fn.max('attempt').as('attempt'))
+      .where('model', '=', model)
+      .where('version', '=', version)
+      .executeTakeFirst();
+    return trx
+      .insertInto('deployments')
+      .values({
+        model,
+        version,
+        manifest_digest: known.manifest_digest,
+        selector,
+        attempt: (last?.attempt ?? 0) + (wanted.retry ? 1 : 0),
+        created_at: this.#deps.clock.now(),
+        created_by: wanted.createdBy,
+      })
+      .returningAll()
+      .executeTakeFirstOrThrow();
+  }
+
+  async #progress(row: DeploymentsTableRow): Promise<(Progress & { device: DeviceId })[]> {
+    const selector = parseSelector(row.selector);
+    const candidates = await this.#deps.db
+      .selectFrom('devices')
+      .innerJoin('device_states', 'device_states.device', 'devices.id')
+      .leftJoin('desired_states', 'desired_states.device', 'devices.id')
+      .leftJoin('desired_models', (join) =>
+        join.onRef('desired_models.device', '=', 'devices.id').on('desired_models.model', '=', row.model),
+      )
+      .select(['devices.id', 'devices.labels', 'device_states.reported', 'desired_states.counter', 'desired_models.source'])
+      .where('devices.revoked_at', 'is', null)
+      .orderBy('devices.id')
+      .execute();
+    return candidates
+      .filter((device) => device.source === sourceOf(row) || selector.matches(readLabels(device.labels)))
+      .map((device) => {
+        const id = deviceIdSchema.parse(device.id);
+        if (device.source !== sourceOf(row)) return { device: id, state: 'superseded' };
+        const wanted = { model: row.model, version: row.version, manifest: row.manifest_digest, counter: device.counter ?? 0 };
+        return { device: id, ...progressOf(wanted, reportedOf(device)) };
+      });
+  }
+
+  #tell(id: number): void {
+    this.#deps.bus.publish({ kind: 'deployment.changed', at: new Date(this.#deps.clock.now()).toISOString(), deployment: String(id) });
+  }
+}
+
+type DeploymentsTableRow = Omit<DeploymentsTable, 'id'> & { readonly id: number };
+
+async function matchingDevices(trx: Queryable, matches: (labels: Labels) => boolean): Promise<DeviceId[]> {
+  const rows = await trx.selectFrom('devices').select(['id', 'labels']).where('revoked_at', 'is', null).execute();
+  return rows.filter((row) => matches(readLabels(row.labels))).map((row) => deviceIdSchema.parse(row.id));
+}
+
+function decisionOf(row: DeploymentsTableRow, device: DeviceId): DesiredDecision {
+  return {
+    device,
+    model: modelNameSchema.parse(row.model),
+    version: versionNumberSchema.parse(row.version),
+    manifest: digestSchema.parse(row.manifest_digest),
+    attempt: row.attempt,
+    source: sourceOf(row),
+    decidedAt: row.created_at,
+  };
+}
+
+function sourceOf(row: Pick<DeploymentsTableRow, 'id'>): string {
+  return `deployment:${row.id}`;
+}
+
+function shown(row: DeploymentsTableRow): Deployment {
+  return {
+    id: row.id,
+    model: modelNameSchema.parse(row.model),
+    version: versionNumberSchema.parse(row.version),
+    manifest: digestSchema.parse(row.manifest_digest),
+    selector: row.selector,
+    attempt: row.attempt,
+    createdAt: new Date(row.created_at).toISOString(),
+    createdBy: row.created_by,
+  };
+}

@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import type { EpochMillis, Millis } from '#shared/kernel/clock.js';
+import { DESIRED_SCHEMA, type DesiredModel, type DesiredState } from '#shared/trust/desired.js';
+import type { DesiredModelsTable, DesiredStatesTable } from './tables.js';
+
+/** When a statement has to be made anew. */
+export interface IssuePolicy {
+  /** How long a statement is valid. */
+  readonly validity: Millis;
+  /** How long before it expires it is made again. */
+  readonly renewBefore: Millis;
+}
+
+/** The models part of a statement, in one order, so that equal wishes give equal bytes. */
+export function desiredModels(rows: readonly DesiredModelsTable[]): DesiredModel[] {
+  return rows
+    .toSorted((a, b) => (a.model < b.model ? -1 : 1))
+    .map((row) => ({
+      model: modelNameSchema.parse(row.model),
+      version: versionNumberSchema.parse(row.version),
+      manifest: digestSchema.parse(row.manifest_digest),
+      attempt: row.attempt,
+    }));
+}
+
+/** SHA-256 over what a statement says, without counter and dates. */
+export function contentHash(models: readonly DesiredModel[]): string {
+  const content = models.map((entry) => [entry.model, entry.version, entry.manifest, entry.attempt]);
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex');
+}
+
+/** True when a new statement is due: none yet, other content, another key, or the old one expires soon. A device never told anything is not told "nothing". */
+export function isDue(
+  issued: Pick<DesiredStatesTable, 'content_sha256' | 'expires_at' | 'key_id'> | undefined,
+  models: readonly DesiredModel[],
+  at: { readonly now: EpochMillis; readonly keyId: string },
+  policy: IssuePolicy,
+): boolean {
+  if (issued === undefined) return models.length > 0;
+  if (issued.key_id !== at.keyId || issued.expires_at - policy.renewBefore <= at.now) return true;
+  return issued.content_sha256 !== contentHash(models);
+}
+
+/** The statement that follows `counter`. */
+export function nextStatement(
+  target: { readonly fleet: DesiredState['fleet']; readonly device: DesiredState['device']; readonly counter: number },
+  models: DesiredModel[],
+  now: EpochMillis,
+  policy: IssuePolicy,
+): DesiredState {
+  return {
+    schema: DESIRED_SCHEMA,
+    fleet: target.fleet,
+    device: target.device,
+    counter: target.counter + 1,
+    issuedAt: new Date(now).toISOString(),
+    expires: new Date(now + policy.validity).toISOString(),
+    models,
+  };
+}

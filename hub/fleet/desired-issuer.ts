@@ -1,0 +1,238 @@
+import { setImmediate as yieldToLoop } from 'node:timers/promises';
+import type { BrokerPort } from '#hub/broker/link.js';
+import type { Db, Queryable } from '#hub/store/database.js';
+import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { type Clock, days, type EpochMillis, hours } from '#shared/kernel/clock.js';
+import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
+import type { Service } from '#shared/kernel/lifecycle.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { type DeviceId, deviceIdSchema, type FleetId } from '#shared/protocol/device.js';
+import { deviceTopic } from '#shared/protocol/topics.js';
+import { signDesired } from '#shared/trust/desired-verify.js';
+import type { SigningKey } from '#shared/trust/keys.js';
+import { contentHash, desiredModels, type IssuePolicy, isDue, nextStatement } from './desired-content.js';
+import { inWindow } from './window.js';
+
+/** One wish for one device; it replaces the wish for the same model. */
+export interface DesiredDecision {
+  readonly device: DeviceId;
+  readonly model: ModelName;
+  readonly version: VersionNumber;
+  readonly manifest: Digest;
+  /** Another value than before makes a device try a version again that it marked bad. */
+  readonly attempt: number;
+  /** Who decided: `deployment:12`, `rollout:...`; shown and searched for, never interpreted. */
+  readonly source: string;
+  readonly decidedAt: EpochMillis;
+}
+
+export interface DesiredIssuerDeps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly fleet: FleetId;
+  /** The director key; its public half is the TUF target `hub/director.json`. */
+  readonly key: SigningKey;
+  readonly link: BrokerPort;
+  readonly logger: Logger;
+  /** Default: valid 30 days, made again 10 days before the end. */
+  readonly policy?: IssuePolicy;
+}
+
+/** Devices signed for in one transaction: a signature takes milliseconds, and others wait for the database meanwhile. */
+const BATCH = 16;
+const RENEWAL_EVERY = hours(1);
+const PUBLISH_WINDOW = 64;
+
+/**
+ * Says to each device what it should run: wishes are rows, and what follows from a device's rows is signed under a counter
+ * that only grows, stored, and then published retained. Nothing is signed twice: equal content keeps its statement until
+ * that nears its end, over restarts too. What could not be published goes out on the next connect, from the database.
+ */
+export class DesiredIssuer implements Service {
+  readonly #deps: DesiredIssuerDeps;
+  readonly #policy: IssuePolicy;
+  /** One at a time, so that statements leave in the order of their counters. */
+  #queue: Promise<void> = Promise.resolve();
+  #cancelRenewal: () => void = () => undefined;
+  #closed = false;
+
+  constructor(deps: DesiredIssuerDeps) {
+    this.#deps = deps;
+    this.#policy = deps.policy ?? { validity: days(30), renewBefore: days(10) };
+    deps.link.onOnline(() => this.publishAll());
+  }
+
+  async start(): Promise<void> {
+    await this.renew();
+    this.#scheduleRenewal();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelRenewal();
+    await this.#queue;
+  }
+
+  /**
+   * Writes wishes and issues what follows. With `onlyNewer` a wish that is older than what the device has for that model is
+   * skipped. Throws `DESIRED_TOO_LARGE` and changes nothing when a device would get too many models.
+   */
+  async set(decisions: readonly DesiredDecision[], options: { readonly onlyNewer?: boolean } = {}): Promise<void> {
+    await this.#deps.db.transaction().execute((trx) => this.write(trx, decisions, options));
+    await this.issue(new Set(decisions.map((decision) => decision.device)));
+  }
+
+  /** The database half of `set`, in the caller's transaction; `issue` has to follow its commit. */
+  async write(trx: Queryable, decisions: readonly DesiredDecision[], options: { readonly onlyNewer?: boolean } = {}): Promise<void> {
+    for (const decision of decisions) await writeDecision(trx, decision, options.onlyNewer === true);
+    const devices = [...new Set(decisions.map((decision) => decision.device))];
+    for (const device of devices) {
+      const { count } = await trx
+        .selectFrom('desired_models')
+        .select((eb) => eb.fn.countAll<number>().as('count'))
+        .where('device', '=', device)
+        .executeTakeFirstOrThrow();
+      if (count > LIMITS.modelsPerDevice) {
+        throw new SkerryError('DESIRED_TOO_LARGE', `${device} would hold ${count} models, at most ${LIMITS.modelsPerDevice} are possible`);
+      }
+    }
+  }
+
+  /** Takes models away from a device: it unloads them, and keeps the files as its disk budget allows. */
+  async remove(device: DeviceId, models: readonly ModelName[]): Promise<void> {
+    if (models.length === 0) return;
+    await this.#deps.db.deleteFrom('desired_models').where('device', '=', device).where('model', 'in', models).execute();
+    await this.issue([device]);
+  }
+
+  /** Signs and publishes for those of the devices whose statement is due; resolves when that is done or, offline, stored. */
+  issue(devices: Iterable<DeviceId>): Promise<void> {
+    const wanted = [...devices];
+    const done = this.#queue.then(() => this.#issueNow(wanted));
+    this.#queue = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Makes statements again that expire soon or were signed with a key the hub no longer has. */
+  async renew(): Promise<void> {
+    const before = this.#deps.clock.now() + this.#policy.renewBefore;
+    const rows = await this.#deps.db
+      .selectFrom('desired_states')
+      .innerJoin('devices', 'devices.id', 'desired_states.device')
+      .select('device')
+      .where((eb) => eb.or([eb('expires_at', '<=', before), eb('key_id', '!=', this.#deps.key.keyId)]))
+      .where('revoked_at', 'is', null)
+      .execute();
+    await this.issue(rows.map((row) => deviceIdSchema.parse(row.device)));
+  }
+
+  /** Publishes every newest statement again; in turn with `issue`, so that an older statement never lands on a newer one. */
+  publishAll(): Promise<void> {
+    const done = this.#queue.then(() => this.#publishAllNow());
+    this.#queue = done.catch(() => undefined);
+    return done;
+  }
+
+  async #publishAllNow(): Promise<void> {
+    const { db, link, fleet } = this.#deps;
+    const rows = await db
+      .selectFrom('desired_states')
+      .innerJoin('devices', 'devices.id', 'desired_states.device')
+      .select('device')
+      .where('revoked_at', 'is', null)
+      .execute();
+    await inWindow(rows, PUBLISH_WINDOW, async ({ device }) => {
+      // Read when its turn comes, so that the envelopes of a whole fleet are never in memory together.
+      const row = await db.selectFrom('desired_states').select('envelope').where('device', '=', device).executeTakeFirst();
+      if (row !== undefined) await link.publish(deviceTopic(fleet, device, 'desired'), row.envelope, { retain: true });
+    });
+  }
+
+  /** Clears what is retained for a device that no longer belongs to the fleet (MQTT 3.1.1, 3.3.1.3: an empty retained message). */
+  async forget(device: DeviceId): Promise<void> {
+    await this.#publish(device, new Uint8Array());
+  }
+
+  async #issueNow(devices: readonly DeviceId[]): Promise<void> {
+    for (let start = 0; start < devices.length; start += BATCH) {
+      const batch = devices.slice(start, start + BATCH);
+      const issued = await this.#deps.db.transaction().execute(async (trx) => {
+        const statements: [DeviceId, Uint8Array][] = [];
+        for (const device of batch) {
+          const envelope = await this.#sign(trx, device);
+          if (envelope !== undefined) statements.push([device, envelope]);
+        }
+        return statements;
+      });
+      await inWindow(issued, PUBLISH_WINDOW, ([device, envelope]) => this.#publish(device, envelope));
+      await yieldToLoop();
+    }
+  }
+
+  /** Stores the next statement of a device when it is due, before anybody sees it: a counter said once is never used again. */
+  async #sign(trx: Queryable, device: DeviceId): Promise<Uint8Array | undefined> {
+    const { clock, fleet, key } = this.#deps;
+    const rows = await trx.selectFrom('desired_models').selectAll().where('device', '=', device).execute();
+    const last = await trx.selectFrom('desired_states').selectAll().where('device', '=', device).executeTakeFirst();
+    const models = desiredModels(rows);
+    const now = clock.now();
+    if (!isDue(last, models, { now, keyId: key.keyId }, this.#policy)) return undefined;
+    const statement = nextStatement({ fleet, device, counter: last?.counter ?? 0 }, models, now, this.#policy);
+    const row = {
+      device,
+      counter: statement.counter,
+      envelope: signDesired(statement, key),
+      content_sha256: contentHash(models),
+      key_id: key.keyId,
+      issued_at: now,
+      expires_at: now + this.#policy.validity,
+    };
+    await trx
+      .insertInto('desired_states')
+      .values(row)
+      .onConflict((conflict) => conflict.column('device').doUpdateSet(row))
+      .execute();
+    return row.envelope;
+  }
+
+  async #publish(device: DeviceId, payload: Uint8Array): Promise<void> {
+    const { link, fleet, logger } = this.#deps;
+    try {
+      await link.publish(deviceTopic(fleet, device, 'desired'), payload, { retain: true });
+    } catch (cause) {
+      if (!hasCode(cause, 'BROKER_OFFLINE')) throw cause;
+      logger.debug({ device, cause: cause.message }, 'desired state waits for the broker');
+    }
+  }
+
+  #scheduleRenewal(): void {
+    this.#cancelRenewal = this.#deps.clock.schedule(RENEWAL_EVERY, () => {
+      void this.renew()
+        .catch((cause: unknown) => this.#deps.logger.error({ cause: asSkerryError(cause).message }, 'desired states could not be renewed'))
+        .finally(() => {
+          if (!this.#closed) this.#scheduleRenewal();
+        });
+    });
+  }
+}
+
+async function writeDecision(trx: Queryable, decision: DesiredDecision, onlyNewer: boolean): Promise<void> {
+  const row = {
+    device: decision.device,
+    model: decision.model,
+    version: decision.version,
+    manifest_digest: decision.manifest,
+    attempt: decision.attempt,
+    source: decision.source,
+    decided_at: decision.decidedAt,
+  };
+  await trx
+    .insertInto('desired_models')
+    .values(row)
+    .onConflict((conflict) => {
+      const update = conflict.columns(['device', 'model']).doUpdateSet(row);
+      return onlyNewer ? update.where('desired_models.decided_at', '<', decision.decidedAt) : update;
+    })
+    .execute();
+}

@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import { capabilitiesSchema, deviceIdSchema, labelsSchema } from '#shared/protocol/device.js';
+import { type Reported, reportedSchema } from '#shared/protocol/messages.js';
+import { hubLabelsSchema, readHubLabels, readLabels } from './labels.js';
+import type { DeviceStatesTable, DevicesTable } from './tables.js';
+
+const time = z.iso.datetime();
+
+/** `never`: enrolled, and not heard of since. */
+export const PRESENCE_STATES = ['online', 'offline', 'never'] as const;
+
+/** A device in a list. */
+export const deviceSummarySchema = z.object({
+  id: deviceIdSchema,
+  labels: labelsSchema,
+  presence: z.object({ state: z.enum(PRESENCE_STATES), since: time.nullable() }),
+  agentVersion: z.string(),
+  enrolledAt: time,
+  revokedAt: time.nullable(),
+  reportedAt: time.nullable().meta({ description: "When the hub received the newest reported state, by the hub's clock." }),
+  serving: z.array(z.object({ model: modelNameSchema, version: versionNumberSchema })),
+  /** Models with a version the device refused or failed to take up. */
+  troubles: z.array(z.object({ model: modelNameSchema, version: versionNumberSchema, code: z.string() })),
+});
+export type DeviceSummary = z.infer<typeof deviceSummarySchema>;
+
+/** One device with everything known of it. */
+export const deviceDetailSchema = deviceSummarySchema.extend({
+  deviceLabels: labelsSchema.meta({ description: 'What the device says of itself.' }),
+  hubLabels: hubLabelsSchema.meta({ description: 'What the hub puts over it; null takes a label away.' }),
+  capabilities: capabilitiesSchema,
+  publicKey: z.string(),
+  reported: reportedSchema.nullable(),
+  desired: z.object({
+    /** Counter of the newest signed statement; 0 before the first. */
+    counter: z.int(),
+    expires: time.nullable(),
+    models: z.array(
+      z.object({ model: modelNameSchema, version: versionNumberSchema, attempt: z.int(), source: z.string(), decidedAt: time }),
+    ),
+  }),
+});
+export type DeviceDetail = z.infer<typeof deviceDetailSchema>;
+
+export type DeviceRow = DevicesTable & Omit<DeviceStatesTable, 'device'>;
+
+export function summaryOf(row: DeviceRow): DeviceSummary {
+  const reported = reportedOf(row);
+  return {
+    id: deviceIdSchema.parse(row.id),
+    labels: readLabels(row.labels),
+    presence: { state: row.presence ?? 'never', since: iso(row.presence_changed_at) },
+    agentVersion: row.agent_version,
+    enrolledAt: new Date(row.enrolled_at).toISOString(),
+    revokedAt: iso(row.revoked_at),
+    reportedAt: iso(row.reported_received_at),
+    serving: (reported?.models ?? []).flatMap(({ model, serving }) => (serving === null ? [] : [{ model, version: serving }])),
+    troubles: (reported?.models ?? []).flatMap(({ model, versions }) =>
+      versions.flatMap(({ version, error }) => (error === undefined ? [] : [{ model, version, code: error.code }])),
+    ),
+  };
+}
+
+export function detailOf(row: DeviceRow, desired: DeviceDetail['desired']): DeviceDetail {
+  return {
+    ...summaryOf(row),
+    deviceLabels: readLabels(row.device_labels),
+    hubLabels: readHubLabels(row.hub_labels),
+    capabilities: capabilitiesSchema.parse(JSON.parse(row.capabilities)),
+    publicKey: row.public_key,
+    reported: reportedOf(row) ?? null,
+    desired,
+  };
+}
+
+/** The newest reported state; undefined before the first, and for one a later version of the hub can not read any more. */
+export function reportedOf(row: Pick<DeviceStatesTable, 'reported'>): Reported | undefined {
+  if (row.reported === null) return undefined;
+  const parsed = reportedSchema.safeParse(JSON.parse(row.reported));
+  return parsed.success ? parsed.data : undefined;
+}
+
+export function iso(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString();
+}

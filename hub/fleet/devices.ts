@@ -1,0 +1,167 @@
+import type { LiveBus } from '#hub/api/live.js';
+import type { DeviceCredentials } from '#hub/broker/credentials.js';
+import type { Db, Queryable } from '#hub/store/database.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { narrow } from '#shared/kernel/json.js';
+import { type DeviceId, deviceIdSchema, type Labels, labelsSchema } from '#shared/protocol/device.js';
+import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import { type DeviceDetail, type DeviceRow, type DeviceSummary, detailOf, iso, summaryOf } from './device-view.js';
+import { effectiveLabels, type HubLabels, readHubLabels, readLabels } from './labels.js';
+import { parseSelector } from './selector.js';
+
+export interface DeviceFilter {
+  /** Label selector in the grammar of Kubernetes. */
+  readonly selector?: string | undefined;
+  readonly presence?: 'online' | 'offline' | 'never' | undefined;
+  readonly includeRevoked?: boolean | undefined;
+}
+
+export interface DevicesDeps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly bus: LiveBus;
+  /** Labels changed: the device may belong to other deployments now. */
+  readonly onLabels: (device: DeviceId) => Promise<void>;
+  /** Credentials were withdrawn: cut its connection, clear what is retained for it. */
+  readonly onRevoked: (device: DeviceId) => Promise<void>;
+}
+
+/** The devices of the fleet: who they are, what they are called, whether they still belong to it. */
+export class Devices implements DeviceCredentials {
+  readonly #deps: DevicesDeps;
+
+  constructor(deps: DevicesDeps) {
+    this.#deps = deps;
+  }
+
+  /** Ordered by id. Throws `SELECTOR_INVALID`. */
+  async list(filter: DeviceFilter = {}): Promise<DeviceSummary[]> {
+    const selector = parseSelector(filter.selector ?? '');
+    let query = this.#rows(this.#deps.db).orderBy('devices.id');
+    if (filter.includeRevoked !== true) query = query.where('revoked_at', 'is', null);
+    if (filter.presence === 'never') query = query.where('presence', 'is', null);
+    else if (filter.presence !== undefined) query = query.where('presence', '=', filter.presence);
+    const rows = await query.execute();
+    return rows.filter((row) => selector.matches(readLabels(row.labels))).map(summaryOf);
+  }
+
+  /** Throws `DEVICE_UNKNOWN`. */
+  async get(id: string): Promise<DeviceDetail> {
+    const { db } = this.#deps;
+    const row = await this.#row(db, id);
+    const desired = await db.selectFrom('desired_states').select(['counter', 'expires_at']).where('device', '=', id).executeTakeFirst();
+    const models = await db.selectFrom('desired_models').selectAll().where('device', '=', id).orderBy('model').execute();
+    return detailOf(row, {
+      counter: desired?.counter ?? 0,
+      expires: iso(desired?.expires_at ?? null),
+      models: models.map((entry) => ({
+        model: modelNameSchema.parse(entry.model),
+        version: versionNumberSchema.parse(entry.version),
+        attempt: entry.attempt,
+        source: entry.source,
+        decidedAt: new Date(entry.decided_at).toISOString(),
+      })),
+    });
+  }
+
+  /** Ids of the devices that belong to the fleet and match, ordered. */
+  async matching(selector: string): Promise<DeviceId[]> {
+    const parsed = parseSelector(selector);
+    const rows = await this.#deps.db.selectFrom('devices').select(['id', 'labels']).where('revoked_at', 'is', null).orderBy('id').execute();
+    return rows.filter((row) => parsed.matches(readLabels(row.labels))).map((row) => deviceIdSchema.parse(row.id));
+  }
+
+  async labels(id: string): Promise<Labels> {
+    return readLabels((await this.#row(this.#deps.db, id)).labels);
+  }
+
+  /**
+   * Lays labels over those the device gives itself: a value sets one, null takes one away whatever the device says,
+   * `undefined` in `patch` leaves it. `reset` drops what the hub said before. Throws `DEVICE_UNKNOWN`, `INPUT_SCHEMA`.
+   */
+  async patchLabels(id: string, patch: HubLabels): Promise<DeviceDetail> {
+    const device = await this.#deps.db.transaction().execute(async (trx) => {
+      const row = await this.#row(trx, id);
+      const hub = { ...readHubLabels(row.hub_labels), ...patch };
+      const labels = narrow(labelsSchema, effectiveLabels(readLabels(row.device_labels), hub), 'labels');
+      await trx
+        .updateTable('devices')
+        .set({ hub_labels: JSON.stringify(hub), labels: JSON.stringify(labels) })
+        .where('id', '=', id)
+        .execute();
+      return deviceIdSchema.parse(row.id);
+    });
+    await this.#changed(device);
+    return this.get(id);
+  }
+
+  /** Takes over what a device says of itself in a report; true when its labels changed. */
+  async describe(device: DeviceId, said: { labels: Labels; capabilities: unknown; agentVersion: string }): Promise<void> {
+    const before = await this.#row(this.#deps.db, device);
+    const own = JSON.stringify(said.labels);
+    const capabilities = JSON.stringify(said.capabilities);
+    if (before.device_labels === own && before.capabilities === capabilities && before.agent_version === said.agentVersion) return;
+    const labels = JSON.stringify(effectiveLabels(said.labels, readHubLabels(before.hub_labels)));
+    await this.#deps.db
+      .updateTable('devices')
+      .set({ device_labels: own, labels, capabilities, agent_version: said.agentVersion })
+      .where('id', '=', device)
+      .execute();
+    if (labels !== before.labels) await this.#changed(device);
+  }
+
+  /** Withdraws a device's credentials for good; its history stays. Throws `DEVICE_UNKNOWN`. */
+  async revoke(id: string): Promise<void> {
+    const { db, clock, bus } = this.#deps;
+    const row = await this.#row(db, id);
+    const device = deviceIdSchema.parse(row.id);
+    await db.transaction().execute(async (trx) => {
+      await trx
+        .updateTable('devices')
+        .set({ revoked_at: row.revoked_at ?? clock.now(), password_sha256: '' })
+        .where('id', '=', id)
+        .execute();
+      await trx.deleteFrom('desired_models').where('device', '=', id).execute();
+    });
+    await this.#deps.onRevoked(device);
+    bus.publish({ kind: 'device.removed', at: new Date(clock.now()).toISOString(), device });
+  }
+
+  async passwordHash(device: string): Promise<Uint8Array | undefined> {
+    if (!deviceIdSchema.safeParse(device).success) return undefined;
+    const row = await this.#deps.db
+      .selectFrom('devices')
+      .select('password_sha256')
+      .where('id', '=', device)
+      .where('revoked_at', 'is', null)
+      .executeTakeFirst();
+    return row === undefined ? undefined : Buffer.from(row.password_sha256, 'hex');
+  }
+
+  /** Entries of an external broker's password file. */
+  async mosquittoEntries(): Promise<{ username: string; hash: string }[]> {
+    const rows = await this.#deps.db
+      .selectFrom('devices')
+      .select(['id as username', 'password_mosquitto as hash'])
+      .where('revoked_at', 'is', null)
+      .orderBy('id')
+      .execute();
+    return rows;
+  }
+
+  async #changed(device: DeviceId): Promise<void> {
+    await this.#deps.onLabels(device);
+    this.#deps.bus.publish({ kind: 'device.changed', at: new Date(this.#deps.clock.now()).toISOString(), device });
+  }
+
+  #rows(db: Queryable) {
+    return db.selectFrom('devices').innerJoin('device_states', 'device_states.device', 'devices.id').selectAll();
+  }
+
+  async #row(db: Queryable, id: string): Promise<DeviceRow> {
+    const row = await this.#rows(db).where('devices.id', '=', id).executeTakeFirst();
+    if (row === undefined) throw new SkerryError('DEVICE_UNKNOWN', `there is no device ${id}`);
+    return row;
+  }
+}

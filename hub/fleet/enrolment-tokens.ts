@@ -1,0 +1,121 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import type { Db, Queryable } from '#hub/store/database.js';
+import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { type Labels, labelsSchema } from '#shared/protocol/device.js';
+import { readLabels } from './labels.js';
+import type { EnrolmentTokensTable } from './tables.js';
+
+/** An enrolment token as it may be shown: never its secret. */
+export const enrolmentTokenViewSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  labels: labelsSchema,
+  uses: z.int(),
+  maxUses: z.int(),
+  expiresAt: z.iso.datetime(),
+  createdAt: z.iso.datetime(),
+  createdBy: z.string(),
+  revokedAt: z.iso.datetime().nullable(),
+});
+export type EnrolmentTokenView = z.infer<typeof enrolmentTokenViewSchema>;
+
+export const createdEnrolmentTokenSchema = enrolmentTokenViewSchema.extend({ token: z.string() });
+export type CreatedEnrolmentToken = z.infer<typeof createdEnrolmentTokenSchema>;
+
+export interface NewEnrolmentToken {
+  readonly name: string;
+  /** Given to every device that enrols with it. */
+  readonly labels: Labels;
+  readonly maxUses: number;
+  readonly expiresAt: EpochMillis;
+  readonly createdBy: string;
+}
+
+/** What a token grants a device. */
+export interface EnrolmentGrant {
+  readonly id: string;
+  readonly labels: Labels;
+}
+
+/** Tokens that let devices in. A secret has 256 random bits, is said once, and only its SHA-256 is kept. */
+export class EnrolmentTokens {
+  readonly #db: Db;
+  readonly #clock: Clock;
+
+  constructor(db: Db, clock: Clock) {
+    this.#db = db;
+    this.#clock = clock;
+  }
+
+  async create(wanted: NewEnrolmentToken): Promise<CreatedEnrolmentToken> {
+    const token = `skt_${randomBytes(32).toString('base64url')}`;
+    const row: EnrolmentTokensTable = {
+      id: randomBytes(6).toString('hex'),
+      name: wanted.name,
+      secret_sha256: sha256(token),
+      labels: JSON.stringify(wanted.labels),
+      max_uses: wanted.maxUses,
+      uses: 0,
+      expires_at: wanted.expiresAt,
+      created_at: this.#clock.now(),
+      created_by: wanted.createdBy,
+      revoked_at: null,
+    };
+    await this.#db.insertInto('enrolment_tokens').values(row).execute();
+    return { ...shown(row), token };
+  }
+
+  async list(): Promise<EnrolmentTokenView[]> {
+    const rows = await this.#db.selectFrom('enrolment_tokens').selectAll().orderBy('created_at').orderBy('id').execute();
+    return rows.map(shown);
+  }
+
+  async revoke(id: string): Promise<EnrolmentTokenView> {
+    const row = await this.#db
+      .updateTable('enrolment_tokens')
+      .set((eb) => ({ revoked_at: eb.fn.coalesce('revoked_at', eb.val(this.#clock.now())) }))
+      .where('id', '=', id)
+      .returningAll()
+      .executeTakeFirst();
+    if (row === undefined) throw new SkerryError('ENROL_TOKEN_UNKNOWN', `there is no enrolment token with the id ${id}`);
+    return shown(row);
+  }
+
+  /**
+   * Takes one use of a token, in the caller's transaction: two devices never share the last one. Throws
+   * `ENROL_TOKEN_INVALID`, with one message for every reason, since who asks is not known yet.
+   */
+  async claim(db: Queryable, token: string): Promise<EnrolmentGrant> {
+    const row = await db
+      .updateTable('enrolment_tokens')
+      .set((eb) => ({ uses: eb('uses', '+', 1) }))
+      .where('secret_sha256', '=', sha256(token))
+      .where('revoked_at', 'is', null)
+      .where('expires_at', '>', this.#clock.now())
+      .whereRef('uses', '<', 'max_uses')
+      .returning(['id', 'labels'])
+      .executeTakeFirst();
+    if (row === undefined) throw new SkerryError('ENROL_TOKEN_INVALID', 'the enrolment token is unknown, expired, revoked or used up');
+    return { id: row.id, labels: readLabels(row.labels) };
+  }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function shown(row: EnrolmentTokensTable): EnrolmentTokenView {
+  return {
+    id: row.id,
+    name: row.name,
+    labels: readLabels(row.labels),
+    uses: row.uses,
+    maxUses: row.max_uses,
+    expiresAt: new Date(row.expires_at).toISOString(),
+    createdAt: new Date(row.created_at).toISOString(),
+    createdBy: row.created_by,
+    revokedAt: row.revoked_at === null ? null : new Date(row.revoked_at).toISOString(),
+  };
+}

@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import type { Reported, ReportedVersion } from '#shared/protocol/messages.js';
+
+/**
+ * How far a device is with a version it should run.
+ * `waiting`: it has not said that it accepted the wish. `fetching`, `installing`: it says so. `serving`: it answers with it.
+ * `refused`: it said no, with a code. `superseded`: a newer decision for the same model took its place.
+ */
+export const PROGRESS_STATES = ['waiting', 'fetching', 'installing', 'serving', 'refused', 'superseded'] as const;
+
+export const progressSchema = z.object({
+  state: z.enum(PROGRESS_STATES),
+  /** Bytes here of those needed, percent, while fetching. */
+  percent: z.number().min(0).max(100).optional(),
+  /** Finer state, as the device names it. */
+  install: z.string().optional(),
+  error: z.object({ code: z.string(), message: z.string() }).optional(),
+});
+export type Progress = z.infer<typeof progressSchema>;
+
+/** What a deployment wants of a device, and what the device was last told. */
+export interface Wanted {
+  readonly model: string;
+  readonly version: number;
+  readonly manifest: string;
+  /** Counter of the newest statement issued to the device. */
+  readonly counter: number;
+}
+
+/** Reads progress out of the newest reported state. */
+export function progressOf(wanted: Wanted, reported: Reported | undefined): Progress {
+  if (reported === undefined) return { state: 'waiting' };
+  const { desired } = reported;
+  const model = reported.models.find((entry) => entry.model === wanted.model);
+  const version = model?.versions.find((entry) => entry.version === wanted.version && entry.manifest === wanted.manifest);
+  if (model !== undefined && version !== undefined && model.serving === wanted.version)
+    return { state: 'serving', install: version.install };
+  if (desired.counter < wanted.counter) {
+    // What it says of the version was said before it heard of this decision (a retry, for one).
+    return desired.refused === undefined ? { state: 'waiting' } : { state: 'refused', error: desired.refused };
+  }
+  if (version === undefined)
+    return reported.trust.error === undefined ? { state: 'waiting' } : { state: 'waiting', error: reported.trust.error };
+  return versionProgress(version);
+}
+
+function versionProgress(version: ReportedVersion): Progress {
+  const { install, error, progress } = version;
+  const common = { install, ...(error === undefined ? {} : { error }) };
+  if (install === 'bad') return { state: 'refused', ...common };
+  if (install === 'wanted') return { state: error === undefined ? 'waiting' : 'refused', ...common };
+  if (install !== 'fetching') return { state: 'installing', ...common };
+  if (progress === undefined || progress.total === 0) return { state: 'fetching', ...common };
+  return { state: 'fetching', percent: Math.min(100, (100 * progress.have) / progress.total), ...common };
+}
