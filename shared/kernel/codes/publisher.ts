@@ -56,10 +56,4 @@ export const publisherCodes = defineCodes({
     summary: 'The model cannot be batched along dimension 0 of all its inputs and outputs.',
     action: 'Publish without --batch, or export the model with a varying first dimension everywhere.',
   },
-  VERSION_TAKEN: {
-    fault: 'caller',
-    http: 409,
-    summary: 'The version number is taken by other content.',
-    action: 'Publish under a higher number, or leave --version out to get the next one.',
-  },
 });

@@ -1,0 +1,28 @@
+/** What stands below the options in `skerry publish --help`. */
+export const PUBLISH_HELP = `
+Golden samples
+  A version carries inputs with the outputs they must give; every device checks itself with them before it
+  serves the version. Without --golden, inputs are made up: random numbers, varying dimensions of size 1 (or
+  as --dim says). That suits models that accept any numbers. For the others give real inputs, one file per
+  sample, best a few different ones:
+
+  JSON         {"inputs": {"input": {"shape": [1, 512], "random": [-0.1, 0.1]},
+                           "state": {"shape": [2, 1, 128], "fill": 0},
+                           "sr":    {"data": [16000]}}}
+               Each input has one of "data" (flat or nested), "fill" (one number everywhere) and "random"
+               (repeatable numbers between two). "shape" may be left out where the model declares it. With
+               "outputs" in the same form the model must give these, within the tolerance.
+  safetensors  tensors named as the inputs, or inputs/NAME and outputs/NAME (as from
+               safetensors.numpy.save_file in Python).
+
+  "skerry inspect MODEL" shows names, types and shapes.
+
+Variants
+  The model given first is the reference: samples are recorded with it, and each --variant must agree with
+  them within the tolerance: |actual - expected| <= ABSOLUTE + RELATIVE x |expected|.
+
+Examples
+  skerry publish vad.onnx --name vad --golden speech.json --golden silence.json --keys ./publisher
+  skerry publish classifier.onnx --name classifier --variant int8=classifier-int8.onnx --tolerance 0.05,0.05 \\
+      --dim batch=1 --batch 16 --keys ./publisher --passphrase-file ./passphrase
+`;
