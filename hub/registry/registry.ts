@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { LiveBus } from '#hub/api/live.js';
 import type { ArtifactStorage } from '#hub/store/artifacts.js';
 import { manifestTargetPath } from '#shared/bundle/manifest.js';
@@ -16,7 +17,7 @@ import { asVersion } from '#shared/trust/target-lookup.js';
 import { checkTargetOf } from './target-check.js';
 import type { TufRepository } from './tuf/repository.js';
 import { type Candidate, checkContent, readCandidate } from './version-checks.js';
-import type { StoredVersion, VersionStore } from './version-store.js';
+import type { VersionRow, VersionStore } from './version-store.js';
 import type { ModelDetail, ModelSummary, VersionDetail, VersionSummary } from './views.js';
 
 /** Uploads that no version names are kept this long, for the publisher to come back to. */
@@ -61,7 +62,7 @@ export class Registry {
     return this.#exclusive(async () => {
       const candidate = readCandidate(model, request.manifest);
       const known = await this.#known(candidate);
-      if (known !== undefined) return { created: false, version: this.#detail(known) };
+      if (known !== undefined) return { created: false, version: await this.#detail(known) };
       await checkContent(candidate, this.#deps.storage);
       checkTargetOf(candidate, request.role, request.targets, (path) => this.#deps.tuf.target(path));
       await this.#deps.tuf.accept({ roles: { [request.role]: request.targets } });
@@ -70,7 +71,7 @@ export class Registry {
   }
 
   /** The version already stored under this number, if it is the same content; throws when the number cannot be used. */
-  async #known({ manifest, digest }: Candidate): Promise<StoredVersion | undefined> {
+  async #known({ manifest, digest }: Candidate): Promise<VersionRow | undefined> {
     const taken = await this.#deps.store.find(manifest.model, manifest.version);
     if (taken?.manifest_digest === digest) return taken;
     const name = `${manifest.model}@${manifest.version}`;
@@ -136,7 +137,7 @@ export class Registry {
         name,
         versions.map((version) => version.version),
       ),
-      versions: versions.map((version) => this.#summary(version)),
+      versions: versions.map(summary),
     };
   }
 
@@ -172,23 +173,10 @@ export class Registry {
     return versionNumberSchema.parse(Math.max(1, ...versions.map((version) => this.#listed(model, version)?.minimumVersion ?? 1)));
   }
 
-  #summary(row: StoredVersion): VersionSummary {
-    const { document } = row;
-    return {
-      model: document.model,
-      version: document.version,
-      manifest: digestSchema.parse(row.manifest_digest),
-      role: row.role,
-      publishedAt: new Date(row.published_at).toISOString(),
-      acceptedAt: new Date(row.accepted_at).toISOString(),
-      publisher: row.publisher,
-      bytes: document.artifacts.reduce((sum, artifact) => sum + artifact.length, 0),
-      variants: document.variants.map((variant) => variant.name),
-    };
-  }
-
-  #detail(row: StoredVersion): VersionDetail {
-    return { ...this.#summary(row), document: row.document };
+  async #detail(row: VersionRow): Promise<VersionDetail> {
+    const document = await this.#deps.store.document(row.manifest_digest);
+    if (document === undefined) throw new SkerryError('INTERNAL', `the manifest of ${row.model}@${row.version} is gone`);
+    return { ...summary(row), document };
   }
 
   #exclusive<T>(action: () => Promise<T>): Promise<T> {
@@ -196,4 +184,19 @@ export class Registry {
     this.#queue = result.catch(() => undefined);
     return result;
   }
+}
+
+function summary(row: VersionRow): VersionSummary {
+  return {
+    model: modelNameSchema.parse(row.model),
+    version: versionNumberSchema.parse(row.version),
+    manifest: digestSchema.parse(row.manifest_digest),
+    contentIdentity: digestSchema.parse(row.content_identity),
+    role: row.role,
+    publishedAt: new Date(row.published_at).toISOString(),
+    acceptedAt: new Date(row.accepted_at).toISOString(),
+    publisher: row.publisher,
+    bytes: row.bytes,
+    variants: z.array(z.string()).parse(JSON.parse(row.variants)),
+  };
 }

@@ -12,6 +12,12 @@ export interface VersionsTable {
   manifest_digest: string;
   /** Canonical bytes of the manifest, as signed. */
   manifest: Uint8Array;
+  /** Equal for equal content, whatever its number. */
+  content_identity: string;
+  /** Bytes of all its artifacts. */
+  bytes: number;
+  /** JSON: names of its variants. */
+  variants: string;
   /** TUF targets role that signed for it. */
   role: string;
   published_at: EpochMillis;

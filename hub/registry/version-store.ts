@@ -1,4 +1,5 @@
 import { manifestSchema, type Manifest } from '#shared/bundle/manifest.js';
+import { contentIdentity } from '#shared/bundle/manifest-codec.js';
 import type { Db } from '#hub/store/database.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import { parseJson } from '#shared/kernel/json.js';
@@ -6,10 +7,8 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import type { VersionsTable } from './tables.js';
 import type { Candidate } from './version-checks.js';
 
-/** A version's row with its manifest read. */
-export interface StoredVersion extends VersionsTable {
-  readonly document: Manifest;
-}
+/** A version's row without its manifest, which may be megabytes. */
+export type VersionRow = Omit<VersionsTable, 'manifest'>;
 
 export interface Acceptance {
   readonly role: string;
@@ -41,6 +40,9 @@ export class VersionStore {
           version: manifest.version,
           manifest_digest: digest,
           manifest: Buffer.from(bytes),
+          content_identity: contentIdentity(manifest),
+          bytes: manifest.artifacts.reduce((sum, artifact) => sum + artifact.length, 0),
+          variants: JSON.stringify(manifest.variants.map((variant) => variant.name)),
           role: acceptance.role,
           published_at: acceptance.publishedAt,
           accepted_at: acceptance.acceptedAt,
@@ -61,32 +63,43 @@ export class VersionStore {
     });
   }
 
-  async find(model: string, version: number): Promise<StoredVersion | undefined> {
-    const row = await this.#db
-      .selectFrom('versions')
-      .selectAll()
-      .where('model', '=', model)
-      .where('version', '=', version)
-      .executeTakeFirst();
-    return row === undefined ? undefined : stored(row);
+  async find(model: string, version: number): Promise<VersionRow | undefined> {
+    return this.#rows().where('model', '=', model).where('version', '=', version).executeTakeFirst();
   }
 
   /** Newest first. */
-  async ofModel(model: string): Promise<readonly StoredVersion[]> {
-    const rows = await this.#db.selectFrom('versions').selectAll().where('model', '=', model).orderBy('version', 'desc').execute();
-    return rows.map(stored);
+  async ofModel(model: string): Promise<readonly VersionRow[]> {
+    return this.#rows().where('model', '=', model).orderBy('version', 'desc').execute();
+  }
+
+  async document(manifestDigest: string): Promise<Manifest | undefined> {
+    const bytes = await this.manifestBytes(manifestDigest);
+    if (bytes === undefined) return undefined;
+    return parseJson(manifestSchema, bytes, { what: 'stored manifest', maxBytes: LIMITS.manifestBytes });
+  }
+
+  #rows() {
+    return this.#db
+      .selectFrom('versions')
+      .select([
+        'model',
+        'version',
+        'manifest_digest',
+        'content_identity',
+        'bytes',
+        'variants',
+        'role',
+        'published_at',
+        'accepted_at',
+        'publisher',
+      ]);
   }
 
   async models(): Promise<readonly { name: string; created_at: EpochMillis; versions: number; newest: number }[]> {
     const rows = await this.#db
       .selectFrom('models')
       .innerJoin('versions', 'versions.model', 'models.name')
-      .select((eb) => [
-        'models.name',
-        'models.created_at',
-        eb.fn.countAll().as('versions'),
-        eb.fn.max('versions.version').as('newest'),
-      ])
+      .select((eb) => ['models.name', 'models.created_at', eb.fn.countAll().as('versions'), eb.fn.max('versions.version').as('newest')])
       .groupBy(['models.name', 'models.created_at'])
       .orderBy('models.name')
       .execute();
@@ -135,8 +148,4 @@ export class VersionStore {
       .execute();
     return rows.map((row) => row.digest);
   }
-}
-
-function stored(row: VersionsTable): StoredVersion {
-  return { ...row, document: parseJson(manifestSchema, row.manifest, { what: 'stored manifest', maxBytes: LIMITS.manifestBytes }) };
 }

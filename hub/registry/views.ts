@@ -8,6 +8,8 @@ export const versionSummarySchema = z.object({
   version: versionNumberSchema,
   /** SHA-256 of the manifest. */
   manifest: digestSchema,
+  /** Equal for equal content, whatever its number (shared/bundle/manifest-codec.ts). */
+  contentIdentity: digestSchema,
   /** Targets role that signed for it. */
   role: z.string(),
   publishedAt: z.iso.datetime(),
