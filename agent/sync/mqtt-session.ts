@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import type { MqttClient } from 'mqtt';
 import { type Millis, seconds } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
@@ -39,6 +40,8 @@ export async function openMqtt(options: SessionOptions): Promise<MqttClient> {
     ...(broker.password === undefined ? {} : { password: broker.password }),
     ...(broker.ca === undefined ? {} : { ca: broker.ca }),
   });
+  // Small requests that wait for an answer: Nagle's algorithm would hold each for a delayed ACK.
+  if (client.stream instanceof Socket) client.stream.setNoDelay(true);
   // Called for every message before its PUBACK; holding the callback back holds the socket back.
   client.handleMessage = (packet, callback) => {
     const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;

@@ -60,7 +60,7 @@ function report(out: Output, thrown: unknown): ExitCode {
 }
 
 function writeBody(out: Output, body: ErrorBody): void {
-  out.stderr.write(`${JSON.stringify({ error: body })}\n`);
+  out.stderr.write(`${JSON.stringify(body)}\n`);
 }
 
 /** The error as a person reads it: what happened, what to do, the code to look up. */

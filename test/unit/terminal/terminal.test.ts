@@ -128,9 +128,9 @@ describe('runCli', () => {
     const failed = await run(['go', '--json'], () => {
       throw new SkerryError('DISK_FULL', 'full');
     });
-    expect(JSON.parse(failed.err)).toMatchObject({ error: { code: 'DISK_FULL', message: 'full', fault: 'environment' } });
+    expect(JSON.parse(failed.err)).toMatchObject({ code: 'DISK_FULL', message: 'full', fault: 'environment' });
     const usage = await run(['go', '--json', '--nope'], () => undefined);
-    expect(JSON.parse(usage.err)).toMatchObject({ error: { code: 'CLI_USAGE' } });
+    expect(JSON.parse(usage.err)).toMatchObject({ code: 'CLI_USAGE' });
     expect(wantsJson(['a', '--', '--json'])).toBe(false);
   });
 });

@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { asSkerryError, hasCode, type SkerryError } from '#shared/kernel/errors.js';
+import { parseJson } from '#shared/kernel/json.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { deviceTopic } from '#shared/protocol/topics.js';
+import { type DesiredState, desiredStateSchema } from '#shared/trust/desired.js';
+import { verifyDesired } from '#shared/trust/desired-verify.js';
+import type { PublicKey } from '#shared/trust/keys.js';
+import type { DesiredSource } from '#agent/models/ports.js';
+import type { StateStore } from '#agent/store/contract.js';
+import type { EventSink } from '#agent/store/events.js';
+import type { LinkPort } from './contract.js';
+import type { SignedClock } from './signed-clock.js';
+
+/** What the source needs of the device's TUF client. */
+export interface DirectorKeys {
+  /** Throws `TRUST_DIRECTOR_MISSING` before the first refresh. */
+  directorKeys(): Promise<readonly PublicKey[]>;
+  refresh(): Promise<unknown>;
+}
+
+export interface DesiredSourceDeps {
+  readonly fleet: string;
+  readonly device: string;
+  readonly link: LinkPort;
+  readonly state: StateStore;
+  readonly director: DirectorKeys;
+  readonly time: SignedClock;
+  readonly events: EventSink;
+  readonly logger: Logger;
+}
+
+const acceptedSchema = z.strictObject({ digest: z.string().regex(/^[0-9a-f]{64}$/), desired: desiredStateSchema });
+type Accepted = z.infer<typeof acceptedSchema>;
+
+/** Refusals that newer trust metadata may turn around. */
+const WAITS_FOR_TRUST = ['TRUST_DIRECTOR_MISSING', 'TRUST_DESIRED_SIGNATURE', 'TRUST_ROOT_MISSING'] as const;
+
+/**
+ * The desired state of this device: received retained, verified, made durable, and only then told (DESIGN way 4).
+ * INVARIANTS: at most one message is being judged, the newest waiting one is judged next; `current` has been on the disk
+ * since before it was told; the counter of `current` never falls.
+ */
+export class DesiredSubscription implements DesiredSource {
+  readonly #deps: DesiredSourceDeps;
+  readonly #key: string;
+  readonly #accepted = new Set<(desired: DesiredState) => void>();
+  readonly #changed = new Set<() => void>();
+  #current: Accepted | undefined;
+  #refused: SkerryError | undefined;
+  #refusedDigest = '';
+  /** Came, and not judged yet. */
+  #next: Uint8Array | undefined;
+  /** Refused, but newer trust metadata may let it pass. */
+  #held: Uint8Array | undefined;
+  #judging: Promise<void> | undefined;
+
+  private constructor(deps: DesiredSourceDeps, key: string, current: Accepted | undefined) {
+    this.#deps = deps;
+    this.#key = key;
+    this.#current = current;
+  }
+
+  /** Reads the last accepted one from the store and subscribes. */
+  static async open(deps: DesiredSourceDeps): Promise<DesiredSubscription> {
+    const { fleet, device, link, state } = deps;
+    const key = `sync.desired/${fleet}/${device}`;
+    const source = new DesiredSubscription(deps, key, await readAccepted(state, key));
+    // Not returned to the link: judging may wait for trust metadata that comes over the same connection.
+    link.subscribe(deviceTopic(fleet, device, 'desired'), (_topic, payload) => source.#receive(payload));
+    return source;
+  }
+
+  current(): DesiredState | undefined {
+    return this.#current?.desired;
+  }
+
+  /** Why the newest one received was refused, if it was. */
+  get refused(): SkerryError | undefined {
+    return this.#refused;
+  }
+
+  onAccepted(listener: (desired: DesiredState) => void): () => void {
+    this.#accepted.add(listener);
+    return () => this.#accepted.delete(listener);
+  }
+
+  /** Called when `current` or `refused` changed. */
+  onChange(listener: () => void): () => void {
+    this.#changed.add(listener);
+    return () => this.#changed.delete(listener);
+  }
+
+  /** New trust metadata was accepted: what was refused for lack of it is judged again. */
+  retry(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined && this.#next === undefined) this.#receive(held);
+  }
+
+  /** Resolves when nothing received is waiting any more. */
+  async settled(): Promise<void> {
+    while (this.#judging !== undefined) await this.#judging;
+  }
+
+  #receive(payload: Uint8Array): void {
+    if (payload.byteLength === 0) return; // A cleared retained message takes nothing away from the device.
+    this.#next = payload;
+    this.#judging ??= Promise.resolve()
+      .then(() => this.#judgeAll())
+      .finally(() => {
+        this.#judging = undefined;
+      });
+  }
+
+  async #judgeAll(): Promise<void> {
+    for (let payload = this.#next; payload !== undefined; payload = this.#next) {
+      this.#next = undefined;
+      this.#held = undefined;
+      try {
+        await this.#judge(payload);
+      } catch (cause) {
+        this.#refuse(payload, asSkerryError(cause));
+      }
+    }
+  }
+
+  async #judge(payload: Uint8Array): Promise<void> {
+    const { director } = this.#deps;
+    try {
+      await this.#accept(payload, await director.directorKeys());
+    } catch (cause) {
+      if (!waitsForTrust(cause)) throw cause;
+      // The key is new to this device, or was replaced: the metadata says which.
+      await director.refresh();
+      await this.#accept(payload, await director.directorKeys());
+    }
+  }
+
+  async #accept(payload: Uint8Array, directorKeys: readonly PublicKey[]): Promise<void> {
+    const { fleet, device, state, time, events, logger } = this.#deps;
+    const current = this.#current;
+    const last = current === undefined ? undefined : { counter: current.desired.counter, digest: current.digest };
+    const verdict = verifyDesired(payload, { fleet, device, directorKeys, last, now: time.now().now });
+    const hadRefused = this.#refused !== undefined;
+    this.#refused = undefined;
+    this.#refusedDigest = '';
+    if (verdict.kind === 'unchanged') {
+      if (hadRefused) for (const listener of this.#changed) listener();
+      return;
+    }
+    const accepted: Accepted = { digest: verdict.digest, desired: verdict.desired };
+    await state.set(this.#key, JSON.stringify(accepted));
+    this.#current = accepted;
+    await time.observe(verdict.issuedAt, false);
+    logger.info({ counter: accepted.desired.counter, models: accepted.desired.models.length }, 'desired state accepted');
+    events.emit({ kind: 'desired.accepted', detail: { counter: accepted.desired.counter } });
+    for (const listener of this.#accepted) listener(accepted.desired);
+    for (const listener of this.#changed) listener();
+  }
+
+  #refuse(payload: Uint8Array, error: SkerryError): void {
+    const { events, logger } = this.#deps;
+    if (waitsForTrust(error) || hasCode(error, 'TRUST_MIRROR_INCOMPLETE')) this.#held = payload;
+    this.#refused = error;
+    for (const listener of this.#changed) listener();
+    // The retained message comes again with every reconnect; it is told once.
+    const digest = createHash('sha256').update(error.code).update(payload).digest('hex');
+    if (digest === this.#refusedDigest) return;
+    this.#refusedDigest = digest;
+    logger.warn({ code: error.code, reason: error.message }, 'desired state refused');
+    events.emit({ kind: 'desired.refused', error: { code: error.code, message: error.message.slice(0, 2048) } });
+  }
+}
+
+function waitsForTrust(cause: unknown): boolean {
+  return WAITS_FOR_TRUST.some((code) => hasCode(cause, code));
+}
+
+async function readAccepted(state: StateStore, key: string): Promise<Accepted | undefined> {
+  const stored = await state.get(key);
+  if (stored === undefined) return undefined;
+  const bytes = new TextEncoder().encode(stored);
+  return parseJson(acceptedSchema, bytes, { what: 'the stored desired state', maxBytes: 2 * LIMITS.desiredBytes, code: 'STORE_CORRUPT' });
+}

@@ -1,0 +1,135 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type Clock, type Millis, seconds } from '#shared/kernel/clock.js';
+import { asSkerryError, fromErrorBody, hasCode, SkerryError } from '#shared/kernel/errors.js';
+import { narrow, parseJson } from '#shared/kernel/json.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import type { Capabilities, DeviceId, Labels } from '#shared/protocol/device.js';
+import {
+  type EnrollRequest,
+  type EnrollResponse,
+  enrollRequestSchema,
+  enrollResponseSchema,
+  enrolmentStatement,
+} from '#shared/protocol/enrolment.js';
+import { KEY_FILE_COST, keyFileSecret, openOrCreateKeyFile } from '#shared/trust/key-file.js';
+import type { SigningKey } from '#shared/trust/keys.js';
+import { type HttpAnswer, postJson } from './http-post.js';
+import { type Identity, readIdentity, writeIdentity } from './identity.js';
+import { TufTrustClient } from './trust-client.js';
+import { TrustMirror } from './trust-mirror.js';
+
+export interface EnrollOptions {
+  /** Data folder of the agent; made when it is not there. */
+  readonly data: string;
+  /** Base URL of the hub: `https://hub.example:8080`. */
+  readonly hub: string;
+  readonly token: string;
+  readonly name?: DeviceId;
+  readonly labels: Labels;
+  readonly capabilities: Capabilities;
+  readonly agentVersion: string;
+  /** PEM of the authority that signed the certificates of hub and broker, when it is not one the system trusts. */
+  readonly ca?: string;
+  /** File holding the secret that seals the device key (default: one made inside the data folder). */
+  readonly keySecretFile?: string;
+  /** Replaces an identity that is there. The pinned root of trust stays. */
+  readonly force?: boolean;
+  readonly clock: Clock;
+  readonly timeout?: Millis;
+}
+
+export interface Enrolled {
+  readonly identity: Identity;
+  /** The hub's clock minus this device's, milliseconds. */
+  readonly clockOffset: Millis;
+}
+
+const RESPONSE_BYTES = 2 * LIMITS.trustFileBytes;
+
+/**
+ * Makes this device's key, shows the token to the hub, pins the root of trust and keeps the identity it is given. May be
+ * run again after any failure: the key stays, and the identity is written last. Throws `SYNC_ALREADY_ENROLLED`,
+ * `SYNC_ENROLL_FAILED`, or what the hub refuses it for (`ENROL_...`, `DEVICE_...`).
+ */
+export async function enroll(options: EnrollOptions): Promise<Enrolled> {
+  const { data, clock } = options;
+  if (options.force !== true && (await readIdentity(data)) !== undefined) {
+    throw new SkerryError('SYNC_ALREADY_ENROLLED', `${data} holds an identity already`);
+  }
+  await mkdir(data, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+    throw asSkerryError(cause, 'IO_FAILED');
+  });
+  const key = await deviceKey(options);
+  const response = await ask(options, buildRequest(options, key));
+  await pinRoot(options, response);
+  const { wsUrl, ...mqtt } = response.mqtt;
+  const identity: Identity = {
+    schema: 'skerry.identity/1',
+    fleet: response.fleet,
+    device: response.device,
+    labels: options.labels,
+    hub: options.hub,
+    mqtt: { ...mqtt, ...(wsUrl === undefined ? {} : { wsUrl }), ...(options.ca === undefined ? {} : { ca: options.ca }) },
+    enrolledAt: new Date(clock.now()).toISOString(),
+  };
+  await writeIdentity(data, identity);
+  return { identity, clockOffset: Date.parse(response.time) - clock.now() };
+}
+
+async function deviceKey({ data, keySecretFile }: EnrollOptions): Promise<SigningKey> {
+  const own = join(data, 'device.secret');
+  const secret = await keyFileSecret(keySecretFile ?? own, { create: keySecretFile === undefined });
+  return openOrCreateKeyFile(join(data, 'device.key'), secret, KEY_FILE_COST);
+}
+
+function buildRequest(options: EnrollOptions, key: SigningKey): EnrollRequest {
+  const { token, name, labels, capabilities, agentVersion } = options;
+  const claim = { token, ...(name === undefined ? {} : { device: name }), publicKey: key.publicKey, labels, capabilities, agentVersion };
+  const proof = Buffer.from(key.sign(enrolmentStatement(claim))).toString('hex');
+  return narrow(enrollRequestSchema, { ...claim, proof }, 'enrolment request');
+}
+
+const refusalSchema = z.object({ code: z.string(), message: z.string() });
+
+async function ask(options: EnrollOptions, request: EnrollRequest): Promise<EnrollResponse> {
+  const answer = await send(options, request);
+  if (answer.status >= 200 && answer.status < 300) {
+    return parseJson(enrollResponseSchema, answer.body, {
+      what: 'the answer of the hub',
+      maxBytes: RESPONSE_BYTES,
+      code: 'SYNC_ENROLL_FAILED',
+    });
+  }
+  throw refusal(answer);
+}
+
+function refusal(answer: HttpAnswer): SkerryError {
+  const options = { what: 'the refusal of the hub', maxBytes: RESPONSE_BYTES };
+  try {
+    return fromErrorBody(parseJson(refusalSchema, answer.body, options));
+  } catch (cause) {
+    return new SkerryError('SYNC_ENROLL_FAILED', `the hub answered with status ${answer.status}`, { cause });
+  }
+}
+
+async function send({ hub, ca, timeout }: EnrollOptions, request: EnrollRequest): Promise<HttpAnswer> {
+  const url = new URL('api/v1/enroll', hub.endsWith('/') ? hub : `${hub}/`);
+  try {
+    return await postJson(url, request, { ...(ca === undefined ? {} : { ca }), timeout: timeout ?? seconds(20), maxBytes: RESPONSE_BYTES });
+  } catch (cause) {
+    throw new SkerryError('SYNC_ENROLL_FAILED', `no answer from ${url.origin}: ${asSkerryError(cause).message}`, { cause });
+  }
+}
+
+async function pinRoot({ data, clock, force }: EnrollOptions, response: EnrollResponse): Promise<void> {
+  const client = new TufTrustClient({ folder: join(data, 'trust'), fleet: response.fleet, clock, mirror: new TrustMirror(clock) });
+  try {
+    await client.pin(Buffer.from(response.root, 'base64'));
+  } catch (cause) {
+    // A device that enrols again keeps the root it has: it walks from there to any newer one, and to no other.
+    if (force === true && hasCode(cause, 'TRUST_ROOT_PINNED')) return;
+    throw cause;
+  }
+}

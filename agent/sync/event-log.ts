@@ -1,0 +1,75 @@
+import type { Clock } from '#shared/kernel/clock.js';
+import { asSkerryError } from '#shared/kernel/errors.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import type { Outbox } from '#agent/store/contract.js';
+import type { AgentEvent, EventSink } from '#agent/store/events.js';
+
+export interface EventLogDeps {
+  readonly device: string;
+  readonly outbox: Outbox;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Events held in memory while the store is slow. */
+const MAX_WAITING = 1_000;
+
+/**
+ * Puts events into the outbox, in the order they were emitted. One that cannot be stored (a full disk) is counted, and the
+ * next one that can be says how many were lost (DESIGN R4).
+ */
+export class EventLog implements EventSink {
+  readonly #deps: EventLogDeps;
+  #tail: Promise<void> = Promise.resolve();
+  #lost = 0;
+  #waiting = 0;
+
+  constructor(deps: EventLogDeps) {
+    this.#deps = deps;
+    deps.outbox.onLoss(({ dropped }) => {
+      if (dropped > 0) this.#lost += dropped;
+    });
+  }
+
+  emit(event: AgentEvent): void {
+    const { device, clock } = this.#deps;
+    if (this.#waiting >= MAX_WAITING) {
+      this.#lost += 1;
+      return;
+    }
+    this.#waiting += 1;
+    const record = { device, at: new Date(clock.now()).toISOString(), ...event };
+    this.#tail = this.#tail.then(() => this.#store(record));
+  }
+
+  /** Resolves when everything emitted so far is in the outbox or counted as lost. */
+  settled(): Promise<void> {
+    return this.#tail;
+  }
+
+  async #store(record: Readonly<Record<string, unknown>>): Promise<void> {
+    const { outbox, logger } = this.#deps;
+    try {
+      await outbox.append('event', record);
+      await this.#tellLoss(record);
+    } catch (cause) {
+      this.#lost += 1;
+      logger.warn({ kind: record['kind'], reason: asSkerryError(cause).message }, 'an event could not be stored');
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  async #tellLoss(after: Readonly<Record<string, unknown>>): Promise<void> {
+    const lost = this.#lost;
+    // Telling of a loss may itself push something out; that is told with the next event, or this would never end.
+    if (lost === 0) return;
+    this.#lost = 0;
+    const { outbox } = this.#deps;
+    const told = { device: after['device'], at: after['at'], kind: 'outbox.dropped', detail: { records: lost } };
+    await outbox.append('event', told).catch((cause: unknown) => {
+      this.#lost += lost;
+      throw cause;
+    });
+  }
+}

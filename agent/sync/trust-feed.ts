@@ -1,0 +1,167 @@
+import { type Clock, hours, type Millis } from '#shared/kernel/clock.js';
+import { asSkerryError, type SkerryError } from '#shared/kernel/errors.js';
+import type { Service } from '#shared/kernel/lifecycle.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { trustFilter } from '#shared/protocol/topics.js';
+import type { PublicKey } from '#shared/trust/keys.js';
+import type { TrustClient, VerifiedTarget } from '#agent/models/ports.js';
+import type { EventSink } from '#agent/store/events.js';
+import type { LinkPort, LinkStatus } from './contract.js';
+import type { SignedClock } from './signed-clock.js';
+import type { TrustVersions, TufTrustClient } from './trust-client.js';
+import { TRUST_INDEX_FILE, type TrustMirror } from './trust-mirror.js';
+
+export interface TrustFeedDeps {
+  readonly fleet: string;
+  readonly link: LinkPort;
+  readonly mirror: TrustMirror;
+  readonly client: TufTrustClient;
+  readonly time: SignedClock;
+  readonly events: EventSink;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Uniform in [0, 1): devices of a fleet do not look all at once. */
+  readonly random: () => number;
+  /** Between refreshes without a reason (default 6 hours), so that expiry is noticed and told. */
+  readonly period?: Millis;
+}
+
+/** Files of one change arrive one by one; the refresh waits until it has been quiet for this long. */
+const QUIET: Millis = 150;
+
+/** Feeds the retained trust topics into the mirror, and refreshes the TUF client when they change, before updates, and now and then. */
+export class TrustFeed implements TrustClient, Service {
+  readonly #deps: TrustFeedDeps;
+  readonly #undo: (() => void)[] = [];
+  readonly #refreshed = new Set<() => void>();
+  readonly #changed = new Set<() => void>();
+  #versions: TrustVersions = { root: 0, timestamp: 0, snapshot: 0 };
+  #error: SkerryError | undefined;
+  #told = '';
+  #cancelQuiet: () => void = () => undefined;
+  #cancelPeriod: () => void = () => undefined;
+
+  constructor(deps: TrustFeedDeps) {
+    this.#deps = deps;
+  }
+
+  /** For the reported state. */
+  get status(): TrustVersions & { readonly error?: SkerryError } {
+    return this.#error === undefined ? this.#versions : { ...this.#versions, error: this.#error };
+  }
+
+  /** Called after every refresh that was accepted. */
+  onRefreshed(listener: () => void): () => void {
+    this.#refreshed.add(listener);
+    return () => this.#refreshed.delete(listener);
+  }
+
+  /** Called when `status` changed. */
+  onChange(listener: () => void): () => void {
+    this.#changed.add(listener);
+    return () => this.#changed.delete(listener);
+  }
+
+  async start(): Promise<void> {
+    const { link, fleet, client, logger } = this.#deps;
+    try {
+      this.#versions = await client.versions();
+    } catch (cause) {
+      this.#error = asSkerryError(cause);
+      logger.error({ code: this.#error.code, reason: this.#error.message }, 'no updates: the trust state cannot be read');
+    }
+    const files = link.subscribe(trustFilter(fleet), (topic, payload) => this.#receive(topic, payload));
+    const unwatch = link.onStatus((status) => this.#onStatus(status));
+    this.#undo.push(() => files.close(), unwatch);
+    this.#planPeriod();
+  }
+
+  async close(): Promise<void> {
+    for (const undo of this.#undo.splice(0)) undo();
+    this.#cancelQuiet();
+    this.#cancelPeriod();
+  }
+
+  async refresh(): Promise<TrustVersions> {
+    try {
+      const versions = await this.#deps.client.refresh();
+      await this.#accepted(versions);
+      return versions;
+    } catch (cause) {
+      this.#failed(asSkerryError(cause));
+      throw cause;
+    }
+  }
+
+  directorKeys(): Promise<readonly PublicKey[]> {
+    return this.#deps.client.directorKeys();
+  }
+
+  target(path: string): Promise<VerifiedTarget | undefined> {
+    return this.#deps.client.target(path);
+  }
+
+  minimumVersion(model: string): Promise<number> {
+    return this.#deps.client.minimumVersion(model);
+  }
+
+  #receive(topic: string, payload: Uint8Array): void {
+    const { mirror, clock, logger } = this.#deps;
+    const file = topic.slice(topic.lastIndexOf('/') + 1);
+    try {
+      mirror.put(file, payload);
+    } catch (cause) {
+      logger.warn({ file, code: asSkerryError(cause).code, reason: asSkerryError(cause).message }, 'a trust file was ignored');
+      return;
+    }
+    if (file !== TRUST_INDEX_FILE) return;
+    this.#cancelQuiet();
+    this.#cancelQuiet = clock.schedule(QUIET, () => this.#refreshQuietly());
+  }
+
+  #onStatus(status: LinkStatus): void {
+    // The retained files of the new session replace those of the old one.
+    if (status.kind === 'connecting') this.#deps.mirror.clear();
+  }
+
+  #refreshQuietly(): void {
+    this.refresh().catch(() => undefined); // Told by #failed.
+  }
+
+  #planPeriod(): void {
+    const { clock, random, link } = this.#deps;
+    const period = this.#deps.period ?? hours(6);
+    this.#cancelPeriod = clock.schedule(period * (0.5 + random()), () => {
+      if (link.status.kind === 'online') this.#refreshQuietly();
+      this.#planPeriod();
+    });
+  }
+
+  async #accepted(versions: TrustVersions): Promise<void> {
+    const { client, time, events } = this.#deps;
+    const before = this.#versions;
+    const isNew = before.root !== versions.root || before.timestamp !== versions.timestamp;
+    const hadError = this.#error !== undefined;
+    this.#versions = versions;
+    this.#error = undefined;
+    this.#told = '';
+    const signed = await client.signedTime();
+    if (signed !== undefined) await time.observe(signed, isNew);
+    if (isNew) events.emit({ kind: 'trust.refreshed', detail: { ...versions } });
+    if (isNew || hadError) for (const listener of this.#changed) listener();
+    for (const listener of this.#refreshed) listener();
+  }
+
+  #failed(error: SkerryError): void {
+    const { events, logger } = this.#deps;
+    const again = this.#told === `${error.code} ${error.message}`;
+    this.#told = `${error.code} ${error.message}`;
+    logger.warn({ code: error.code, reason: error.message }, 'trust metadata was not accepted');
+    // Files that have not arrived yet are no refusal.
+    if (error.code === 'TRUST_MIRROR_INCOMPLETE') return;
+    this.#error = error;
+    if (again) return;
+    events.emit({ kind: 'trust.refused', error: { code: error.code, message: error.message.slice(0, 2048) } });
+    for (const listener of this.#changed) listener();
+  }
+}
