@@ -1,4 +1,5 @@
 import type { EpochMillis } from '#shared/kernel/clock.js';
+import { type PublicKey, tufKeyId, tufKeyObject } from './keys.js';
 import { type JsonObject, type Kind, type MetadataFile, sha256Hex } from './metadata.js';
 
 /** Version of the TUF specification that files are written for. */
@@ -17,4 +18,61 @@ export function commonFields(kind: Kind, version: number, expires: EpochMillis):
 /** How a superior names a file: version, length and hash (TUF 4.4, METAFILES). */
 export function metaFileOf(file: MetadataFile<Kind>): JsonObject {
   return { version: file.version, length: file.bytes.byteLength, hashes: { sha256: sha256Hex(file.bytes) } };
+}
+
+/** Keys that sign for a role, and how many of them must. */
+export interface RoleKeys {
+  readonly keys: readonly PublicKey[];
+  readonly threshold: number;
+}
+
+/** `signed` part of a root file (TUF 4.3). */
+export function rootSigned(
+  version: number,
+  expires: EpochMillis,
+  roles: Readonly<Record<'root' | 'targets' | 'snapshot' | 'timestamp', RoleKeys>>,
+): JsonObject {
+  const named = Object.entries(roles).map(([name, role]): [string, JsonObject] => [name, roleObject(role)]);
+  return {
+    ...commonFields('root', version, expires),
+    consistent_snapshot: true,
+    keys: keyObjects(Object.values(roles).flatMap((role) => role.keys)),
+    roles: Object.fromEntries(named),
+  };
+}
+
+/** A publisher role and the model names it may publish. */
+export interface Delegation extends RoleKeys {
+  readonly role: string;
+  /** Model names or patterns with `*`: `vad`, `vad-*`, `*`. */
+  readonly models: readonly string[];
+}
+
+/** `delegations` of the top-level targets (TUF 4.5): one role per publisher, most trusted first, none cuts off the ones after it. */
+export function delegationsObject(delegations: readonly Delegation[]): JsonObject {
+  return {
+    keys: keyObjects(delegations.flatMap((delegation) => delegation.keys)),
+    roles: delegations.map((delegation) => ({
+      ...roleObject(delegation),
+      name: delegation.role,
+      terminating: false,
+      // "*" does not cross "/": the last one stands for every version file of the model.
+      paths: delegation.models.map((model) => `models/${model}/*`),
+    })),
+  };
+}
+
+/** A target entry (TUF 4.5, TARGETS). */
+export function targetObject(target: { readonly length: number; readonly digest: string; readonly custom?: JsonObject }): JsonObject {
+  const entry: JsonObject = { length: target.length, hashes: { sha256: target.digest } };
+  if (target.custom !== undefined) entry['custom'] = target.custom;
+  return entry;
+}
+
+function roleObject(role: RoleKeys): JsonObject {
+  return { keyids: role.keys.map((key) => tufKeyId(key)), threshold: role.threshold };
+}
+
+function keyObjects(keys: readonly PublicKey[]): JsonObject {
+  return Object.fromEntries(keys.map((key) => [tufKeyId(key), { ...tufKeyObject(key), keyval: { public: key } }]));
 }

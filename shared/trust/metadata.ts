@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
-import { Metadata, MetadataKind, type Root, Signature, type Snapshot, type Targets, type Timestamp } from '@tufjs/models';
+import { Key, Metadata, MetadataKind, type Root, Signature, type Snapshot, type Targets, type Timestamp } from '@tufjs/models';
 import { z } from 'zod';
 import { type EpochMillis, parseTimestamp } from '#shared/kernel/clock.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { narrow } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import type { SigningKey } from './keys.js';
+import { type PublicKey, type SigningKey, tufKeyId } from './keys.js';
 import { METADATA_SCHEMAS } from './metadata-schema.js';
 
 export interface MetadataKinds {
@@ -113,6 +113,17 @@ export function checkSignatures(delegator: MetadataFile<'root'> | MetadataFile<'
       `${file.role} metadata version ${file.version} lacks signatures that ${by} asks for`,
       { cause, details: { role: file.role, version: file.version } },
     );
+  }
+}
+
+/** True when this very key signed the file, whatever anybody delegates. */
+export function isSignedBy(file: MetadataFile<Kind>, publicKey: PublicKey): boolean {
+  try {
+    const keyID = tufKeyId(publicKey);
+    new Key({ keyID, keyType: 'ed25519', scheme: 'ed25519', keyVal: { public: publicKey } }).verifySignature(file.metadata);
+    return true;
+  } catch {
+    return false;
   }
 }
 
