@@ -104,10 +104,11 @@ export const windowSchema = z.object({
   version: versionNumberSchema,
   variant: z.string().max(64),
   provider: z.string().max(32),
+  /** Predictions the version took, answered and failed. */
   predictions: z.int().min(0),
-  /** Failed predictions by error code. */
+  /** The failed ones by error code (what the caller did wrong included: its codes say so). */
   errors: z.record(z.string().max(64), z.int().min(0)),
-  /** Encoded sketches (shared/stats/sketch.ts): waiting for a free instance; running the model; whole request. */
+  /** Encoded sketches (shared/stats/sketch.ts): waiting for a free instance; running the model; whole request. Of the answered ones. */
   queue: sketchBytes,
   compute: sketchBytes,
   total: sketchBytes,

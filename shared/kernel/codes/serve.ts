@@ -31,6 +31,18 @@ export const serveCodes = defineCodes({
     summary: 'The body is compressed or of a media type that is not accepted.',
     action: 'Send application/json or application/octet-stream without a Content-Encoding.',
   },
+  SERVE_ADDRESS: {
+    fault: 'environment',
+    http: 500,
+    summary: 'The address of the local API cannot be listened on.',
+    action: 'Stop what uses the address, or set another port or socket path; port 0 takes any free one.',
+  },
+  SERVE_TIMEOUT: {
+    fault: 'caller',
+    http: 408,
+    summary: 'The request did not arrive completely within the time a request may take.',
+    action: 'Send headers and body without pauses.',
+  },
   SERVE_HTTP: {
     fault: 'caller',
     http: 400,

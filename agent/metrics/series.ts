@@ -1,0 +1,97 @@
+import type { PredictionTarget, PredictionTiming } from '#agent/inference/contract.js';
+import type { MetricsWindow } from '#shared/protocol/messages.js';
+import { QuantileSketch } from '#shared/stats/sketch.js';
+
+/** Upper bounds of the histograms, milliseconds: from what a tiny model takes to what a slow device takes. */
+export const BUCKETS_MS: readonly number[] = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
+
+export const PHASES = ['queue', 'compute', 'total'] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** What happened to one (model, version, variant, provider) within one window. */
+export class WindowSeries {
+  readonly target: PredictionTarget;
+  /** Answered and failed ones. */
+  predictions = 0;
+  readonly errors = new Map<string, number>();
+  /** Of the answered ones, milliseconds. */
+  readonly sketches: Readonly<Record<Phase, QuantileSketch>> = {
+    queue: new QuantileSketch(),
+    compute: new QuantileSketch(),
+    total: new QuantileSketch(),
+  };
+
+  constructor(target: PredictionTarget) {
+    this.target = target;
+  }
+
+  succeeded(timing: PredictionTiming): void {
+    this.predictions++;
+    for (const phase of PHASES) this.sketches[phase].add(Math.max(0, timing[phase]));
+  }
+
+  failed(code: string): void {
+    this.predictions++;
+    this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
+  }
+
+  /** Adds what `other` holds. */
+  merge(other: WindowSeries): void {
+    this.predictions += other.predictions;
+    for (const [code, count] of other.errors) this.errors.set(code, (this.errors.get(code) ?? 0) + count);
+    for (const phase of PHASES) this.sketches[phase].merge(other.sketches[phase]);
+  }
+
+  toWindow(): MetricsWindow {
+    const { model, version, variant, provider } = this.target;
+    return {
+      model,
+      version,
+      variant,
+      provider,
+      predictions: this.predictions,
+      errors: Object.fromEntries(this.errors),
+      queue: this.sketches.queue.encode(),
+      compute: this.sketches.compute.encode(),
+      total: this.sketches.total.encode(),
+    };
+  }
+}
+
+/** Counts since the agent started, for a scraper. */
+export class TotalSeries {
+  readonly target: PredictionTarget;
+  predictions = 0;
+  readonly errors = new Map<string, number>();
+  /** Counts per bucket (not cumulative), the last one beyond the largest bound; and the sum of the values, milliseconds. */
+  readonly histograms: Readonly<Record<Phase, { readonly counts: number[]; sum: number }>> = {
+    queue: emptyHistogram(),
+    compute: emptyHistogram(),
+    total: emptyHistogram(),
+  };
+
+  constructor(target: PredictionTarget) {
+    this.target = target;
+  }
+
+  succeeded(timing: PredictionTiming): void {
+    this.predictions++;
+    for (const phase of PHASES) {
+      const value = timing[phase];
+      const histogram = this.histograms[phase];
+      const at = BUCKETS_MS.findIndex((bound) => value <= bound);
+      const bucket = at < 0 ? BUCKETS_MS.length : at;
+      histogram.counts[bucket] = (histogram.counts[bucket] ?? 0) + 1;
+      histogram.sum += value;
+    }
+  }
+
+  failed(code: string): void {
+    this.predictions++;
+    this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
+  }
+}
+
+function emptyHistogram(): { readonly counts: number[]; sum: number } {
+  return { counts: Array.from({ length: BUCKETS_MS.length + 1 }, () => 0), sum: 0 };
+}

@@ -1,0 +1,42 @@
+import type { DataPlane } from '#agent/inference/contract.js';
+import type { OutboxStats } from '#agent/store/contract.js';
+import type { LinkStatus } from '#agent/sync/contract.js';
+import { renderMetrics } from '#shared/kernel/exposition.js';
+import { metricFamilies } from './families.js';
+import type { HealthMonitor } from './health.js';
+import type { MetricsRecorder } from './recorder.js';
+
+export interface MetricsTextParts {
+  readonly recorder: MetricsRecorder;
+  readonly dataPlane: DataPlane;
+  readonly health: HealthMonitor;
+  readonly outbox: () => Promise<OutboxStats>;
+  readonly link: () => LinkStatus;
+  /** Labels of `skerry_build_info`: version, node, runtime ... */
+  readonly build: () => Readonly<Record<string, string>>;
+}
+
+/** Text of `/metrics`. A part that cannot be read is left out rather than failing the scrape. */
+export function createMetricsText(parts: MetricsTextParts): () => Promise<string> {
+  const { recorder, dataPlane, health, outbox, link, build } = parts;
+  return async () => {
+    const [stats, figures] = await Promise.all([outbox().catch(() => undefined), health.read().catch(() => undefined)]);
+    const servables = dataPlane.list();
+    const routed = [...new Set(servables.map((status) => status.model))].flatMap((model) => {
+      const version = dataPlane.routed(model);
+      return version === undefined ? [] : [{ model, version }];
+    });
+    return renderMetrics(
+      metricFamilies({
+        build: build(),
+        totals: recorder.totals(),
+        refused: recorder.refused(),
+        servables,
+        routed,
+        outbox: stats,
+        link: link(),
+        health: figures,
+      }),
+    );
+  };
+}

@@ -1,0 +1,29 @@
+import type { Millis } from '#shared/kernel/clock.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+
+/** Where and how the local API listens. */
+export interface ServeConfig {
+  /** TCP address; port 0 takes a free one. Left out: no TCP. */
+  readonly tcp?: { readonly host: string; readonly port: number };
+  /** Path of a Unix socket (owner and group may use it). Left out: none. */
+  readonly unix?: { readonly path: string };
+  /** Largest request body, bytes. */
+  readonly bodyLimit?: number;
+  /** Time within which a whole request, headers and body, must have arrived. */
+  readonly requestTimeout?: Millis;
+  /** Time without a byte either way after which a connection is closed; longer than any prediction may take. */
+  readonly idleTimeout?: Millis;
+  readonly maxConnections?: number;
+  /** Time given to requests under way when closing. */
+  readonly closeGrace?: Millis;
+}
+
+export type ServeSettings = Required<Omit<ServeConfig, 'tcp' | 'unix'>>;
+
+export const DEFAULT_SERVE_SETTINGS: ServeSettings = {
+  bodyLimit: LIMITS.inferBodyBytes,
+  requestTimeout: 30_000,
+  idleTimeout: 120_000,
+  maxConnections: 1024,
+  closeGrace: 5_000,
+};

@@ -1,0 +1,65 @@
+import { SkerryError } from '#shared/kernel/errors.js';
+import { DATATYPES, type Datatype } from '#shared/tensor/datatype.js';
+
+// Hand-written narrowing of the inference request: it runs on every prediction, before tensors that may hold millions of
+// elements, where a schema library would walk and copy them all.
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export function bad(path: string, expected: string, value: unknown): SkerryError {
+  const found =
+    value === undefined ? 'it is missing' : `it is ${value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`}`;
+  return new SkerryError('SERVE_REQUEST', `${path} must be ${expected}, ${found}`, { details: { path } });
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function objectAt(value: unknown, path: string): JsonObject {
+  if (isObject(value)) return value;
+  throw bad(path, 'an object', value);
+}
+
+export function optionalObjectAt(value: unknown, path: string): JsonObject {
+  return value === undefined ? {} : objectAt(value, path);
+}
+
+export function arrayAt(value: unknown, path: string, limit: number): readonly unknown[] {
+  if (!Array.isArray(value)) throw bad(path, 'an array', value);
+  if (value.length > limit) throw new SkerryError('SERVE_REQUEST', `${path} has ${value.length} entries, at most ${limit} are accepted`);
+  return value;
+}
+
+export function stringAt(value: unknown, path: string, limit: number): string {
+  if (typeof value !== 'string' || value === '') throw bad(path, 'a string that is not empty', value);
+  if (value.length > limit) throw new SkerryError('SERVE_REQUEST', `${path} has ${value.length} characters, at most ${limit} are accepted`);
+  return value;
+}
+
+export function optionalBooleanAt(value: unknown, path: string): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw bad(path, 'true or false', value);
+}
+
+export function optionalCountAt(value: unknown, path: string): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  throw bad(path, 'a whole number of at least 0', value);
+}
+
+export function shapeAt(value: unknown, path: string, rank: number): readonly number[] {
+  const shape: number[] = [];
+  for (const [axis, size] of arrayAt(value, path, rank).entries()) {
+    if (typeof size !== 'number') throw bad(`${path}[${axis}]`, 'a whole number of at least 0', size);
+    shape.push(size);
+  }
+  return shape;
+}
+
+export function datatypeAt(value: unknown, path: string): Datatype {
+  const known = DATATYPES.find((datatype) => datatype === value);
+  if (known !== undefined) return known;
+  const found = typeof value === 'string' ? `, it is ${JSON.stringify(value.slice(0, 32))}` : '';
+  throw new SkerryError('SERVE_REQUEST', `${path} must be one of ${DATATYPES.join(', ')}${found}`, { details: { path } });
+}
