@@ -26,6 +26,7 @@ export async function collectOpenApi(app: FastifyInstance, version: string): Pro
         securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'A token made with `skerry token create`.' } },
       },
     },
+    exposeHeadRoutes: true,
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,
   });

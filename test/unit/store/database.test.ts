@@ -1,0 +1,50 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openDatabase } from '#hub/store/open.js';
+import { lockDataFolder } from '#hub/store/sqlite.js';
+import { coded } from '../../kit/coded.js';
+import { recordingLogger } from '../../kit/recorder.js';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'skerry-store-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+test('migrations run once, in the order of their names, and again change nothing', async () => {
+  const { logger, lines } = recordingLogger();
+  const first = await openDatabase(join(folder, 'hub.db'), logger);
+  const names = lines.map((line) => String(line.fields['migration']));
+  expect(names.length).toBeGreaterThanOrEqual(4);
+  expect(names).toEqual(names.toSorted());
+  await first.insertInto('models').values({ name: 'vad', created_at: 1 }).execute();
+  await first.destroy();
+  const second = await openDatabase(join(folder, 'hub.db'), logger);
+  expect(lines).toHaveLength(names.length);
+  expect(await second.selectFrom('models').selectAll().execute()).toEqual([{ name: 'vad', created_at: 1 }]);
+  await second.destroy();
+});
+
+test('what a commit returned for survives a power cut, and references hold', async () => {
+  const db = await openDatabase(join(folder, 'pragmas.db'), recordingLogger().logger);
+  const pragma = async (name: string): Promise<unknown> => Object.values((await sql.raw(`pragma ${name}`).execute(db)).rows[0] ?? {})[0];
+  expect([await pragma('journal_mode'), await pragma('synchronous'), await pragma('foreign_keys')]).toEqual(['wal', 2, 1]);
+  await expect(db.insertInto('version_artifacts').values({ model: 'm', version: 1, digest: 'x' }).execute()).rejects.toThrow(/FOREIGN KEY/);
+  await db.destroy();
+});
+
+test('a database that cannot be opened is named', async () => {
+  await expect(openDatabase(join(folder, 'absent', 'hub.db'), recordingLogger().logger)).rejects.toEqual(
+    coded('HUB_DATABASE_FAILED', 'absent'),
+  );
+});
+
+test('a data folder has one hub at a time', () => {
+  const release = lockDataFolder(join(folder, 'hub.lock'));
+  expect(() => lockDataFolder(join(folder, 'hub.lock'))).toThrow(coded('HUB_DATA_IN_USE'));
+  release();
+  lockDataFolder(join(folder, 'hub.lock'))();
+});
