@@ -5,8 +5,9 @@ import { minutes, seconds } from '#shared/kernel/clock.js';
 import { fromErrorBody, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
+import { encodeTrustUpdate, type HubPublicKeys, hubPublicKeysSchema } from '#shared/trust/update.js';
 import type { BuiltFile } from './build.js';
-import { type HubPublicKeys, hubKeysSchema, type PublishedVersion, publishedVersionSchema, type PublisherHub } from './hub-port.js';
+import { type PublishedVersion, publishedVersionSchema, type PublisherHub } from './hub-port.js';
 import { type Answer, send, type SendRequest } from './http-send.js';
 
 export interface HubAddress {
@@ -53,13 +54,11 @@ export function httpPublisherHub(address: HubAddress): PublisherHub {
       const answer = await orNotFound(call('GET', `/trust/metadata/${encodeURIComponent(file)}`));
       return answer?.body;
     },
-    hubKeys: (): Promise<HubPublicKeys> => getJson('/trust/hub-keys', hubKeysSchema),
-    async putRoot(root) {
-      await call('PUT', '/trust/root', { headers: { 'content-type': 'application/json' }, body: root });
-    },
-    async putTargets(metadata, files = {}) {
-      const encoded = Object.entries(files).map(([path, bytes]): [string, string] => [path, Buffer.from(bytes).toString('base64')]);
-      await sendJson('PUT', '/trust/targets', { metadata, files: Object.fromEntries(encoded) });
+    hubKeys: (): Promise<HubPublicKeys> => getJson('/trust/hub-keys', hubPublicKeysSchema),
+    async putTrust(update) {
+      // New roots may bring anything along; without them the lesser right to replace targets is enough.
+      const name = update.roots === undefined ? 'targets' : 'root';
+      await sendJson('PUT', `/trust/${name}`, encodeTrustUpdate(update), { idle: CHECKING });
     },
     async versions(model): Promise<readonly PublishedVersion[]> {
       const answer = await orNotFound(getJson(`/models/${encodeURIComponent(model)}`, versionsSchema));
@@ -75,8 +74,8 @@ export function httpPublisherHub(address: HubAddress): PublisherHub {
       });
     },
     async createVersion(model, upload) {
-      const manifest = Buffer.from(upload.manifest).toString('base64');
-      const body = { manifest, role: upload.role, targets: upload.targets };
+      const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+      const body = { manifest: base64(upload.manifest), role: upload.role, targets: base64(upload.targets) };
       await sendJson('POST', `/models/${encodeURIComponent(model)}/versions`, body, { idle: CHECKING });
     },
   };

@@ -1,22 +1,23 @@
 import { digestOf } from '#shared/bundle/digest.js';
-import { type ManifestTargetCustom, manifestTargetPath } from '#shared/bundle/manifest.js';
+import { manifestTargetPath } from '#shared/bundle/manifest.js';
 import { contentIdentity, encodeManifest } from '#shared/bundle/manifest-codec.js';
 import { type Digest, type ModelName, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { type BuiltVersion, numbered } from './build.js';
 import type { PublishedVersion, PublisherHub } from './hub-port.js';
+import type { VersionTarget } from './trust-sign.js';
 
-/** What a publisher signs: this path has these bytes, and this is said about it. */
-export interface TargetStatement {
-  readonly path: string;
-  readonly length: number;
-  readonly digest: Digest;
-  readonly custom: ManifestTargetCustom;
+/** A role's targets file that lists what was to be signed. */
+export interface SignedTargets {
+  readonly role: string;
+  readonly bytes: Uint8Array;
+  /** Remembers that the hub took the file, so that it can never be taken back unnoticed. */
+  confirm(): Promise<void>;
 }
 
-/** Signs a target as the publisher role that may; returns the role's new metadata. */
-export type TargetSigner = (target: TargetStatement) => Promise<{ readonly role: string; readonly metadata: unknown }>;
+/** Signs a version as the publisher that may. */
+export type TargetSigner = (target: VersionTarget) => Promise<SignedTargets>;
 
 export interface PublishOptions {
   /** The number to publish under; the next one when left out. */
@@ -69,7 +70,7 @@ export async function publishVersion(
   }
   const manifest = encodeManifest(numbered(built, decision.version));
   const uploadedBytes = await uploadMissing(built, deps.hub, onStep);
-  const target = {
+  const target: VersionTarget = {
     path: manifestTargetPath(model, decision.version),
     length: manifest.byteLength,
     digest: digestOf(manifest),
@@ -81,8 +82,9 @@ export async function publishVersion(
     },
   };
   onStep({ kind: 'signing', path: target.path });
-  const { role, metadata } = await deps.sign(target);
-  await deps.hub.createVersion(model, { manifest, role, targets: metadata });
+  const signed = await deps.sign(target);
+  await deps.hub.createVersion(model, { manifest, role: signed.role, targets: signed.bytes });
+  await signed.confirm();
   return { model, version: decision.version, manifest: target.digest, created: true, uploadedBytes, totalBytes };
 }
 

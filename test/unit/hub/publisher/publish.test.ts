@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type BuiltVersion, buildVersion, DEFAULT_TOLERANCE } from '#hub/publisher/build.js';
 import { httpPublisherHub } from '#hub/publisher/http-hub.js';
-import { decideVersion, publishVersion, type PublishStep, type TargetStatement } from '#hub/publisher/publish.js';
+import { decideVersion, type PublishDeps, publishVersion, type PublishStep } from '#hub/publisher/publish.js';
+import type { VersionTarget } from '#hub/publisher/trust-sign.js';
 import { digestOf } from '#shared/bundle/digest.js';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { systemClock } from '#shared/kernel/clock.js';
@@ -39,20 +40,20 @@ async function build(model: Uint8Array): Promise<BuiltVersion> {
   });
 }
 
-function deps(signed: TargetStatement[] = []) {
+function deps(signed: VersionTarget[] = []): PublishDeps {
   return {
     hub: httpPublisherHub(server),
     clock: systemClock,
-    sign: async (target: TargetStatement) => {
+    sign: async (target: VersionTarget) => {
       signed.push(target);
-      return { role: 'publishers', metadata: { signed: target.path } };
+      return { role: 'publishers', bytes: new TextEncoder().encode(target.path), confirm: () => Promise.resolve() };
     },
   };
 }
 
 describe('publishVersion', () => {
   it('uploads what the hub lacks, signs the manifest and posts both', async () => {
-    const signed: TargetStatement[] = [];
+    const signed: VersionTarget[] = [];
     const steps: PublishStep[] = [];
     const result = await publishVersion(await build(models.affineModel()), { minimumVersion: v(1) }, deps(signed), (step) =>
       steps.push(step),
@@ -64,7 +65,7 @@ describe('publishVersion', () => {
       version: 1,
       manifest: result.manifest,
       role: 'publishers',
-      targets: { signed: 'models/affine/1.json' },
+      targets: Buffer.from('models/affine/1.json').toString('base64'),
     });
     expect(signed[0]).toMatchObject({ digest: result.manifest, custom: { model: 'affine', version: 1, minimumVersion: 1 } });
     expect(steps.map((step) => step.kind)).toEqual(['uploading', 'uploading', 'signing']);

@@ -1,0 +1,186 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { formatBytes } from '#shared/terminal/format.js';
+import { type Output, paint, printJson, printLine, printNote } from '#shared/terminal/output.js';
+import { createProgress, type Progress, type ProgressBar } from '#shared/terminal/progress.js';
+import type { Tolerance } from '#shared/tensor/compare.js';
+import { type BuildStep, buildVersion, DEFAULT_TOLERANCE, GENERATED_SAMPLES, type VariantFile } from '../publisher/build.js';
+import type { ModelInspection } from '../publisher/inspect.js';
+import { type PublishResult, publishVersion, type PublishStep } from '../publisher/publish.js';
+import { chooseRole, folderSigner } from '../publisher/target-signer.js';
+import { PublisherFolder } from '../publisher/trust-folder.js';
+import { PUBLISH_HELP } from './publish-help.js';
+import {
+  collectDimension,
+  collectProvider,
+  collectText,
+  collectVariant,
+  parseCount,
+  parseModelName,
+  parseTolerance,
+  parseVersion,
+} from './publish-options.js';
+import {
+  addHubOptions,
+  addKeyOptions,
+  type HubFlags,
+  type KeyFlags,
+  openHub,
+  openSecret,
+  type PublisherCliDeps,
+} from './publisher-deps.js';
+
+interface PublishFlags extends HubFlags, KeyFlags {
+  readonly name: ModelName;
+  readonly version?: VersionNumber;
+  readonly variantName: string;
+  readonly variant: readonly VariantFile[];
+  readonly provider: readonly string[];
+  readonly golden: readonly string[];
+  readonly samples: number;
+  readonly dim: ReadonlyMap<string, number>;
+  readonly tolerance: Tolerance;
+  readonly minVersion?: VersionNumber;
+  readonly description?: string;
+  readonly batch?: number;
+  readonly role?: string;
+  readonly json?: boolean;
+}
+
+/** Adds `skerry publish`. */
+export function registerPublishCommand(program: Command, deps: PublisherCliDeps): void {
+  const command = program
+    .command('publish')
+    .description('inspect, sign and upload a version of a model')
+    .argument('<model.onnx>', 'the model file; the reference variant')
+    .requiredOption('--name <model>', 'name of the model', parseModelName)
+    .option('--version <n>', 'version number (default: the next one)', parseVersion)
+    .option('--variant-name <name>', 'name of the reference variant', 'fp32')
+    .option('--variant <name=file>', 'another form of the same model, such as int8=model-int8.onnx; repeatable', collectVariant, [])
+    .option('--provider <name>', 'execution provider the variants can run on, best first; repeatable (default: cpu)', collectProvider, [])
+    .option('--golden <file>', 'golden inputs, JSON or safetensors; repeatable', collectText, [])
+    .option('--samples <n>', 'golden samples to make up when none are given', parseCount, GENERATED_SAMPLES)
+    .option(
+      '--dim <name=size>',
+      'size of a varying dimension in made-up inputs: its name, or TENSOR.AXIS; repeatable',
+      collectDimension,
+      new Map(),
+    )
+    .option(
+      '--tolerance <absolute,relative>',
+      'how far a variant or device may be off (default: 1e-3,1e-3)',
+      parseTolerance,
+      DEFAULT_TOLERANCE,
+    )
+    .option('--min-version <n>', 'never install versions below this one again, even by rollback', parseVersion)
+    .option('--description <text>', 'what is new, for people')
+    .option('--batch <max>', 'let devices run up to so many requests at once along dimension 0', parseCount)
+    .option('--role <name>', 'publisher to sign as, when the folder holds several');
+  addHubOptions(addKeyOptions(command))
+    .addHelpText('after', PUBLISH_HELP)
+    .action(async (path: string, flags: PublishFlags) => {
+      const out = deps.output(flags.json === true);
+      const result = await publish(path, flags, deps, out);
+      if (out.json) printJson(out, result);
+      else printResult(out, result);
+    });
+}
+
+async function publish(path: string, flags: PublishFlags, deps: PublisherCliDeps, out: Output): Promise<PublishResult> {
+  // What can be missing is asked for first, before minutes go into the model.
+  const hub = await openHub(deps, flags);
+  const folder = new PublisherFolder(resolve(flags.keys));
+  const role = await chooseRole(folder, flags.role);
+  const secret = await openSecret(out, flags);
+  const progress = await createProgress(out);
+  try {
+    const built = await buildVersion(
+      {
+        model: flags.name,
+        variants: [{ name: flags.variantName, path }, ...flags.variant],
+        providers: flags.provider.length === 0 ? ['cpu'] : flags.provider,
+        golden: flags.golden,
+        generatedSamples: flags.samples,
+        sizes: flags.dim,
+        tolerance: flags.tolerance,
+        ...(flags.description === undefined ? {} : { description: flags.description }),
+        ...(flags.batch === undefined ? {} : { maxBatchSize: flags.batch }),
+      },
+      showBuild(out, progress),
+    );
+    const options = {
+      ...(flags.version === undefined ? {} : { version: flags.version }),
+      ...(flags.minVersion === undefined ? {} : { minimumVersion: flags.minVersion }),
+    };
+    const sign = folderSigner({ folder, secret, hub, clock: deps.clock, role });
+    return await publishVersion(built, options, { hub, sign, clock: deps.clock }, showPublish(out, progress));
+  } finally {
+    progress.close();
+  }
+}
+
+function showBuild(out: Output, progress: Progress): (step: BuildStep) => void {
+  const bars = barsOf(progress);
+  return (step) => {
+    switch (step.kind) {
+      case 'inspected':
+        printNote(out, `${step.variant}: ${describe(step.inspection)}`);
+        break;
+      case 'recorded':
+        printNote(out, `golden sample ${step.sample} recorded`);
+        break;
+      case 'agreed':
+        printNote(out, `${step.variant}: agrees with the golden samples, largest error ${step.maxError.toPrecision(3)}`);
+        break;
+      case 'cutting':
+        bars(`cut ${step.variant}`, step.read, step.total);
+        break;
+    }
+  };
+}
+
+function showPublish(out: Output, progress: Progress): (step: PublishStep) => void {
+  const bars = barsOf(progress);
+  return (step) => {
+    switch (step.kind) {
+      case 'present':
+        printNote(out, `${step.digest.slice(0, 12)} (${formatBytes(step.length)}) is on the hub already`);
+        break;
+      case 'uploading':
+        bars(`upload ${step.digest.slice(0, 12)}`, step.sent, step.length);
+        break;
+      case 'signing':
+        printNote(out, `signing ${step.path}; the hub checks everything again`);
+        break;
+    }
+  };
+}
+
+/** One bar per label, made when first needed and finished when full. */
+function barsOf(progress: Progress): (label: string, done: number, total: number) => void {
+  const bars = new Map<string, ProgressBar>();
+  return (label, done, total) => {
+    const bar = bars.get(label) ?? progress.bar(label, total, 'bytes');
+    bars.set(label, bar);
+    if (done >= total) bar.finish();
+    else bar.update(done);
+  };
+}
+
+function describe(inspection: ModelInspection): string {
+  const names = (side: ModelInspection['inputs']): string => side.map(({ spec }) => `${spec.name} ${spec.datatype}`).join(', ');
+  return `${formatBytes(inspection.sizeBytes)}, opset ${inspection.opset}, ${names(inspection.inputs)} -> ${names(inspection.outputs)}`;
+}
+
+function printResult(out: Output, result: PublishResult): void {
+  const name = paint(out, 'bold', `${result.model}@${result.version}`);
+  if (!result.created) {
+    printLine(out, `already published as ${name}`);
+    return;
+  }
+  const saved = result.totalBytes - result.uploadedBytes;
+  const reused = saved === 0 ? '' : `, ${formatBytes(saved)} were there already`;
+  printLine(out, `${paint(out, 'green', 'published')} ${name} (${formatBytes(result.uploadedBytes)} uploaded${reused})`);
+  printLine(out, `manifest sha256:${result.manifest}`);
+}

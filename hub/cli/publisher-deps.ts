@@ -1,0 +1,53 @@
+import type { Command } from 'commander';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { Output } from '#shared/terminal/output.js';
+import { readPassphrase } from '#shared/terminal/passphrase.js';
+import { type KeySecret, passphraseSecret } from '#shared/trust/key-file.js';
+import { type HubAddress, httpPublisherHub } from '../publisher/http-hub.js';
+import type { PublisherHub } from '../publisher/hub-port.js';
+
+/** Where the hub is, as flags say it; what is left out comes from the environment or the saved login. */
+export interface HubFlags {
+  readonly hub?: string;
+  readonly token?: string;
+}
+
+/** What the commands of publishers are given by the program. */
+export interface PublisherCliDeps {
+  readonly output: (json: boolean) => Output;
+  readonly resolveHub: (flags: HubFlags) => Promise<HubAddress>;
+  readonly clock: Clock;
+}
+
+export interface KeyFlags {
+  readonly keys: string;
+  readonly passphraseFile?: string;
+}
+
+export const DEFAULT_KEYS = './publisher';
+
+/** Options every command has that talks to a hub. */
+export function addHubOptions(command: Command): Command {
+  return command
+    .option('--hub <url>', 'address of the hub (or SKERRY_HUB, or the saved login)')
+    .option('--token <token>', 'API token (or SKERRY_TOKEN, or the saved login)')
+    .option('--json', 'print one JSON object');
+}
+
+/** Options every command has that signs. */
+export function addKeyOptions(command: Command): Command {
+  return command
+    .option('--keys <dir>', 'publisher folder with the sealed keys', DEFAULT_KEYS)
+    .option('--passphrase-file <file>', 'file whose first line opens the keys (or SKERRY_PASSPHRASE, or it is asked for)');
+}
+
+export async function openHub(deps: PublisherCliDeps, flags: HubFlags): Promise<PublisherHub> {
+  return httpPublisherHub(await deps.resolveHub(flags));
+}
+
+/** The secret that opens (or, with `confirm`, is going to seal) the keys of a publisher folder. */
+export async function openSecret(out: Output, flags: KeyFlags, confirm = false): Promise<KeySecret> {
+  const file = flags.passphraseFile;
+  const options = { what: 'publisher keys', variable: 'SKERRY_PASSPHRASE', confirm, ...(file === undefined ? {} : { file }) };
+  return passphraseSecret(await readPassphrase(out, options));
+}

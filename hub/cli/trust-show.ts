@@ -1,0 +1,38 @@
+import type { EpochMillis } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { formatDuration } from '#shared/terminal/format.js';
+import { type Output, paint, printJson, printTable } from '#shared/terminal/output.js';
+import type { PublisherHub } from '../publisher/hub-port.js';
+import { readTrustOverview, type RoleOverview } from '../publisher/trust-overview.js';
+
+/** Prints what the hub publishes about trust; `TRUST_ROOT_MISSING` when it has no root yet. */
+export async function showTrust(out: Output, hub: PublisherHub, now: EpochMillis): Promise<void> {
+  const overview = await readTrustOverview(hub);
+  if (overview === undefined)
+    throw new SkerryError('TRUST_ROOT_MISSING', 'this hub has no root of trust yet; make one with "skerry trust init"');
+  if (out.json) {
+    printJson(out, { roles: overview.map((role) => ({ ...role, expires: isoOf(role.expires) })) });
+    return;
+  }
+  printTable(
+    out,
+    [
+      { title: 'role', value: (role: RoleOverview) => role.role },
+      { title: 'version', align: 'right', value: (role) => (role.version === 0 ? undefined : role.version) },
+      { title: 'expires', value: (role) => expiryText(out, role.expires, now) },
+      { title: 'signatures', value: (role) => `${role.threshold} of ${role.keys}` },
+      { title: 'models', value: (role) => role.models.join(', ') || undefined },
+      { title: 'versions', align: 'right', value: (role) => (role.models.length === 0 ? undefined : role.targets) },
+    ],
+    overview,
+  );
+}
+
+function isoOf(at: EpochMillis | undefined): string | undefined {
+  return at === undefined ? undefined : new Date(at).toISOString();
+}
+
+function expiryText(out: Output, expires: EpochMillis | undefined, now: EpochMillis): string | undefined {
+  if (expires === undefined) return undefined;
+  return expires > now ? `in ${formatDuration(expires - now)}` : paint(out, 'red', `${formatDuration(now - expires)} ago`);
+}

@@ -1,0 +1,173 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
+import { asSkerryError } from '#shared/kernel/errors.js';
+import { type Output, printJson, printLine, printNote } from '#shared/terminal/output.js';
+import type { PublisherHub } from '../publisher/hub-port.js';
+import { decodePublisherRequest, encodePublisherRequest } from '../publisher/publisher-request.js';
+import { deliver, deliverPending } from '../publisher/trust-delivery.js';
+import { PublisherFolder } from '../publisher/trust-folder.js';
+import { addPublisher, type Ceremony, initTrust, rotateRoot } from '../publisher/trust-keeper.js';
+import { renewFolder } from '../publisher/trust-renewal.js';
+import { confirmPublished, createPublisher } from '../publisher/trust-sign.js';
+import { collectText, parseCount } from './publish-options.js';
+import {
+  addHubOptions,
+  addKeyOptions,
+  type HubFlags,
+  type KeyFlags,
+  openHub,
+  openSecret,
+  type PublisherCliDeps,
+} from './publisher-deps.js';
+import { showTrust } from './trust-show.js';
+
+interface TrustFlags extends HubFlags, KeyFlags {
+  readonly json?: boolean;
+}
+interface RootFlags extends TrustFlags {
+  readonly rootKeys: number;
+  readonly rootThreshold: number;
+}
+interface Opened {
+  readonly out: Output;
+  readonly hub: PublisherHub;
+  readonly folder: PublisherFolder;
+}
+
+/** Adds `skerry trust ...`: the ceremonies of root keeper and publishers, all on their own machines. */
+export function registerTrustCommands(program: Command, deps: PublisherCliDeps): void {
+  const trust = program.command('trust').description('keys and signed metadata: who may publish what');
+  addInit(trust, deps);
+  addShow(trust, deps);
+  addRequest(trust, deps);
+  addAddPublisher(trust, deps);
+  addRotateRoot(trust, deps);
+  addResign(trust, deps);
+}
+
+function open(deps: PublisherCliDeps, flags: TrustFlags): Promise<Opened> {
+  return openHub(deps, flags).then((hub) => ({
+    out: deps.output(flags.json === true),
+    hub,
+    folder: new PublisherFolder(resolve(flags.keys)),
+  }));
+}
+
+function addInit(trust: Command, deps: PublisherCliDeps): void {
+  const command = trust
+    .command('init')
+    .description('make the root of trust of a new hub, and the first publisher, in a folder on this machine')
+    .option('--role <name>', 'name of the first publisher', 'publisher')
+    .option('--models <pattern>', 'model names it may publish, "*" as a wildcard; repeatable (default: all)', collectText, [])
+    .option('--root-keys <n>', 'root keys to make', parseCount, 1)
+    .option('--root-threshold <n>', 'root keys that must sign together', parseCount, 1);
+  addHubOptions(addKeyOptions(command))
+    .addHelpText(
+      'after',
+      '\nThe folder holds the private keys, sealed with a passphrase. It is never needed by the hub: keep it off that machine, and keep a copy.' +
+        '\n\nExample:\n  skerry trust init --keys ./publisher --role alice --models "vad*"',
+    )
+    .action(async (flags: RootFlags & { role: string; models: readonly string[] }) => {
+      const opened = await open(deps, flags);
+      const { out, hub, folder } = opened;
+      if (!(await deliverPending(folder, hub))) {
+        const secret = await openSecret(out, flags, true);
+        const models = flags.models.length === 0 ? ['*'] : flags.models;
+        const update = await initTrust({
+          folder,
+          secret,
+          clock: deps.clock,
+          hub: await hub.hubKeys(),
+          publisher: { role: flags.role, models },
+          rootKeys: flags.rootKeys,
+          rootThreshold: flags.rootThreshold,
+        });
+        await deliver(folder, hub, update);
+        for (const [role, bytes] of Object.entries(update.roles ?? {})) await confirmPublished(folder, role, bytes);
+      }
+      printNote(out, `The keys are in ${folder.path}. Whoever holds them and their passphrase decides what your devices run.`);
+      await showTrust(out, hub, deps.clock.now());
+    });
+}
+
+function addShow(trust: Command, deps: PublisherCliDeps): void {
+  addHubOptions(trust.command('show').description('show who may publish what, and when the signatures expire')).action(
+    async (flags: HubFlags & { json?: boolean }) => {
+      await showTrust(deps.output(flags.json === true), await openHub(deps, flags), deps.clock.now());
+    },
+  );
+}
+
+function addRequest(trust: Command, deps: PublisherCliDeps): void {
+  const command = trust
+    .command('request')
+    .description('make a publisher key on this machine, and the file that asks the root keeper to let it in')
+    .requiredOption('--role <name>', 'name of the publisher')
+    .option('--out <file>', 'where to write the request (default: ROLE.request.json)');
+  addHubOptions(addKeyOptions(command)).action(async (flags: TrustFlags & { role: string; out?: string }) => {
+    const { out, hub, folder } = await open(deps, flags);
+    const { fleet } = await hub.hubKeys();
+    const secret = await openSecret(out, flags, true);
+    const request = await createPublisher({ folder, secret, clock: deps.clock, role: flags.role, fleet });
+    const path = resolve(flags.out ?? `${request.role}.request.json`);
+    await writeFileAtomic(path, encodePublisherRequest(request));
+    if (out.json) printJson(out, { request: path, role: request.role, publicKey: request.publicKey });
+    else
+      printLine(out, `Give ${path} to the root keeper, who runs: skerry trust add-publisher ${request.role}.request.json --models PATTERN`);
+  });
+}
+
+function addAddPublisher(trust: Command, deps: PublisherCliDeps): void {
+  const command = trust
+    .command('add-publisher')
+    .description('let a publisher publish models of the given names (root keeper)')
+    .argument('<request.json>', 'the file "skerry trust request" made on the publisher\'s machine')
+    .requiredOption('--models <pattern>', 'model names it may publish, "*" as a wildcard; repeatable', collectText, []);
+  addHubOptions(addKeyOptions(command)).action(async (path: string, flags: TrustFlags & { models: readonly string[] }) => {
+    const opened = await open(deps, flags);
+    const bytes = await readFile(path).catch((cause: unknown) => {
+      throw asSkerryError(cause, 'IO_FAILED');
+    });
+    const request = decodePublisherRequest(bytes, path);
+    await ceremony(opened, flags, deps, async (options) => addPublisher({ ...options, request, models: flags.models }));
+  });
+}
+
+function addRotateRoot(trust: Command, deps: PublisherCliDeps): void {
+  const command = trust
+    .command('rotate-root')
+    .description('replace the root keys; devices follow by themselves (root keeper)')
+    .option('--root-keys <n>', 'root keys to make', parseCount, 1)
+    .option('--root-threshold <n>', 'root keys that must sign together', parseCount, 1)
+    .option('--targets', 'replace the targets key as well')
+    .option('--hub-keys', 'take over new keys of the hub');
+  addHubOptions(addKeyOptions(command)).action(async (flags: RootFlags & { targets?: boolean; hubKeys?: boolean }) => {
+    const opened = await open(deps, flags);
+    const hub = flags.hubKeys === true ? await opened.hub.hubKeys() : undefined;
+    const policy = { rootKeys: flags.rootKeys, rootThreshold: flags.rootThreshold, rotateTargets: flags.targets === true };
+    await ceremony(opened, flags, deps, (options) => rotateRoot({ ...options, ...policy, ...(hub === undefined ? {} : { hub }) }));
+  });
+}
+
+function addResign(trust: Command, deps: PublisherCliDeps): void {
+  const command = trust.command('resign').description('sign everything this folder has keys for again, before it expires');
+  addHubOptions(addKeyOptions(command)).action(async (flags: TrustFlags) => {
+    const opened = await open(deps, flags);
+    await ceremony(opened, flags, deps, (options) => renewFolder(options, opened.hub));
+  });
+}
+
+/** Delivers what an earlier command left behind, then makes and delivers a new update, and shows what holds now. */
+async function ceremony(
+  { out, hub, folder }: Opened,
+  flags: TrustFlags,
+  deps: PublisherCliDeps,
+  make: (options: Ceremony) => Promise<Parameters<typeof deliver>[2]>,
+): Promise<void> {
+  if (await deliverPending(folder, hub)) printNote(out, 'delivered what was signed before and had not reached the hub');
+  const secret = await openSecret(out, flags);
+  await deliver(folder, hub, await make({ folder, secret, clock: deps.clock }));
+  await showTrust(out, hub, deps.clock.now());
+}

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { parseJson } from '#shared/kernel/json.js';
+import { publicKeySchema } from '#shared/trust/keys.js';
+import { roleNameSchema } from '#shared/trust/update.js';
+import type { PublisherRequest } from './trust-sign.js';
+
+const requestSchema = z.strictObject({
+  schema: z.literal('skerry.publisher-request/1'),
+  role: roleNameSchema,
+  publicKey: publicKeySchema,
+  /** The role's first targets file, signed by that key. */
+  file: z.base64().max(Math.ceil(LIMITS.trustFileBytes / 3) * 4),
+});
+
+/** The file a publisher sends to the root keeper to be let in; it holds nothing secret. */
+export function encodePublisherRequest(request: PublisherRequest): Uint8Array {
+  const file: z.infer<typeof requestSchema> = {
+    schema: 'skerry.publisher-request/1',
+    role: request.role,
+    publicKey: request.publicKey,
+    file: Buffer.from(request.file).toString('base64'),
+  };
+  return new TextEncoder().encode(`${JSON.stringify(file, undefined, 2)}\n`);
+}
+
+/** Reads such a file; `INPUT_SCHEMA`. */
+export function decodePublisherRequest(bytes: Uint8Array, what: string): PublisherRequest {
+  const { role, publicKey, file } = parseJson(requestSchema, bytes, { what, maxBytes: 2 * LIMITS.trustFileBytes });
+  return { role, publicKey, file: Buffer.from(file, 'base64') };
+}

@@ -1,0 +1,47 @@
+import type { Clock } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import type { KeySecret } from '#shared/trust/key-file.js';
+import type { PublisherHub } from './hub-port.js';
+import type { TargetSigner } from './publish.js';
+import type { PublisherFolder } from './trust-folder.js';
+import { confirmPublished, signVersionTarget } from './trust-sign.js';
+
+export interface FolderSigner {
+  readonly folder: PublisherFolder;
+  readonly secret: KeySecret;
+  readonly hub: PublisherHub;
+  readonly clock: Clock;
+  /** Publisher role to sign as. */
+  readonly role: string;
+}
+
+/** Signs versions with the key in a publisher folder, upon the role's targets file that the hub publishes now. */
+export function folderSigner({ folder, secret, hub, clock, role }: FolderSigner): TargetSigner {
+  return async (target) => {
+    const current = await hub.metadata(`${role}.json`);
+    if (current === undefined) {
+      throw new SkerryError(
+        'TRUST_ROLE_UNKNOWN',
+        `the hub knows no publisher ${role}; its root keeper adds it with "skerry trust add-publisher"`,
+      );
+    }
+    const { bytes } = await signVersionTarget({ folder, secret, clock, role, current, target });
+    return { role, bytes, confirm: () => confirmPublished(folder, role, bytes) };
+  };
+}
+
+/** The publisher role to use: the one asked for, or the only one the folder has a key of. `CLI_USAGE`, `TRUST_ROLE_UNKNOWN`. */
+export async function chooseRole(folder: PublisherFolder, wanted: string | undefined): Promise<string> {
+  const roles = Object.keys((await folder.record()).publishers);
+  if (wanted !== undefined) {
+    if (roles.includes(wanted)) return wanted;
+    throw new SkerryError(
+      'TRUST_ROLE_UNKNOWN',
+      `${folder.path} holds no key of the publisher ${wanted}, it holds ${roles.join(', ') || 'none'}`,
+    );
+  }
+  const [only, ...others] = roles;
+  if (only === undefined) throw new SkerryError('TRUST_ROLE_UNKNOWN', `${folder.path} holds no publisher key`);
+  if (others.length > 0) throw new SkerryError('CLI_USAGE', `${folder.path} holds the keys of ${roles.join(', ')}; say which with --role`);
+  return only;
+}
