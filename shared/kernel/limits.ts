@@ -19,6 +19,7 @@ export const LIMITS = {
   labelsPerDevice: 64,
   labelLength: 63,
   modelsPerDevice: 256,
+  rolloutBytes: 256 * KiB,
   selectorLength: 4096,
   selectorRequirements: 64,
   selectorValues: 256,
@@ -34,6 +35,8 @@ export const LIMITS = {
   controlMessageBytes: 128 * KiB,
   reportedBytes: 256 * KiB,
   telemetryBytes: 128 * KiB,
+  /** Predictions, failures or measured values one window may claim; keeps sums far from 2^53. */
+  countPerWindow: 1_000_000_000,
   eventBytes: 32 * KiB,
   /** Carries a bitmap with a bit for every piece of a blob. */
   fetchBytes: 768 * KiB,

@@ -1,0 +1,112 @@
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import { ROLES } from '#hub/api/capabilities.js';
+import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import { days, hours, minutes } from '#shared/kernel/clock.js';
+import { durationSchema } from '#shared/kernel/duration.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { narrow } from '#shared/kernel/json.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { cohortSchema, positiveShareSchema, selectorSchema, shareSchema } from './document-parts.js';
+import { DEFAULT_GATES, gateName, gateSchema } from './gate-document.js';
+import { scheduleSchema } from './schedule.js';
+
+export const ROLLOUT_SCHEMA = 'skerry.rollout/1';
+
+const bake = durationSchema.refine((value) => value <= days(30), 'at most 30d');
+const deadline = durationSchema.refine((value) => value >= minutes(1) && value <= days(60), 'between 1m and 60d');
+const evidence = z.strictObject({
+  predictions: z.int().min(0).max(1e12),
+  devices: z.int().min(1).max(1e6),
+});
+const gates = z
+  .array(gateSchema)
+  .max(32)
+  .refine((list) => new Set(list.map(gateName)).size === list.length, 'a gate is named twice');
+
+const waveObjectSchema = z
+  .strictObject({
+    name: z.string().min(1).max(63).optional(),
+    /** Devices up to this share of the cohort, earlier waves included. */
+    percent: positiveShareSchema.optional(),
+    /** Devices up to this number, earlier waves included. */
+    count: z.int().min(1).max(1e6).optional(),
+    /** Devices of the rollout's cohort that are also in this one. */
+    cohort: cohortSchema.optional(),
+    bake: bake.optional(),
+    evidence: evidence.partial().optional(),
+    deadline: deadline.optional(),
+    gates: gates.optional(),
+    /** Somebody with this role has to approve before the wave begins. */
+    approval: z.enum(ROLES).optional(),
+  })
+  .refine((wave) => [wave.percent, wave.count, wave.cohort].filter((size) => size !== undefined).length === 1, {
+    message: 'needs exactly one of "percent", "count" and "cohort"',
+  });
+/** `"5%"` is short for `{ percent: "5%" }`. */
+const waveSchema = z.union([positiveShareSchema.transform((percent) => ({ percent })).pipe(waveObjectSchema), waveObjectSchema]);
+
+const strategySchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('canary') }),
+  /** Every device of the cohort loads the version beside the old one; then all switch at once. */
+  z.strictObject({ kind: z.literal('blue-green') }),
+  /** The version answers nothing; it runs on this share of the requests and is compared. */
+  z.strictObject({ kind: z.literal('shadow'), share: positiveShareSchema.default(0.1) }),
+  /** Both versions answer; who gets which is fixed by the request's key or by the device. */
+  z.strictObject({ kind: z.literal('ab'), share: positiveShareSchema.default(0.5), sticky: z.enum(['key', 'device']).default('key') }),
+]);
+
+/** A rollout as written by a person; shares come out as numbers, durations as milliseconds, defaults filled in. */
+export const rolloutDocumentSchema = z.strictObject({
+  schema: z.literal(ROLLOUT_SCHEMA).default(ROLLOUT_SCHEMA),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and "-", at most 63')
+    .optional(),
+  model: modelNameSchema,
+  version: versionNumberSchema,
+  cohort: z.union([cohortSchema, z.strictObject({ selector: selectorSchema }).transform(({ selector }) => selector)]),
+  strategy: z
+    .union([
+      z.enum(['canary', 'blue-green']).transform((kind) => ({ kind })),
+      z.enum(['shadow']).transform((kind) => ({ kind, share: 0.1 })),
+      z.enum(['ab']).transform((kind) => ({ kind, share: 0.5, sticky: 'key' as const })),
+      strategySchema,
+    ])
+    .default({ kind: 'canary' }),
+  waves: z.array(waveSchema).min(1).max(64),
+  /** Devices that keep the old version until every gate of the last wave has passed, so that there is something to compare with. */
+  reserve: shareSchema.default(0.05),
+  bake: bake.default(minutes(30)),
+  evidence: evidence.partial().prefault({}),
+  deadline: deadline.default(hours(24)),
+  gates: gates.default(() => DEFAULT_GATES.map((gate) => gateSchema.parse(gate))),
+  /** Chance that a version as good as the old one is ever stopped by a gate, over the whole rollout. */
+  falseAlarms: z.number().min(1e-6).max(0.5).default(0.01),
+  /** Chance that one gate lets a wave pass though the version is as bad as its `ruleOut`. */
+  missed: z.number().min(1e-6).max(0.5).default(0.05),
+  maxInFlight: z.int().min(1).max(1e6).default(100),
+  /** Devices told and not heard of for this long after: a failure to take it up, or left out; never a success. */
+  silent: z.strictObject({ after: durationSchema.default(hours(1)), as: z.enum(['failure', 'left-out']).default('failure') }).prefault({}),
+  schedule: scheduleSchema.prefault({}),
+  onFailure: z.enum(['pause', 'rollback-wave', 'rollback-all']).default('rollback-all'),
+  rollback: z.strictObject({ maxInFlight: z.int().min(1).max(1e6).default(1000) }).prefault({}),
+});
+export type RolloutDocument = z.infer<typeof rolloutDocumentSchema>;
+export type WaveDocument = RolloutDocument['waves'][number];
+
+/** Narrows a rollout from an API body; throws `ROLLOUT_INVALID` with every bad path. */
+export function readRollout(value: unknown): RolloutDocument {
+  return narrow(rolloutDocumentSchema, value, 'the rollout', 'ROLLOUT_INVALID');
+}
+
+/** Reads a rollout written as YAML (or JSON, which is YAML). Aliases are not expanded beyond a few, so a small text stays small. */
+export function parseRollout(text: string): RolloutDocument {
+  if (Buffer.byteLength(text) > LIMITS.rolloutBytes) {
+    throw new SkerryError('INPUT_TOO_LARGE', `the rollout has more than ${LIMITS.rolloutBytes} bytes`);
+  }
+  const document = parseDocument(text, { prettyErrors: true });
+  const [error] = document.errors;
+  if (error !== undefined) throw new SkerryError('ROLLOUT_INVALID', `the rollout is not YAML: ${error.message}`, { cause: error });
+  return readRollout(document.toJS({ maxAliasCount: 16 }));
+}

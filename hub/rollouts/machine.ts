@@ -1,0 +1,115 @@
+import { SkerryError } from '#shared/kernel/errors.js';
+
+/**
+ * States of a rollout; each is a promise about the devices.
+ * - `draft`: recorded; nobody was told anything.
+ * - `scheduled`: the wave is next and waits for its time; devices of earlier waves keep what they have.
+ * - `awaiting-approval`: the wave is next and waits for a person.
+ * - `installing`: devices of the wave are being told, never more than `maxInFlight` undecided.
+ * - `baking`: every device of the wave is decided; the bake time runs.
+ * - `evaluating`: the bake time is over; some gate or the least evidence is still lacking.
+ * - `paused`: nobody is told anything new; who was told goes on.
+ * - `rolling-back`: devices are being told to go back; proven by their reports.
+ * - `completed`: every wave passed. `rolled-back`: every device that was told anything went back, or is named as silent.
+ * - `aborted`: ended by a person; who had the version keeps it, who was on the way went back.
+ * - `superseded`: a newer rollout took over.
+ */
+export const ROLLOUT_STATES = [
+  'draft',
+  'scheduled',
+  'awaiting-approval',
+  'installing',
+  'baking',
+  'evaluating',
+  'paused',
+  'rolling-back',
+  'completed',
+  'rolled-back',
+  'aborted',
+  'superseded',
+] as const;
+export type RolloutState = (typeof ROLLOUT_STATES)[number];
+
+/** What people do. */
+export const OPERATOR_EVENTS = ['start', 'pause', 'resume', 'approve', 'abort', 'rollback', 'retry', 'supersede'] as const;
+export type OperatorEvent = (typeof OPERATOR_EVENTS)[number];
+
+/** What the hub finds by itself, from time and figures. */
+export const AUTOMATIC_EVENTS = [
+  'need-approval',
+  'begin-wave',
+  'all-decided',
+  'baked',
+  'wave-passed',
+  'finished',
+  'gate-failed-pause',
+  'gate-failed-rollback',
+  'gate-error',
+  'deadline',
+  'reverted',
+] as const;
+export type AutomaticEvent = (typeof AUTOMATIC_EVENTS)[number];
+export type RolloutEvent = OperatorEvent | AutomaticEvent;
+
+const STOPS = {
+  'gate-failed-pause': ['paused'],
+  'gate-failed-rollback': ['rolling-back'],
+  'gate-error': ['paused'],
+  deadline: ['paused'],
+} as const satisfies Row;
+const HANDS = {
+  pause: ['paused'],
+  abort: ['rolling-back'],
+  rollback: ['rolling-back'],
+  supersede: ['superseded'],
+} as const satisfies Row;
+
+type Row = Readonly<Partial<Record<RolloutEvent, readonly RolloutState[]>>>;
+
+/**
+ * The one transition table. Most events lead to one state; where several are listed, the rollout's own record says which:
+ * `resume` returns to the state that was paused, `reverted` ends what the rollback was for.
+ */
+export const TRANSITIONS: Readonly<Record<RolloutState, Row>> = {
+  draft: { start: ['scheduled'], abort: ['rolling-back'], supersede: ['superseded'] },
+  scheduled: { 'need-approval': ['awaiting-approval'], 'begin-wave': ['installing'], ...HANDS },
+  'awaiting-approval': { approve: ['scheduled'], ...HANDS },
+  installing: { 'all-decided': ['baking'], retry: ['installing'], ...STOPS, ...HANDS },
+  baking: { baked: ['evaluating'], retry: ['installing'], ...STOPS, ...HANDS },
+  evaluating: { 'wave-passed': ['scheduled'], finished: ['completed'], retry: ['installing'], ...STOPS, ...HANDS },
+  paused: {
+    resume: ['scheduled', 'awaiting-approval', 'installing', 'baking', 'evaluating'],
+    retry: ['installing'],
+    abort: ['rolling-back'],
+    rollback: ['rolling-back'],
+    supersede: ['superseded'],
+  },
+  'rolling-back': { reverted: ['rolled-back', 'paused', 'aborted'], rollback: ['rolling-back'], supersede: ['superseded'] },
+  completed: { rollback: ['rolling-back'], retry: ['installing'], supersede: ['superseded'] },
+  'rolled-back': {},
+  aborted: { rollback: ['rolling-back'], supersede: ['superseded'] },
+  superseded: {},
+};
+
+/** The states an event may lead to from a state; throws `ROLLOUT_TRANSITION` when the table has no row for it. */
+export function targetsOf(state: RolloutState, event: RolloutEvent): readonly RolloutState[] {
+  const targets = TRANSITIONS[state][event];
+  if (targets === undefined)
+    throw new SkerryError('ROLLOUT_TRANSITION', `"${event}" has no row in the state "${state}"`, { details: { state, event } });
+  return targets;
+}
+
+/** States in which an operator may do something: what API, command line and dashboard show and check (read from the table). */
+export function statesAllowing(event: OperatorEvent): RolloutState[] {
+  return ROLLOUT_STATES.filter((state) => TRANSITIONS[state][event] !== undefined);
+}
+
+/** What operators may do in a state. */
+export function actionsIn(state: RolloutState): OperatorEvent[] {
+  return OPERATOR_EVENTS.filter((event) => TRANSITIONS[state][event] !== undefined);
+}
+
+/** True while the rollout may still tell a device something new by itself. */
+export function isActive(state: RolloutState): boolean {
+  return state !== 'completed' && state !== 'rolled-back' && state !== 'aborted' && state !== 'superseded';
+}
