@@ -1,11 +1,13 @@
-import type { Clock, Millis } from '#shared/kernel/clock.js';
+import { type Clock, type Millis, minutes, seconds } from '#shared/kernel/clock.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import type { ServableControl } from '#agent/inference/contract.js';
 import type { BlobStore, StateStore } from '#agent/store/contract.js';
 import type { EventSink } from '#agent/store/events.js';
+import type { Observe } from './observe.js';
 import type { BlobFetcher, DesiredSource, TrustClient } from './ports.js';
+import type { Machine } from './variants.js';
 
 export interface ModelSettings {
   /** A switched version must serve this long without failing before it counts as good. */
@@ -15,6 +17,8 @@ export interface ModelSettings {
   readonly retry: { readonly base: Millis; readonly max: Millis };
 }
 
+export const DEFAULT_MODEL_SETTINGS: ModelSettings = { bake: minutes(1), maxBoots: 2, retry: { base: seconds(1), max: minutes(5) } };
+
 export interface ModelManagerDeps {
   readonly state: StateStore;
   readonly blobs: BlobStore;
@@ -23,21 +27,26 @@ export interface ModelManagerDeps {
   readonly desired: DesiredSource;
   readonly servables: ServableControl;
   readonly events: EventSink;
-  /** What variants are chosen by. */
-  readonly machine: { providers(): readonly string[]; memoryBytes(): number; freeMemoryBytes(): number };
+  readonly machine: Machine;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Uniform in [0, 1), for the jitter of retries. */
   readonly random: () => number;
   readonly settings: ModelSettings;
+  /** For tests that look at, or end the process at, any moment of the work. */
+  readonly observe?: Observe;
 }
 
-/** Keeps the models of this device as the newest accepted desired state wants them; built by `createModelManager(deps)`. */
+/** Keeps the models of this device as the newest accepted desired state wants them; built by `createModelManager`. */
 export interface ModelManager extends Service {
+  /** Reads what is known, then begins: first what served serves again, from the disk alone. Does not wait for that. */
+  start(): Promise<void>;
   /** For the reported state: every model this device knows, with install states and progress. */
   reportedModels(): Reported['models'];
   /** Called after any change of what `reportedModels` says (progress included): throttle before publishing. */
   onChange(listener: () => void): () => void;
   /** Ends every wait before a retry: the link is back, or an operator asks. */
   retryNow(): void;
+  /** Resolves once nothing is being done and nothing waits to be done; what waits for a delay or for the hub does not count. */
+  idle(): Promise<void>;
 }

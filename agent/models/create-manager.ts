@@ -1,0 +1,291 @@
+import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import type { Reported } from '#shared/protocol/messages.js';
+import type { DesiredModel } from '#shared/trust/desired.js';
+import { Holds } from './holds.js';
+import { Lane } from './lane.js';
+import { Ledger } from './ledger.js';
+import type { ModelManager, ModelManagerDeps } from './manager.js';
+import { Manifests } from './manifests.js';
+import { type PlanContext, planContext, planModel } from './plan.js';
+import { ProgressBoard } from './progress.js';
+import { reportModels } from './report.js';
+import { RuntimeBoard } from './runtime-board.js';
+import type { DeviceSnapshot } from './snapshot.js';
+import { SpaceKeeper } from './space-keeper.js';
+import { type Step, stepKey } from './step.js';
+import { StepRunner } from './step-runner.js';
+import type { StepContext } from './steps/context.js';
+import { survey } from './survey.js';
+
+/** Steps of one model without its plan ever becoming empty, before that is taken for a loop and left alone for a while. */
+const MAX_LAPS = 1_000;
+
+/** What one model is being worked on with. */
+interface ModelLane {
+  readonly lane: Lane;
+  readonly holds: Holds;
+  /** The step under way. */
+  current: Step | undefined;
+  laps: number;
+  cancelWake: () => void;
+}
+
+/** The manager's insides, made once the store was read. */
+interface Workshop {
+  readonly context: StepContext;
+  readonly runner: StepRunner;
+  readonly space: SpaceKeeper;
+}
+
+export function createModelManager(deps: ModelManagerDeps): ModelManager {
+  return new Manager(deps);
+}
+
+/**
+ * Plans and works model by model.
+ * INVARIANTS: one step at a time per model, and one that makes space for all; each is planned from what is true when the one
+ * before it ended. A fetch is cancelled as soon as the plan says something else; other steps run to their end.
+ */
+class Manager implements ModelManager {
+  readonly #deps: ModelManagerDeps;
+  readonly #lanes = new Map<ModelName, ModelLane>();
+  readonly #listeners = new Set<() => void>();
+  readonly #minimums = new Map<string, number>();
+  readonly #refusedManifests = new Map<string, Digest>();
+  #workshop: Workshop | undefined;
+  #stopListening: () => void = () => undefined;
+  #starting: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(deps: ModelManagerDeps) {
+    this.#deps = deps;
+  }
+
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  reportedModels(): Reported['models'] {
+    if (this.#workshop === undefined) return [];
+    return reportModels({ ...this.#workshop.context, desired: (model) => this.#desired(model) });
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  retryNow(): void {
+    for (const { holds, lane } of this.#lanes.values()) {
+      holds.endWaits();
+      lane.kick();
+    }
+  }
+
+  async idle(): Promise<void> {
+    const lanes = (): Lane[] => [
+      ...[...this.#lanes.values()].map(({ lane }) => lane),
+      ...(this.#workshop ? [this.#workshop.space.lane] : []),
+    ];
+    while (lanes().some((lane) => lane.busy)) await Promise.all(lanes().map((lane) => lane.settled()));
+  }
+
+  async #start(): Promise<void> {
+    this.#workshop = await this.#open();
+    await this.#learnMinimums(this.#modelNames());
+    this.#stopListening = this.#deps.desired.onAccepted(() => void this.#onDesired());
+    for (const model of this.#modelNames()) this.#laneOf(model).lane.kick();
+    this.#workshop.space.lane.kick();
+  }
+
+  async #open(): Promise<Workshop> {
+    const { state, blobs, trust, fetcher, servables, events, machine, clock, logger, observe } = this.#deps;
+    const onPersisted: ModelManagerDeps['observe'] = (moment) => {
+      this.#changed();
+      return observe?.(moment);
+    };
+    const context: StepContext = {
+      blobs,
+      trust,
+      fetcher,
+      events,
+      machine,
+      clock,
+      logger,
+      ledger: await Ledger.load({ state, events, clock, observe: onPersisted }),
+      manifests: new Manifests(blobs, machine),
+      progress: new ProgressBoard(() => this.#changed()),
+      board: new RuntimeBoard(servables, clock, {
+        changed: () => this.#changed(),
+        failed: ({ model, version }) => this.#onServableFailed(model, version),
+      }),
+      minimums: this.#minimums,
+      refusedManifests: this.#refusedManifests,
+      losses: new Map(),
+      downloads: new Map(),
+      attemptOf: (record) => {
+        const wanted = this.#desired(record.model);
+        return wanted?.version === record.version ? wanted.attempt : record.attempt;
+      },
+    };
+    const space = new SpaceKeeper({
+      context,
+      logger,
+      observe,
+      survey: () => this.#survey(),
+      desired: (model) => this.#desired(model),
+      currentStep: (model) => this.#lanes.get(model)?.current,
+      onFreed: () => this.retryNow(),
+    });
+    const runner = new StepRunner({ ...this.#deps, context, survey: () => this.#survey(), onDiskFull: () => space.noteDiskFull() });
+    return { context, runner, space };
+  }
+
+  async #close(): Promise<void> {
+    await this.#starting?.catch(() => undefined);
+    this.#stopListening();
+    const { space, context } = this.#workshop ?? {};
+    await Promise.all([space?.lane.close(), ...[...this.#lanes.values()].map(({ lane }) => lane.close())]);
+    for (const { cancelWake } of this.#lanes.values()) cancelWake();
+    context?.board.close();
+    await context?.ledger.forgiveStarts().catch((cause: unknown) => {
+      this.#deps.logger.warn({ code: asSkerryError(cause).code }, 'starts of versions on trial stay counted');
+    });
+  }
+
+  async #onDesired(): Promise<void> {
+    const models = this.#modelNames();
+    await this.#learnMinimums(models);
+    for (const model of models) {
+      const entry = this.#laneOf(model);
+      entry.holds.clear(); // A new word from the hub ends the waits of the old one.
+      entry.laps = 0;
+      this.#kick(model, entry);
+    }
+    this.#opened().space.lane.kick();
+  }
+
+  #onServableFailed(model: ModelName, version: VersionNumber): void {
+    const { context, runner } = this.#opened();
+    const entry = this.#laneOf(model);
+    // The first reload is at once; what keeps failing is reloaded ever more slowly.
+    if (context.board.failures(model, version) > 1) runner.hold({ kind: 'load', model, version, purpose: 'serve' }, entry.holds);
+    this.#kick(model, entry);
+  }
+
+  /** Work for a model: at once, or after the step under way, unless that is a fetch the plan no longer wants. */
+  #kick(model: ModelName, entry: ModelLane): void {
+    entry.lane.kick();
+    const { current } = entry;
+    if (current?.kind === 'fetchManifest' || current?.kind === 'fetchArtifact') void this.#reconsider(model, entry, current);
+  }
+
+  async #reconsider(model: ModelName, entry: ModelLane, current: Step): Promise<void> {
+    // When the look fails the fetch goes on; the next look is at its end.
+    const planned = await this.#plan(model).catch(() => ({ step: current }));
+    const wanted = planned.step !== undefined && stepKey(planned.step) === stepKey(current);
+    if (!wanted && entry.current === current) entry.lane.abort();
+  }
+
+  #laneOf(model: ModelName): ModelLane {
+    const known = this.#lanes.get(model);
+    if (known !== undefined) return known;
+    const entry: ModelLane = {
+      lane: new Lane((signal) => this.#advance(model, entry, signal)),
+      holds: new Holds(),
+      current: undefined,
+      laps: 0,
+      cancelWake: () => undefined,
+    };
+    this.#lanes.set(model, entry);
+    return entry;
+  }
+
+  /** Plans and does one step of a model; false when there is none now. */
+  async #advance(model: ModelName, entry: ModelLane, signal: AbortSignal): Promise<boolean> {
+    const { runner, space } = this.#opened();
+    const { clock, logger, settings } = this.#deps;
+    entry.cancelWake();
+    try {
+      const { step, wakeAt, context } = await this.#plan(model);
+      if (context.space.steps.length > 0) space.lane.kick();
+      if (step === undefined) {
+        entry.laps = 0;
+        if (wakeAt !== undefined) this.#wake(entry, wakeAt - clock.monotonic());
+        return false;
+      }
+      entry.laps += 1;
+      if (entry.laps > MAX_LAPS) throw new SkerryError('MODELS_LOOP', `the plan of ${model} does not come to an end, last ${step.kind}`);
+      if (step.kind === 'fetchManifest' || step.kind === 'fetchArtifact') space.forgetDiskFull();
+      entry.current = step;
+      await runner.run(step, entry.holds, signal);
+      return true;
+    } catch (cause) {
+      // Not a step failed but the look at what is true, or it never ends: rest, then look again.
+      const error = asSkerryError(cause);
+      logger.error({ code: error.code, model }, `planning failed: ${error.message}`);
+      entry.laps = 0;
+      this.#wake(entry, settings.retry.max);
+      return false;
+    } finally {
+      entry.current = undefined;
+      this.#changed();
+    }
+  }
+
+  async #plan(model: ModelName): Promise<ReturnType<typeof planModel> & { readonly context: PlanContext }> {
+    const context = planContext(await this.#survey());
+    const snapshot = context.device.models.find((candidate) => candidate.model === model);
+    return snapshot === undefined ? { context } : { ...planModel(snapshot, context), context };
+  }
+
+  #survey(): Promise<DeviceSnapshot> {
+    const { settings, desired } = this.#deps;
+    const { context, space } = this.#opened();
+    return survey({
+      ...context,
+      settings,
+      desired: () => desired.current(),
+      held: (model) => this.#lanes.get(model)?.holds.list() ?? [],
+      diskFull: () => space.diskFull,
+    });
+  }
+
+  async #learnMinimums(models: Iterable<ModelName>): Promise<void> {
+    for (const model of models) {
+      // Not known is not forbidden here: whatever is installed is checked again, and there an error counts.
+      const minimum = await this.#deps.trust.minimumVersion(model).catch(() => undefined);
+      if (minimum !== undefined) this.#minimums.set(model, minimum);
+    }
+  }
+
+  #wake(entry: ModelLane, delay: number): void {
+    entry.cancelWake();
+    entry.cancelWake = this.#deps.clock.schedule(Math.max(0, delay), () => entry.lane.kick());
+  }
+
+  #modelNames(): ReadonlySet<ModelName> {
+    const wanted = this.#deps.desired.current()?.models.map(({ model }) => model) ?? [];
+    return new Set<ModelName>([...this.#opened().context.ledger.models(), ...wanted]);
+  }
+
+  #desired(model: ModelName): DesiredModel | undefined {
+    return this.#deps.desired.current()?.models.find((entry) => entry.model === model);
+  }
+
+  #opened(): Workshop {
+    if (this.#workshop === undefined) throw new SkerryError('CLOSED', 'the model manager is not started');
+    return this.#workshop;
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}

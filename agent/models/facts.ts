@@ -1,0 +1,54 @@
+import type { Digest, VersionNumber } from '#shared/bundle/names.js';
+import type { DeviceSnapshot, ModelSnapshot, VersionFacts } from './snapshot.js';
+
+// Questions about a snapshot that several rules ask. Pure.
+
+/** Starts a version that was good before may take down before the last-known-good serves instead: three power cuts in a row happen. */
+export const MAX_BOOTS_OF_GOOD = 5;
+
+export function factsOf(model: ModelSnapshot, version: VersionNumber | undefined): VersionFacts | undefined {
+  return version === undefined ? undefined : model.versions.find((facts) => facts.record.version === version);
+}
+
+/** Digests of complete files. */
+export function completeDigests(device: DeviceSnapshot): ReadonlySet<Digest> {
+  return new Set(device.blobs.filter((blob) => blob.complete).map((blob) => blob.digest));
+}
+
+export function missingArtifacts(facts: VersionFacts, complete: ReadonlySet<Digest>): readonly { digest: Digest; length: number }[] {
+  return facts.manifest?.artifacts.filter((artifact) => !complete.has(artifact.digest)) ?? [];
+}
+
+/** Manifest and every file needed are here. */
+export function isComplete(facts: VersionFacts, complete: ReadonlySet<Digest>): boolean {
+  return facts.manifest?.usable === true && missingArtifacts(facts, complete).length === 0;
+}
+
+/** The version has proved, or is proving, that it can serve. */
+export function maySelfServe(facts: VersionFacts | undefined): facts is VersionFacts {
+  return facts !== undefined && (facts.record.install === 'good' || facts.record.install === 'probation');
+}
+
+export function isLive(facts: VersionFacts): boolean {
+  return facts.servable !== undefined && facts.servable.state !== 'unloaded' && facts.servable.state !== 'failed';
+}
+
+export function isAvailable(facts: VersionFacts): boolean {
+  return facts.servable?.state === 'available';
+}
+
+/** Versions that can take over by themselves, best first: the last-known-good, then other good ones, newest first. */
+export function fallbacks(model: ModelSnapshot, complete: ReadonlySet<Digest>): readonly VersionFacts[] {
+  const rank = (facts: VersionFacts): number => (facts.record.version === model.serving?.lastKnownGood ? 0 : 1);
+  return model.versions
+    .filter(
+      ({ record, ...facts }) =>
+        record.install === 'good' &&
+        record.version !== model.serving?.serving &&
+        record.boots < MAX_BOOTS_OF_GOOD &&
+        // DESIGN "Trust": below the publisher's minimum nothing is installed, also not by going back.
+        record.version >= model.minimumVersion &&
+        isComplete({ record, ...facts }, complete),
+    )
+    .toSorted((a, b) => rank(a) - rank(b) || b.record.version - a.record.version);
+}

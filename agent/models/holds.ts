@@ -1,0 +1,37 @@
+import { fullJitter, type BackoffOptions } from '#shared/kernel/backoff.js';
+import type { Millis } from '#shared/kernel/clock.js';
+import type { HeldStep } from './snapshot.js';
+import { type Step, stepKey } from './step.js';
+
+/** Steps of one model that failed, and how long each is left alone. */
+export class Holds {
+  readonly #held = new Map<string, { readonly until: Millis; readonly count: number }>();
+
+  list(): HeldStep[] {
+    return [...this.#held].map(([key, { until }]) => ({ key, until }));
+  }
+
+  /** How often this step failed in a row. */
+  count(step: Step): number {
+    return this.#held.get(stepKey(step))?.count ?? 0;
+  }
+
+  /** The step failed at `now`; it waits for longer each time. */
+  hold(step: Step, now: Millis, backoff: BackoffOptions): void {
+    const count = this.count(step);
+    this.#held.set(stepKey(step), { until: now + fullJitter(count, backoff), count: count + 1 });
+  }
+
+  succeeded(step: Step): void {
+    this.#held.delete(stepKey(step));
+  }
+
+  /** Ends every wait; how often each failed stays known. */
+  endWaits(): void {
+    for (const [key, { count }] of this.#held) this.#held.set(key, { until: Number.NEGATIVE_INFINITY, count });
+  }
+
+  clear(): void {
+    this.#held.clear();
+  }
+}

@@ -1,0 +1,59 @@
+import type { ErrorCode } from '#shared/kernel/error-registry.js';
+import type { StepKind } from './step.js';
+
+/** What follows from a step that failed. */
+export type Verdict =
+  /** Nothing: it was cancelled. */
+  | 'drop'
+  /** The same step again, after a growing delay. */
+  | 'retry'
+  /** Again after a delay, and space is made meanwhile. */
+  | 'space'
+  /** The version is at fault: it is marked bad. */
+  | 'refuse';
+
+export interface Failure {
+  readonly step: StepKind;
+  readonly code: ErrorCode;
+  /** How often this very step failed before. */
+  readonly failedBefore: number;
+  /** For a load of what serves: another good version could take over. */
+  readonly replaceable: boolean;
+}
+
+/** The signed content itself is wrong, or forbidden: trying again cannot change it. */
+const REFUSED_AT_ONCE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'MODELS_MANIFEST_MISMATCH',
+  'MODELS_BELOW_MINIMUM',
+  'MODELS_LOOP',
+  'BUNDLE_MANIFEST_INVALID',
+  'INPUT_TOO_LARGE',
+]);
+
+/** What the hub sent is wrong; a damaged answer may be followed by a good one, so a few are allowed. */
+const REFUSED_AFTER_RETRIES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'MODELS_NOT_TRUSTED',
+  'BUNDLE_CHUNK_MISMATCH',
+  'BUNDLE_DIGEST_MISMATCH',
+]);
+const RETRIES = 2;
+
+/** Failures of a load that say nothing about the version. */
+const NOT_ITS_FAULT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'IO_FAILED',
+  'STORE_FAILED',
+  'STORE_BLOB_MISSING',
+  'STORE_BLOB_CORRUPT',
+  'INTERNAL',
+  'TIMEOUT',
+]);
+
+/** Pure: decides by code, kind of step and count. */
+export function judge({ step, code, failedBefore, replaceable }: Failure): Verdict {
+  if (code === 'ABORTED' || code === 'CLOSED') return 'drop';
+  if (code === 'DISK_FULL' || code === 'STORE_OVER_BUDGET') return 'space';
+  if (REFUSED_AT_ONCE.has(code)) return replaceable ? 'refuse' : 'retry';
+  if (REFUSED_AFTER_RETRIES.has(code)) return replaceable && failedBefore >= RETRIES ? 'refuse' : 'retry';
+  if (step !== 'load' || !replaceable || code.startsWith('TRUST_')) return 'retry';
+  return NOT_ITS_FAULT.has(code) && failedBefore < RETRIES ? 'retry' : 'refuse';
+}

@@ -1,0 +1,167 @@
+import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import type { ServingRecord, StateStore, VersionRecord } from '#agent/store/contract.js';
+import type { EventSink } from '#agent/store/events.js';
+import { type InstallEvent, nextState } from './install-table.js';
+import type { Observe } from './observe.js';
+import type { StepError } from './step.js';
+
+export interface LedgerDeps {
+  readonly state: StateStore;
+  readonly events: EventSink;
+  readonly clock: Clock;
+  readonly observe: Observe;
+}
+
+type Changes = Partial<Pick<VersionRecord, 'boots' | 'attempt' | 'error'>>;
+
+/**
+ * The durable facts about versions, mirrored in memory.
+ * INVARIANTS: the store is written first and the mirror after it, so what a plan sees is on disk. Only transitions of the
+ * install table happen. Every change is told to the hub once it is durable.
+ */
+export class Ledger {
+  readonly #deps: LedgerDeps;
+  readonly #versions = new Map<string, VersionRecord>();
+  readonly #serving = new Map<ModelName, ServingRecord>();
+  /** Starts counted since the agent started: given back when it ends in an orderly way. */
+  readonly #countedBoots = new Map<string, number>();
+
+  private constructor(deps: LedgerDeps) {
+    this.#deps = deps;
+  }
+
+  static async load(deps: LedgerDeps): Promise<Ledger> {
+    const ledger = new Ledger(deps);
+    for (const record of await deps.state.versions()) ledger.#versions.set(keyOf(record.model, record.version), record);
+    for (const record of await deps.state.serving()) ledger.#serving.set(record.model, record);
+    return ledger;
+  }
+
+  models(): ReadonlySet<ModelName> {
+    return new Set([...[...this.#versions.values()].map((record) => record.model), ...this.#serving.keys()]);
+  }
+
+  versions(model: ModelName): VersionRecord[] {
+    return [...this.#versions.values()].filter((record) => record.model === model).sort((a, b) => a.version - b.version);
+  }
+
+  find(model: ModelName, version: VersionNumber): VersionRecord | undefined {
+    return this.#versions.get(keyOf(model, version));
+  }
+
+  /** The record of a version a step is about; that it is there is the planner's promise. */
+  get(model: ModelName, version: VersionNumber): VersionRecord {
+    const record = this.find(model, version);
+    if (record === undefined) throw new SkerryError('INTERNAL', `${model} ${version} is not known here`);
+    return record;
+  }
+
+  serving(model: ModelName): ServingRecord | undefined {
+    return this.#serving.get(model);
+  }
+
+  /** Puts a version in `wanted`, new or again. */
+  async accept(model: ModelName, version: VersionNumber, manifest: VersionRecord['manifest'], attempt: number): Promise<void> {
+    const known = this.find(model, version);
+    const install = known?.install === 'bad' ? nextState('bad', 'retry') : 'wanted';
+    await this.#put({ model, version, manifest, install, boots: 0, attempt, lastUsedAt: this.#deps.clock.now() });
+    await this.#told(model, version, known?.install, install);
+  }
+
+  /** One transition of the install table, durable when it resolves. */
+  async transition(model: ModelName, version: VersionNumber, event: InstallEvent, changes: Changes = {}): Promise<void> {
+    const before = this.get(model, version);
+    const after = moved(before, event, changes);
+    await this.#put(after);
+    await this.#told(model, version, before.install, after.install, after.error);
+  }
+
+  /** Counts an attempt to load before it is made: if the process does not survive it, the next start knows (DESIGN R2). */
+  async countStart(model: ModelName, version: VersionNumber): Promise<void> {
+    await this.transition(model, version, 'start', { boots: this.get(model, version).boots + 1 });
+    const key = keyOf(model, version);
+    this.#countedBoots.set(key, (this.#countedBoots.get(key) ?? 0) + 1);
+  }
+
+  /** The agent ends in an orderly way: attempts of this run took nothing down. */
+  async forgiveStarts(): Promise<void> {
+    for (const [key, counted] of this.#countedBoots) {
+      const record = this.#versions.get(key);
+      if (record === undefined || record.boots === 0) continue;
+      await this.#put({ ...record, boots: Math.max(0, record.boots - counted) });
+    }
+    this.#countedBoots.clear();
+  }
+
+  /** Makes `version` serve: serving record and every touched version in one transaction. */
+  async switchTo(
+    model: ModelName,
+    version: VersionNumber,
+    event: 'switched' | undefined,
+    lastKnownGood: VersionNumber | undefined,
+  ): Promise<void> {
+    const now = this.#deps.clock.now();
+    const old = this.#serving.get(model)?.serving;
+    const before = this.get(model, version);
+    const records = [{ ...(event === undefined ? before : moved(before, event, {})), lastUsedAt: now }];
+    const displaced = old === undefined || old === version ? undefined : this.find(model, old);
+    if (displaced !== undefined) {
+      // A trial that is replaced ends without a verdict.
+      const ended = displaced.install === 'probation' ? moved(displaced, 'superseded', { boots: 0 }) : displaced;
+      records.push({ ...ended, lastUsedAt: now });
+    }
+    const serving: ServingRecord = { model, serving: version, lastKnownGood };
+    await this.#deps.state.commitSwitch(serving, records);
+    this.#serving.set(model, serving);
+    for (const record of records) this.#versions.set(keyOf(model, record.version), record);
+    const [after] = records;
+    if (after !== undefined) await this.#told(model, version, before.install, after.install);
+  }
+
+  async stopServing(model: ModelName): Promise<void> {
+    await this.#deps.state.deleteServing(model);
+    this.#serving.delete(model);
+  }
+
+  /** Forgets a version. Gone from the mirror at once, so that nothing is planned on files that are about to go. */
+  async remove(model: ModelName, version: VersionNumber): Promise<void> {
+    const record = this.find(model, version);
+    this.#versions.delete(keyOf(model, version));
+    try {
+      await this.#deps.state.deleteVersion(model, version);
+    } catch (cause) {
+      if (record !== undefined) this.#versions.set(keyOf(model, version), record);
+      throw cause;
+    }
+  }
+
+  async #put(record: VersionRecord): Promise<void> {
+    await this.#deps.state.putVersion(record);
+    this.#versions.set(keyOf(record.model, record.version), record);
+  }
+
+  async #told(
+    model: ModelName,
+    version: VersionNumber,
+    from: string | undefined,
+    to: VersionRecord['install'],
+    error?: StepError,
+  ): Promise<void> {
+    if (to === 'bad' && error !== undefined) this.#deps.events.emit({ kind: 'version.refused', model, version, error });
+    else if (from !== to) this.#deps.events.emit({ kind: 'version.state', model, version, detail: { from: from ?? null, to } });
+    await this.#deps.observe({ at: 'persisted', model, version, state: to });
+  }
+}
+
+/** Leaving a trial behind forgives its starts; an error is kept only by what is bad. */
+function moved(record: VersionRecord, event: InstallEvent, changes: Changes): VersionRecord {
+  const { error: _error, ...rest } = record;
+  const boots = event === 'proved' || event === 'superseded' || event === 'lost' ? 0 : record.boots;
+  return { ...rest, boots, install: nextState(record.install, event), ...changes };
+}
+
+function keyOf(model: ModelName, version: VersionNumber): string {
+  return `${model}@${version}`;
+}

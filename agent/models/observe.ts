@@ -1,0 +1,15 @@
+import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import type { InstallState } from '#shared/protocol/messages.js';
+import type { Step } from './step.js';
+
+/** A moment in the work of the manager at which a test may look, or cut the power. */
+export type Moment =
+  | { readonly at: 'before' | 'after' | 'failed'; readonly step: Step }
+  /** The new state of a version is on disk, and nothing was done because of it yet. */
+  | { readonly at: 'persisted'; readonly model: ModelName; readonly version: VersionNumber; readonly state: InstallState };
+
+/**
+ * Called and waited for at every moment. The product passes none; programs composed by tests pass one that ends their own
+ * process, which is why it is an argument and not a setting.
+ */
+export type Observe = (moment: Moment) => void | Promise<void>;

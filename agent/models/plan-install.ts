@@ -1,0 +1,78 @@
+import type { InstallState } from '#shared/protocol/messages.js';
+import { isComplete, isLive, missingArtifacts } from './facts.js';
+import type { PlanContext, Rule } from './plan.js';
+import type { ModelSnapshot, VersionFacts } from './snapshot.js';
+import type { Step } from './step.js';
+
+/** The next step that brings the wanted version nearer to serving; one row for each install state, so every state resumes. */
+export const installRule: Rule = (snapshot, context) => {
+  const { model, desired } = snapshot;
+  if (desired === undefined) return undefined;
+  const { version, manifest, attempt } = desired;
+  const facts = snapshot.versions.find(({ record }) => record.version === version);
+  const accept: Step = { kind: 'accept', model, version, manifest, attempt };
+  if (facts === undefined) return accept;
+  if (facts.record.manifest !== manifest) return otherContent(snapshot, facts, accept);
+  if (facts.record.install === 'bad') return facts.record.attempt === attempt ? undefined : accept;
+  if (version < snapshot.minimumVersion && snapshot.serving?.serving !== version) {
+    const message = `${model} ${version} is below ${snapshot.minimumVersion}, the lowest version its publisher allows`;
+    return { kind: 'markBad', model, version, error: { code: 'MODELS_BELOW_MINIMUM', message } };
+  }
+  return ROWS[facts.record.install](snapshot, facts, context);
+};
+
+/** The way of a version, state by state. */
+const ROWS: Readonly<Record<InstallState, (snapshot: ModelSnapshot, facts: VersionFacts, context: PlanContext) => Step | undefined>> = {
+  wanted: ({ model }, { record }) => ({ kind: 'fetchManifest', model, version: record.version }),
+  fetching: fetchNext,
+  verifying: ({ model }, facts, { complete }) => {
+    const { version } = facts.record;
+    return isComplete(facts, complete) ? { kind: 'verify', model, version } : { kind: 'fetchManifest', model, version };
+  },
+  staged: start,
+  starting: start,
+  probation: start,
+  good: start,
+  bad: () => undefined,
+};
+
+function fetchNext({ model }: ModelSnapshot, facts: VersionFacts, { complete, space }: PlanContext): Step | undefined {
+  const { version, manifest: digest } = facts.record;
+  const markBad = (code: string, message: string): Step => ({ kind: 'markBad', model, version, error: { code, message } });
+  if (facts.manifest === undefined || !complete.has(digest)) return { kind: 'fetchManifest', model, version };
+  if (!facts.manifest.usable) return markBad('MODELS_NO_USABLE_VARIANT', `no variant of ${model} ${version} can run on this device`);
+  const [next] = missingArtifacts(facts, complete);
+  if (next === undefined) return { kind: 'verify', model, version };
+  const room = space.roomFor(model);
+  if (room.kind === 'never') {
+    return markBad('MODELS_OVER_BUDGET', `${model} ${version} needs ${room.neededBytes} bytes more than the disk budget can give`);
+  }
+  return room.kind === 'now' ? { kind: 'fetchArtifact', model, version, digest: next.digest } : undefined;
+}
+
+function start(snapshot: ModelSnapshot, facts: VersionFacts, { device, complete }: PlanContext): Step | undefined {
+  const { model, serving } = snapshot;
+  const { version, install } = facts.record;
+  if (isLive(facts)) return undefined;
+  if (!isComplete(facts, complete)) return { kind: 'fetchManifest', model, version };
+  if ((install === 'good' || install === 'probation') && serving?.serving === version) return undefined;
+  if (facts.servable?.state === 'failed') {
+    const error = facts.servable.error ?? { code: 'MODELS_SERVABLE_FAILED', message: `${model} ${version} failed while starting` };
+    return { kind: 'markBad', model, version, error };
+  }
+  const load = { kind: 'load', model, version, purpose: 'install' } as const;
+  const old = snapshot.versions.find(({ record }) => record.version === serving?.serving);
+  const short = (facts.manifest?.loadBytes ?? 0) > device.freeMemoryBytes;
+  // Resource-preserving: where both do not fit, the old one makes room and comes back if the new one does not come up.
+  return short && old !== undefined && isLive(old) ? { ...load, replaces: old.record.version } : load;
+}
+
+/** The number is taken here: an installed version never changes its content, one that never got anywhere may be replaced. */
+function otherContent(snapshot: ModelSnapshot, facts: VersionFacts, accept: Extract<Step, { kind: 'accept' }>): Step | undefined {
+  const { install } = facts.record;
+  if (install === 'wanted' || install === 'fetching' || install === 'verifying' || install === 'bad') return accept;
+  const { model, version, manifest } = accept;
+  if (snapshot.refusedManifest === manifest) return undefined;
+  const message = `${model} ${version} is installed with manifest ${facts.record.manifest}, the hub now asks for ${manifest}`;
+  return { kind: 'refuse', model, version, manifest, error: { code: 'MODELS_VERSION_CHANGED', message } };
+}

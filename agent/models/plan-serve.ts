@@ -1,0 +1,119 @@
+import { factsOf, fallbacks, isAvailable, isComplete, isLive, MAX_BOOTS_OF_GOOD, maySelfServe } from './facts.js';
+import type { Rule } from './plan.js';
+import type { VersionFacts } from './snapshot.js';
+
+// Rules that keep a model served (DESIGN R2) and the runtime tidy. Each is pure and stands alone; their order is in plan.ts.
+
+/** Reloads of a good version that keeps failing at run time, before the one before it serves instead. */
+const MAX_FAILURES_OF_GOOD = 3;
+
+/** A version that was loaded to be installed is ready: switch to it. */
+export const finishSwitchRule: Rule = (snapshot) => {
+  const { model, desired, serving } = snapshot;
+  const facts = factsOf(snapshot, desired?.version);
+  if (facts === undefined || !isAvailable(facts)) return undefined;
+  const { install, version } = facts.record;
+  const ready = install === 'starting' || (install === 'good' && serving?.serving !== version);
+  return ready ? { kind: 'switch', model, version } : undefined;
+};
+
+/** The hub no longer wants the model here. */
+export const withdrawRule: Rule = ({ model, desired, serving }, { device }) =>
+  device.desiredKnown && desired === undefined && serving !== undefined ? { kind: 'withdraw', model } : undefined;
+
+/** Versions that took the process down too often are not loaded again. */
+export const quarantineRule: Rule = (snapshot, { device, complete }) => {
+  const { model, serving, desired } = snapshot;
+  const serves = factsOf(snapshot, serving?.serving);
+  const wanted = factsOf(snapshot, desired?.version);
+  const error = (facts: VersionFacts) => ({
+    code: 'MODELS_CRASHED',
+    message: `${model} ${facts.record.version}: the agent ended ${facts.record.boots} times while it was starting or on probation`,
+  });
+  if (maySelfServe(serves) && !isLive(serves)) {
+    const good = serves.record.install === 'good';
+    const over = serves.record.boots >= (good ? MAX_BOOTS_OF_GOOD : device.maxBoots);
+    if (over && (!good || fallbacks(snapshot, complete).length > 0)) {
+      return { kind: 'markBad', model, version: serves.record.version, error: error(serves) };
+    }
+  }
+  const trying = wanted !== undefined && wanted !== serves && ['staged', 'starting', 'good'].includes(wanted.record.install);
+  if (trying && !isLive(wanted) && wanted.record.boots >= device.maxBoots) {
+    return { kind: 'markBad', model, version: wanted.record.version, error: error(wanted) };
+  }
+  return undefined;
+};
+
+/** What should serve cannot: bring up the best good version, then go back to it. */
+export const fallBackRule: Rule = (snapshot, { complete }) => {
+  const { model, serving } = snapshot;
+  if (serving === undefined) return undefined;
+  const serves = factsOf(snapshot, serving.serving);
+  if (maySelfServe(serves) && (isComplete(serves, complete) || isLive(serves))) return undefined;
+  const [best] = fallbacks(snapshot, complete);
+  if (best !== undefined) {
+    const { version } = best.record;
+    if (isAvailable(best)) return { kind: 'rollBack', model, version, from: serving.serving };
+    return isLive(best) ? undefined : { kind: 'load', model, version, purpose: 'serve' };
+  }
+  const hopeless = serves === undefined || serves.record.install === 'bad';
+  return hopeless ? { kind: 'withdraw', model } : undefined;
+};
+
+/** What serves is loaded; after a run-time failure it is loaded again, or given up. */
+export const serveRule: Rule = (snapshot, { complete }) => {
+  const { model, serving } = snapshot;
+  const serves = factsOf(snapshot, serving?.serving);
+  if (!maySelfServe(serves) || isLive(serves) || !isComplete(serves, complete)) return undefined;
+  const { version, install } = serves.record;
+  const givenUp = install === 'probation' || (serves.failures > MAX_FAILURES_OF_GOOD && fallbacks(snapshot, complete).length > 0);
+  if (serves.servable?.state === 'failed' && givenUp) {
+    const error = serves.servable.error ?? { code: 'MODELS_SERVABLE_FAILED', message: `${model} ${version} stopped serving by itself` };
+    return { kind: 'markBad', model, version, error };
+  }
+  return { kind: 'load', model, version, purpose: 'serve' };
+};
+
+export const routeRule: Rule = (snapshot) => {
+  const { model, serving, routed } = snapshot;
+  const serves = factsOf(snapshot, serving?.serving);
+  if (serves === undefined || !isAvailable(serves) || routed === serves.record.version) return undefined;
+  return maySelfServe(serves) ? { kind: 'route', model, version: serves.record.version } : undefined;
+};
+
+/** What neither serves nor is about to is drained and freed. */
+export const unloadStrayRule: Rule = (snapshot) => {
+  const { model, serving, desired, routed } = snapshot;
+  const stray = snapshot.versions.find(({ record, servable }) => {
+    if (servable === undefined || (servable.state !== 'available' && servable.state !== 'failed')) return false;
+    // It answers although the serving record could not be written yet.
+    if (serving !== undefined && record.version === routed) return false;
+    if (record.version === serving?.serving) return record.install === 'bad';
+    return record.version !== desired?.version || (record.install !== 'starting' && record.install !== 'good');
+  });
+  return stray === undefined ? undefined : { kind: 'unload', model, version: stray.record.version };
+};
+
+/** Served long enough: good. A good one that came up again has its starts forgiven at once. */
+export const proveRule: Rule = (snapshot, { device }) => {
+  const { model, serving, servingSince } = snapshot;
+  const serves = factsOf(snapshot, serving?.serving);
+  if (serves === undefined || !isAvailable(serves) || servingSince === undefined) return undefined;
+  const { install, boots, version } = serves.record;
+  const proved = (install === 'probation' && device.now >= servingSince + device.bake) || (install === 'good' && boots > 0);
+  return proved ? { kind: 'markGood', model, version } : undefined;
+};
+
+/** Trials that ended without a verdict, and half-done versions the hub no longer wants. */
+export const tidyRule: Rule = (snapshot, { device }) => {
+  const { model, serving, desired } = snapshot;
+  for (const { record } of snapshot.versions) {
+    const { version, install } = record;
+    if (version === serving?.serving) continue;
+    if (install === 'probation') return { kind: 'supersede', model, version };
+    if (version === desired?.version || !device.desiredKnown) continue;
+    if (install === 'starting') return { kind: 'supersede', model, version };
+    if (install === 'wanted' || install === 'fetching' || install === 'verifying') return { kind: 'forget', model, version };
+  }
+  return undefined;
+};

@@ -1,0 +1,119 @@
+import type { Digest, ModelName } from '#shared/bundle/names.js';
+import { completeDigests, factsOf, isLive, missingArtifacts } from './facts.js';
+import type { DeviceSnapshot, ModelSnapshot, VersionFacts } from './snapshot.js';
+import type { Step } from './step.js';
+
+/** Whether what a model still has to fetch fits: now, after an eviction that is planned, or never. */
+export type Room = { readonly kind: 'now' } | { readonly kind: 'later' } | { readonly kind: 'never'; readonly neededBytes: number };
+
+export interface SpacePlan {
+  readonly steps: readonly Step[];
+  roomFor(model: ModelName): Room;
+}
+
+interface Cached {
+  readonly model: ModelName;
+  readonly facts: VersionFacts;
+  readonly protected: boolean;
+  readonly files: readonly Digest[];
+}
+
+/** Everything asked of the disk at once, so that planning stays linear in what lies on it. */
+interface Inventory {
+  readonly present: ReadonlySet<Digest>;
+  readonly complete: ReadonlySet<Digest>;
+  readonly cached: readonly Cached[];
+  /** In how many versions each file is. */
+  readonly owners: ReadonlyMap<Digest, number>;
+  readonly isFreeable: (digest: Digest) => boolean;
+}
+
+/**
+ * Makes space for what is to be installed, oldest and least useful first (DESIGN R4): files of no version, then bad and
+ * half-done versions, then good ones by last use. What serves, the last-known-good, what is wanted and whatever is loaded are
+ * never touched. One step at a time: what it freed is seen before the next.
+ */
+export function planSpace(device: DeviceSnapshot): SpacePlan {
+  const inventory = takeInventory(device);
+  const used = sum(device.blobs.map((blob) => blob.bytes));
+  const freeable = sum(device.blobs.filter((blob) => inventory.isFreeable(blob.digest)).map((blob) => blob.bytes));
+  const needs = new Map(device.models.map((model) => [model.model, needOf(model, inventory)]));
+  // Nothing is evicted for a version that would not fit anyway.
+  const fitting = sum([...needs.values()].filter((bytes) => used + bytes - device.budgetBytes <= freeable));
+  const over = used + fitting > device.budgetBytes || device.diskFull;
+  const step = over ? firstEviction(device, inventory) : undefined;
+  return {
+    steps: step === undefined ? [] : [step],
+    roomFor(model) {
+      const excess = used + (needs.get(model) ?? 0) - device.budgetBytes;
+      if (excess > freeable) return { kind: 'never', neededBytes: excess - freeable };
+      return excess > 0 ? { kind: 'later' } : { kind: 'now' };
+    },
+  };
+}
+
+function takeInventory(device: DeviceSnapshot): Inventory {
+  const cached = device.models.flatMap((model) =>
+    model.versions.map((facts) => ({ model: model.model, facts, protected: isProtected(model, facts), files: filesOf(facts) })),
+  );
+  const owners = new Map<Digest, number>();
+  for (const digest of cached.flatMap((entry) => [...new Set(entry.files)])) owners.set(digest, (owners.get(digest) ?? 0) + 1);
+  const kept = cached.filter((entry) => entry.protected);
+  const keptFiles = new Set(kept.flatMap((entry) => entry.files));
+  const anyMayBeKept = kept.some((entry) => ownsUnknown(entry.facts));
+  return {
+    present: new Set(device.blobs.map((blob) => blob.digest)),
+    complete: completeDigests(device),
+    cached,
+    owners,
+    isFreeable: (digest) => !anyMayBeKept && !keptFiles.has(digest),
+  };
+}
+
+/** DESIGN "Store": what serves, the last-known-good and what is being installed are never evicted. */
+export function isProtected(model: ModelSnapshot, facts: VersionFacts): boolean {
+  const { version, install } = facts.record;
+  if (version === model.serving?.serving || version === model.serving?.lastKnownGood || isLive(facts)) return true;
+  return version === model.desired?.version && install !== 'bad';
+}
+
+/** Bytes the wanted version still has to reserve; downloads already begun have theirs. */
+function needOf(model: ModelSnapshot, { complete, present }: Inventory): number {
+  const facts = factsOf(model, model.desired?.version);
+  if (facts === undefined || facts.record.install !== 'fetching' || facts.record.manifest !== model.desired?.manifest) return 0;
+  const lacking = missingArtifacts(facts, complete).filter((artifact) => !present.has(artifact.digest));
+  return sum(lacking.map((artifact) => artifact.length));
+}
+
+function filesOf(facts: VersionFacts): readonly Digest[] {
+  return [facts.record.manifest, ...(facts.manifest?.artifacts.map((artifact) => artifact.digest) ?? [])];
+}
+
+/** Was complete once, and its manifest can not be read now: any file may be one of its. */
+function ownsUnknown({ record, manifest }: VersionFacts): boolean {
+  return manifest === undefined && !['wanted', 'fetching', 'bad'].includes(record.install);
+}
+
+function firstEviction(device: DeviceSnapshot, { cached, owners, present, isFreeable }: Inventory): Step | undefined {
+  const orphans = device.blobs.map((blob) => blob.digest).filter((digest) => !owners.has(digest) && isFreeable(digest));
+  if (orphans.length > 0) return { kind: 'sweep', digests: orphans };
+  const useful = (entry: Cached): number => (entry.facts.record.install === 'good' ? 1 : 0);
+  const ownFiles = (entry: Cached): Digest[] => entry.files.filter((digest) => present.has(digest) && owners.get(digest) === 1);
+  const [victim] = cached
+    .filter((entry) => !entry.protected && isWorthEvicting(entry, ownFiles(entry), present))
+    .toSorted((a, b) => useful(a) - useful(b) || a.facts.record.lastUsedAt - b.facts.record.lastUsedAt);
+  if (victim === undefined) return undefined;
+  return { kind: 'evict', model: victim.model, version: victim.facts.record.version, digests: ownFiles(victim) };
+}
+
+/**
+ * It frees something; or its record alone goes, so that the last version sharing its files can be evicted with them. The
+ * record of a bad version stays: it must not be tried again.
+ */
+function isWorthEvicting({ facts, files }: Cached, own: readonly Digest[], present: ReadonlySet<Digest>): boolean {
+  return own.length > 0 || (facts.record.install !== 'bad' && files.some((digest) => present.has(digest)));
+}
+
+function sum(bytes: readonly number[]): number {
+  return bytes.reduce((total, each) => total + each, 0);
+}

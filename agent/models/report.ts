@@ -1,0 +1,53 @@
+import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import type { Reported, ReportedVersion } from '#shared/protocol/messages.js';
+import type { DesiredModel } from '#shared/trust/desired.js';
+import type { VersionRecord } from '#agent/store/contract.js';
+import type { Ledger } from './ledger.js';
+import type { ProgressBoard } from './progress.js';
+import type { RuntimeBoard } from './runtime-board.js';
+
+/** Versions of one model in a report: what matters now, then the newest. */
+const REPORTED_VERSIONS = 8;
+const MESSAGE_LENGTH = 2048;
+
+export interface ReportSources {
+  readonly ledger: Ledger;
+  readonly board: RuntimeBoard;
+  readonly progress: ProgressBoard;
+  desired(model: ModelName): DesiredModel | undefined;
+}
+
+/** The part of the reported state that is about models. */
+export function reportModels(sources: ReportSources): Reported['models'] {
+  return [...sources.ledger.models()].sort().map((model) => {
+    const routed = sources.board.routed(model);
+    return { model, serving: routed ?? null, versions: chosen(sources, model).map((record) => reportVersion(sources, record)) };
+  });
+}
+
+function chosen(sources: ReportSources, model: ModelName): VersionRecord[] {
+  const { ledger } = sources;
+  const serving = ledger.serving(model);
+  const first = new Set<VersionNumber | undefined>([sources.desired(model)?.version, serving?.serving, serving?.lastKnownGood]);
+  const byWeight = ledger
+    .versions(model)
+    .toSorted((a, b) => Number(first.has(b.version)) - Number(first.has(a.version)) || b.version - a.version);
+  return byWeight.slice(0, REPORTED_VERSIONS).sort((a, b) => a.version - b.version);
+}
+
+function reportVersion({ board, progress }: ReportSources, record: VersionRecord): ReportedVersion {
+  const { model, version, manifest, install } = record;
+  const servable = board.find(model, version);
+  const fetching = install === 'fetching' ? progress.fetching(model, version) : undefined;
+  const error = record.error ?? progress.error(model, version);
+  return {
+    version,
+    manifest,
+    install,
+    ...(servable && { servable: servable.state }),
+    ...(servable?.variant !== undefined && { variant: servable.variant }),
+    ...(servable?.provider !== undefined && { provider: servable.provider }),
+    ...(fetching && { progress: fetching }),
+    ...(error && { error: { code: error.code, message: error.message.slice(0, MESSAGE_LENGTH) } }),
+  };
+}

@@ -1,0 +1,94 @@
+import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import type { Clock, Millis } from '#shared/kernel/clock.js';
+import type { ServableControl, ServableSpec, ServableStatus } from '#agent/inference/contract.js';
+
+/** What runs now, as the runtime tells it, and where requests go. Nothing here survives the process. */
+export class RuntimeBoard {
+  readonly #control: ServableControl;
+  readonly #clock: Clock;
+  readonly #statuses = new Map<string, ServableStatus>();
+  readonly #failures = new Map<string, number>();
+  readonly #routed = new Map<ModelName, { readonly version: VersionNumber; readonly since: Millis }>();
+  readonly #stopListening: () => void;
+
+  /** `failed` is told of servables that stopped by themselves. */
+  constructor(control: ServableControl, clock: Clock, listener: { changed(): void; failed(status: ServableStatus): void }) {
+    this.#control = control;
+    this.#clock = clock;
+    this.#stopListening = control.onChange((status) => {
+      const wasAvailable = this.find(status.model, status.version)?.state === 'available';
+      this.#note(status);
+      if (status.state === 'failed' && wasAvailable) {
+        const key = keyOf(status.model, status.version);
+        this.#failures.set(key, (this.#failures.get(key) ?? 0) + 1);
+        listener.failed(status);
+      }
+      listener.changed();
+    });
+  }
+
+  find(model: ModelName, version: VersionNumber): ServableStatus | undefined {
+    return this.#statuses.get(keyOf(model, version));
+  }
+
+  /** Times a version stopped by itself since the agent started. */
+  failures(model: ModelName, version: VersionNumber): number {
+    return this.#failures.get(keyOf(model, version)) ?? 0;
+  }
+
+  routed(model: ModelName): VersionNumber | undefined {
+    return this.#routed.get(model)?.version;
+  }
+
+  /** Since when the routed version serves without failing, monotonic. */
+  servingSince(model: ModelName): Millis | undefined {
+    return this.#routed.get(model)?.since;
+  }
+
+  /** Rejects as the runtime does; nothing of the version runs then. */
+  async load(spec: ServableSpec, signal: AbortSignal): Promise<void> {
+    try {
+      this.#note(await this.#control.load(spec, signal));
+    } catch (cause) {
+      this.#forget(spec.model, spec.version);
+      throw cause;
+    }
+  }
+
+  route(model: ModelName, version: VersionNumber): void {
+    this.#control.route(model, version);
+    this.#routed.set(model, { version, since: this.#clock.monotonic() });
+  }
+
+  async unload(model: ModelName, version: VersionNumber): Promise<void> {
+    await this.#control.unload(model, version);
+    this.#forget(model, version);
+  }
+
+  close(): void {
+    this.#stopListening();
+  }
+
+  #note(status: ServableStatus): void {
+    if (status.state === 'unloaded') {
+      this.#forget(status.model, status.version);
+      return;
+    }
+    this.#statuses.set(keyOf(status.model, status.version), status);
+    if (status.state === 'failed') this.#unroute(status.model, status.version);
+  }
+
+  #forget(model: ModelName, version: VersionNumber): void {
+    this.#statuses.delete(keyOf(model, version));
+    this.#unroute(model, version);
+  }
+
+  /** It has to be routed again once it is back, and its bake time starts over. */
+  #unroute(model: ModelName, version: VersionNumber): void {
+    if (this.#routed.get(model)?.version === version) this.#routed.delete(model);
+  }
+}
+
+function keyOf(model: ModelName, version: VersionNumber): string {
+  return `${model}@${version}`;
+}

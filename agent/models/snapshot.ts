@@ -1,0 +1,64 @@
+import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
+import type { Millis } from '#shared/kernel/clock.js';
+import type { ServableState } from '#shared/protocol/messages.js';
+import type { DesiredModel } from '#shared/trust/desired.js';
+import type { BlobEntry, ServingRecord, VersionRecord } from '#agent/store/contract.js';
+import type { StepError } from './step.js';
+
+/** What the manifest says that planning needs; only files this device can use count. */
+export interface ManifestFacts {
+  /** False when no variant can run here. */
+  readonly usable: boolean;
+  /** Artifacts to have: usable variants and golden samples. */
+  readonly artifacts: readonly { readonly digest: Digest; readonly length: number }[];
+  /** Memory the most modest usable variant needs to load, bytes; 0 when the publisher did not say. */
+  readonly loadBytes: number;
+}
+
+export interface VersionFacts {
+  readonly record: VersionRecord;
+  /** `undefined` while the manifest is not on this device. */
+  readonly manifest: ManifestFacts | undefined;
+  /** Left out when it is not in the runtime. */
+  readonly servable?: { readonly state: ServableState; readonly error?: StepError };
+  /** How often it stopped serving by itself since the agent started. */
+  readonly failures: number;
+}
+
+/** A step that failed and is not to be tried before `until` (monotonic milliseconds). */
+export interface HeldStep {
+  readonly key: string;
+  readonly until: Millis;
+}
+
+export interface ModelSnapshot {
+  readonly model: ModelName;
+  /** What the hub wants; `undefined` when it names no version (see `desiredKnown`). */
+  readonly desired: DesiredModel | undefined;
+  readonly serving: ServingRecord | undefined;
+  /** Where requests without a version go now. */
+  readonly routed: VersionNumber | undefined;
+  readonly versions: readonly VersionFacts[];
+  /** Lowest version the publisher allows; 0 when not known. */
+  readonly minimumVersion: number;
+  /** Since when the serving version serves without failing, monotonic; `undefined` when it does not. */
+  readonly servingSince: Millis | undefined;
+  /** Manifest already said no to under an installed version number. */
+  readonly refusedManifest: Digest | undefined;
+  readonly held: readonly HeldStep[];
+}
+
+export interface DeviceSnapshot {
+  /** Monotonic. */
+  readonly now: Millis;
+  /** False before any desired state was accepted: then nothing is removed. */
+  readonly desiredKnown: boolean;
+  readonly models: readonly ModelSnapshot[];
+  readonly blobs: readonly BlobEntry[];
+  readonly budgetBytes: number;
+  /** A write found the disk full although the budget had room. */
+  readonly diskFull: boolean;
+  readonly freeMemoryBytes: number;
+  readonly bake: Millis;
+  readonly maxBoots: number;
+}

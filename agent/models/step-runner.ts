@@ -1,0 +1,102 @@
+import { asSkerryError, hasCode, type SkerryError } from '#shared/kernel/errors.js';
+import { execute } from './executor.js';
+import { fallbacks } from './facts.js';
+import type { Holds } from './holds.js';
+import { judge, type Verdict } from './judge.js';
+import type { ModelManagerDeps } from './manager.js';
+import { planContext } from './plan.js';
+import type { DeviceSnapshot } from './snapshot.js';
+import type { Step } from './step.js';
+import type { StepContext } from './steps/context.js';
+import { giveUp, recoverDamaged } from './steps/verdicts.js';
+
+export interface StepRunnerDeps extends Pick<ModelManagerDeps, 'clock' | 'events' | 'logger' | 'observe' | 'random' | 'settings'> {
+  readonly context: StepContext;
+  survey(): Promise<DeviceSnapshot>;
+  /** A write found no space. */
+  onDiskFull(): void;
+}
+
+/** Does steps, and what follows when one fails: a delay, space to be made, files fetched again, or a version marked bad. */
+export class StepRunner {
+  readonly #deps: StepRunnerDeps;
+
+  constructor(deps: StepRunnerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Resolves when the step is done or its failure dealt with; never rejects. */
+  async run(step: Step, holds: Holds, signal: AbortSignal): Promise<void> {
+    const { context, observe } = this.#deps;
+    try {
+      await observe?.({ at: 'before', step });
+      await execute(step, context, signal);
+      holds.succeeded(step);
+      if ('version' in step) context.progress.setError(step.model, step.version, undefined);
+      await observe?.({ at: 'after', step });
+    } catch (cause) {
+      if (!signal.aborted) await this.#failed(step, holds, asSkerryError(cause));
+    }
+  }
+
+  /** The step may not be tried again before a delay, longer each time. */
+  hold(step: Step, holds: Holds): void {
+    const { clock, settings, random } = this.#deps;
+    holds.hold(step, clock.monotonic(), { ...settings.retry, random });
+  }
+
+  async #failed(step: Step, holds: Holds, error: SkerryError): Promise<void> {
+    const failedBefore = holds.count(step);
+    this.#log(step, error);
+    this.hold(step, holds);
+    try {
+      await this.#deps.observe?.({ at: 'failed', step });
+      const replaceable = await this.#isReplaceable(step);
+      await this.#follow(step, judge({ step: step.kind, code: error.code, failedBefore, replaceable }), error, failedBefore);
+    } catch (cause) {
+      // What follows could not be written down; the step is held, and what follows is tried again with it.
+      this.#log(step, asSkerryError(cause));
+    }
+  }
+
+  async #follow(step: Step, verdict: Verdict, error: SkerryError, failedBefore: number): Promise<void> {
+    const { context, events } = this.#deps;
+    if (verdict === 'drop' || !('version' in step)) return;
+    const { model, version } = step;
+    const told = { code: error.code, message: error.message };
+    context.progress.setError(model, version, told);
+    if (verdict === 'space') {
+      this.#deps.onDiskFull();
+      if (failedBefore === 0) events.emit({ kind: 'disk.full', model, version, error: told });
+    } else if (step.kind === 'load' && (await this.#filesWereDamaged(step))) {
+      context.progress.setError(model, version, undefined);
+    } else if (verdict === 'refuse') await giveUp(context, model, version, told);
+  }
+
+  /** A load may fail because of the disk and not because of the version: then the files are fetched again. */
+  async #filesWereDamaged({ model, version }: Step<'load'>): Promise<boolean> {
+    try {
+      return await recoverDamaged(this.#deps.context, model, version);
+    } catch (cause) {
+      if (!hasCode(cause, 'MODELS_LOOP')) throw cause;
+      await giveUp(this.#deps.context, model, version, { code: cause.code, message: cause.message });
+      return true;
+    }
+  }
+
+  /** True when giving the step's version up leaves the model served as well as before (DESIGN R2). */
+  async #isReplaceable(step: Step): Promise<boolean> {
+    if (!('version' in step)) return false;
+    const { ledger } = this.#deps.context;
+    const trial = step.kind === 'load' ? step.purpose === 'install' : ledger.serving(step.model)?.serving !== step.version;
+    if (trial || ledger.find(step.model, step.version)?.install === 'probation') return true;
+    const { device, complete } = planContext(await this.#deps.survey());
+    const model = device.models.find((snapshot) => snapshot.model === step.model);
+    return model !== undefined && fallbacks(model, complete).some(({ record }) => record.version !== step.version);
+  }
+
+  #log(step: Step, error: SkerryError): void {
+    const about = 'version' in step ? { model: step.model, version: step.version } : { model: step.model };
+    this.#deps.logger.warn({ code: error.code, step: step.kind, ...about }, `step failed: ${error.message}`);
+  }
+}

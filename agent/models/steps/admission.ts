@@ -1,0 +1,42 @@
+import { manifestTargetPath } from '#shared/bundle/manifest.js';
+import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import type { VersionRecord } from '#agent/store/contract.js';
+import type { VerifiedTarget } from '../ports.js';
+import type { StepContext } from './context.js';
+
+/**
+ * Checks against the signed metadata that a version may be installed; returns its target. Named checks, each with its code:
+ * a trusted publisher signed it, its digest is the one the hub asks for, it is not below the minimum.
+ */
+export async function requireAdmitted({ trust, minimums }: StepContext, record: VersionRecord): Promise<VerifiedTarget> {
+  const { model, version } = record;
+  const target = await trust.target(manifestTargetPath(model, version));
+  const signed = requireSigned(target, model, version);
+  requireSameManifest(signed, record);
+  const minimum = await trust.minimumVersion(model);
+  minimums.set(model, minimum);
+  requireMinimum(model, version, minimum);
+  return signed;
+}
+
+/** DESIGN R1: only what a trusted role lists. */
+function requireSigned(target: VerifiedTarget | undefined, model: ModelName, version: VersionNumber): VerifiedTarget {
+  if (target !== undefined) return target;
+  throw new SkerryError('MODELS_NOT_TRUSTED', `no trusted publisher signed ${model} ${version}`);
+}
+
+/** Uptane 5.4.4.2: what the director names must be what the image repository signed. */
+function requireSameManifest(target: VerifiedTarget, { model, version, manifest }: VersionRecord): void {
+  if (target.digest === manifest) return;
+  throw new SkerryError(
+    'MODELS_MANIFEST_MISMATCH',
+    `the hub asks for ${model} ${version} with manifest ${manifest}, its publisher signed ${target.digest}`,
+  );
+}
+
+/** DESIGN "Trust": never below the minimum, whatever the hub says. */
+function requireMinimum(model: ModelName, version: VersionNumber, minimum: number): void {
+  if (version >= minimum) return;
+  throw new SkerryError('MODELS_BELOW_MINIMUM', `${model} ${version} is below ${minimum}, the lowest version its publisher allows`);
+}

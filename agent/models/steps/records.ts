@@ -1,0 +1,28 @@
+import type { Handler } from './context.js';
+import { giveUp } from './verdicts.js';
+
+// Steps that only change what is known about versions.
+
+export const accept: Handler<'accept'> = async ({ model, version, manifest, attempt }, { ledger, progress, losses }) => {
+  losses.delete(`${model}@${version}`);
+  await ledger.accept(model, version, manifest, attempt);
+  progress.setError(model, version, undefined);
+};
+
+export const refuse: Handler<'refuse'> = ({ model, version, manifest, error }, { refusedManifests, events }) => {
+  refusedManifests.set(model, manifest);
+  events.emit({ kind: 'version.refused', model, version, error });
+  return Promise.resolve();
+};
+
+export const markGood: Handler<'markGood'> = ({ model, version }, { ledger }) => ledger.transition(model, version, 'proved');
+
+export const markBad: Handler<'markBad'> = ({ model, version, error }, context) => giveUp(context, model, version, error);
+
+export const supersede: Handler<'supersede'> = ({ model, version }, { ledger }) => ledger.transition(model, version, 'superseded');
+
+export const forget: Handler<'forget'> = ({ model, version }, { ledger, progress }) => {
+  progress.ended(model, version);
+  progress.setError(model, version, undefined);
+  return ledger.remove(model, version);
+};

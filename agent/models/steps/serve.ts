@@ -1,0 +1,83 @@
+import type { ModelName } from '#shared/bundle/names.js';
+import { hasCode } from '#shared/kernel/errors.js';
+import type { VersionRecord } from '#agent/store/contract.js';
+import { servableSpec } from '../servable-spec.js';
+import { requireAdmitted } from './admission.js';
+import type { Handler, StepContext } from './context.js';
+
+/** Every file is here: checks once more that the version may be installed, then it is staged. */
+export const verify: Handler<'verify'> = async ({ model, version }, context) => {
+  const { ledger, progress } = context;
+  if (ledger.get(model, version).install === 'fetching') await ledger.transition(model, version, 'fetched');
+  await requireAdmitted(context, ledger.get(model, version));
+  await ledger.transition(model, version, 'verified');
+  progress.ended(model, version);
+};
+
+/** Counts the attempt durably, then loads; golden check and warm-up happen in the runtime. */
+export const load: Handler<'load'> = async ({ model, version, purpose, replaces }, context, signal) => {
+  const { ledger, board, manifests, blobs, machine, logger } = context;
+  const { manifest } = ledger.get(model, version);
+  // What served before serves without asking; what is new is asked for once more, on the last metadata accepted.
+  if (purpose === 'install') await requireAdmitted(context, ledger.get(model, version));
+  const spec = servableSpec(await manifests.read(manifest), manifest, blobs, machine);
+  try {
+    await ledger.countStart(model, version);
+  } catch (cause) {
+    // DESIGN R2: a full disk must not keep a device from serving what it served before.
+    if (purpose === 'install' || !hasCode(cause, 'DISK_FULL')) throw cause;
+    logger.warn({ model, version, code: cause.code }, 'the disk is full: loading without counting the attempt');
+  }
+  if (replaces !== undefined) await board.unload(model, replaces);
+  if (board.find(model, version)?.state === 'failed') await board.unload(model, version);
+  await board.load(spec, signal);
+};
+
+/** Serving record and versions in one transaction, then requests go to the new version; the old one is drained by the next step. */
+export const switchOver: Handler<'switch'> = async ({ model, version }, { ledger, board, events }) => {
+  const before = ledger.serving(model);
+  await ledger.switchTo(model, version, 'switched', lastKnownGoodAfter(ledger.versions(model), before, version));
+  board.route(model, version);
+  events.emit({ kind: 'version.served', model, version, detail: { from: before?.serving ?? null } });
+};
+
+export const route: Handler<'route'> = ({ model, version }, { board }) => {
+  board.route(model, version);
+  return Promise.resolve();
+};
+
+export const unload: Handler<'unload'> = ({ model, version }, { board }) => board.unload(model, version);
+
+/** The version before it serves again; that is durable where the disk lets it, and true either way. */
+export const rollBack: Handler<'rollBack'> = async ({ model, version, from }, context) => {
+  const { ledger, board, events } = context;
+  const error = ledger.find(model, from)?.error;
+  const before = ledger.serving(model);
+  board.route(model, version);
+  await ledger.switchTo(model, version, undefined, lastKnownGoodAfter(ledger.versions(model), before, version, from));
+  events.emit({ kind: 'version.rolled-back', model, version, ...(error && { error }), detail: { from } });
+};
+
+export const withdraw: Handler<'withdraw'> = async ({ model }, context) => {
+  const serving = context.ledger.serving(model);
+  await context.ledger.stopServing(model);
+  if (serving === undefined) return;
+  await endTrial(context, model, serving.serving);
+  context.events.emit({ kind: 'version.state', model, version: serving.serving, detail: { to: 'withdrawn' } });
+};
+
+async function endTrial({ ledger }: StepContext, model: ModelName, version: VersionRecord['version']): Promise<void> {
+  if (ledger.find(model, version)?.install === 'probation') await ledger.transition(model, version, 'superseded');
+}
+
+/** The version to go back to once `version` serves: what served, if it is good, else what was kept before, else the newest other good one. */
+function lastKnownGoodAfter(
+  records: readonly VersionRecord[],
+  before: { readonly serving: VersionRecord['version']; readonly lastKnownGood: VersionRecord['version'] | undefined } | undefined,
+  version: VersionRecord['version'],
+  failed?: VersionRecord['version'],
+): VersionRecord['version'] | undefined {
+  const good = records.filter((record) => record.install === 'good' && record.version !== version && record.version !== failed);
+  const isGood = (candidate: VersionRecord['version'] | undefined) => good.find((record) => record.version === candidate)?.version;
+  return isGood(before?.serving) ?? isGood(before?.lastKnownGood) ?? good.at(-1)?.version;
+}

@@ -1,0 +1,81 @@
+import type { Digest, ModelName } from '#shared/bundle/names.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { DesiredState } from '#shared/trust/desired.js';
+import type { BlobStore, VersionRecord } from '#agent/store/contract.js';
+import type { HeldStep } from './snapshot.js';
+import type { Ledger } from './ledger.js';
+import type { Manifests } from './manifests.js';
+import type { RuntimeBoard } from './runtime-board.js';
+import type { DeviceSnapshot, ManifestFacts, ModelSnapshot, VersionFacts } from './snapshot.js';
+import type { Machine } from './variants.js';
+
+export interface SurveySources {
+  readonly ledger: Ledger;
+  readonly board: RuntimeBoard;
+  readonly manifests: Manifests;
+  readonly blobs: BlobStore;
+  readonly machine: Machine;
+  readonly clock: Clock;
+  readonly minimums: ReadonlyMap<string, number>;
+  readonly refusedManifests: ReadonlyMap<string, Digest>;
+  readonly settings: { readonly bake: number; readonly maxBoots: number };
+  desired(): DesiredState | undefined;
+  held(model: ModelName): readonly HeldStep[];
+  diskFull(): boolean;
+}
+
+/** Gathers what is true now. What has to be waited for comes first, so the rest is of one moment. */
+export async function survey(sources: SurveySources): Promise<DeviceSnapshot> {
+  const { ledger, manifests, blobs, machine, clock, settings } = sources;
+  const [entries, usage] = await Promise.all([blobs.list(), blobs.usage()]);
+  const complete = new Set(entries.filter((blob) => blob.complete).map((blob) => blob.digest));
+  const facts = new Map<Digest, ManifestFacts>();
+  for (const { manifest } of [...ledger.models()].flatMap((model) => ledger.versions(model))) {
+    const found = complete.has(manifest) ? await manifests.facts(manifest) : undefined;
+    if (found !== undefined) facts.set(manifest, found);
+  }
+  manifests.keepOnly(new Set(facts.keys()));
+  const desired = sources.desired();
+  const models = new Set<ModelName>([...ledger.models(), ...(desired?.models.map(({ model }) => model) ?? [])]);
+  return {
+    now: clock.monotonic(),
+    desiredKnown: desired !== undefined,
+    models: [...models].map((model) => surveyModel(sources, model, facts)),
+    blobs: entries,
+    budgetBytes: usage.budgetBytes,
+    diskFull: sources.diskFull(),
+    freeMemoryBytes: machine.freeMemoryBytes(),
+    bake: settings.bake,
+    maxBoots: settings.maxBoots,
+  };
+}
+
+function surveyModel(sources: SurveySources, model: ModelName, facts: ReadonlyMap<Digest, ManifestFacts>): ModelSnapshot {
+  const { ledger, board, minimums, refusedManifests } = sources;
+  return {
+    model,
+    desired: sources.desired()?.models.find((entry) => entry.model === model),
+    serving: ledger.serving(model),
+    routed: board.routed(model),
+    versions: ledger.versions(model).map((record) => surveyVersion(board, record, facts)),
+    minimumVersion: minimums.get(model) ?? 0,
+    servingSince: board.servingSince(model),
+    refusedManifest: refusedManifests.get(model),
+    held: sources.held(model),
+  };
+}
+
+function surveyVersion(board: RuntimeBoard, record: VersionRecord, facts: ReadonlyMap<Digest, ManifestFacts>): VersionFacts {
+  const status = board.find(record.model, record.version);
+  return {
+    record,
+    manifest: facts.get(record.manifest),
+    failures: board.failures(record.model, record.version),
+    ...(status && {
+      servable: {
+        state: status.state,
+        ...(status.error && { error: { code: status.error.code, message: status.error.message } }),
+      },
+    }),
+  };
+}
