@@ -6,7 +6,7 @@ import { TufTrustClient } from '#agent/sync/trust-client.js';
 import type { TrustFs } from '#agent/sync/trust-folder.js';
 import { TRUST_INDEX_FILE, TrustMirror } from '#agent/sync/trust-mirror.js';
 import { PublisherFolder } from '#hub/publisher/trust-folder.js';
-import { type InitTrust, initTrust } from '#hub/publisher/trust-keeper.js';
+import { type Ceremony, type InitTrust, initTrust } from '#hub/publisher/trust-keeper.js';
 import { confirmPublished, signVersionTarget, type VersionTarget } from '#hub/publisher/trust-sign.js';
 import { type HubKeys, hubPublicKeys } from '#hub/registry/tuf/hub-keys.js';
 import type { Publication } from '#hub/registry/tuf/publication.js';
@@ -59,6 +59,11 @@ export async function makeTrustWorld(
   return { clock, secret, folder, keys, storage, hub };
 }
 
+/** What a ceremony in the keeper's folder of this world needs. */
+export function ceremony({ folder, secret, clock }: TrustWorld): Ceremony {
+  return { folder, secret, clock };
+}
+
 export async function temporaryFolder(name: string): Promise<string> {
   return mkdtemp(join(tmpdir(), `skerry-${name}-`));
 }
@@ -74,7 +79,7 @@ export function versionTarget(model: string, version: number, content: string, m
 /** Signs and uploads a version as the publisher of the world's folder. */
 export async function publishVersion(world: TrustWorld, target: VersionTarget, role = ROLE): Promise<void> {
   const current = world.hub.roleFile(role).bytes;
-  const signed = await signVersionTarget({ ...world, role, current, target });
+  const signed = await signVersionTarget({ ...ceremony(world), role, current, target });
   await world.hub.accept({ roles: { [role]: signed.bytes } });
   await confirmPublished(world.folder, role, signed.bytes);
 }
