@@ -8,7 +8,7 @@ import type { Tolerance } from '#shared/tensor/compare.js';
 import { type BuildStep, buildVersion, DEFAULT_TOLERANCE, GENERATED_SAMPLES, type VariantFile } from '../publisher/build.js';
 import type { ModelInspection } from '../publisher/inspect.js';
 import { type PublishResult, publishVersion, type PublishStep } from '../publisher/publish.js';
-import { chooseRole, folderSigner } from '../publisher/target-signer.js';
+import { checkSecret, chooseRole, folderSigner } from '../publisher/target-signer.js';
 import { PublisherFolder } from '../publisher/trust-folder.js';
 import { PUBLISH_HELP } from './publish-help.js';
 import {
@@ -93,6 +93,7 @@ async function publish(path: string, flags: PublishFlags, deps: PublisherCliDeps
   const folder = new PublisherFolder(resolve(flags.keys));
   const role = await chooseRole(folder, flags.role);
   const secret = await openSecret(out, flags);
+  await checkSecret(folder, role, secret);
   const progress = await createProgress(out);
   try {
     const built = await buildVersion(

@@ -45,3 +45,9 @@ export async function chooseRole(folder: PublisherFolder, wanted: string | undef
   if (others.length > 0) throw new SkerryError('CLI_USAGE', `${folder.path} holds the keys of ${roles.join(', ')}; say which with --role`);
   return only;
 }
+
+/** Opens the key of a role once, so that a wrong passphrase is known before anything is sent. `TRUST_KEY_SECRET`. */
+export async function checkSecret(folder: PublisherFolder, role: string, secret: KeySecret): Promise<void> {
+  const known = (await folder.record()).publishers[role];
+  if (known !== undefined) await folder.openKey(known.key, secret);
+}
