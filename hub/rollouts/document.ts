@@ -44,7 +44,10 @@ const waveObjectSchema = z
     message: 'needs exactly one of "percent", "count" and "cohort"',
   });
 /** `"5%"` is short for `{ percent: "5%" }`. */
-const waveSchema = z.union([positiveShareSchema.transform((percent) => ({ percent })).pipe(waveObjectSchema), waveObjectSchema]);
+const waveSchema = z.preprocess(
+  (wave) => (typeof wave === 'string' || typeof wave === 'number' ? { percent: wave } : wave),
+  waveObjectSchema,
+);
 
 const strategySchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('canary') }),
