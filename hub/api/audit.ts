@@ -1,23 +1,7 @@
 import { z } from 'zod';
 import type { Db } from '#hub/store/database.js';
 import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
-
-export const AUDIT_OUTCOMES = ['ok', 'refused', 'failed'] as const;
-
-export const auditRecordSchema = z.object({
-  id: z.int(),
-  at: z.iso.datetime(),
-  actor: z.string(),
-  tokenId: z.string().nullable(),
-  action: z.string(),
-  target: z.string(),
-  source: z.string(),
-  outcome: z.enum(AUDIT_OUTCOMES),
-  code: z.string().nullable(),
-  requestId: z.string(),
-  detail: z.record(z.string(), z.unknown()).nullable(),
-});
-export type AuditRecord = z.infer<typeof auditRecordSchema>;
+import type { AuditOutcome, AuditRecord } from './views.js';
 
 export interface AuditEntry {
   readonly actor: string;
@@ -25,7 +9,7 @@ export interface AuditEntry {
   readonly action: string;
   readonly target: string;
   readonly source: string;
-  readonly outcome: (typeof AUDIT_OUTCOMES)[number];
+  readonly outcome: AuditOutcome;
   readonly code?: string;
   readonly requestId: string;
   readonly detail?: Readonly<Record<string, unknown>>;

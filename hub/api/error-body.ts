@@ -1,17 +1,5 @@
 import { hasZodFastifySchemaValidationErrors, isResponseSerializationError } from 'fastify-type-provider-zod';
-import { z } from 'zod';
 import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
-
-/** ErrorBody (shared/kernel/errors.ts) as the OpenAPI document describes it. */
-export const errorBodySchema = z
-  .object({
-    code: z.string().meta({ description: 'Stable; docs/ERRORS.md lists all of them.' }),
-    message: z.string(),
-    fault: z.string().meta({ description: 'ours, caller, peer or environment' }),
-    action: z.string().meta({ description: 'What to do about it.' }),
-    details: z.record(z.string(), z.unknown()).optional(),
-  })
-  .meta({ id: 'ErrorBody', description: 'How every error is answered.' });
 
 /** Whatever reached the server's edge as an error of ours; Fastify's own ones about the request keep their status class. */
 export function toApiError(thrown: unknown): SkerryError {

@@ -4,7 +4,8 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import type { SkerryError } from '#shared/kernel/errors.js';
 import type { AuditLog } from './audit.js';
 import { type Authenticator, authorize } from './authenticator.js';
-import { errorBodySchema, toApiError } from './error-body.js';
+import { toApiError } from './error-body.js';
+import { errorBodySchema } from './error-schema.js';
 import { type AuditNote, type Caller, isRaw, type Route } from './route.js';
 
 export interface MountDeps {

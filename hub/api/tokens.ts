@@ -1,30 +1,15 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { z } from 'zod';
 import type { Db } from '#hub/store/database.js';
 import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { type Role, ROLES } from './capabilities.js';
+import type { Role } from './capabilities.js';
 import type { Caller } from './route.js';
 import type { ApiTokensTable } from './tables.js';
+import type { ApiToken, CreatedToken } from './views.js';
 
 /** Makes a token recognisable, to people and to secret scanners. */
 export const TOKEN_PREFIX = 'skerry_';
 const SECRET = /^skerry_[A-Za-z0-9_-]{43}$/;
-
-const time = z.iso.datetime().nullable();
-/** A token as it may be shown: never its secret. */
-export const apiTokenSchema = z.object({
-  id: z.string(),
-  name: z.string(),
-  role: z.enum(ROLES),
-  createdAt: z.iso.datetime(),
-  createdBy: z.string(),
-  expiresAt: time,
-  revokedAt: time,
-});
-export type ApiToken = z.infer<typeof apiTokenSchema>;
-
-export const createdTokenSchema = apiTokenSchema.extend({ token: z.string() });
 
 export interface NewToken {
   readonly name: string;
@@ -44,7 +29,7 @@ export class ApiTokens {
     this.#clock = clock;
   }
 
-  async create(wanted: NewToken): Promise<z.infer<typeof createdTokenSchema>> {
+  async create(wanted: NewToken): Promise<CreatedToken> {
     const token = `${TOKEN_PREFIX}${randomBytes(32).toString('base64url')}`;
     const row: ApiTokensTable = {
       id: randomBytes(6).toString('hex'),

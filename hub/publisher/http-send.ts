@@ -8,7 +8,7 @@ import { LIMITS } from '#shared/kernel/limits.js';
 
 export interface SendRequest {
   readonly url: URL;
-  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST';
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
   readonly headers: Readonly<Record<string, string>>;
   /** Bytes, or a stream of exactly `length` bytes, which is never held in memory. */
   readonly body?: Uint8Array | { readonly stream: Readable; readonly length: number };

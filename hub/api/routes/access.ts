@@ -1,20 +1,9 @@
 import { z } from 'zod';
-import { LIMITS } from '#shared/kernel/limits.js';
 import type { AuditLog } from '../audit.js';
-import { auditRecordSchema } from '../audit.js';
-import { ROLES } from '../capabilities.js';
 import { defineRoute } from '../define-route.js';
 import type { Route } from '../route.js';
-import { apiTokenSchema, type ApiTokens, createdTokenSchema } from '../tokens.js';
-
-export const newTokenSchema = z.strictObject({
-  name: z.string().min(1).max(LIMITS.nameLength),
-  role: z.enum(ROLES),
-  /** Seconds it is good for; for ever when left out. */
-  expiresInSeconds: z.int().min(1).max(315_360_000).optional(),
-});
-
-export const whoAmISchema = z.object({ id: z.string(), name: z.string(), role: z.enum(ROLES) });
+import type { ApiTokens } from '../tokens.js';
+import { apiTokenListSchema, apiTokenSchema, auditListSchema, createdTokenSchema, newTokenSchema, whoAmISchema } from '../views.js';
 
 const tokenParams = z.strictObject({ token: z.string().regex(/^[0-9a-f]{12}$/, 'the id of a token') });
 const auditQuery = z.strictObject({
@@ -45,7 +34,7 @@ export function accessRoutes(tokens: ApiTokens, audit: AuditLog, now: () => numb
       tag: 'access',
       summary: 'Lists the API tokens, without their secrets',
       access: 'token:read',
-      answer: z.object({ tokens: z.array(apiTokenSchema) }),
+      answer: apiTokenListSchema,
       handler: async () => ({ tokens: await tokens.list() }),
     }),
     defineRoute({
@@ -94,7 +83,7 @@ export function accessRoutes(tokens: ApiTokens, audit: AuditLog, now: () => numb
       description: '`before` continues a list from the smallest id of the last page.',
       access: 'audit:read',
       query: auditQuery,
-      answer: z.object({ records: z.array(auditRecordSchema) }),
+      answer: auditListSchema,
       handler: async ({ query }) => ({
         records: await audit.list({
           limit: query.limit,
