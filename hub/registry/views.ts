@@ -38,6 +38,8 @@ export const modelSummarySchema = z.object({
 });
 export type ModelSummary = z.infer<typeof modelSummarySchema>;
 
+export const modelListSchema = z.object({ models: z.array(modelSummarySchema) });
+
 export const modelDetailSchema = z.object({
   name: modelNameSchema,
   createdAt: z.iso.datetime(),

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { ArtifactUploads } from '#hub/registry/artifact-uploads.js';
 import type { Registry } from '#hub/registry/registry.js';
-import { modelDetailSchema, modelSummarySchema, versionDetailSchema } from '#hub/registry/views.js';
+import { modelDetailSchema, modelListSchema, versionDetailSchema } from '#hub/registry/views.js';
 import { PUBLISH_BODY_BYTES, publishBodySchema } from '#hub/registry/wire.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
@@ -28,7 +28,7 @@ export function registryRoutes(registry: Registry, uploads: ArtifactUploads): re
       tag: 'registry',
       summary: 'Lists the models',
       access: 'model:read',
-      answer: z.object({ models: z.array(modelSummarySchema) }),
+      answer: modelListSchema,
       handler: async () => ({ models: await registry.models() }),
     }),
     defineRoute({

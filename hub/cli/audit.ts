@@ -1,0 +1,44 @@
+import type { Command } from 'commander';
+import { paint, printJson, printTable } from '#shared/terminal/output.js';
+import type { AuditRecord } from '../api/views.js';
+import { parseWhole } from './arguments.js';
+import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
+
+interface AuditFlags extends CommonFlags {
+  readonly limit: string;
+  readonly actor?: string;
+  readonly action?: string;
+}
+
+/** Adds `skerry audit`. */
+export function registerAuditCommand(program: Command, deps: CliDeps): void {
+  hubCommand(program, 'audit', 'show who changed what, when and from where', [
+    'skerry audit --limit 20',
+    'skerry audit --action model:publish --json',
+  ])
+    .option('--limit <n>', 'how many records, newest first', '50')
+    .option('--actor <name>', 'only what this token or device did')
+    .option('--action <capability>', 'only this kind of action')
+    .action(async (flags: AuditFlags) => {
+      const { out, hub } = await openHubCommand(deps, flags);
+      const { auditListSchema } = await import('../api/views.js');
+      const limit = parseWhole(flags.limit, '--limit', 1, 1_000);
+      const answer = await hub.get(auditListSchema, '/api/v1/audit', { limit, actor: flags.actor, action: flags.action });
+      if (out.json) return printJson(out, answer);
+      const outcome = (row: AuditRecord): string =>
+        row.outcome === 'ok' ? paint(out, 'green', 'ok') : paint(out, 'red', `${row.outcome} ${row.code ?? ''}`);
+      printTable(
+        out,
+        [
+          { title: 'when', value: (row) => row.at.slice(0, 19).replace('T', ' ') },
+          { title: 'who', value: (row) => row.actor },
+          { title: 'did', value: (row) => row.action },
+          { title: 'to', value: (row) => row.target },
+          { title: 'from', value: (row) => row.source },
+          { title: 'outcome', value: outcome },
+        ],
+        answer.records,
+        'Nothing was changed yet.',
+      );
+    });
+}

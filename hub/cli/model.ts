@@ -1,0 +1,103 @@
+import type { Command } from 'commander';
+import { formatAgo, formatBytes } from '#shared/terminal/format.js';
+import { type Output, paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
+import type { ModelDetail, VersionDetail } from '../registry/views.js';
+import { parseModelVersion } from './arguments.js';
+import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
+
+/** Adds `skerry model list|show`. */
+export function registerModelCommands(program: Command, deps: CliDeps): void {
+  const model = program.command('model').description('models and their versions');
+  hubCommand(model, 'list', 'list the models', ['skerry model list']).action(async (flags: CommonFlags) => {
+    const { out, hub } = await openHubCommand(deps, flags);
+    const { modelListSchema } = await import('../registry/views.js');
+    const answer = await hub.get(modelListSchema, '/api/v1/models');
+    if (out.json) return printJson(out, answer);
+    const rows = answer.models;
+    printTable(
+      out,
+      [
+        { title: 'model', value: (row: (typeof rows)[number]) => row.name },
+        { title: 'newest', align: 'right', value: (row) => row.newest },
+        { title: 'versions', align: 'right', value: (row) => row.versions },
+        { title: 'oldest allowed', align: 'right', value: (row) => row.minimumVersion },
+        { title: 'since', value: (row) => formatAgo(Date.parse(row.createdAt), deps.clock.now()) },
+      ],
+      rows,
+      'No models yet; publish one with "skerry publish".',
+    );
+  });
+  hubCommand(model, 'show', 'show the versions of a model, or all about one version', [
+    'skerry model show vad',
+    'skerry model show vad@5 --json',
+  ])
+    .argument('<model[@version]>', 'the model, or one of its versions')
+    .action(async (name: string, flags: CommonFlags) => {
+      const { out, hub } = await openHubCommand(deps, flags);
+      const { modelDetailSchema, versionDetailSchema } = await import('../registry/views.js');
+      const { model: wanted, version } = parseModelVersion(name);
+      if (version === undefined) {
+        const detail = await hub.get(modelDetailSchema, `/api/v1/models/${wanted}`);
+        if (out.json) printJson(out, detail);
+        else printModel(out, detail, deps.clock.now());
+        return;
+      }
+      const detail = await hub.get(versionDetailSchema, `/api/v1/models/${wanted}/versions/${version}`);
+      if (out.json) printJson(out, detail);
+      else printVersion(out, detail, deps.clock.now());
+    });
+}
+
+function printModel(out: Output, model: ModelDetail, now: number): void {
+  printLine(out, paint(out, 'bold', model.name));
+  if (model.minimumVersion > 1) printLine(out, `versions below ${model.minimumVersion} are never installed`);
+  printTable(
+    out,
+    [
+      { title: 'version', align: 'right', value: (row) => row.version },
+      { title: 'size', align: 'right', value: (row) => formatBytes(row.bytes) },
+      { title: 'variants', value: (row) => row.variants.join(', ') },
+      { title: 'published', value: (row) => formatAgo(Date.parse(row.acceptedAt), now) },
+      { title: 'signed by', value: (row) => row.role },
+      { title: 'manifest', value: (row) => row.manifest.slice(0, 12) },
+    ],
+    model.versions,
+  );
+}
+
+function printVersion(out: Output, version: VersionDetail, now: number): void {
+  const { document } = version;
+  printLine(out, paint(out, 'bold', `${version.model}@${version.version}`));
+  if (document.description !== undefined) printLine(out, document.description);
+  printLine(out, `published ${formatAgo(Date.parse(version.acceptedAt), now)} by ${version.publisher}, signed by role ${version.role}`);
+  printLine(out, `manifest sha256:${version.manifest}`);
+  printLine(out);
+  const tensors = [
+    ...document.inputs.map((spec) => ({ kind: 'input', ...spec })),
+    ...document.outputs.map((spec) => ({ kind: 'output', ...spec })),
+  ];
+  printTable(
+    out,
+    [
+      { title: '', value: (row) => row.kind },
+      { title: 'name', value: (row) => row.name },
+      { title: 'type', value: (row) => row.datatype },
+      { title: 'shape', value: (row) => `[${row.shape.map((size) => (size === -1 ? '?' : String(size))).join(', ')}]` },
+    ],
+    tensors,
+  );
+  printLine(out);
+  const lengths = new Map<string, number>(document.artifacts.map((artifact) => [artifact.digest, artifact.length]));
+  printTable(
+    out,
+    [
+      { title: 'variant', value: (row) => row.name },
+      { title: 'size', align: 'right', value: (row) => formatBytes(lengths.get(row.artifact) ?? 0) },
+      { title: 'opset', align: 'right', value: (row) => row.opset },
+      { title: 'providers', value: (row) => row.requires.providers.join(', ') },
+      { title: 'artifact', value: (row) => row.artifact.slice(0, 12) },
+    ],
+    document.variants,
+  );
+  printLine(out, `${document.goldenSamples.length} golden samples, ${formatBytes(version.bytes)} in all`);
+}
