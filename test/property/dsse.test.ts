@@ -1,11 +1,22 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { SkerryError } from '#shared/kernel/errors.js';
 import { preAuthenticationEncoding, signEnvelope, verifyEnvelope } from '#shared/trust/dsse.js';
 import { generateSigningKey } from '#shared/trust/keys.js';
 
 const key = generateSigningKey();
 const other = generateSigningKey();
 const options = { payloadType: 'application/vnd.skerry.test', keys: [key.publicKey], maxBytes: 65_536, what: 'test envelope' };
+
+/** Code of the refusal of these bytes, or what else happened. */
+function refusal(bytes: Uint8Array): string {
+  try {
+    verifyEnvelope(bytes, options);
+    return 'accepted';
+  } catch (thrown) {
+    return thrown instanceof SkerryError ? thrown.code : String(thrown);
+  }
+}
 
 describe('DSSE envelopes', () => {
   it('encode as the specification shows', () => {
@@ -28,7 +39,7 @@ describe('DSSE envelopes', () => {
     for (let bit = 0; bit < envelope.byteLength * 8; bit += 1) {
       const flipped = Uint8Array.from(envelope);
       flipped[bit >> 3]! ^= 1 << (bit & 7);
-      expect(() => verifyEnvelope(flipped, options), `bit ${bit}`).toThrow(expect.objectContaining({ code: expect.stringMatching(/^TRUST_/) }));
+      expect(refusal(flipped), `bit ${bit}`).toMatch(/^TRUST_ENVELOPE_/);
     }
   });
 

@@ -107,7 +107,7 @@ describe('the way from publisher over hub to device', () => {
 });
 
 /** Changes the signed part of a file and signs it with `keys` (its own, or those of an attacker). */
-function forged<K extends Kind>(kind: K, bytes: Uint8Array, keys: readonly SigningKey[], change: JsonObject, role: string = kind): Uint8Array {
+function forged(kind: Kind, bytes: Uint8Array, keys: readonly SigningKey[], change: JsonObject, role: string = kind): Uint8Array {
   const { signed } = parseMetadata(kind, bytes, role).metadata;
   return signMetadata(kind, { ...signed.toJSON(), ...change }, keys, role).bytes;
 }
@@ -160,7 +160,12 @@ describe('tampering on the way', () => {
     ['root: not JSON', 'TRUST_ROOT_FORMAT', 'fresh', () => only(/^2\.root/, () => Buffer.from('{'))],
     ['root: no date', 'TRUST_METADATA_DATE', 'fresh', () => only(/^2\.root/, (b) => invalid(b, { expires: 'never' }))],
     ['timestamp: bit flipped', 'TRUST_TIMESTAMP_SIGNATURE', 'fresh', () => only(/^timestamp/, flipped)],
-    ['timestamp: by a stranger', 'TRUST_TIMESTAMP_SIGNATURE', 'current', () => only(/^timestamp/, (b) => forged('timestamp', b, [stranger], {}))],
+    [
+      'timestamp: by a stranger',
+      'TRUST_TIMESTAMP_SIGNATURE',
+      'current',
+      () => only(/^timestamp/, (b) => forged('timestamp', b, [stranger], {})),
+    ],
     ['timestamp: older', 'TRUST_TIMESTAMP_ROLLBACK', 'current', () => only(/^timestamp/, () => old.get('timestamp.json'))],
     ['timestamp: held back', 'TRUST_TIMESTAMP_MISSING', 'fresh', () => only(/^timestamp/, () => undefined)],
     ['timestamp: not JSON', 'TRUST_TIMESTAMP_FORMAT', 'fresh', () => only(/^timestamp/, () => Buffer.from('[]'))],
@@ -170,7 +175,12 @@ describe('tampering on the way', () => {
       'fresh',
       () => only(/^timestamp/, (b) => invalid(b, { expires: '2026-13-45T00:00:00Z' })),
     ],
-    ['timestamp: a day that does not exist', 'TRUST_METADATA_DATE', 'fresh', () => only(/^timestamp/, (b) => invalid(b, { expires: '2999-02-30T00:00:00Z' }))],
+    [
+      'timestamp: a day that does not exist',
+      'TRUST_METADATA_DATE',
+      'fresh',
+      () => only(/^timestamp/, (b) => invalid(b, { expires: '2999-02-30T00:00:00Z' })),
+    ],
     [
       'timestamp: expired',
       'TRUST_METADATA_EXPIRED',
@@ -198,12 +208,18 @@ describe('tampering on the way', () => {
   });
 
   /** What somebody can publish who holds the hub's snapshot and timestamp keys, and nothing of the publisher's (DESIGN R1). */
-  function captured(changes: { role?: Uint8Array; snapshot?: (meta: JsonObject) => JsonObject; snapshotKey?: SigningKey; snapshotVersion?: number }): Change {
+  function captured(changes: {
+    role?: Uint8Array;
+    snapshot?: (meta: JsonObject) => JsonObject;
+    snapshotKey?: SigningKey;
+    snapshotVersion?: number;
+  }): Change {
     const now = published(world);
     const snapshotName = `${now.versions.snapshot}.snapshot.json`;
     const signed = parseMetadata('snapshot', now.files.get(snapshotName) ?? new Uint8Array()).metadata.signed.toJSON();
     const meta: JsonObject = { ...(signed['meta'] as JsonObject) };
-    if (changes.role !== undefined) meta[`${ROLE}.json`] = { version: 3, length: changes.role.byteLength, hashes: { sha256: sha256Hex(changes.role) } };
+    if (changes.role !== undefined)
+      meta[`${ROLE}.json`] = { version: 3, length: changes.role.byteLength, hashes: { sha256: sha256Hex(changes.role) } };
     const version = changes.snapshotVersion ?? now.versions.snapshot;
     const snapshot = signMetadata('snapshot', { ...signed, version, meta: changes.snapshot?.(meta) ?? meta }, [
       changes.snapshotKey ?? world.keys.snapshot,
@@ -219,9 +235,24 @@ describe('tampering on the way', () => {
 
   const published3 = (): Uint8Array => published(world).files.get(`3.${ROLE}.json`) ?? new Uint8Array();
   const capturedTable: readonly [string, string, 'fresh' | 'current', () => Change][] = [
-    ['a publisher file of its own', 'TRUST_TARGETS_SIGNATURE', 'fresh', () => captured({ role: forged('targets', published3(), [stranger], {}, ROLE) })],
-    ['a publisher file of another version', 'TRUST_TARGETS_ROLLBACK', 'fresh', () => captured({ role: old.get(`2.${ROLE}.json`) ?? new Uint8Array() })],
-    ['a publisher file with a date that is none', 'TRUST_METADATA_DATE', 'fresh', () => captured({ role: invalid(published3(), { expires: '' }) })],
+    [
+      'a publisher file of its own',
+      'TRUST_TARGETS_SIGNATURE',
+      'fresh',
+      () => captured({ role: forged('targets', published3(), [stranger], {}, ROLE) }),
+    ],
+    [
+      'a publisher file of another version',
+      'TRUST_TARGETS_ROLLBACK',
+      'fresh',
+      () => captured({ role: old.get(`2.${ROLE}.json`) ?? new Uint8Array() }),
+    ],
+    [
+      'a publisher file with a date that is none',
+      'TRUST_METADATA_DATE',
+      'fresh',
+      () => captured({ role: invalid(published3(), { expires: '' }) }),
+    ],
     ['a snapshot by a stranger', 'TRUST_SNAPSHOT_SIGNATURE', 'fresh', () => captured({ snapshotKey: stranger })],
     ['a snapshot of another version', 'TRUST_SNAPSHOT_ROLLBACK', 'fresh', () => captured({ snapshotVersion: 77 })],
     [
@@ -278,7 +309,9 @@ describe('TrustMirror', () => {
   it('refuses names, indexes and sizes that cannot be', async () => {
     const { mirror } = await makeDevice(await makeTrustWorld());
     expect(() => mirror.put('../x.json', Buffer.from('{}'))).toThrow(expect.objectContaining({ code: 'INPUT_SCHEMA' }));
-    expect(() => mirror.put(TRUST_INDEX_FILE, Buffer.from('{"files":["../x"]}'))).toThrow(expect.objectContaining({ code: 'INPUT_SCHEMA' }));
+    expect(() => mirror.put(TRUST_INDEX_FILE, Buffer.from('{"files":["../x"]}'))).toThrow(
+      expect.objectContaining({ code: 'INPUT_SCHEMA' }),
+    );
     expect(() => mirror.put('1.root.json', new Uint8Array(5_000_000))).toThrow(expect.objectContaining({ code: 'INPUT_TOO_LARGE' }));
   });
 

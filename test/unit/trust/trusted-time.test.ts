@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { days, minutes, seconds } from '#shared/kernel/clock.js';
 import { trustedTime } from '#shared/trust/trusted-time.js';
@@ -13,7 +13,12 @@ describe('trustedTime', () => {
     ['clock set back', { wall: 0, freshestSigned: signed }, signed, false],
     ['clock behind what just came', { wall: signed - minutes(10), freshestSigned: undefined, justReceived: signed }, signed, false],
     ['clock ahead of what just came', { wall: signed + days(2), freshestSigned: signed, justReceived: signed }, signed + days(2), false],
-    ['clock agreeing with what just came', { wall: signed + minutes(2), freshestSigned: 0, justReceived: signed }, signed + minutes(2), true],
+    [
+      'clock agreeing with what just came',
+      { wall: signed + minutes(2), freshestSigned: 0, justReceived: signed },
+      signed + minutes(2),
+      true,
+    ],
   ])('%s', (_name, evidence, now, trusted) => {
     expect(trustedTime(evidence)).toMatchObject({ now, trusted });
   });
