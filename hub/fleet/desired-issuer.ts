@@ -90,10 +90,10 @@ export class DesiredIssuer implements Service {
     for (const device of devices) {
       const { count } = await trx
         .selectFrom('desired_models')
-        .select((eb) => eb.fn.countAll<number>().as('count'))
+        .select((eb) => eb.fn.countAll().as('count'))
         .where('device', '=', device)
         .executeTakeFirstOrThrow();
-      if (count > LIMITS.modelsPerDevice) {
+      if (Number(count) > LIMITS.modelsPerDevice) {
         throw new SkerryError('DESIRED_TOO_LARGE', `${device} would hold ${count} models, at most ${LIMITS.modelsPerDevice} are possible`);
       }
     }

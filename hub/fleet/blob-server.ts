@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto';
+import type { BrokerPort } from '#hub/broker/link.js';
+import { bitmapFromBase64 } from '#shared/bundle/bitmap.js';
+import type { Digest } from '#shared/bundle/names.js';
+import { type Clock, type Millis, minutes } from '#shared/kernel/clock.js';
+import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
+import type { Service } from '#shared/kernel/lifecycle.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { encodeMessage } from '#shared/protocol/codec.js';
+import type { DeviceId } from '#shared/protocol/device.js';
+import type { FetchRequest } from '#shared/protocol/messages.js';
+import { blobTopic, deviceTopic } from '#shared/protocol/topics.js';
+import { BlobSchedule, type Piece } from './blob-schedule.js';
+import type { BlobSource, ServableBlob } from './hub-blobs.js';
+
+export interface BlobServerDeps {
+  readonly link: BrokerPort;
+  readonly fleet: string;
+  readonly source: BlobSource;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly settings?: Partial<BlobServerSettings>;
+}
+
+export interface BlobServerSettings {
+  /** Pieces published and not yet taken by the broker: bounds the memory of the hub and of a broker's queues. */
+  readonly window: number;
+  /** How long requests gather before the first piece goes out, so that devices told at the same moment share one answer. */
+  readonly gather: Millis;
+  /** Blobs answered at once. */
+  readonly maxBlobs: number;
+}
+
+const DEFAULTS: BlobServerSettings = { window: 16, gather: 40, maxBlobs: 1_024 };
+/** How long a device keeps a refusal in mind that it has not received. */
+const REFUSAL_EXPIRES = minutes(5);
+
+interface Open {
+  readonly kind: FetchRequest['kind'];
+  readonly blob: ServableBlob;
+  readonly askers: Set<DeviceId>;
+}
+
+/**
+ * Answers `fetch` requests by publishing the missing pieces for everyone at once. It stands in `fleet` and not in `broker`
+ * because it needs to know what a manifest is; the broker only carries bytes. Requests are not acknowledged and not kept:
+ * a device that got nothing asks again, so everything here may be lost at any time.
+ */
+export class BlobServer implements Service {
+  readonly #deps: BlobServerDeps;
+  readonly #settings: BlobServerSettings;
+  readonly #schedule: BlobSchedule;
+  readonly #open = new Map<Digest, Open>();
+  #inFlight = 0;
+  #sent = { pieces: 0, bytes: 0 };
+  #cancelGather: (() => void) | undefined;
+  #closed = false;
+
+  constructor(deps: BlobServerDeps) {
+    this.#deps = deps;
+    this.#settings = { ...DEFAULTS, ...deps.settings };
+    this.#schedule = new BlobSchedule({ maxBlobs: this.#settings.maxBlobs });
+  }
+
+  async start(): Promise<void> {}
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelGather?.();
+    this.#forget();
+  }
+
+  /** Pieces and bytes the broker has taken, and pieces waiting. */
+  get figures(): { readonly pieces: number; readonly bytes: number; readonly waiting: number } {
+    return { ...this.#sent, waiting: this.#schedule.waiting };
+  }
+
+  /** Takes a request in; resolves once it is scheduled or refused. */
+  async request(request: FetchRequest): Promise<void> {
+    try {
+      const missing = bitmapFromBase64(request.missing, request.pieces);
+      if (missing === undefined) throw new SkerryError('BLOB_PIECES_MISMATCH', 'the bitmap does not fit the number of pieces');
+      const open = await this.#find(request);
+      if (open.blob.pieces !== request.pieces) {
+        throw new SkerryError('BLOB_PIECES_MISMATCH', `the blob has ${open.blob.pieces} pieces, the request counts ${request.pieces}`);
+      }
+      if (this.#closed || this.#schedule.request(request.digest, request.pieces, missing) === 'full') return;
+      open.askers.add(request.device);
+      this.#open.set(request.digest, open);
+      this.#cancelGather ??= this.#deps.clock.schedule(this.#settings.gather, () => this.#pump());
+    } catch (cause) {
+      await this.#refuse(request.device, request.digest, asSkerryError(cause));
+    }
+  }
+
+  async #find(request: FetchRequest): Promise<Open> {
+    const known = this.#open.get(request.digest);
+    if (known?.kind === request.kind) return known;
+    const blob = await this.#deps.source.open(request.kind, request.digest);
+    if (blob === undefined) throw new SkerryError('BLOB_UNKNOWN', `the hub holds no ${request.kind} ${request.digest}`);
+    // Another request may have opened it meanwhile.
+    return this.#open.get(request.digest) ?? { kind: request.kind, blob, askers: new Set() };
+  }
+
+  #pump(): void {
+    this.#cancelGather = undefined;
+    while (this.#inFlight < this.#settings.window && !this.#closed) {
+      const piece = this.#schedule.next();
+      if (piece === undefined) {
+        if (this.#inFlight === 0) this.#open.clear();
+        return;
+      }
+      this.#inFlight += 1;
+      void this.#send(piece).finally(() => {
+        this.#inFlight -= 1;
+        this.#pump();
+      });
+    }
+  }
+
+  async #send(piece: Piece): Promise<void> {
+    const open = this.#open.get(piece.digest);
+    if (open === undefined) return;
+    try {
+      const bytes = await open.blob.read(piece.index);
+      await this.#deps.link.publish(blobTopic(this.#deps.fleet, piece.digest, piece.index), bytes);
+      this.#sent = { pieces: this.#sent.pieces + 1, bytes: this.#sent.bytes + bytes.byteLength };
+    } catch (cause) {
+      if (hasCode(cause, 'BROKER_OFFLINE')) this.#forget();
+      else await this.#giveUp(piece.digest, open, asSkerryError(cause));
+    }
+  }
+
+  /** The bytes are gone or unreadable: everyone who asked is told. */
+  async #giveUp(digest: Digest, open: Open, cause: SkerryError): Promise<void> {
+    this.#deps.logger.error({ digest, code: cause.code, cause: cause.message }, 'a blob could not be read');
+    this.#schedule.drop(digest);
+    this.#open.delete(digest);
+    for (const device of open.askers) await this.#refuse(device, digest, cause);
+  }
+
+  async #refuse(device: DeviceId, digest: Digest, error: SkerryError): Promise<void> {
+    const { clock, link, fleet, logger } = this.#deps;
+    logger.warn({ device, digest, code: error.code }, 'fetch refused');
+    const cmd = encodeMessage('cmd', {
+      device,
+      id: randomUUID(),
+      expires: new Date(clock.now() + REFUSAL_EXPIRES).toISOString(),
+      kind: 'fetch-refused',
+      digest,
+      error: { code: error.code, message: error.message.slice(0, 2_048) },
+    });
+    await link.publish(deviceTopic(fleet, device, 'cmd'), cmd).catch((cause: unknown) => {
+      logger.debug({ device, cause: asSkerryError(cause).message }, 'refusal not delivered; the device asks again');
+    });
+  }
+
+  #forget(): void {
+    this.#schedule.clear();
+    this.#open.clear();
+  }
+}

@@ -1,0 +1,185 @@
+import type { Queryable } from '#hub/store/database.js';
+import { type EpochMillis, parseTimestamp } from '#shared/kernel/clock.js';
+import { emptyMeasure, measureColumns, mergeErrors, mergeMeasure, readErrors, readMeasure, writeErrors } from './measure.js';
+import type { IngestRecord, Position } from './record.js';
+import { type DeviceKey, type ModelKey, type RollUp, rollUp, type RollUpWidths } from './roll-up.js';
+import { SeqRanges } from './seq-ranges.js';
+
+/** Records that carry something to store. */
+export type StorableRecord = Extract<IngestRecord, { kind: 'telemetry' | 'event' }>;
+
+export interface StoredBatch {
+  /** Counted now, for the first time. */
+  readonly fresh: readonly StorableRecord[];
+  /** Counted before: acknowledged again and otherwise ignored. */
+  readonly duplicates: readonly StorableRecord[];
+  /** From devices that do not belong to the fleet (any more): neither stored nor acknowledged. */
+  readonly foreign: readonly StorableRecord[];
+}
+
+/**
+ * Stores a batch: which records are new, and what the new ones add, in the one transaction of the caller. A crash before
+ * its commit leaves nothing, after it the same records are duplicates (DESIGN R3).
+ */
+export async function storeBatch(
+  trx: Queryable,
+  records: readonly StorableRecord[],
+  widths: RollUpWidths,
+  now: EpochMillis,
+): Promise<StoredBatch> {
+  const enrolled = await enrolledOf(trx, records);
+  const foreign = records.filter((record) => !enrolled.has(record.device));
+  const { fresh, duplicates } = await markSeen(
+    trx,
+    records.filter((record) => enrolled.has(record.device)),
+  );
+  const telemetry = fresh.filter((record) => record.kind === 'telemetry');
+  await addRollUp(trx, rollUp(telemetry, widths, now));
+  await storeHealth(trx, telemetry);
+  await storeEvents(
+    trx,
+    fresh.filter((record) => record.kind === 'event'),
+    now,
+  );
+  return { fresh, duplicates, foreign };
+}
+
+async function enrolledOf(trx: Queryable, records: readonly StorableRecord[]): Promise<ReadonlySet<string>> {
+  const devices = [...new Set(records.map((record) => record.device))];
+  if (devices.length === 0) return new Set();
+  const rows = await trx.selectFrom('devices').select('id').where('id', 'in', devices).where('revoked_at', 'is', null).execute();
+  return new Set(rows.map((row) => row.id));
+}
+
+async function markSeen(trx: Queryable, records: readonly StorableRecord[]): Promise<Pick<StoredBatch, 'fresh' | 'duplicates'>> {
+  const fresh: StorableRecord[] = [];
+  const duplicates: StorableRecord[] = [];
+  const sets = new Map<string, { device: string; boot: number; ranges: SeqRanges; changed: boolean }>();
+  for (const record of records) {
+    const { boot, seq } = record.at;
+    const key = `${record.device} ${boot}`;
+    const set = sets.get(key) ?? { device: record.device, boot, ranges: await seenOf(trx, record.device, record.at), changed: false };
+    sets.set(key, set);
+    if (set.ranges.add(seq)) {
+      set.changed = true;
+      fresh.push(record);
+    } else duplicates.push(record);
+  }
+  for (const { device, boot, ranges, changed } of sets.values()) {
+    if (!changed) continue;
+    const row = { device, boot, ranges: ranges.toString() };
+    await trx
+      .insertInto('ingest_seen')
+      .values(row)
+      .onConflict((conflict) => conflict.columns(['device', 'boot']).doUpdateSet(row))
+      .execute();
+  }
+  return { fresh, duplicates };
+}
+
+async function seenOf(trx: Queryable, device: string, { boot }: Position): Promise<SeqRanges> {
+  const row = await trx.selectFrom('ingest_seen').select('ranges').where('device', '=', device).where('boot', '=', boot).executeTakeFirst();
+  return SeqRanges.parse(row?.ranges ?? '');
+}
+
+async function addRollUp(trx: Queryable, sums: RollUp): Promise<void> {
+  for (const { key, measure } of sums.models) await addModel(trx, key, measure);
+  for (const { key, measure } of sums.devices) await addDevice(trx, key, measure);
+  for (const { key, predictions, errors } of sums.totals) {
+    const before = await trx
+      .selectFrom('metrics_total')
+      .selectAll()
+      .where('model', '=', key.model)
+      .where('version', '=', key.version)
+      .executeTakeFirst();
+    const merged = before === undefined ? new Map<string, number>() : readErrors(before.errors);
+    mergeErrors(merged, errors);
+    const row = { ...key, predictions: (before?.predictions ?? 0) + predictions, errors: writeErrors(merged) };
+    await trx
+      .insertInto('metrics_total')
+      .values(row)
+      .onConflict((conflict) => conflict.columns(['model', 'version']).doUpdateSet(row))
+      .execute();
+  }
+}
+
+type Sum = RollUp['models'][number]['measure'];
+
+async function addModel(trx: Queryable, key: ModelKey, measure: Sum): Promise<void> {
+  const before = await trx
+    .selectFrom('metrics_model')
+    .selectAll()
+    .where('model', '=', key.model)
+    .where('version', '=', key.version)
+    .where('bucket', '=', key.bucket)
+    .executeTakeFirst();
+  const sum = before === undefined ? emptyMeasure() : readMeasure(before);
+  mergeMeasure(sum, measure);
+  const row = { ...key, ...measureColumns(sum) };
+  await trx
+    .insertInto('metrics_model')
+    .values(row)
+    .onConflict((conflict) => conflict.columns(['model', 'version', 'bucket']).doUpdateSet(row))
+    .execute();
+}
+
+async function addDevice(trx: Queryable, key: DeviceKey, measure: Sum): Promise<void> {
+  const before = await trx
+    .selectFrom('metrics_device')
+    .selectAll()
+    .where('device', '=', key.device)
+    .where('model', '=', key.model)
+    .where('version', '=', key.version)
+    .where('bucket', '=', key.bucket)
+    .executeTakeFirst();
+  const sum = before === undefined ? emptyMeasure() : readMeasure(before);
+  mergeMeasure(sum, measure);
+  const row = { ...key, ...measureColumns(sum) };
+  await trx
+    .insertInto('metrics_device')
+    .values(row)
+    .onConflict((conflict) => conflict.columns(['device', 'model', 'version', 'bucket']).doUpdateSet(row))
+    .execute();
+}
+
+/** Only the latest window's health of each device counts, however late older ones arrive. */
+async function storeHealth(trx: Queryable, records: readonly Extract<StorableRecord, { kind: 'telemetry' }>[]): Promise<void> {
+  const latest = new Map<string, Extract<StorableRecord, { kind: 'telemetry' }>>();
+  for (const record of records) {
+    const known = latest.get(record.device);
+    if (known === undefined || record.message.to >= known.message.to) latest.set(record.device, record);
+  }
+  for (const { device, message } of latest.values()) {
+    const row = { device, at: message.to, health: JSON.stringify(message.health) };
+    await trx
+      .insertInto('device_health')
+      .values(row)
+      .onConflict((conflict) => conflict.column('device').doUpdateSet(row).where('device_health.at', '<=', message.to))
+      .execute();
+  }
+}
+
+async function storeEvents(
+  trx: Queryable,
+  records: readonly Extract<StorableRecord, { kind: 'event' }>[],
+  now: EpochMillis,
+): Promise<void> {
+  for (const { device, at, message } of records) {
+    await trx
+      .insertInto('events')
+      .values({
+        device,
+        boot: at.boot,
+        seq: at.seq,
+        at: parseTimestamp(message.at) ?? now,
+        received_at: now,
+        kind: message.kind,
+        model: message.model ?? null,
+        version: message.version ?? null,
+        code: message.error?.code ?? null,
+        message: message.error?.message ?? null,
+        detail: message.detail === undefined ? null : JSON.stringify(message.detail),
+      })
+      .execute();
+  }
+}

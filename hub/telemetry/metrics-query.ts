@@ -1,0 +1,140 @@
+import { z } from 'zod';
+import type { Db } from '#hub/store/database.js';
+import { versionNumberSchema } from '#shared/bundle/names.js';
+import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { QuantileSketch } from '#shared/stats/sketch.js';
+import type { MetricsModelTable } from './tables.js';
+import { emptyMeasure, type Measure, mergeMeasure, readMeasure } from './measure.js';
+
+const quantilesSchema = z.object({
+  count: z.int(),
+  p50: z.number().nullable(),
+  p95: z.number().nullable(),
+  p99: z.number().nullable(),
+  max: z.number().nullable(),
+});
+
+/** What one version did, merged over devices and time; latencies in milliseconds, each within 1 %. */
+export const versionMetricsSchema = z.object({
+  version: versionNumberSchema,
+  predictions: z.int(),
+  errors: z.array(z.object({ code: z.string(), count: z.int(), rate: z.number() })),
+  errorRate: z.number().meta({ description: 'Failed predictions of all predictions; 0 when there were none.' }),
+  latencyMs: z.object({ queue: quantilesSchema, compute: quantilesSchema, total: quantilesSchema }),
+  /** First and last moment that is in these figures. */
+  from: z.iso.datetime(),
+  to: z.iso.datetime(),
+});
+export type VersionMetrics = z.infer<typeof versionMetricsSchema>;
+
+export interface MetricsFilter {
+  readonly since: EpochMillis;
+  readonly until?: EpochMillis | undefined;
+  /** Only this device; from rows that are kept shorter and are coarser in time. */
+  readonly device?: string | undefined;
+}
+
+/** Rows read at a time while merging: their sketches are not all in memory together. */
+const PAGE = 500;
+
+/** Merged measurements of telemetry. */
+export class MetricsQuery {
+  readonly #db: Db;
+  readonly #width: { readonly model: number; readonly device: number };
+
+  constructor(db: Db, width: { readonly model: number; readonly device: number }) {
+    this.#db = db;
+    this.#width = width;
+  }
+
+  /** Every version of a model that did something in the time asked for, by version. Buckets that only overlap it count in full. */
+  async model(model: string, filter: MetricsFilter): Promise<VersionMetrics[]> {
+    const width = filter.device === undefined ? this.#width.model : this.#width.device;
+    const result: VersionMetrics[] = [];
+    for (const version of await this.#versions(model)) {
+      const sum = emptyMeasure();
+      let first: EpochMillis | undefined;
+      let last = filter.since - width;
+      for (
+        let rows = await this.#page(model, version, last, filter);
+        rows.length > 0;
+        rows = await this.#page(model, version, last, filter)
+      ) {
+        for (const row of rows) {
+          mergeMeasure(sum, readMeasure(row));
+          first ??= row.bucket;
+          last = row.bucket;
+        }
+      }
+      if (first !== undefined) result.push(metricsOf(version, sum, first, last + width));
+    }
+    return result;
+  }
+
+  async #versions(model: string): Promise<number[]> {
+    const rows = await this.#db.selectFrom('metrics_total').select('version').where('model', '=', model).orderBy('version').execute();
+    return rows.map((row) => row.version);
+  }
+
+  #page(model: string, version: number, after: EpochMillis, filter: MetricsFilter): Promise<Row[]> {
+    return filter.device === undefined
+      ? this.#modelPage(model, version, after, filter.until)
+      : this.#devicePage(model, version, after, filter.until, filter.device);
+  }
+
+  #modelPage(model: string, version: number, after: EpochMillis, until: EpochMillis | undefined): Promise<Row[]> {
+    return this.#db
+      .selectFrom('metrics_model')
+      .select(COLUMNS)
+      .where('model', '=', model)
+      .where('version', '=', version)
+      .where('bucket', '>', after)
+      .$if(until !== undefined, (query) => query.where('bucket', '<', until ?? 0))
+      .orderBy('bucket')
+      .limit(PAGE)
+      .execute();
+  }
+
+  #devicePage(model: string, version: number, after: EpochMillis, until: EpochMillis | undefined, device: string): Promise<Row[]> {
+    return this.#db
+      .selectFrom('metrics_device')
+      .select(COLUMNS)
+      .where('device', '=', device)
+      .where('model', '=', model)
+      .where('version', '=', version)
+      .where('bucket', '>', after)
+      .$if(until !== undefined, (query) => query.where('bucket', '<', until ?? 0))
+      .orderBy('bucket')
+      .limit(PAGE)
+      .execute();
+  }
+}
+
+const COLUMNS = ['bucket', 'predictions', 'errors', 'queue', 'compute', 'total'] as const;
+type Row = Pick<MetricsModelTable, (typeof COLUMNS)[number]>;
+
+function metricsOf(version: number, measure: Measure, from: EpochMillis, to: EpochMillis): VersionMetrics {
+  const { predictions, errors } = measure;
+  const rate = (count: number): number => (predictions === 0 ? 0 : count / predictions);
+  let failed = 0;
+  for (const count of errors.values()) failed += count;
+  return {
+    version: versionNumberSchema.parse(version),
+    predictions,
+    errors: [...errors].sort(([a], [b]) => (a < b ? -1 : 1)).map(([code, count]) => ({ code, count, rate: rate(count) })),
+    errorRate: rate(failed),
+    latencyMs: { queue: quantilesOf(measure.queue), compute: quantilesOf(measure.compute), total: quantilesOf(measure.total) },
+    from: new Date(from).toISOString(),
+    to: new Date(to).toISOString(),
+  };
+}
+
+function quantilesOf(sketch: QuantileSketch): z.infer<typeof quantilesSchema> {
+  return {
+    count: sketch.count,
+    p50: sketch.quantile(0.5) ?? null,
+    p95: sketch.quantile(0.95) ?? null,
+    p99: sketch.quantile(0.99) ?? null,
+    max: sketch.max ?? null,
+  };
+}

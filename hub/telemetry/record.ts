@@ -1,0 +1,83 @@
+import { decode as decodeCbor } from 'cborg';
+import { z } from 'zod';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { decodeMessage } from '#shared/protocol/codec.js';
+import type { DeviceId } from '#shared/protocol/device.js';
+import type { DeviceEvent, MetricsWindow, Telemetry } from '#shared/protocol/messages.js';
+import { QuantileSketch } from '#shared/stats/sketch.js';
+import type { Measure } from './measure.js';
+
+export type RecordKind = 'telemetry' | 'event';
+
+/** Where a record stood in its device's outbox. */
+export interface Position {
+  readonly boot: number;
+  readonly seq: number;
+}
+
+export interface MeasuredWindow {
+  readonly model: MetricsWindow['model'];
+  readonly version: MetricsWindow['version'];
+  readonly measure: Measure;
+}
+
+/** An outbox record as it came in; `refused` can be answered, `unreadable` does not even say which record it is. */
+export type IngestRecord =
+  | {
+      readonly kind: 'telemetry';
+      readonly device: DeviceId;
+      readonly at: Position;
+      readonly message: Telemetry;
+      readonly windows: readonly MeasuredWindow[];
+    }
+  | { readonly kind: 'event'; readonly device: DeviceId; readonly at: Position; readonly message: DeviceEvent }
+  | { readonly kind: 'refused'; readonly device: DeviceId; readonly at: Position; readonly error: SkerryError }
+  | { readonly kind: 'unreadable'; readonly device: DeviceId; readonly error: SkerryError };
+
+/** Reads a record that came on a device's topic, sketches included; never throws. */
+export function readRecord(kind: RecordKind, device: DeviceId, payload: Uint8Array): IngestRecord {
+  try {
+    if (kind === 'event') {
+      const message = decodeMessage('event', payload, device);
+      return { kind, device, at: positionOf(message), message };
+    }
+    const message = decodeMessage('telemetry', payload, device);
+    return { kind, device, at: positionOf(message), message, windows: message.windows.map(readWindow) };
+  } catch (cause) {
+    const error = asSkerryError(cause, 'PROTOCOL_MESSAGE_INVALID');
+    const at = findPosition(kind, payload);
+    return at === undefined ? { kind: 'unreadable', device, error } : { kind: 'refused', device, at, error };
+  }
+}
+
+function readWindow(window: MetricsWindow): MeasuredWindow {
+  const measure = {
+    predictions: window.predictions,
+    errors: new Map(Object.entries(window.errors)),
+    queue: QuantileSketch.decode(window.queue),
+    compute: QuantileSketch.decode(window.compute),
+    total: QuantileSketch.decode(window.total),
+  };
+  const counts = [measure.predictions, measure.queue.count, measure.compute.count, measure.total.count, ...measure.errors.values()];
+  if (Math.max(...counts) > LIMITS.countPerWindow) {
+    throw new SkerryError('PROTOCOL_MESSAGE_INVALID', `a window of ${window.model} counts more than ${LIMITS.countPerWindow}`);
+  }
+  return { model: window.model, version: window.version, measure };
+}
+
+function positionOf({ boot, seq }: Position): Position {
+  return { boot, seq };
+}
+
+const positionSchema = z.object({ boot: z.int().min(1), seq: z.int().min(1) });
+
+/** Position inside a record that is otherwise refused: without it the device could not be told to forget the record. */
+function findPosition(kind: RecordKind, payload: Uint8Array): Position | undefined {
+  try {
+    const value: unknown = kind === 'event' ? JSON.parse(new TextDecoder().decode(payload)) : decodeCbor(payload);
+    return positionSchema.safeParse(value).data;
+  } catch {
+    return undefined;
+  }
+}
