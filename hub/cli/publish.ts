@@ -50,6 +50,8 @@ interface PublishFlags extends HubFlags, KeyFlags {
 
 /** Adds `skerry publish`. */
 export function registerPublishCommand(program: Command, deps: PublisherCliDeps): void {
+  // The program has a --version of its own; with positional options the one behind `publish` is that of the command.
+  program.enablePositionalOptions();
   const command = program
     .command('publish')
     .description('inspect, sign and upload a version of a model')

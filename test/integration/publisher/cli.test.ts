@@ -45,7 +45,7 @@ interface Ran {
 async function skerry(...argv: string[]): Promise<Ran> {
   const stdout = new Sink();
   const stderr = new Sink();
-  const program = new Command('skerry');
+  const program = new Command('skerry').version('0.0.0');
   const output = (json: boolean): Output => createOutput({ json, stdout, stderr, env: {} });
   const deps = { output, clock: systemClock, resolveHub: () => Promise.resolve({ url: hub.url, token: hub.secret.publisher }) };
   registerPublishCommand(program, deps);
@@ -96,7 +96,7 @@ describe('skerry trust and publish, against a real hub', () => {
 
   it('publishes a version, finds the same content again, gives new content the next number', async () => {
     const affine = await model('affine.onnx', models.affineModel());
-    expect(await publish(affine)).toMatchObject({ model: 'affine', version: 1, created: true });
+    expect(await publish(affine, '--version', '1')).toMatchObject({ model: 'affine', version: 1, created: true });
     expect(await publish(affine)).toMatchObject({ version: 1, created: false, uploadedBytes: 0 });
     const again = await skerry('publish', affine, '--name', 'affine', ...keys());
     expect([again.code, again.stdout]).toEqual([0, 'already published as affine@1\n']);
