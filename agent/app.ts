@@ -1,0 +1,305 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import os from 'node:os';
+import { join } from 'node:path';
+import { type Clock, seconds, sleep, systemClock } from '#shared/kernel/clock.js';
+import { asSkerryError, type SkerryError } from '#shared/kernel/errors.js';
+import type { Service } from '#shared/kernel/lifecycle.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { SKERRY_VERSION } from '#shared/kernel/version.js';
+import type { Reported } from '#shared/protocol/messages.js';
+import { describeDevice } from './capabilities.js';
+import { type AgentConfig, socketPath } from './config.js';
+import { createInferenceRuntime, type InferenceRuntime } from './inference/runtime.js';
+import type { RuntimeDescription } from './inference/instance-protocol.js';
+import { HealthMonitor } from './metrics/health.js';
+import { MetricsRecorder } from './metrics/recorder.js';
+import { TelemetryReporter } from './metrics/reporter.js';
+import { createMetricsText } from './metrics/text.js';
+import { createModelManager } from './models/create-manager.js';
+import { DEFAULT_MODEL_SETTINGS } from './models/manager.js';
+import { takeReport } from './report.js';
+import { announce, withdraw } from './running.js';
+import { createInferenceServer, type ServeAddress } from './serve/server.js';
+import { DEFAULT_STORE_LIMITS } from './store/limits.js';
+import { openAgentStore } from './store/open.js';
+import { MqttBlobFetcher } from './sync/blob-fetcher.js';
+import { listenToCommands } from './sync/commands.js';
+import type { LinkStatus } from './sync/contract.js';
+import { DesiredSubscription } from './sync/desired-source.js';
+import { EventLog } from './sync/event-log.js';
+import type { Identity } from './sync/identity.js';
+import { MqttLink } from './sync/link.js';
+import { OutboxPump } from './sync/outbox-pump.js';
+import { Reporter } from './sync/reporter.js';
+import { SignedClock } from './sync/signed-clock.js';
+import { TufTrustClient } from './sync/trust-client.js';
+import { TrustFeed } from './sync/trust-feed.js';
+import { TrustMirror } from './sync/trust-mirror.js';
+
+export interface AgentOptions {
+  readonly config: AgentConfig;
+  readonly identity: Identity;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  /** Uniform in [0, 1), for jitter. */
+  readonly random?: () => number;
+}
+
+/** Document of `/skerry/v1/status`, and what `skerry-agent status` shows. */
+export interface AgentStatus {
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly fleet: string;
+  readonly hub: string;
+  readonly link: LinkStatus;
+  readonly reported: Reported;
+}
+
+export interface Agent extends Service {
+  readonly address: ServeAddress;
+  /** Resolves with the reason when the agent can no longer do its work and the process should end. */
+  readonly failed: Promise<SkerryError>;
+  status(): Promise<AgentStatus>;
+  /** Threads that cannot be stopped; while there is one the process has to be ended by force. */
+  stuckThreads(): number;
+}
+
+/** How long models from the disk may take before the agent goes for the network beside them. */
+const HEAD_START = seconds(2);
+
+/**
+ * Builds an agent from its parts and gives it unstarted. Reads top to bottom: what is durable, what predicts, what talks to
+ * the hub, what keeps the models, who hears of whom, and in which order it starts and ends.
+ */
+export async function openAgent(options: AgentOptions): Promise<Agent> {
+  const { config, identity, logger } = options;
+  const clock = options.clock ?? systemClock;
+  const random = options.random ?? Math.random;
+  const { fleet, device } = identity;
+  const startedAt = new Date(clock.now()).toISOString();
+  await mkdir(config.data, { recursive: true, mode: 0o700 });
+
+  // What is durable.
+  const store = await openAgentStore({
+    folder: join(config.data, 'store'),
+    limits: {
+      ...DEFAULT_STORE_LIMITS,
+      outboxRecords: config.outboxRecords,
+      outboxBytes: config.outboxBytes,
+      diskBudgetBytes: config.diskBudget,
+      diskReserveBytes: config.diskReserve,
+    },
+    clock,
+    logger: logger.child({ room: 'store' }),
+  });
+  const failed = new Promise<SkerryError>((resolve) => store.onFailure(resolve));
+  const events = new EventLog({ device, outbox: store.outbox, clock, logger });
+
+  // What predicts.
+  const recorder = new MetricsRecorder();
+  const health = new HealthMonitor({ diskUsed: async () => (await store.blobs.usage()).usedBytes });
+  const runtime = createInferenceRuntime({
+    store: store.state,
+    recorder,
+    logger: logger.child({ room: 'inference' }),
+    settings: { instances: config.instances, threads: config.threads },
+    clock,
+    random,
+  });
+  const description = await describeRuntime(runtime, logger);
+
+  // What talks to the hub.
+  const syncLogger = logger.child({ room: 'sync' });
+  const time = await SignedClock.open({ state: store.state, clock, events });
+  const ca = config.caFile === undefined ? identity.mqtt.ca : await readFile(config.caFile, 'utf8');
+  const { url, username, password } = identity.mqtt;
+  const link = new MqttLink({
+    fleet,
+    device,
+    boot: store.boot,
+    broker: { url, username, password, ...(ca === undefined ? {} : { ca }) },
+    keepalive: config.keepalive,
+    clock,
+    logger: syncLogger,
+    random,
+    backoff: { base: Math.min(seconds(1), config.reconnectMax), max: config.reconnectMax },
+  });
+  const mirror = new TrustMirror(clock);
+  const tuf = new TufTrustClient({ folder: join(config.data, 'trust'), fleet, clock, mirror, signedTime: () => time.freshest });
+  const trust = new TrustFeed({ fleet, link, mirror, client: tuf, time, events, clock, logger: syncLogger, random });
+  const desired = await DesiredSubscription.open({
+    fleet,
+    device,
+    link,
+    state: store.state,
+    director: trust,
+    time,
+    events,
+    logger: syncLogger,
+  });
+  const fetcher = new MqttBlobFetcher({ fleet, device, link, clock, logger: syncLogger, random });
+  const pump = new OutboxPump({ fleet, device, link, outbox: store.outbox, clock, logger: syncLogger });
+
+  // What keeps the models as they should be.
+  const models = createModelManager({
+    state: store.state,
+    blobs: store.blobs,
+    trust,
+    fetcher,
+    desired,
+    servables: runtime,
+    events,
+    machine: { providers: () => description.providers, memoryBytes: () => os.totalmem(), freeMemoryBytes: () => os.freemem() },
+    clock,
+    logger: logger.child({ room: 'models' }),
+    random,
+    settings: { ...DEFAULT_MODEL_SETTINGS, bake: config.bake, maxBoots: config.maxBoots },
+  });
+
+  // What is said about all of it.
+  const capabilities = describeDevice(description);
+  const report = (): Promise<Reported> =>
+    takeReport({
+      identity,
+      boot: store.boot,
+      agentVersion: SKERRY_VERSION,
+      capabilities,
+      models,
+      desired,
+      trust,
+      time,
+      outbox: store.outbox,
+      blobs: store.blobs,
+      clock,
+    });
+  const reporter = new Reporter({ fleet, device, link, snapshot: report, clock, logger: syncLogger });
+  const telemetry = new TelemetryReporter({
+    device,
+    recorder,
+    health,
+    append: (payload) => store.outbox.append('telemetry', payload),
+    clock,
+    window: config.window,
+    logger: logger.child({ room: 'metrics' }),
+  });
+  const status = async (): Promise<AgentStatus> => ({
+    version: SKERRY_VERSION,
+    pid: process.pid,
+    startedAt,
+    fleet,
+    hub: identity.hub,
+    link: link.status,
+    reported: await report(),
+  });
+  const socket = socketPath(config);
+  const server = createInferenceServer({
+    dataPlane: runtime,
+    metricsText: createMetricsText({
+      recorder,
+      dataPlane: runtime,
+      health,
+      outbox: () => store.outbox.stats(),
+      link: () => link.status,
+      build: () => ({ version: SKERRY_VERSION, node: process.version, runtime: `${description.name} ${description.version}` }),
+    }),
+    status,
+    config: { tcp: { host: config.httpHost, port: config.httpPort }, ...(socket === undefined ? {} : { unix: { path: socket } }) },
+    agentVersion: SKERRY_VERSION,
+    logger: logger.child({ room: 'serve' }),
+  });
+
+  // Who hears of whom.
+  models.onChange(() => reporter.changed());
+  desired.onChange(() => reporter.changed());
+  trust.onChange(() => {
+    reporter.changed();
+    if (trust.status.error === undefined) models.retryNow();
+  });
+  trust.onRefreshed(() => desired.retry());
+  link.onStatus((now) => {
+    if (now.kind === 'online') models.retryNow();
+  });
+  listenToCommands({
+    fleet,
+    device,
+    link,
+    time,
+    logger: syncLogger,
+    handlers: {
+      report: () => reporter.now(),
+      flush: () => void telemetry.flush(),
+      'fetch-refused': (cmd) => fetcher.refused(cmd),
+    },
+  });
+
+  const connecting = new AbortController();
+  let starting: Promise<void> | undefined;
+  let closing: Promise<void> | undefined;
+
+  const start = async (): Promise<void> => {
+    await runtime.start();
+    await server.start();
+    await models.start();
+    await telemetry.start();
+    await trust.start();
+    await pump.start();
+    await reporter.start();
+    const { tcp, unix } = server.address;
+    const http = tcp === undefined ? null : `http://${tcp.host.includes(':') ? `[${tcp.host}]` : tcp.host}:${tcp.port}`;
+    await announce(config.data, {
+      pid: process.pid,
+      boot: store.boot,
+      version: SKERRY_VERSION,
+      startedAt,
+      device,
+      http,
+      socket: unix ?? null,
+    });
+    const { recovery } = store;
+    events.emit({ kind: 'agent.started', detail: { version: SKERRY_VERSION, boot: store.boot, recovered: recovery !== undefined } });
+    // DESIGN R2: predictions never wait for the network; the link begins once what is here serves, or shortly after.
+    Promise.race([models.idle(), sleep(clock, HEAD_START, connecting.signal)])
+      .then(() => (closing === undefined ? link.start() : undefined))
+      .catch(() => undefined);
+  };
+
+  const close = async (): Promise<void> => {
+    await starting?.catch(() => undefined);
+    connecting.abort();
+    await withdraw(config.data).catch((cause: unknown) => logger.warn({ reason: asSkerryError(cause).message }, 'agent.json stays behind'));
+    await server.close();
+    await models.close();
+    await telemetry.close();
+    await reporter.close();
+    await trust.close();
+    await desired.settled();
+    await events.settled();
+    await pump.close();
+    await link.close();
+    await runtime.close();
+    await store.close();
+  };
+
+  return {
+    get address() {
+      return server.address;
+    },
+    failed,
+    status,
+    stuckThreads: () => runtime.stuckThreads(),
+    start: () => (starting ??= start()),
+    close: () => (closing ??= close()),
+  };
+}
+
+/** A device whose runtime cannot load still reports, and says so: it offers no provider. */
+async function describeRuntime(runtime: InferenceRuntime, logger: Logger): Promise<RuntimeDescription> {
+  try {
+    return await runtime.describe();
+  } catch (cause) {
+    const error = asSkerryError(cause);
+    logger.error({ code: error.code, reason: error.message }, 'the inference runtime cannot be loaded; no model will run');
+    return { name: 'onnxruntime-node', version: 'none', providers: [] };
+  }
+}

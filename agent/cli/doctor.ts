@@ -1,0 +1,31 @@
+import type { Command } from 'commander';
+import { type Output, paint, printJson, printLine } from '#shared/terminal/output.js';
+import { EXIT } from '#shared/terminal/run-cli.js';
+import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
+import type { Finding } from './doctor-checks.js';
+
+export function addDoctor(program: Command): void {
+  const command = program
+    .command('doctor')
+    .description('check what the agent needs: identity, clock, hub, broker, disk, inference runtime');
+  withJson(withData(command)).action(async (options: CommonOptions) => {
+    const out = outputOf(options);
+    const { examine } = await import('./doctor-checks.js');
+    const findings: Finding[] = [];
+    for await (const finding of examine(dataOf(options))) {
+      findings.push(finding);
+      printFinding(out, finding);
+    }
+    if (out.json) printJson(out, findings);
+    const failed = findings.filter((finding) => finding.verdict === 'bad').length;
+    if (failed > 0) process.exitCode = failed === findings.length ? EXIT.failed : EXIT.partly;
+  });
+}
+
+const MARKS = { good: ['green', 'ok  '], doubtful: ['yellow', 'hm  '], bad: ['red', 'FAIL'] } as const;
+
+function printFinding(out: Output, finding: Finding): void {
+  const [colour, mark] = MARKS[finding.verdict];
+  printLine(out, `${paint(out, colour, mark)} ${finding.name.padEnd(10)} ${finding.says}`);
+  if (finding.advice !== undefined) printLine(out, `     ${' '.repeat(10)} ${paint(out, 'dim', finding.advice)}`);
+}

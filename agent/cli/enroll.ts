@@ -1,0 +1,107 @@
+import { readFile } from 'node:fs/promises';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { z } from 'zod';
+import { systemClock } from '#shared/kernel/clock.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { narrow } from '#shared/kernel/json.js';
+import { silentLogger } from '#shared/kernel/logger.js';
+import { SKERRY_VERSION } from '#shared/kernel/version.js';
+import { type Capabilities, deviceIdSchema, labelsSchema } from '#shared/protocol/device.js';
+import { formatDuration } from '#shared/terminal/format.js';
+import { paint, printJson, printLine, printNote } from '#shared/terminal/output.js';
+import { describeDevice } from '../capabilities.js';
+import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
+
+interface EnrollFlags extends CommonOptions {
+  readonly hub: string;
+  readonly token: string;
+  readonly name?: string;
+  readonly label: Readonly<Record<string, string>>;
+  readonly caFile?: string;
+  readonly keyFile?: string;
+  readonly force?: boolean;
+}
+
+export function addEnroll(program: Command): void {
+  const command = program
+    .command('enroll')
+    .description('make this device a member of a fleet: key, identity, pinned root of trust')
+    .requiredOption('--hub <url>', 'base URL of the hub, such as https://hub.example:7480')
+    .addOption(new Option('--token <token>', 'one-time token from `skerry token create`').env('SKERRY_ENROLL_TOKEN').makeOptionMandatory())
+    .option('--name <device>', 'name of the device (default: the hub chooses one)')
+    .option('--label <key=value>', 'label of the device; may be given several times', addLabel, {})
+    .option('--ca-file <file>', 'PEM of the authority behind the certificates of hub and broker')
+    .option('--key-file <file>', 'file with at least 32 bytes that seals the device key (default: one made in the data folder)')
+    .option('--force', 'replace an identity that is there');
+  withJson(withData(command)).action((flags: EnrollFlags) => runEnroll(flags));
+}
+
+function addLabel(text: string, labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('a label is KEY=VALUE');
+  return { ...labels, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+const saidSchema = z.object({ name: deviceIdSchema.optional(), labels: labelsSchema });
+
+async function runEnroll(flags: EnrollFlags): Promise<void> {
+  const out = outputOf(flags);
+  const data = dataOf(flags);
+  const said = { name: flags.name, labels: flags.label };
+  const { name, labels } = narrow(saidSchema, said, 'what the command line says of the device', 'CLI_USAGE');
+  const { enroll } = await import('../sync/enroll.js');
+  const { identity, clockOffset } = await enroll({
+    data,
+    hub: hubUrl(flags.hub),
+    token: flags.token,
+    ...(name === undefined ? {} : { name }),
+    labels,
+    capabilities: await measureCapabilities(),
+    agentVersion: SKERRY_VERSION,
+    ...(flags.caFile === undefined ? {} : { ca: await readFile(flags.caFile, 'utf8') }),
+    ...(flags.keyFile === undefined ? {} : { keySecretFile: flags.keyFile }),
+    force: flags.force === true,
+    clock: systemClock,
+  });
+  if (out.json) {
+    printJson(out, {
+      device: identity.device,
+      fleet: identity.fleet,
+      hub: identity.hub,
+      broker: identity.mqtt.url,
+      labels: identity.labels,
+      data,
+    });
+    return;
+  }
+  printLine(out, `Enrolled as ${paint(out, 'bold', identity.device)} in fleet ${identity.fleet}.`);
+  printLine(out, `Everything of this device is in ${data}; its broker is ${identity.mqtt.url}.`);
+  if (Math.abs(clockOffset) > 5 * 60_000) {
+    printNote(out, `The clocks of hub and device differ by ${formatDuration(Math.abs(clockOffset))}; set the wrong one.`);
+  }
+  printLine(out, `Start it with: skerry-agent run${flags.data === undefined ? '' : ` --data ${data}`}`);
+}
+
+function hubUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new SkerryError('CLI_USAGE', `--hub wants the http or https URL of the hub's API, not ${text}`);
+  }
+  return url.href.replace(/\/$/, '');
+}
+
+/** Asks the inference runtime, in a worker of its own, what it offers here. */
+async function measureCapabilities(): Promise<Capabilities> {
+  const { createInferenceRuntime } = await import('../inference/runtime.js');
+  const nothing = { get: () => Promise.resolve(undefined), set: () => Promise.resolve() };
+  const recorder = { succeeded: () => undefined, failed: () => undefined };
+  const runtime = createInferenceRuntime({ store: nothing, recorder, logger: silentLogger });
+  try {
+    return describeDevice(await runtime.describe());
+  } catch (cause) {
+    // A device whose runtime does not load can still be enrolled, and then says by itself what is wrong.
+    return describeDevice({ name: 'onnxruntime-node', version: asSkerryError(cause).code, providers: [] });
+  } finally {
+    await runtime.close();
+  }
+}

@@ -1,0 +1,93 @@
+import { request as httpRequest, type RequestOptions } from 'node:http';
+import { z } from 'zod';
+import { type Millis, seconds } from '#shared/kernel/clock.js';
+import { asSkerryError, fromErrorBody, SkerryError } from '#shared/kernel/errors.js';
+import { parseJson } from '#shared/kernel/json.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { reportedSchema } from '#shared/protocol/messages.js';
+import { findRunning, type RunningAgent } from '../running.js';
+
+const linkSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('offline'), since: z.number(), reason: z.string().optional(), nextAttemptAt: z.number().optional() }),
+  z.object({ kind: z.literal('connecting') }),
+  z.object({ kind: z.literal('online'), since: z.number(), broker: z.string() }),
+]);
+
+export const statusSchema = z.object({
+  version: z.string(),
+  pid: z.int(),
+  startedAt: z.string(),
+  fleet: z.string(),
+  hub: z.string(),
+  link: linkSchema,
+  reported: reportedSchema,
+});
+export type Status = z.infer<typeof statusSchema>;
+
+const refusalSchema = z.object({ error: z.string(), code: z.string(), details: z.record(z.string(), z.unknown()).optional() });
+
+/** The local API of the agent that runs with a data folder, over its Unix socket or else over TCP. */
+export class LocalApi {
+  readonly agent: RunningAgent;
+  readonly #target: RequestOptions;
+
+  private constructor(agent: RunningAgent, target: RequestOptions) {
+    this.agent = agent;
+    this.#target = target;
+  }
+
+  /** Finds the agent; `AGENT_NOT_RUNNING` when none runs there. */
+  static async find(data: string): Promise<LocalApi> {
+    const agent = await findRunning(data);
+    if (agent === undefined) throw new SkerryError('AGENT_NOT_RUNNING', `no agent runs with ${data}`);
+    if (agent.socket !== null) return new LocalApi(agent, { socketPath: agent.socket });
+    if (agent.http === null) throw new SkerryError('AGENT_NOT_RUNNING', 'the agent listens nowhere');
+    const { hostname, port } = new URL(agent.http);
+    return new LocalApi(agent, { host: hostname, port });
+  }
+
+  status(): Promise<Status> {
+    return this.get('/skerry/v1/status', statusSchema);
+  }
+
+  get<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+    return this.#call('GET', path, undefined, schema);
+  }
+
+  post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
+    return this.#call('POST', path, Buffer.from(JSON.stringify(body)), schema);
+  }
+
+  async #call<T>(method: string, path: string, body: Uint8Array | undefined, schema: z.ZodType<T>): Promise<T> {
+    const { status, bytes } = await this.#send(method, path, body, seconds(60)).catch((cause: unknown) => {
+      throw new SkerryError('AGENT_NOT_RUNNING', `the agent (process ${this.agent.pid}) does not answer: ${asSkerryError(cause).message}`, {
+        cause,
+      });
+    });
+    const options = { what: `the answer of ${path}`, maxBytes: LIMITS.inferBodyBytes };
+    if (status < 400) return parseJson(schema, bytes, options);
+    const { error, code, details } = parseJson(refusalSchema, bytes, options);
+    throw fromErrorBody({ code, message: error, ...(details === undefined ? {} : { details }) });
+  }
+
+  #send(method: string, path: string, body: Uint8Array | undefined, timeout: Millis): Promise<{ status: number; bytes: Uint8Array }> {
+    return new Promise((resolve, reject) => {
+      const headers = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': body.byteLength };
+      const request = httpRequest({ ...this.#target, method, path, headers, timeout, agent: false }, (response) => {
+        const parts: Buffer[] = [];
+        response.on('data', (part: Buffer) => parts.push(part));
+        response.once('end', () => resolve({ status: response.statusCode ?? 0, bytes: Buffer.concat(parts) }));
+        response.once('error', reject);
+      });
+      request.once('timeout', () => request.destroy(new SkerryError('TIMEOUT', `no answer within ${timeout} ms`)));
+      request.once('error', reject);
+      request.end(body);
+    });
+  }
+}
+
+/** Names of the models the agent knows, for shell completion. */
+export async function servedModels(data: string): Promise<readonly string[]> {
+  const api = await LocalApi.find(data);
+  return (await api.status()).reported.models.map((model) => model.model);
+}

@@ -1,0 +1,53 @@
+import type { Command } from 'commander';
+import type { Reported } from '#shared/protocol/messages.js';
+import { formatBytes } from '#shared/terminal/format.js';
+import { type Column, printJson, printTable } from '#shared/terminal/output.js';
+import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
+import { LocalApi } from './local-api.js';
+
+export function addModels(program: Command): void {
+  const command = program
+    .command('models')
+    .description('list the models of this device: what serves, what is on its way, what was refused');
+  withJson(withData(command)).action(async (options: CommonOptions) => {
+    const out = outputOf(options);
+    const { reported } = await (await LocalApi.find(dataOf(options))).status();
+    if (out.json) printJson(out, reported.models);
+    else
+      printTable(
+        out,
+        MODEL_COLUMNS,
+        modelRows(reported.models),
+        'No model yet. Deploy one on the hub: skerry deploy NAME@VERSION --to SELECTOR',
+      );
+  });
+}
+
+type Model = Reported['models'][number];
+interface ModelRow {
+  readonly model: string;
+  readonly serves: boolean;
+  readonly version: Model['versions'][number];
+}
+
+export function modelRows(models: readonly Model[]): readonly ModelRow[] {
+  return models.flatMap(({ model, serving, versions }) =>
+    versions.map((version) => ({ model, serves: version.version === serving, version })),
+  );
+}
+
+export const MODEL_COLUMNS: readonly Column<ModelRow>[] = [
+  { title: 'model', value: (row) => row.model },
+  { title: 'version', align: 'right', value: (row) => row.version.version },
+  { title: 'serves', value: (row) => (row.serves ? 'yes' : undefined) },
+  { title: 'install', value: (row) => row.version.install },
+  { title: 'runtime', value: (row) => row.version.servable },
+  { title: 'variant', value: (row) => row.version.variant },
+  { title: 'on', value: (row) => row.version.provider },
+  { title: 'note', value: (row) => noteOf(row.version) },
+];
+
+function noteOf({ error, progress }: ModelRow['version']): string | undefined {
+  if (error !== undefined) return `${error.code}: ${error.message}`;
+  return progress === undefined ? undefined : `${formatBytes(progress.have)} of ${formatBytes(progress.total)}`;
+}

@@ -1,0 +1,39 @@
+import { Command } from 'commander';
+import { SKERRY_VERSION } from '#shared/kernel/version.js';
+import { addCompletion } from '#shared/terminal/completion.js';
+import { addDoctor } from './doctor.js';
+import { addEnroll } from './enroll.js';
+import { addModels } from './models.js';
+import { addPredict } from './predict.js';
+import { addRun } from './run.js';
+import { addStatus } from './status.js';
+import { servedModels } from './local-api.js';
+import { dataFolder } from '../config.js';
+
+/** The `skerry-agent` program. What a command needs is loaded when it runs, so that `--help` is quick. */
+export function buildProgram(): Command {
+  const program = new Command('skerry-agent')
+    .description('Runs the models of one device, with or without a network, and keeps them as the hub wants them.')
+    .version(SKERRY_VERSION)
+    .addHelpText(
+      'after',
+      `
+A first device:
+  skerry token create                                      (on the hub; prints TOKEN)
+  skerry-agent enroll --hub http://127.0.0.1:7480 --token TOKEN --label site=lab
+  skerry-agent run
+  skerry-agent status
+  skerry-agent predict vad --input input=@audio.json
+
+Every command takes --data DIR for the folder of another agent, and --json where a script would want it.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done.`,
+    );
+  addEnroll(program);
+  addRun(program);
+  addStatus(program);
+  addModels(program);
+  addPredict(program);
+  addDoctor(program);
+  addCompletion(program, { model: () => servedModels(dataFolder({ flags: {}, env: process.env })) });
+  return program;
+}
