@@ -9,7 +9,7 @@ export const TRUST_INDEX_FILE = 'index';
 const MIRROR_BYTES = 64 * 1024 * 1024;
 const INDEX_BYTES = 256 * 1024;
 
-/** Files by name, as the newest index lists them, all there. */
+/** Files by name: all that the newest index lists, and what has arrived of the next change. */
 export type MirroredFiles = ReadonlyMap<string, Uint8Array>;
 
 interface Waiter {
@@ -52,7 +52,7 @@ export class TrustMirror {
     this.#index = undefined;
   }
 
-  /** Resolves with the files of the index once all are here; rejects with `TRUST_MIRROR_INCOMPLETE` after `deadline`. */
+  /** Resolves with the files here once all that the index lists are among them; rejects with `TRUST_MIRROR_INCOMPLETE` after `deadline`. */
   complete(deadline: Millis): Promise<MirroredFiles> {
     const files = this.#completeFiles();
     if (files !== undefined) return Promise.resolve(files);
@@ -92,13 +92,8 @@ export class TrustMirror {
 
   #completeFiles(): MirroredFiles | undefined {
     if (this.#index === undefined) return undefined;
-    const files = new Map<string, Uint8Array>();
-    for (const name of this.#index.files) {
-      const bytes = this.#files.get(name);
-      if (bytes === undefined) return undefined;
-      files.set(name, bytes);
-    }
-    return files;
+    // More than the index lists may be here: files of the next change come before its index, and are signed as well.
+    return this.#index.files.every((name) => this.#files.has(name)) ? new Map(this.#files) : undefined;
   }
 
   #incomplete(): SkerryError {
