@@ -42,7 +42,7 @@ const hubConfigSchema = z
     mqttUsername: z.string().min(1).max(256).optional(),
     mqttPasswordFile: file.optional(),
     mqttCaFile: file.optional(),
-    mosquittoFile: file.optional(),
+    mosquittoDir: file.optional(),
     tlsCertFile: file.optional(),
     tlsKeyFile: file.optional(),
     keySecretFile: file.optional(),
@@ -132,7 +132,7 @@ export const HUB_SETTINGS: Readonly<Record<HubSettingKey, SettingEntry>> = {
     env: 'SKERRY_HUB_MQTT_CA_FILE',
     doc: "PEM of the authority behind the broker's certificate; told to devices too",
   },
-  mosquittoFile: {
+  mosquittoDir: {
     flag: 'mosquitto-files',
     env: 'SKERRY_HUB_MOSQUITTO_FILES',
     doc: 'folder the password and ACL files of an external mosquitto are written to',

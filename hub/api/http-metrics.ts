@@ -1,4 +1,4 @@
-import type { MetricFamily } from './metrics.js';
+import type { MetricFamily } from '#shared/kernel/exposition.js';
 
 /** Counts requests by declared route (never by path, whose variety is the caller's) and status. */
 export class HttpMetrics {

@@ -29,8 +29,10 @@ export class ApiTokens {
     this.#clock = clock;
   }
 
-  async create(wanted: NewToken): Promise<CreatedToken> {
+  /** `announce` is told the secret before the token works, for a first token that must not get lost in between. */
+  async create(wanted: NewToken, announce: (token: string) => Promise<void> = () => Promise.resolve()): Promise<CreatedToken> {
     const token = `${TOKEN_PREFIX}${randomBytes(32).toString('base64url')}`;
+    await announce(token);
     const row: ApiTokensTable = {
       id: randomBytes(6).toString('hex'),
       name: wanted.name,

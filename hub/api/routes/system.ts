@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defineRoute } from '../define-route.js';
-import { type MetricsProvider, renderMetrics } from '../metrics.js';
+import { renderMetrics } from '#shared/kernel/exposition.js';
+import type { MetricsProvider } from '../metrics.js';
 import type { Route } from '../route.js';
 
 /** One thing the hub needs to do its work; `check` resolves to what is wrong, or to nothing. */
