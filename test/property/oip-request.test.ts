@@ -1,0 +1,100 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parseInferRequest } from '#agent/serve/oip-request.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { fp32 } from '../kit/servables.js';
+
+/** What became of a body: `read`, or the fault of the error it was refused with. */
+function outcomeOf(bytes: Uint8Array, header: string | undefined): string {
+  try {
+    parseInferRequest(bytes, header);
+    return 'read';
+  } catch (error) {
+    return error instanceof SkerryError && error.entry.http < 500 ? error.entry.fault : 'crash';
+  }
+}
+
+test('whatever comes, it is read or refused as the caller’s fault', () => {
+  const header = fc.option(fc.string({ maxLength: 8 }), { nil: undefined });
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), header, (bytes, length) => {
+      expect(['read', 'caller']).toContain(outcomeOf(bytes, length));
+    }),
+  );
+  fc.assert(
+    fc.property(fc.json(), (text) => {
+      expect(['read', 'caller']).toContain(outcomeOf(Buffer.from(text), undefined));
+    }),
+  );
+});
+
+const anything = fc.jsonValue({ maxDepth: 2 });
+const almost = fc.record(
+  {
+    id: anything,
+    parameters: fc.oneof(anything, fc.record({ binary_data_output: anything, timeout: anything })),
+    inputs: fc.oneof(
+      anything,
+      fc.array(
+        fc.record(
+          {
+            name: fc.oneof(anything, fc.string()),
+            shape: fc.oneof(anything, fc.array(fc.oneof(fc.integer(), fc.constant(1e300)), { maxLength: 20 })),
+            datatype: fc.oneof(anything, fc.constantFrom('FP32', 'INT64', 'BYTES', 'BOOL', 'FP16')),
+            data: fc.oneof(anything, fc.array(anything)),
+            parameters: fc.oneof(anything, fc.record({ binary_data_size: fc.oneof(anything, fc.nat()) })),
+          },
+          { requiredKeys: [] },
+        ),
+        { maxLength: 3 },
+      ),
+    ),
+    outputs: fc.oneof(anything, fc.array(fc.record({ name: anything, parameters: anything }, { requiredKeys: [] }), { maxLength: 3 })),
+  },
+  { requiredKeys: [] },
+);
+
+test('requests that are almost right are too', () => {
+  fc.assert(
+    fc.property(almost, fc.uint8Array({ maxLength: 16 }), (document, rest) => {
+      const head = Buffer.from(JSON.stringify(document));
+      expect(['read', 'caller']).toContain(outcomeOf(Buffer.concat([head, rest]), String(head.byteLength)));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('tensors come out as they went in, as JSON and as binary data', () => {
+  const values = fc.array(fc.float({ noNaN: true, noDefaultInfinity: true }), { minLength: 1, maxLength: 50 });
+  fc.assert(
+    fc.property(values, values, fc.boolean(), (first, second, binaryOutput) => {
+      const a = fp32([first.length], first);
+      const b = fp32([second.length], second);
+      const document = {
+        inputs: [
+          { name: 'a', datatype: 'FP32', shape: a.shape, parameters: { binary_data_size: a.data.byteLength } },
+          { name: 'c', datatype: 'FP32', shape: b.shape, data: [...new Float32Array(b.data.buffer)] },
+          { name: 'b', datatype: 'FP32', shape: b.shape, parameters: { binary_data_size: b.data.byteLength } },
+        ],
+        outputs: [{ name: 'y' }, { name: 'z', parameters: { binary_data: !binaryOutput } }],
+        parameters: { binary_data_output: binaryOutput, timeout: 1500 },
+      };
+      const head = Buffer.from(JSON.stringify(document));
+      const request = parseInferRequest(Buffer.concat([head, a.data, b.data]), String(head.byteLength));
+      expect(request.timeout).toBe(1.5);
+      expect(request.outputs).toEqual([
+        { name: 'y', binary: binaryOutput },
+        { name: 'z', binary: !binaryOutput },
+      ]);
+      expect([...(request.inputs['a']?.data ?? [])]).toEqual([...a.data]);
+      expect([...(request.inputs['b']?.data ?? [])]).toEqual([...b.data]);
+      // JSON has one zero: -0 becomes 0.
+      expect([...(request.inputs['c']?.data ?? [])]).toEqual([
+        ...fp32(
+          [second.length],
+          second.map((value) => value + 0),
+        ).data,
+      ]);
+    }),
+  );
+});

@@ -1,0 +1,103 @@
+import { expect, test } from 'vitest';
+import { InstancePool } from '#agent/inference/pool.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { silentLogger } from '#shared/kernel/logger.js';
+import { coded } from '../../kit/coded.js';
+import { FakeInstance } from '../../kit/fake-instance.js';
+import { X, Y } from '../../kit/servables.js';
+import { settled, VirtualClock } from '../../kit/virtual-clock.js';
+
+function setUp(options: { instances?: number; restartLimit?: number; start?: () => Promise<FakeInstance> } = {}) {
+  const clock = new VirtualClock();
+  const made: FakeInstance[] = [];
+  const make = () => {
+    const instance = new FakeInstance({ inputs: [X], outputs: [Y] });
+    made.push(instance);
+    return instance;
+  };
+  const failures: SkerryError[] = [];
+  let idle = 0;
+  const pool = new InstancePool(
+    {
+      start: options.start ?? (() => Promise.resolve(make())),
+      clock,
+      random: () => 0.999,
+      settings: { instances: options.instances ?? 1, restartLimit: options.restartLimit ?? 3, restartWindow: 60_000 },
+      logger: silentLogger,
+      onIdle: () => idle++,
+      onFailed: (error) => failures.push(error),
+    },
+    make(),
+  );
+  return { pool, clock, made, failures, idle: () => idle };
+}
+
+test('one that dies is replaced after a growing delay, until the limit', async () => {
+  const { pool, clock, made, failures } = setUp({ restartLimit: 3 });
+  const gaps: number[] = [];
+  for (let death = 0; death < 3; death++) {
+    made.at(-1)?.die();
+    await settled();
+    expect(pool.acquire()).toBeUndefined();
+    const before = made.length;
+    let waited = 0;
+    while (made.length === before && waited < 60_000) {
+      await clock.advance(100);
+      waited += 100;
+    }
+    gaps.push(waited);
+  }
+  expect(gaps).toEqual([200, 400, 800]);
+  expect(failures).toEqual([]);
+  made.at(-1)?.die();
+  await settled();
+  expect(failures).toEqual([coded('INFERENCE_SERVABLE_FAILED', 'the fake worker died')]);
+  expect(clock.pending).toBe(0);
+});
+
+test('deaths long ago do not count', async () => {
+  const { clock, made, failures } = setUp({ restartLimit: 1 });
+  for (let death = 0; death < 4; death++) {
+    made.at(-1)?.die();
+    await clock.advance(61_000);
+  }
+  expect(failures).toEqual([]);
+});
+
+test('a replacement that cannot be started counts as a death', async () => {
+  let tries = 0;
+  const { made, clock, failures } = setUp({
+    restartLimit: 2,
+    start: () => {
+      tries++;
+      return Promise.reject(new SkerryError('INFERENCE_MODEL_INVALID', 'no'));
+    },
+  });
+  made[0]?.die();
+  await clock.advance(10_000);
+  expect(tries).toBe(2);
+  expect(failures).toHaveLength(1);
+});
+
+test('a stuck one is not replaced: its thread keeps a core', async () => {
+  const { pool, failures, made } = setUp();
+  const [first] = made;
+  expect(pool.acquire()).toBe(first);
+  first?.end(new SkerryError('INFERENCE_STUCK', 'never came back'));
+  await settled();
+  expect(failures).toEqual([coded('INFERENCE_SERVABLE_FAILED')]);
+});
+
+test('close ends all, restarts nothing, and is idempotent', async () => {
+  const { pool, made, clock } = setUp({ instances: 3 });
+  await pool.fill();
+  expect(made).toHaveLength(3);
+  made[0]?.die();
+  await settled();
+  await Promise.all([pool.close(), pool.close()]);
+  await clock.advance(60_000);
+  expect(made).toHaveLength(3);
+  expect(made.slice(1).every((instance) => instance.closed)).toBe(true);
+  pool.release(made[1]!);
+  expect(pool.acquire()).toBeUndefined();
+});

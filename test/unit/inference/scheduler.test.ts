@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'vitest';
+import { batchPolicy } from '#agent/inference/batch-policy.js';
+import { Scheduler, type Work } from '#agent/inference/scheduler.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { coded } from '../../kit/coded.js';
+import { FakeInstance } from '../../kit/fake-instance.js';
+import { fp32, numbersOf, X, Y } from '../../kit/servables.js';
+import { settled, VirtualClock } from '../../kit/virtual-clock.js';
+
+const BEHAVIOUR = { inputs: [X], outputs: [Y] };
+
+function setUp(options: { instances?: number; capacity?: number; batching?: Parameters<typeof batchPolicy>[0] } = {}) {
+  const clock = new VirtualClock();
+  const instances = Array.from({ length: options.instances ?? 1 }, () => new FakeInstance(BEHAVIOUR, false));
+  const idle = [...instances];
+  const scheduler: Scheduler<FakeInstance> = new Scheduler({
+    pool: {
+      acquire: () => idle.pop(),
+      release: (instance) => {
+        idle.push(instance);
+        scheduler.wake();
+      },
+    },
+    clock,
+    capacity: options.capacity ?? 8,
+    batching: options.batching === undefined ? undefined : batchPolicy(options.batching),
+  });
+  return { clock, instance: instances[0]!, instances, idle, scheduler };
+}
+
+const work = (values: readonly number[], extra: Partial<Work> = {}): Work => ({
+  inputs: { x: fp32([values.length, 1], values) },
+  outputs: undefined,
+  timeout: 1000,
+  owned: false,
+  abandoned: undefined,
+  ...extra,
+});
+const answer = async (result: Promise<{ outputs: Readonly<Record<string, Parameters<typeof numbersOf>[0]>> }>) =>
+  numbersOf((await result).outputs['y']);
+
+describe('one at a time', () => {
+  test('in order, with the time spent waiting', async () => {
+    const { scheduler, instance, clock, idle } = setUp();
+    const first = scheduler.submit(work([1]));
+    const second = scheduler.submit(work([2]));
+    expect(instance.runs).toHaveLength(1);
+    await clock.advance(30);
+    instance.runs[0]?.finish();
+    expect((await first).queue).toBe(0);
+    await settled();
+    instance.runs[1]?.finish();
+    expect((await second).queue).toBe(30);
+    await scheduler.idle();
+    expect([scheduler.inFlight, idle.length, clock.pending]).toEqual([0, 1, 0]);
+  });
+
+  test('more than may wait is refused, with the reason', async () => {
+    const { scheduler } = setUp({ capacity: 2 });
+    void scheduler.submit(work([1]));
+    void scheduler.submit(work([2]));
+    void scheduler.submit(work([3]));
+    await expect(scheduler.submit(work([4]))).rejects.toEqual(coded('INFERENCE_QUEUE_FULL', '2 requests'));
+  });
+
+  test('queued work past its deadline, or whose caller has gone, is never run', async () => {
+    const { scheduler, instance, clock } = setUp();
+    const running = scheduler.submit(work([1]));
+    const late = scheduler.submit(work([2], { timeout: 10 }));
+    const gone = scheduler.submit(work([3], { abandoned: () => true }));
+    const kept = scheduler.submit(work([4]));
+    const failures = Promise.allSettled([late, gone]);
+    await clock.advance(20);
+    instance.runs[0]?.finish();
+    await running;
+    await settled();
+    instance.runs[1]?.finish();
+    expect(await answer(kept)).toEqual([4]);
+    expect(await failures).toMatchObject([{ reason: coded('INFERENCE_TIMEOUT') }, { reason: coded('INFERENCE_ABANDONED') }]);
+    expect(instance.runs.map((run) => numbersOf(run.inputs['x']))).toEqual([[1], [4]]);
+  });
+
+  test('a run past its deadline answers its caller, and counts until it ends', async () => {
+    const { scheduler, instance, clock } = setUp();
+    const slow = scheduler.submit(work([1], { timeout: 10 }));
+    const outcome = Promise.allSettled([slow]);
+    await clock.advance(10);
+    expect(await outcome).toMatchObject([{ reason: coded('INFERENCE_TIMEOUT') }]);
+    expect(scheduler.inFlight).toBe(1);
+    let drained = false;
+    const idle = scheduler.idle().then(() => (drained = true));
+    await settled();
+    expect(drained).toBe(false);
+    instance.runs[0]?.finish();
+    await idle;
+  });
+
+  test('failAll fails what waits, once', async () => {
+    const { scheduler, instance } = setUp();
+    const running = scheduler.submit(work([1]));
+    const waiting = scheduler.submit(work([2]));
+    scheduler.failAll(new SkerryError('INFERENCE_SERVABLE_FAILED', 'gone'));
+    await expect(waiting).rejects.toEqual(coded('INFERENCE_SERVABLE_FAILED'));
+    instance.runs[0]?.finish();
+    expect(await answer(running)).toEqual([1]);
+  });
+});
+
+describe('batches', () => {
+  const batching = { maxBatchSize: 4, maxDelayMicros: 5_000 };
+
+  test('requests that wait run together, and each gets its rows', async () => {
+    const { scheduler, instance, clock } = setUp({ batching });
+    const results = [work([1, 2]), work([3])].map((one) => answer(scheduler.submit(one)));
+    expect(instance.runs).toHaveLength(0);
+    await clock.advance(5);
+    expect(numbersOf(instance.runs[0]?.inputs['x'])).toEqual([1, 2, 3]);
+    instance.runs[0]?.finish();
+    expect(await Promise.all(results)).toEqual([[1, 2], [3]]);
+  });
+
+  test('one bad request does not fail its neighbours', async () => {
+    const { scheduler, instance } = setUp({ batching });
+    const results = [1, 2, 3, 4].map((value) => scheduler.submit(work([value])));
+    const outcome = Promise.allSettled(results);
+    await settled();
+    instance.runs[0]?.fail(new SkerryError('INFERENCE_RUN_FAILED', 'one of you'));
+    for (const [index] of results.entries()) {
+      await settled();
+      const run = instance.runs[index + 1];
+      if (numbersOf(run?.inputs['x'])[0] === 3) run?.fail(new SkerryError('INFERENCE_RUN_FAILED', 'you'));
+      else run?.finish();
+    }
+    expect((await outcome).map((one) => one.status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+  });
+
+  test('a dead worker fails the whole batch, without a second try', async () => {
+    const { scheduler, instance } = setUp({ batching });
+    const outcome = Promise.allSettled([1, 2, 3, 4].map((value) => scheduler.submit(work([value]))));
+    await settled();
+    instance.die();
+    expect(await outcome).toMatchObject(Array.from({ length: 4 }, () => ({ reason: coded('INFERENCE_INSTANCE_DIED') })));
+  });
+
+  test('each gets the outputs it asked for', async () => {
+    const { scheduler, instance, clock } = setUp({ batching });
+    const some = scheduler.submit(work([1], { outputs: ['y'] }));
+    const none = scheduler.submit(work([2], { outputs: ['other'] }));
+    await clock.advance(5);
+    instance.runs[0]?.finish();
+    expect(Object.keys((await some).outputs)).toEqual(['y']);
+    expect(Object.keys((await none).outputs)).toEqual([]);
+  });
+});
