@@ -57,9 +57,8 @@ export class StoreThread {
   }
 
   call<K extends CallName>(call: K, ...args: CallArguments<K>): Promise<CallResult<K>> {
-    const ended =
-      this.#ended ?? (this.#closing === undefined || call === 'close' ? undefined : new SkerryError('CLOSED', 'the store is closed'));
-    if (ended !== undefined) return Promise.reject(ended);
+    if (this.#closing !== undefined && call !== 'close') return Promise.reject(new SkerryError('CLOSED', 'the store is closed'));
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });

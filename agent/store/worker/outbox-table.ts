@@ -141,7 +141,7 @@ export class OutboxTable {
 
   #remove(totals: Totals, seq: number, boot?: number): void {
     const size = this.#db
-      .prepare<[number, number | null]>('DELETE FROM outbox WHERE seq = ?1 AND boot = coalesce(?2, boot) RETURNING length(payload)')
+      .prepare<[number, number | null]>('DELETE FROM outbox WHERE seq = ? AND boot = coalesce(?, boot) RETURNING length(payload)')
       .pluck()
       .get(seq, boot ?? null);
     if (typeof size !== 'number') return; // Acknowledged twice, or dropped meanwhile.
