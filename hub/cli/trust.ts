@@ -5,9 +5,10 @@ import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import { type Output, printJson, printLine, printNote } from '#shared/terminal/output.js';
 import type { PublisherHub } from '../publisher/hub-port.js';
-import { decodePublisherRequest, encodePublisherRequest } from '../publisher/publisher-request.js';
-import { deliver, deliverPending } from '../publisher/trust-delivery.js';
+import { currentRequest, decodePublisherRequest, encodePublisherRequest } from '../publisher/publisher-request.js';
+import { deliver, deliverNew, deliverPending } from '../publisher/trust-delivery.js';
 import { PublisherFolder } from '../publisher/trust-folder.js';
+import type { TrustUpdate } from '#shared/trust/update.js';
 import { addPublisher, type Ceremony, initTrust, rotateRoot } from '../publisher/trust-keeper.js';
 import { renewFolder } from '../publisher/trust-renewal.js';
 import { confirmPublished, createPublisher } from '../publisher/trust-sign.js';
@@ -130,7 +131,7 @@ function addAddPublisher(trust: Command, deps: PublisherCliDeps): void {
     const bytes = await readFile(path).catch((cause: unknown) => {
       throw asSkerryError(cause, 'IO_FAILED');
     });
-    const request = decodePublisherRequest(bytes, path);
+    const request = await currentRequest(opened.hub, decodePublisherRequest(bytes, path));
     await ceremony(opened, flags, deps, async (options) => addPublisher({ ...options, request, models: flags.models }));
   });
 }
@@ -164,10 +165,10 @@ async function ceremony(
   { out, hub, folder }: Opened,
   flags: TrustFlags,
   deps: PublisherCliDeps,
-  make: (options: Ceremony) => Promise<Parameters<typeof deliver>[2]>,
+  make: (options: Ceremony) => Promise<TrustUpdate>,
 ): Promise<void> {
   if (await deliverPending(folder, hub)) printNote(out, 'delivered what was signed before and had not reached the hub');
   const secret = await openSecret(out, flags);
-  await deliver(folder, hub, await make({ folder, secret, clock: deps.clock }));
+  await deliverNew(folder, hub, () => make({ folder, secret, clock: deps.clock }));
   await showTrust(out, hub, deps.clock.now());
 }

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { publicKeySchema } from '#shared/trust/keys.js';
+import { isSignedBy, parseMetadata } from '#shared/trust/metadata.js';
 import { roleNameSchema } from '#shared/trust/update.js';
+import type { PublisherHub } from './hub-port.js';
 import type { PublisherRequest } from './trust-sign.js';
 
 const requestSchema = z.strictObject({
@@ -28,4 +30,11 @@ export function encodePublisherRequest(request: PublisherRequest): Uint8Array {
 export function decodePublisherRequest(bytes: Uint8Array, what: string): PublisherRequest {
   const { role, publicKey, file } = parseJson(requestSchema, bytes, { what, maxBytes: 2 * LIMITS.trustFileBytes });
   return { role, publicKey, file: Buffer.from(file, 'base64') };
+}
+
+/** The request with the publisher's newest file: one that was let in before asks for other models, and has published since. */
+export async function currentRequest(hub: PublisherHub, request: PublisherRequest): Promise<PublisherRequest> {
+  const published = await hub.metadata(`${request.role}.json`);
+  if (published === undefined || !isSignedBy(parseMetadata('targets', published, request.role), request.publicKey)) return request;
+  return { ...request, file: published };
 }

@@ -1,7 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
-import { asSkerryError, errnoOf } from '#shared/kernel/errors.js';
+import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { decodeTrustUpdate, encodeTrustUpdate, type TrustUpdate, trustUpdateSchema } from '#shared/trust/update.js';
@@ -11,7 +11,31 @@ import type { PublisherFolder } from './trust-folder.js';
 /** A signed update the hub has not taken yet lies here: signing it again would skip a version, which no device follows. */
 const OUTGOING = 'outgoing.json';
 
-/** Hands an update to the hub; it stays in the folder until the hub took it, whatever happens in between. */
+/**
+ * Makes a signed update and hands it to the hub. Until the hub took it, it stays in the folder, whatever happens in between;
+ * but targets files that the hub found wrong are taken back, so that the next ones follow what is published. A root is never
+ * taken back: once signed and shown to anybody, a second root of the same number would split the fleet.
+ */
+export async function deliverNew(folder: PublisherFolder, hub: PublisherHub, make: () => Promise<TrustUpdate>): Promise<void> {
+  const before = await folder.record();
+  const update = await make();
+  try {
+    await deliver(folder, hub, update);
+  } catch (cause) {
+    if (update.roots === undefined && isRefusal(cause)) {
+      await folder.save(before);
+      await rm(join(folder.path, OUTGOING), { force: true });
+    }
+    throw cause;
+  }
+}
+
+/** The hub looked at the files and found them wrong; not that it was not reached, or did not let the caller in. */
+function isRefusal(cause: unknown): boolean {
+  return cause instanceof SkerryError && (cause.code.startsWith('TRUST_') || cause.code.startsWith('INPUT_'));
+}
+
+/** Hands an update to the hub; it stays in the folder until the hub took it. */
 export async function deliver(folder: PublisherFolder, hub: PublisherHub, update: TrustUpdate): Promise<void> {
   const path = join(folder.path, OUTGOING);
   await writeFileAtomic(path, JSON.stringify(encodeTrustUpdate(update)), { mode: 0o600 });

@@ -3,7 +3,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { DIRECTOR_TARGET_PATH, type DirectorKeys } from '#shared/trust/desired.js';
 import type { KeySecret } from '#shared/trust/key-file.js';
 import type { PublicKey, SigningKey } from '#shared/trust/keys.js';
-import { checkSignatures, type MetadataFile, parseMetadata, sha256Hex, signMetadata } from '#shared/trust/metadata.js';
+import { isSignedBy, type MetadataFile, parseMetadata, sha256Hex, signMetadata } from '#shared/trust/metadata.js';
 import { commonFields, type Delegation, delegationsObject, rootSigned, targetObject } from '#shared/trust/metadata-build.js';
 import { type HubPublicKeys, roleNameSchema, type TrustUpdate } from '#shared/trust/update.js';
 import { delegationsOf, type TopRoles, topRolesOf } from './trust-current.js';
@@ -130,14 +130,16 @@ export interface AddPublisher extends Ceremony {
 export async function addPublisher(options: AddPublisher): Promise<TrustUpdate> {
   const { request, models } = options;
   const role = roleNameSchema.parse(request.role);
+  // Checked before anything is signed: the hub would only refuse it later, when the folder has moved on.
+  if (!isSignedBy(parseMetadata('targets', request.file, role), request.publicKey)) {
+    throw new SkerryError('TRUST_TARGETS_SIGNATURE', `the first file of publisher ${role} is not signed by its own key`);
+  }
   const delegation: Delegation = { role, models, keys: [request.publicKey], threshold: 1 };
   const update = await resignTargets(options, undefined, (before) =>
     before.some((known) => known.role === role)
       ? before.map((known) => (known.role === role ? delegation : known))
       : [...before, delegation],
   );
-  // A file its own publisher did not sign would only be refused by the hub later.
-  checkSignatures(parseMetadata('targets', update.targets), parseMetadata('targets', request.file, role));
   return { ...update, roles: { [role]: request.file } };
 }
 

@@ -165,17 +165,34 @@ describe('skerry trust and publish, against a real hub', () => {
     expect([added.code, added.stdout]).toEqual([0, expect.stringMatching(/bob +1 .* table +0/)]);
     const ran = await skerry('publish', tables, '--name', 'table', ...keys('bob'), '--dim', 'n=2');
     expect([ran.code, ran.stdout]).toEqual([0, expect.stringContaining('published table@1')]);
+    const widened = await skerry('trust', 'add-publisher', request, '--models', 'tab*', ...keys());
+    expect([widened.code, widened.stdout]).toEqual([0, expect.stringMatching(/bob +2 .* tab\* +1/)]);
     expect(await failing('publish', tables, '--name', 'affine', '--version', '9', ...keys('bob'))).toMatchObject({
       code: 'TRUST_TARGET_FORBIDDEN',
     });
   });
 
+  it('takes back what the hub finds wrong, so that the keeper can go on', async () => {
+    const request = file('mallory.request.json');
+    await skerry('trust', 'request', ...keys('mallory'), '--role', 'mallory', '--out', request);
+    const forged = JSON.parse(await readFile(request, 'utf8')) as object;
+    await writeFile(request, JSON.stringify({ ...forged, publicKey: '0'.repeat(64) }));
+    expect(await failing('trust', 'add-publisher', request, '--models', '*', ...keys())).toMatchObject({ code: 'TRUST_TARGETS_SIGNATURE' });
+    // Another key under a name that has published already does not continue its file.
+    await skerry('trust', 'request', ...keys('other-bob'), '--role', 'bob', '--out', request);
+    expect(await failing('trust', 'add-publisher', request, '--models', 'table', ...keys())).toMatchObject({
+      code: 'TRUST_TARGETS_VERSION',
+    });
+    expect(await readdir(file('keeper'))).not.toContain('outgoing.json');
+    expect((await skerry('trust', 'resign', ...keys('keeper'))).code).toBe(0);
+  });
+
   it('rotates the root and signs everything again; publishing goes on', async () => {
     const rotated = await skerry('trust', 'rotate-root', ...keys(), '--root-keys', '2', '--root-threshold', '2', '--targets');
-    expect([rotated.code, rotated.stdout]).toEqual([0, expect.stringMatching(/root +2 .* 2 of 2/)]);
+    expect([rotated.code, rotated.stdout]).toEqual([0, expect.stringMatching(/root +3 .* 2 of 2/)]);
     const resigned = await skerry('trust', 'resign', ...keys(), '--json');
     const { roles } = JSON.parse(resigned.stdout) as { roles: { role: string; version: number }[] };
-    expect(roles.find((role) => role.role === 'root')).toMatchObject({ version: 3 });
+    expect(roles.find((role) => role.role === 'root')).toMatchObject({ version: 4 });
     const path = await model('affine6.onnx', models.affineModel({ scale: 6 }));
     expect(await publish(path)).toMatchObject({ version: 3, created: true });
   });
@@ -195,7 +212,7 @@ describe('skerry trust and publish, against a real hub', () => {
     expect(await readdir(file('keeper'))).toContain('outgoing.json');
     const resigned = await skerry('trust', 'resign', ...keys());
     expect(resigned.stderr).toContain('delivered what was signed before');
-    expect(resigned.stdout).toMatch(/root +5 /);
+    expect(resigned.stdout).toMatch(/root +6 /);
   });
 });
 
