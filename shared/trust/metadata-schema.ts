@@ -73,7 +73,7 @@ const snapshotSigned = z.looseObject({
 });
 
 /** `models/<name pattern>/<file pattern>`; `*` never crosses a `/` (TUF 4.5, "paths"). */
-export const delegatedPathSchema = z
+const delegatedPathSchema = z
   .string()
   .regex(/^models\/[a-z0-9._*-]{1,128}\/[a-z0-9._*-]{1,32}$/, 'models/<name or pattern>/<file or pattern>')
   .refine((path) => path.split('*').length <= 6, 'at most five "*"');

@@ -143,20 +143,7 @@ export function signMetadata<K extends Kind>(
   keys: readonly SigningKey[],
   role: string = kind,
 ): MetadataFile<K> {
-  return countersign(kind, READERS[kind]({ signed, signatures: [] }), keys, role);
-}
-
-/** Adds signatures to a file without changing what is signed (a second root keeper, say). */
-export function addSignatures<K extends Kind>(file: MetadataFile<K>, keys: readonly SigningKey[]): MetadataFile<K> {
-  return countersign(file.kind, parseMetadata(file.kind, file.bytes, file.role).metadata, keys, file.role);
-}
-
-function countersign<K extends Kind>(
-  kind: K,
-  metadata: Metadata<MetadataKinds[K]>,
-  keys: readonly SigningKey[],
-  role: string,
-): MetadataFile<K> {
+  const metadata = READERS[kind]({ signed, signatures: [] });
   for (const key of keys) {
     metadata.sign((message) => new Signature({ keyID: key.keyId, sig: Buffer.from(key.sign(message)).toString('hex') }));
   }
