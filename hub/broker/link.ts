@@ -30,12 +30,18 @@ export interface BrokerPort {
   onStatus(listener: (status: BrokerStatus) => void): () => void;
 }
 
-export interface BrokerLinkOptions {
+/** How to reach the broker. */
+export interface BrokerConnection {
   readonly url: string;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   /** PEM of the authority that signed the broker's certificate, when it is not a public one. */
   readonly ca?: string | undefined;
+}
+
+export interface BrokerLinkOptions {
+  /** Asked before every attempt: an embedded broker knows its port and password only once it has started. */
+  readonly connection: () => BrokerConnection;
   /** Distinguishes hubs on one broker. */
   readonly clientId: string;
   readonly clock: Clock;
@@ -123,7 +129,8 @@ export class BrokerLink implements BrokerPort, Service {
 
   #connect(): void {
     this.#become({ kind: 'connecting', attempt: this.#attempt });
-    const { url, username, password, ca, clientId } = this.#options;
+    const { clientId } = this.#options;
+    const { url, username, password, ca } = this.#options.connection();
     const settings: IClientOptions = {
       clientId,
       clean: true,

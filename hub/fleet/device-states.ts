@@ -100,10 +100,18 @@ export class DeviceStates implements Service {
         if (presence !== undefined) this.#tell({ kind: 'device.presence', device, state: presence.message.state });
         if (reported === undefined) continue;
         this.#tell({ kind: 'device.reported', device, reported: reported.message });
-        await this.#deps.onReported(device, reported.message);
+        await this.#describe(device, reported.message);
       }
     } catch (cause) {
       this.#deps.logger.error({ cause: asSkerryError(cause).message, devices: batch.length }, 'device states could not be stored');
+    }
+  }
+
+  async #describe(device: DeviceId, reported: Reported): Promise<void> {
+    try {
+      await this.#deps.onReported(device, reported);
+    } catch (cause) {
+      this.#deps.logger.error({ device, cause: asSkerryError(cause).message }, 'a reported state could not be taken over in full');
     }
   }
 

@@ -1,5 +1,4 @@
 import type { LiveBus } from '#hub/api/live.js';
-import type { DeviceCredentials } from '#hub/broker/credentials.js';
 import type { Db, Queryable } from '#hub/store/database.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
@@ -28,7 +27,7 @@ export interface DevicesDeps {
 }
 
 /** The devices of the fleet: who they are, what they are called, whether they still belong to it. */
-export class Devices implements DeviceCredentials {
+export class Devices {
   readonly #deps: DevicesDeps;
 
   constructor(deps: DevicesDeps) {
@@ -77,12 +76,13 @@ export class Devices implements DeviceCredentials {
   }
 
   /**
-   * Lays labels over those the device gives itself: a value sets one, null takes one away whatever the device says,
-   * `undefined` in `patch` leaves it. `reset` drops what the hub said before. Throws `DEVICE_UNKNOWN`, `INPUT_SCHEMA`.
+   * Lays labels over those the device gives itself: a value sets one, null takes one away whatever the device says, what
+   * `patch` does not name stays. Throws `DEVICE_UNKNOWN`, `DEVICE_REVOKED` or `INPUT_SCHEMA`.
    */
   async patchLabels(id: string, patch: HubLabels): Promise<DeviceDetail> {
     const device = await this.#deps.db.transaction().execute(async (trx) => {
       const row = await this.#row(trx, id);
+      if (row.revoked_at !== null) throw new SkerryError('DEVICE_REVOKED', `the device ${id} was revoked`);
       const hub = { ...readHubLabels(row.hub_labels), ...patch };
       const labels = narrow(labelsSchema, effectiveLabels(readLabels(row.device_labels), hub), 'labels');
       await trx
@@ -96,13 +96,14 @@ export class Devices implements DeviceCredentials {
     return this.get(id);
   }
 
-  /** Takes over what a device says of itself in a report; true when its labels changed. */
+  /** Takes over what a device says of itself in a report. Throws `INPUT_SCHEMA` when its labels and the hub's are too many together. */
   async describe(device: DeviceId, said: { labels: Labels; capabilities: unknown; agentVersion: string }): Promise<void> {
     const before = await this.#row(this.#deps.db, device);
+    if (before.revoked_at !== null) return;
     const own = JSON.stringify(said.labels);
     const capabilities = JSON.stringify(said.capabilities);
     if (before.device_labels === own && before.capabilities === capabilities && before.agent_version === said.agentVersion) return;
-    const labels = JSON.stringify(effectiveLabels(said.labels, readHubLabels(before.hub_labels)));
+    const labels = JSON.stringify(narrow(labelsSchema, effectiveLabels(said.labels, readHubLabels(before.hub_labels)), 'labels'));
     await this.#deps.db
       .updateTable('devices')
       .set({ device_labels: own, labels, capabilities, agent_version: said.agentVersion })
@@ -126,28 +127,6 @@ export class Devices implements DeviceCredentials {
     });
     await this.#deps.onRevoked(device);
     bus.publish({ kind: 'device.removed', at: new Date(clock.now()).toISOString(), device });
-  }
-
-  async passwordHash(device: string): Promise<Uint8Array | undefined> {
-    if (!deviceIdSchema.safeParse(device).success) return undefined;
-    const row = await this.#deps.db
-      .selectFrom('devices')
-      .select('password_sha256')
-      .where('id', '=', device)
-      .where('revoked_at', 'is', null)
-      .executeTakeFirst();
-    return row === undefined ? undefined : Buffer.from(row.password_sha256, 'hex');
-  }
-
-  /** Entries of an external broker's password file. */
-  async mosquittoEntries(): Promise<{ username: string; hash: string }[]> {
-    const rows = await this.#deps.db
-      .selectFrom('devices')
-      .select(['id as username', 'password_mosquitto as hash'])
-      .where('revoked_at', 'is', null)
-      .orderBy('id')
-      .execute();
-    return rows;
   }
 
   async #changed(device: DeviceId): Promise<void> {

@@ -5,7 +5,8 @@ import { mosquittoHash } from '#hub/broker/mosquitto.js';
 import type { Db, Queryable } from '#hub/store/database.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { type DeviceId, deviceIdSchema, type FleetId } from '#shared/protocol/device.js';
+import { narrow } from '#shared/kernel/json.js';
+import { type DeviceId, deviceIdSchema, type FleetId, labelsSchema } from '#shared/protocol/device.js';
 import { type EnrollRequest, type EnrollResponse, enrolmentStatement } from '#shared/protocol/enrolment.js';
 import { publicKeySchema, verifySignature } from '#shared/trust/keys.js';
 import type { EnrolmentTokens } from './enrolment-tokens.js';
@@ -98,7 +99,7 @@ function describe(request: EnrollRequest, tokenId: string, hubLabels: HubLabels)
   return {
     device_labels: JSON.stringify(request.labels),
     hub_labels: JSON.stringify(hubLabels),
-    labels: JSON.stringify(effectiveLabels(request.labels, hubLabels)),
+    labels: JSON.stringify(narrow(labelsSchema, effectiveLabels(request.labels, hubLabels), 'labels')),
     capabilities: JSON.stringify(request.capabilities),
     agent_version: request.agentVersion,
     token_id: tokenId,

@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { deploymentProgressSchema, deploymentSchema, type Deployments } from '#hub/fleet/deployments.js';
+import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { defineRoute } from '../define-route.js';
+import type { Route } from '../route.js';
+
+export const newDeploymentSchema = z.strictObject({
+  model: modelNameSchema,
+  version: versionNumberSchema,
+  /** Label selector; every device when empty. */
+  selector: z.string().max(LIMITS.selectorLength).default(''),
+  /** Makes devices try the version again that marked it bad. */
+  retry: z.boolean().default(false),
+});
+
+const deploymentParams = z.strictObject({ deployment: z.coerce.number().int().min(1) });
+const listQuery = z.strictObject({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
+
+/** Which devices should run what. */
+export function deploymentRoutes(deployments: Deployments): readonly Route[] {
+  return [
+    defineRoute({
+      method: 'POST',
+      url: '/api/v1/deployments',
+      id: 'createDeployment',
+      tag: 'deployments',
+      summary: 'Says that the devices matching a selector should run a version',
+      description:
+        'For each device and model the newest deployment that matches it counts, for devices that enrol or get other labels later as well. `matched` is how many match now.',
+      access: 'deployment:write',
+      audit: ({ body }) => `models/${body.model}/versions/${body.version}`,
+      body: newDeploymentSchema,
+      status: 201,
+      answer: deploymentSchema.extend({ matched: z.int() }),
+      errors: ['VERSION_UNKNOWN', 'SELECTOR_INVALID', 'DESIRED_TOO_LARGE'],
+      handler: async ({ body, caller, note }) => {
+        const created = await deployments.create({ ...body, createdBy: caller.kind === 'token' ? caller.name : 'hub' });
+        note.target = `deployments/${created.id}`;
+        note.detail = { model: body.model, version: body.version, selector: created.selector, matched: created.matched, retry: body.retry };
+        return created;
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      url: '/api/v1/deployments',
+      id: 'listDeployments',
+      tag: 'deployments',
+      summary: 'Lists the deployments, newest first',
+      access: 'deployment:read',
+      query: listQuery,
+      answer: z.object({ deployments: z.array(deploymentSchema) }),
+      handler: async ({ query }) => ({ deployments: await deployments.list(query.limit) }),
+    }),
+    defineRoute({
+      method: 'GET',
+      url: '/api/v1/deployments/:deployment',
+      id: 'getDeployment',
+      tag: 'deployments',
+      summary: 'A deployment, with how far each of its devices is',
+      access: 'deployment:read',
+      params: deploymentParams,
+      answer: deploymentProgressSchema,
+      errors: ['DEPLOYMENT_UNKNOWN'],
+      handler: async ({ params }) => deployments.get(params.deployment),
+    }),
+  ];
+}

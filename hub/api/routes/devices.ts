@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { deviceDetailSchema, deviceSummarySchema, PRESENCE_STATES } from '#hub/fleet/device-view.js';
+import type { Devices } from '#hub/fleet/devices.js';
+import { hubLabelsSchema } from '#hub/fleet/labels.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { deviceIdSchema } from '#shared/protocol/device.js';
+import { defineRoute } from '../define-route.js';
+import type { Route } from '../route.js';
+
+const deviceParams = z.strictObject({ device: deviceIdSchema });
+const listQuery = z.strictObject({
+  selector: z.string().max(LIMITS.selectorLength).optional(),
+  presence: z.enum(PRESENCE_STATES).optional(),
+  revoked: z.enum(['true', 'false']).default('false'),
+});
+
+/** The devices of the fleet. */
+export function deviceRoutes(devices: Devices): readonly Route[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      url: '/api/v1/devices',
+      id: 'listDevices',
+      tag: 'devices',
+      summary: 'Lists the devices',
+      description: '`selector` is a label selector as in Kubernetes, `site=lab,tier in (gold,silver),!legacy`.',
+      access: 'device:read',
+      query: listQuery,
+      answer: z.object({ devices: z.array(deviceSummarySchema) }),
+      errors: ['SELECTOR_INVALID'],
+      handler: async ({ query }) => ({
+        devices: await devices.list({ selector: query.selector, presence: query.presence, includeRevoked: query.revoked === 'true' }),
+      }),
+    }),
+    defineRoute({
+      method: 'GET',
+      url: '/api/v1/devices/:device',
+      id: 'getDevice',
+      tag: 'devices',
+      summary: 'One device, with what it was told and what it reported',
+      access: 'device:read',
+      params: deviceParams,
+      answer: deviceDetailSchema,
+      errors: ['DEVICE_UNKNOWN'],
+      handler: async ({ params }) => devices.get(params.device),
+    }),
+    defineRoute({
+      method: 'PATCH',
+      url: '/api/v1/devices/:device/labels',
+      id: 'patchDeviceLabels',
+      tag: 'devices',
+      summary: 'Sets labels over those the device gives itself',
+      description: 'A value sets a label, null takes it away, labels not named stay. Deployments that match from now on apply at once.',
+      access: 'device:write',
+      audit: ({ params }) => `devices/${params.device}`,
+      params: deviceParams,
+      body: hubLabelsSchema,
+      bodyLimit: LIMITS.controlMessageBytes,
+      answer: deviceDetailSchema,
+      errors: ['DEVICE_UNKNOWN', 'DEVICE_REVOKED'],
+      handler: async ({ params, body, note }) => {
+        note.detail = { labels: body };
+        return devices.patchLabels(params.device, body);
+      },
+    }),
+    defineRoute({
+      method: 'DELETE',
+      url: '/api/v1/devices/:device',
+      id: 'revokeDevice',
+      tag: 'devices',
+      summary: 'Withdraws the credentials of a device for good; what is known of it stays',
+      access: 'device:remove',
+      audit: ({ params }) => `devices/${params.device}`,
+      params: deviceParams,
+      status: 204,
+      answer: 'empty',
+      errors: ['DEVICE_UNKNOWN'],
+      handler: async ({ params }) => devices.revoke(params.device),
+    }),
+  ];
+}

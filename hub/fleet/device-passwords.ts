@@ -1,0 +1,33 @@
+import type { DeviceCredentials } from '#hub/broker/credentials.js';
+import type { Db } from '#hub/store/database.js';
+import { deviceIdSchema } from '#shared/protocol/device.js';
+
+/** What brokers need to know of the devices: who may connect, and by which password. */
+export class DevicePasswords implements DeviceCredentials {
+  readonly #db: Db;
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  async passwordHash(device: string): Promise<Uint8Array | undefined> {
+    if (!deviceIdSchema.safeParse(device).success) return undefined;
+    const row = await this.#db
+      .selectFrom('devices')
+      .select('password_sha256')
+      .where('id', '=', device)
+      .where('revoked_at', 'is', null)
+      .executeTakeFirst();
+    return row === undefined ? undefined : Buffer.from(row.password_sha256, 'hex');
+  }
+
+  /** Entries of an external broker's password file (hub/broker/mosquitto.ts). */
+  mosquittoEntries(): Promise<{ username: string; hash: string }[]> {
+    return this.#db
+      .selectFrom('devices')
+      .select(['id as username', 'password_mosquitto as hash'])
+      .where('revoked_at', 'is', null)
+      .orderBy('id')
+      .execute();
+  }
+}

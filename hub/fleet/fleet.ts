@@ -1,0 +1,151 @@
+import type { LiveBus } from '#hub/api/live.js';
+import type { BrokerPort } from '#hub/broker/link.js';
+import type { Db } from '#hub/store/database.js';
+import type { ArtifactStorage } from '#hub/store/artifacts.js';
+import { Ingest, INGEST_DEFAULTS, type IngestSettings } from '#hub/telemetry/ingest.js';
+import { MetricsQuery } from '#hub/telemetry/metrics-query.js';
+import { Retention, type RetentionSettings } from '#hub/telemetry/retention.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { asSkerryError } from '#shared/kernel/errors.js';
+import { type Service, ServiceGroup } from '#shared/kernel/lifecycle.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import type { DeviceId, FleetId } from '#shared/protocol/device.js';
+import type { SigningKey } from '#shared/trust/keys.js';
+import { BlobServer, type BlobServerSettings } from './blob-server.js';
+import { Deployments } from './deployments.js';
+import type { IssuePolicy } from './desired-content.js';
+import { DesiredIssuer } from './desired-issuer.js';
+import { Devices } from './devices.js';
+import { DeviceStates } from './device-states.js';
+import { Enrolment } from './enrolment.js';
+import { EnrolmentTokens } from './enrolment-tokens.js';
+import { HubBlobs } from './hub-blobs.js';
+import { connectInbound } from './inbound.js';
+import { type TrustFiles, TrustPublisher } from './trust-publisher.js';
+
+export interface FleetOptions {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly bus: LiveBus;
+  readonly fleet: FleetId;
+  /** Not started yet: everything here subscribes first. */
+  readonly link: BrokerPort;
+  readonly artifacts: ArtifactStorage;
+  readonly directorKey: SigningKey;
+  /** The published TUF files, and the newest root's exact bytes. */
+  readonly trust: { readonly publication: () => TrustFiles | undefined; readonly root: () => Uint8Array };
+  /** Broker addresses told to a device that reached the hub under this host name. */
+  readonly endpoints: (host: string) => { readonly url: string; readonly wsUrl?: string };
+  /** True for the embedded broker: it starts with nobody connected and nothing retained. */
+  readonly brokerForgets: boolean;
+  /** Cuts a device's connections, where the hub can. */
+  readonly disconnect: (device: DeviceId) => void;
+  /** Devices came, left or got another password: an external broker has to learn it. */
+  readonly onCredentials: () => Promise<void>;
+  readonly retention: RetentionSettings;
+  readonly issuePolicy?: IssuePolicy;
+  readonly ingest?: Partial<IngestSettings>;
+  readonly blobs?: Partial<BlobServerSettings>;
+}
+
+/** The fleet side of a hub, put together: devices, what they should run, what they fetch and what they report. */
+export class Fleet implements Service {
+  readonly tokens: EnrolmentTokens;
+  readonly enrolment: Enrolment;
+  readonly devices: Devices;
+  readonly deployments: Deployments;
+  readonly issuer: DesiredIssuer;
+  readonly trust: TrustPublisher;
+  readonly states: DeviceStates;
+  readonly blobs: BlobServer;
+  readonly ingest: Ingest;
+  readonly metrics: MetricsQuery;
+  readonly #options: FleetOptions;
+  readonly #services: ServiceGroup;
+
+  constructor(options: FleetOptions) {
+    const { db, clock, logger, bus, fleet, link } = options;
+    this.#options = options;
+    // First in line on every connect: a desired state is of no use to a device without the metadata behind it.
+    this.trust = new TrustPublisher({ link, fleet, logger, current: options.trust.publication });
+    this.issuer = new DesiredIssuer({
+      db,
+      clock,
+      fleet,
+      link,
+      logger,
+      key: options.directorKey,
+      ...(options.issuePolicy === undefined ? {} : { policy: options.issuePolicy }),
+    });
+    this.deployments = new Deployments({ db, clock, bus, issuer: this.issuer });
+    this.tokens = new EnrolmentTokens(db, clock);
+    this.devices = new Devices({
+      db,
+      clock,
+      bus,
+      onLabels: (device) => this.#adopt(device),
+      onRevoked: (device) => this.#revoked(device),
+    });
+    this.enrolment = new Enrolment({
+      db,
+      clock,
+      fleet,
+      bus,
+      tokens: this.tokens,
+      endpoints: options.endpoints,
+      pinnedRoot: () => Promise.resolve(options.trust.root()),
+      onEnrolled: (device) => this.#enrolled(device),
+    });
+    this.states = new DeviceStates({ db, clock, bus, logger, onReported: (device, reported) => this.devices.describe(device, reported) });
+    this.blobs = new BlobServer({
+      link,
+      fleet,
+      clock,
+      logger,
+      source: new HubBlobs(db, options.artifacts),
+      ...(options.blobs === undefined ? {} : { settings: options.blobs }),
+    });
+    this.ingest = new Ingest({
+      db,
+      link,
+      fleet,
+      clock,
+      bus,
+      logger,
+      ...(options.ingest === undefined ? {} : { settings: options.ingest }),
+    });
+    this.metrics = new MetricsQuery(db, options.ingest?.widths ?? INGEST_DEFAULTS.widths);
+    connectInbound({ link, fleet, states: this.states, blobs: this.blobs, ingest: this.ingest, logger });
+    const retention = new Retention(db, clock, logger, options.retention);
+    this.#services = new ServiceGroup([this.states, this.ingest, this.blobs, this.issuer, retention]);
+  }
+
+  /** To be called before the link starts. */
+  async start(): Promise<void> {
+    if (this.#options.brokerForgets) await this.states.allOffline();
+    await this.#services.start();
+  }
+
+  /** To be called after the link has closed: nothing new comes in, what has come is stored. */
+  close(): Promise<void> {
+    return this.#services.close();
+  }
+
+  async #adopt(device: DeviceId): Promise<void> {
+    await this.deployments.adopt(device, await this.devices.labels(device));
+  }
+
+  async #enrolled(device: DeviceId): Promise<void> {
+    await this.#options.onCredentials();
+    await this.#adopt(device);
+  }
+
+  async #revoked(device: DeviceId): Promise<void> {
+    this.#options.disconnect(device);
+    await this.issuer.forget(device);
+    await this.#options.onCredentials().catch((cause: unknown) => {
+      this.#options.logger.error({ device, cause: asSkerryError(cause).message }, 'the broker could not be told of a revoked device');
+    });
+  }
+}
