@@ -26,6 +26,8 @@ export interface TrustFeedDeps {
   readonly period?: Millis;
 }
 
+/** Changes with every change the hub publishes (TUF 4.6), and by itself when the hub only signs it anew. */
+const TIMESTAMP_FILE = 'timestamp.json';
 /** Files of one change arrive one by one; the refresh waits until it has been quiet for this long. */
 const QUIET: Millis = 150;
 
@@ -114,7 +116,7 @@ export class TrustFeed implements TrustClient, Service {
       logger.warn({ file, code: asSkerryError(cause).code, reason: asSkerryError(cause).message }, 'a trust file was ignored');
       return;
     }
-    if (file !== TRUST_INDEX_FILE) return;
+    if (file !== TRUST_INDEX_FILE && file !== TIMESTAMP_FILE) return;
     this.#cancelQuiet();
     this.#cancelQuiet = clock.schedule(QUIET, () => this.#refreshQuietly());
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Outbox, OutboxRecord, PartialBlob } from '#agent/store/contract.js';
+import type { Outbox, OutboxRecord, PartialBlob, StateStore } from '#agent/store/contract.js';
 import { clearBit, fullBitmap, hasBit } from '#shared/bundle/bitmap.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 
@@ -93,4 +93,25 @@ export class MemoryBlob implements PartialBlob {
 
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Key-value part of the agent's state in memory; the tables of versions are not set up and throw. */
+export function memoryState(): StateStore {
+  const values = new Map<string, string>();
+  const notSetUp = (): never => {
+    throw new Error('the tables of versions are not set up in this fake');
+  };
+  return {
+    get: (key) => Promise.resolve(values.get(key)),
+    set: (key, value) => {
+      values.set(key, value);
+      return Promise.resolve();
+    },
+    versions: notSetUp,
+    putVersion: notSetUp,
+    deleteVersion: notSetUp,
+    serving: notSetUp,
+    commitSwitch: notSetUp,
+    deleteServing: notSetUp,
+  };
 }
