@@ -1,34 +1,16 @@
-import { z } from 'zod';
 import type { LiveBus } from '#hub/api/live.js';
 import type { Db, Queryable } from '#hub/store/database.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
+import type { CreatedDeployment, Deployment, DeploymentProgress } from './deployment-view.js';
 import type { DesiredDecision, DesiredIssuer } from './desired-issuer.js';
 import { reportedOf } from './device-view.js';
 import { readLabels } from './labels.js';
-import { PROGRESS_STATES, type Progress, progressOf, progressSchema } from './progress.js';
+import { type Progress, progressOf } from './progress.js';
 import { parseSelector } from './selector.js';
 import type { DeploymentsTable } from './tables.js';
-
-export const deploymentSchema = z.object({
-  id: z.int(),
-  model: modelNameSchema,
-  version: versionNumberSchema,
-  manifest: digestSchema,
-  selector: z.string(),
-  attempt: z.int(),
-  createdAt: z.iso.datetime(),
-  createdBy: z.string(),
-});
-export type Deployment = z.infer<typeof deploymentSchema>;
-
-export const deploymentProgressSchema = deploymentSchema.extend({
-  counts: z.record(z.enum(PROGRESS_STATES), z.int()),
-  devices: z.array(progressSchema.extend({ device: deviceIdSchema })),
-});
-export type DeploymentProgress = z.infer<typeof deploymentProgressSchema>;
 
 export interface NewDeployment {
   readonly model: string;
@@ -62,7 +44,7 @@ export class Deployments {
    * Records a deployment and tells every device that matches now. Resolves once that is stored and signed. Throws
    * `VERSION_UNKNOWN`, `SELECTOR_INVALID` or `DESIRED_TOO_LARGE`; then nothing has changed.
    */
-  async create(wanted: NewDeployment): Promise<Deployment & { readonly matched: number }> {
+  async create(wanted: NewDeployment): Promise<CreatedDeployment> {
     const selector = parseSelector(wanted.selector);
     const { db, issuer } = this.#deps;
     const { deployment, devices } = await db.transaction().execute(async (trx) => {

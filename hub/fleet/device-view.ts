@@ -24,6 +24,7 @@ export const deviceSummarySchema = z.object({
   troubles: z.array(z.object({ model: modelNameSchema, version: versionNumberSchema, code: z.string() })),
 });
 export type DeviceSummary = z.infer<typeof deviceSummarySchema>;
+export const deviceListSchema = z.object({ devices: z.array(deviceSummarySchema) });
 
 /** One device with everything known of it. */
 export const deviceDetailSchema = deviceSummarySchema.extend({

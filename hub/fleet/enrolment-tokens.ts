@@ -1,28 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { z } from 'zod';
 import type { Db, Queryable } from '#hub/store/database.js';
 import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { type Labels, labelsSchema } from '#shared/protocol/device.js';
+import type { Labels } from '#shared/protocol/device.js';
+import type { CreatedEnrolmentToken, EnrolmentTokenView } from './enrolment-view.js';
 import { readLabels } from './labels.js';
 import type { EnrolmentTokensTable } from './tables.js';
-
-/** An enrolment token as it may be shown: never its secret. */
-export const enrolmentTokenViewSchema = z.object({
-  id: z.string(),
-  name: z.string(),
-  labels: labelsSchema,
-  uses: z.int(),
-  maxUses: z.int(),
-  expiresAt: z.iso.datetime(),
-  createdAt: z.iso.datetime(),
-  createdBy: z.string(),
-  revokedAt: z.iso.datetime().nullable(),
-});
-export type EnrolmentTokenView = z.infer<typeof enrolmentTokenViewSchema>;
-
-export const createdEnrolmentTokenSchema = enrolmentTokenViewSchema.extend({ token: z.string() });
-export type CreatedEnrolmentToken = z.infer<typeof createdEnrolmentTokenSchema>;
 
 export interface NewEnrolmentToken {
   readonly name: string;

@@ -1,23 +1,7 @@
 import { z } from 'zod';
 import type { Db } from '#hub/store/database.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
-
-/** A device event as it was stored. */
-export const storedEventSchema = z.object({
-  id: z.int(),
-  device: z.string(),
-  boot: z.int(),
-  seq: z.int(),
-  /** By the device's clock. */
-  at: z.iso.datetime(),
-  receivedAt: z.iso.datetime(),
-  kind: z.string(),
-  model: z.string().nullable(),
-  version: z.int().nullable(),
-  error: z.object({ code: z.string(), message: z.string() }).nullable(),
-  detail: z.record(z.string(), z.unknown()).nullable(),
-});
-export type StoredEvent = z.infer<typeof storedEventSchema>;
+import type { StoredEvent } from './views.js';
 
 export interface EventFilter {
   readonly device?: string | undefined;

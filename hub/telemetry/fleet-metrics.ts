@@ -3,7 +3,8 @@ import type { Db } from '#hub/store/database.js';
 import { type Clock, type Millis, minutes } from '#shared/kernel/clock.js';
 import type { Ingest } from './ingest.js';
 import { readErrors } from './measure.js';
-import type { MetricsQuery, VersionMetrics } from './metrics-query.js';
+import type { MetricsQuery } from './metrics-query.js';
+import type { VersionMetrics } from './views.js';
 
 export interface FleetMetricsDeps {
   readonly db: Db;

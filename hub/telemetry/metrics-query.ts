@@ -1,31 +1,10 @@
-import { z } from 'zod';
 import type { Db } from '#hub/store/database.js';
 import { versionNumberSchema } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import type { QuantileSketch } from '#shared/stats/sketch.js';
 import type { MetricsModelTable } from './tables.js';
+import type { Quantiles, VersionMetrics } from './views.js';
 import { emptyMeasure, type Measure, mergeMeasure, readMeasure } from './measure.js';
-
-const quantilesSchema = z.object({
-  count: z.int(),
-  p50: z.number().nullable(),
-  p95: z.number().nullable(),
-  p99: z.number().nullable(),
-  max: z.number().nullable(),
-});
-
-/** What one version did, merged over devices and time; latencies in milliseconds, each within 1 %. */
-export const versionMetricsSchema = z.object({
-  version: versionNumberSchema,
-  predictions: z.int(),
-  errors: z.array(z.object({ code: z.string(), count: z.int(), rate: z.number() })),
-  errorRate: z.number().meta({ description: 'Failed predictions of all predictions; 0 when there were none.' }),
-  latencyMs: z.object({ queue: quantilesSchema, compute: quantilesSchema, total: quantilesSchema }),
-  /** First and last moment that is in these figures. */
-  from: z.iso.datetime(),
-  to: z.iso.datetime(),
-});
-export type VersionMetrics = z.infer<typeof versionMetricsSchema>;
 
 export interface MetricsFilter {
   readonly since: EpochMillis;
@@ -129,7 +108,7 @@ function metricsOf(version: number, measure: Measure, from: EpochMillis, to: Epo
   };
 }
 
-function quantilesOf(sketch: QuantileSketch): z.infer<typeof quantilesSchema> {
+function quantilesOf(sketch: QuantileSketch): Quantiles {
   return {
     count: sketch.count,
     p50: sketch.quantile(0.5) ?? null,

@@ -1,18 +1,13 @@
 import { z } from 'zod';
-import { deploymentProgressSchema, deploymentSchema, type Deployments } from '#hub/fleet/deployments.js';
-import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
-import { LIMITS } from '#shared/kernel/limits.js';
+import {
+  createdDeploymentSchema,
+  deploymentListSchema,
+  deploymentProgressSchema,
+  newDeploymentSchema,
+} from '#hub/fleet/deployment-view.js';
+import type { Deployments } from '#hub/fleet/deployments.js';
 import { defineRoute } from '../define-route.js';
 import type { Route } from '../route.js';
-
-export const newDeploymentSchema = z.strictObject({
-  model: modelNameSchema,
-  version: versionNumberSchema,
-  /** Label selector; every device when empty. */
-  selector: z.string().max(LIMITS.selectorLength).default(''),
-  /** Makes devices try the version again that marked it bad. */
-  retry: z.boolean().default(false),
-});
 
 const deploymentParams = z.strictObject({ deployment: z.coerce.number().int().min(1) });
 const listQuery = z.strictObject({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
@@ -32,7 +27,7 @@ export function deploymentRoutes(deployments: Deployments): readonly Route[] {
       audit: ({ body }) => `models/${body.model}/versions/${body.version}`,
       body: newDeploymentSchema,
       status: 201,
-      answer: deploymentSchema.extend({ matched: z.int() }),
+      answer: createdDeploymentSchema,
       errors: ['VERSION_UNKNOWN', 'SELECTOR_INVALID', 'DESIRED_TOO_LARGE'],
       handler: async ({ body, caller, note }) => {
         const created = await deployments.create({ ...body, createdBy: caller.kind === 'token' ? caller.name : 'hub' });
@@ -49,7 +44,7 @@ export function deploymentRoutes(deployments: Deployments): readonly Route[] {
       summary: 'Lists the deployments, newest first',
       access: 'deployment:read',
       query: listQuery,
-      answer: z.object({ deployments: z.array(deploymentSchema) }),
+      answer: deploymentListSchema,
       handler: async ({ query }) => ({ deployments: await deployments.list(query.limit) }),
     }),
     defineRoute({

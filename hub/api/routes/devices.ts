@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { deviceDetailSchema, deviceSummarySchema, PRESENCE_STATES } from '#hub/fleet/device-view.js';
+import { deviceDetailSchema, deviceListSchema, PRESENCE_STATES } from '#hub/fleet/device-view.js';
 import type { Devices } from '#hub/fleet/devices.js';
 import { hubLabelsSchema } from '#hub/fleet/labels.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -26,7 +26,7 @@ export function deviceRoutes(devices: Devices): readonly Route[] {
       description: '`selector` is a label selector as in Kubernetes, `site=lab,tier in (gold,silver),!legacy`.',
       access: 'device:read',
       query: listQuery,
-      answer: z.object({ devices: z.array(deviceSummarySchema) }),
+      answer: deviceListSchema,
       errors: ['SELECTOR_INVALID'],
       handler: async ({ query }) => ({
         devices: await devices.list({ selector: query.selector, presence: query.presence, includeRevoked: query.revoked === 'true' }),

@@ -1,28 +1,19 @@
 import { z } from 'zod';
 import type { Enrolment } from '#hub/fleet/enrolment.js';
-import { createdEnrolmentTokenSchema, type EnrolmentTokens, enrolmentTokenViewSchema } from '#hub/fleet/enrolment-tokens.js';
-import { hours, seconds } from '#shared/kernel/clock.js';
+import type { EnrolmentTokens } from '#hub/fleet/enrolment-tokens.js';
+import {
+  createdEnrolmentTokenSchema,
+  enrolmentTokenListSchema,
+  enrolmentTokenViewSchema,
+  newEnrolmentTokenSchema,
+} from '#hub/fleet/enrolment-view.js';
+import { seconds } from '#shared/kernel/clock.js';
 import { hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import { labelsSchema } from '#shared/protocol/device.js';
 import { enrollRequestSchema, enrollResponseSchema } from '#shared/protocol/enrolment.js';
 import { defineRoute } from '../define-route.js';
 import type { FailureLimiter } from '../failure-limiter.js';
 import type { Route } from '../route.js';
-
-export const newEnrolmentTokenSchema = z.strictObject({
-  name: z.string().min(1).max(LIMITS.nameLength),
-  /** Given to every device that enrols with it. */
-  labels: labelsSchema.default({}),
-  /** Devices it lets in. */
-  maxUses: z.int().min(1).max(1_000_000).default(1),
-  /** Seconds it is good for (default one hour). */
-  expiresInSeconds: z
-    .int()
-    .min(1)
-    .max(31_536_000)
-    .default(hours(1) / seconds(1)),
-});
 
 const tokenParams = z.strictObject({ token: z.string().regex(/^[0-9a-f]{12}$/, 'the id of an enrolment token') });
 
@@ -69,7 +60,7 @@ export function enrollRoutes(enrolment: Enrolment, tokens: EnrolmentTokens, limi
       tag: 'devices',
       summary: 'Lists the enrolment tokens, without their secrets',
       access: 'enrolment:read',
-      answer: z.object({ tokens: z.array(enrolmentTokenViewSchema) }),
+      answer: enrolmentTokenListSchema,
       handler: async () => ({ tokens: await tokens.list() }),
     }),
     defineRoute({

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Db } from '#hub/store/database.js';
-import { listEvents, storedEventSchema } from '#hub/telemetry/events-query.js';
-import { type MetricsQuery, versionMetricsSchema } from '#hub/telemetry/metrics-query.js';
+import { listEvents } from '#hub/telemetry/events-query.js';
+import type { MetricsQuery } from '#hub/telemetry/metrics-query.js';
+import { eventListSchema, modelMetricsSchema } from '#hub/telemetry/views.js';
 import { modelNameSchema } from '#shared/bundle/names.js';
 import { hours, parseTimestamp } from '#shared/kernel/clock.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
@@ -43,7 +44,7 @@ export function telemetryRoutes(db: Db, metrics: MetricsQuery, now: () => number
       access: 'telemetry:read',
       params: z.strictObject({ model: modelNameSchema }),
       query: metricsQuery,
-      answer: z.object({ model: modelNameSchema, since: z.iso.datetime(), versions: z.array(versionMetricsSchema) }),
+      answer: modelMetricsSchema,
       handler: async ({ params, query }) => {
         const since = query.since ?? now() - hours(1);
         const versions = await metrics.model(params.model, { since, until: query.until, device: query.device });
@@ -59,7 +60,7 @@ export function telemetryRoutes(db: Db, metrics: MetricsQuery, now: () => number
       description: '`before` continues a list from the smallest id of the last page.',
       access: 'event:read',
       query: eventsQuery,
-      answer: z.object({ events: z.array(storedEventSchema) }),
+      answer: eventListSchema,
       handler: async ({ query }) => ({ events: await listEvents(db, query) }),
     }),
   ];

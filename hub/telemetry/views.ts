@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+
+// What the API says about measurements and events; routes declare it, clients check by it.
+
+const quantilesSchema = z.object({
+  count: z.int(),
+  p50: z.number().nullable(),
+  p95: z.number().nullable(),
+  p99: z.number().nullable(),
+  max: z.number().nullable(),
+});
+export type Quantiles = z.infer<typeof quantilesSchema>;
+
+/** What one version did, merged over devices and time; latencies in milliseconds, each within 1 %. */
+export const versionMetricsSchema = z.object({
+  version: versionNumberSchema,
+  predictions: z.int(),
+  errors: z.array(z.object({ code: z.string(), count: z.int(), rate: z.number() })),
+  errorRate: z.number().meta({ description: 'Failed predictions of all predictions; 0 when there were none.' }),
+  latencyMs: z.object({ queue: quantilesSchema, compute: quantilesSchema, total: quantilesSchema }),
+  /** First and last moment that is in these figures. */
+  from: z.iso.datetime(),
+  to: z.iso.datetime(),
+});
+export type VersionMetrics = z.infer<typeof versionMetricsSchema>;
+
+export const modelMetricsSchema = z.object({ model: modelNameSchema, since: z.iso.datetime(), versions: z.array(versionMetricsSchema) });
+
+/** A device event as it was stored. */
+export const storedEventSchema = z.object({
+  id: z.int(),
+  device: z.string(),
+  boot: z.int(),
+  seq: z.int(),
+  /** By the device's clock. */
+  at: z.iso.datetime(),
+  receivedAt: z.iso.datetime(),
+  kind: z.string(),
+  model: z.string().nullable(),
+  version: z.int().nullable(),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  detail: z.record(z.string(), z.unknown()).nullable(),
+});
+export type StoredEvent = z.infer<typeof storedEventSchema>;
+
+export const eventListSchema = z.object({ events: z.array(storedEventSchema) });

@@ -1,0 +1,84 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  MAX_ERROR_CODES,
+  measureColumns,
+  mergeErrors,
+  OTHER_ERRORS,
+  readErrors,
+  readMeasure,
+  writeErrors,
+} from '#hub/telemetry/measure.js';
+import { type IngestRecord, readRecord } from '#hub/telemetry/record.js';
+import { rollUp } from '#hub/telemetry/roll-up.js';
+import { encodeMessage } from '#shared/protocol/codec.js';
+import { deviceIdSchema } from '#shared/protocol/device.js';
+import { telemetryOf } from '../../kit/messages.js';
+
+type TelemetryRecord = Extract<IngestRecord, { kind: 'telemetry' }>;
+
+const records = fc.array(
+  fc.record({ device: fc.constantFrom('d1', 'd2'), version: fc.constantFrom(1, 2), to: fc.nat(400_000), values: fc.array(fc.nat(1_000)) }),
+  { maxLength: 20 },
+);
+
+describe('rollUp', () => {
+  it('gives the same sums in one batch or in many, in any order', () => {
+    fc.assert(
+      fc.property(records, fc.nat(20), (list, cut) => {
+        const prepared = list.map(({ device, version, to, values }, seq) => read(device, { seq: seq + 1, version, to, values }));
+        const sums = (parts: readonly (readonly TelemetryRecord[])[]): Map<string, string> => {
+          const all = new Map<string, ReturnType<typeof readMeasure>>();
+          for (const part of parts) {
+            for (const { key, measure } of rollUp(part, { model: 60_000, device: 300_000 }, 300_000).models) {
+              const id = JSON.stringify(key);
+              const known = all.get(id);
+              const copy = readMeasure(measureColumns(measure));
+              if (known === undefined) all.set(id, copy);
+              else {
+                known.predictions += copy.predictions;
+                known.total.merge(copy.total);
+              }
+            }
+          }
+          return new Map(
+            [...all].map(([id, { predictions, total }]) => [id, `${predictions} ${Buffer.from(total.encode()).toString('hex')}`]),
+          );
+        };
+        const once = sums([prepared]);
+        const twice = sums([prepared.slice(cut).toReversed(), prepared.slice(0, cut)]);
+        expect(twice).toEqual(once);
+      }),
+    );
+  });
+
+  it('puts a window that ends in the future into the bucket of now', () => {
+    const { models } = rollUp([read('d1', { seq: 1, version: 1, to: 10_000_000, values: [1] })], { model: 1_000, device: 1_000 }, 5_500);
+    expect(models[0]?.key.bucket).toBe(5_000);
+  });
+});
+
+describe('mergeErrors', () => {
+  it('keeps the sum and a bounded number of codes', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.string({ maxLength: 4 }), fc.nat(9)), { maxLength: 200 }), (pairs) => {
+        const into = new Map<string, number>();
+        let sum = 0;
+        for (const [code, count] of pairs) {
+          mergeErrors(into, new Map([[code, count]]));
+          sum += count;
+        }
+        expect([...into.values()].reduce((a, b) => a + b, 0)).toBe(sum);
+        expect([...into.keys()].filter((code) => code !== OTHER_ERRORS).length).toBeLessThanOrEqual(MAX_ERROR_CODES);
+        expect(readErrors(writeErrors(into))).toEqual(new Map([...into].sort(([a], [b]) => (a < b ? -1 : 1))));
+      }),
+    );
+  });
+});
+
+function read(device: string, options: Parameters<typeof telemetryOf>[1]): TelemetryRecord {
+  const id = deviceIdSchema.parse(device);
+  const record = readRecord('telemetry', id, encodeMessage('telemetry', telemetryOf(device, options)));
+  if (record.kind !== 'telemetry') throw new Error(record.kind);
+  return record;
+}
