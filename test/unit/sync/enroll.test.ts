@@ -1,0 +1,130 @@
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { enroll, type EnrollOptions } from '#agent/sync/enroll.js';
+import { readIdentity, requireIdentity } from '#agent/sync/identity.js';
+import { systemClock } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { capabilitiesSchema, labelsSchema } from '#shared/protocol/device.js';
+import { type EnrollRequest, enrollRequestSchema, enrolmentStatement } from '#shared/protocol/enrolment.js';
+import { publicKeySchema, verifySignature } from '#shared/trust/keys.js';
+import { tempFolder } from '../../kit/temp-folder.js';
+import { FLEET, makeTrustWorld } from '../../kit/trust-world.js';
+
+const TOKEN = `skt_${'a'.repeat(43)}`;
+const servers: Server[] = [];
+afterEach(async () => {
+  for (const server of servers.splice(0)) await new Promise((resolve) => server.close(resolve));
+});
+
+/** A hub that answers enrolments as told, and keeps what it was asked. */
+async function startHub(
+  answer: (request: EnrollRequest) => { status: number; body: unknown },
+): Promise<{ url: string; requests: EnrollRequest[] }> {
+  const requests: EnrollRequest[] = [];
+  const server = createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => {
+      const body = enrollRequestSchema.parse(JSON.parse(Buffer.concat(parts).toString()));
+      requests.push(body);
+      const { status, body: reply } = answer(body);
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(reply));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  servers.push(server);
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
+}
+
+const options = (data: string, hub: string, more: Partial<EnrollOptions> = {}): EnrollOptions => ({
+  data,
+  hub,
+  token: TOKEN,
+  labels: labelsSchema.parse({ site: 'lab' }),
+  capabilities: capabilitiesSchema.parse({
+    os: 'linux',
+    arch: 'x64',
+    cpus: 1,
+    memoryBytes: 1,
+    providers: ['cpu'],
+    runtime: { name: 'onnxruntime', version: '1' },
+  }),
+  agentVersion: '0.1.0',
+  clock: systemClock,
+  ...more,
+});
+
+const granted = (root: Uint8Array) => () => ({
+  status: 201,
+  body: {
+    device: 'lab-1',
+    fleet: FLEET,
+    mqtt: { url: 'mqtt://127.0.0.1:1883', username: 'lab-1', password: 'p'.repeat(24) },
+    root: Buffer.from(root).toString('base64'),
+    time: new Date().toISOString(),
+  },
+});
+
+describe('enroll', () => {
+  it('proves its key, pins the root, and keeps the identity for its owner alone', async () => {
+    const world = await makeTrustWorld();
+    const hub = await startHub(granted(world.hub.root().bytes));
+    const data = join(await tempFolder(), 'agent');
+    const { identity, clockOffset } = await enroll(options(data, hub.url));
+    const [request] = hub.requests;
+    const proof = Buffer.from(request!.proof, 'hex');
+    expect(verifySignature(publicKeySchema.parse(request!.publicKey), enrolmentStatement(request!), proof)).toBe(true);
+    expect(identity).toMatchObject({ device: 'lab-1', fleet: FLEET, labels: { site: 'lab' }, hub: hub.url });
+    expect(await requireIdentity(data)).toEqual(identity);
+    expect(Math.abs(clockOffset)).toBeLessThan(5_000);
+    for (const file of ['identity.json', 'device.key', 'device.secret']) expect((await stat(join(data, file))).mode & 0o077).toBe(0);
+    expect(await readFile(join(data, 'device.key'), 'utf8')).toContain('sealed');
+    await expect(enroll(options(data, hub.url))).rejects.toMatchObject({ code: 'SYNC_ALREADY_ENROLLED' });
+  });
+
+  it('keeps key and root when it enrols again by force, whatever root it is shown', async () => {
+    const world = await makeTrustWorld();
+    const other = await makeTrustWorld();
+    const data = await tempFolder();
+    const first = await startHub(granted(world.hub.root().bytes));
+    await enroll(options(data, first.url));
+    const second = await startHub(granted(other.hub.root().bytes));
+    await enroll(options(data, second.url, { force: true }));
+    expect(second.requests[0]?.publicKey).toBe(first.requests[0]?.publicKey);
+    const anchor = await readFile(join(data, 'trust', 'anchor.root.json'));
+    expect(Buffer.compare(anchor, world.hub.root().bytes)).toBe(0);
+  });
+
+  it('says what the hub refused it for, and may be run again', async () => {
+    const data = await tempFolder();
+    const refusal = new SkerryError('ENROL_TOKEN_INVALID', 'the token is used up').toBody();
+    const hub = await startHub(() => ({ status: 401, body: refusal }));
+    await expect(enroll(options(data, hub.url))).rejects.toMatchObject({ code: 'ENROL_TOKEN_INVALID', message: 'the token is used up' });
+    expect(await readIdentity(data)).toBeUndefined();
+    const world = await makeTrustWorld();
+    const again = await startHub(granted(world.hub.root().bytes));
+    await enroll(options(data, again.url));
+    expect(again.requests[0]?.publicKey).toBe(hub.requests[0]?.publicKey);
+  });
+
+  it('tells an unreachable hub from one that answers nonsense, and pins no root that signs nothing', async () => {
+    const data = await tempFolder();
+    await expect(enroll(options(data, 'http://127.0.0.1:1'))).rejects.toMatchObject({ code: 'SYNC_ENROLL_FAILED' });
+    const odd = await startHub(() => ({ status: 502, body: 'proxy error' }));
+    await expect(enroll(options(data, odd.url))).rejects.toThrow(/status 502/);
+    const lying = await startHub(granted(Buffer.from('{}')));
+    await expect(enroll(options(data, lying.url))).rejects.toMatchObject({ code: 'TRUST_ROOT_FORMAT' });
+    expect(await readIdentity(data)).toBeUndefined();
+  });
+
+  it('refuses an identity file that was damaged', async () => {
+    const data = await tempFolder();
+    await mkdir(data, { recursive: true });
+    await writeFile(join(data, 'identity.json'), '{"schema":"skerry.identity/1"');
+    await expect(requireIdentity(data)).rejects.toMatchObject({ code: 'SYNC_IDENTITY_CORRUPT' });
+    await expect(requireIdentity(join(data, 'none'))).rejects.toMatchObject({ code: 'SYNC_NOT_ENROLLED' });
+  });
+});
