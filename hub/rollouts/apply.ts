@@ -1,0 +1,67 @@
+import type { EpochMillis } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { type RolloutEvent, type RolloutState, targetsOf } from './machine.js';
+import type { RolloutRecord } from './record.js';
+
+/** The record after an event. Pure; throws `ROLLOUT_TRANSITION` when the table has no row, or none for where it would lead. */
+export function apply(record: RolloutRecord, event: RolloutEvent, at: EpochMillis): RolloutRecord {
+  const targets = targetsOf(record.state, event);
+  const to = targets.length === 1 ? targets[0] : chosen(record, event);
+  if (to === undefined || !targets.includes(to)) {
+    throw new SkerryError('ROLLOUT_TRANSITION', `"${event}" in the state "${record.state}" does not say where to go`, {
+      details: { state: record.state, event },
+    });
+  }
+  const next: RolloutRecord = { ...record, state: to, since: at, decisions: record.decisions + 1 };
+  return { ...next, ...effects(record, event, at) };
+}
+
+function chosen(record: RolloutRecord, event: RolloutEvent): RolloutState | undefined {
+  if (event === 'resume') return record.resumeTo ?? undefined;
+  if (event === 'reverted') return record.rollback?.endsIn;
+  return undefined;
+}
+
+/** What else an event changes. */
+function effects(record: RolloutRecord, event: RolloutEvent, at: EpochMillis): Partial<RolloutRecord> {
+  const started = { waveFrom: record.waveFrom ?? at, deadlineFrom: at, resumeTo: null };
+  switch (event) {
+    case 'begin-wave':
+      return { waveFrom: at, deadlineFrom: at, resumeTo: null };
+    case 'wave-passed':
+      return { wave: record.wave + 1, waveFrom: null, deadlineFrom: null };
+    case 'approve':
+      return { approved: [...record.approved, record.wave] };
+    case 'pause':
+    case 'gate-failed-pause':
+    case 'gate-error':
+    case 'deadline':
+      return { resumeTo: record.state };
+    case 'resume':
+      return { deadlineFrom: record.deadlineFrom === null ? null : at, resumeTo: null };
+    case 'retry':
+      return { ...started, attempt: record.attempt + 1 };
+    case 'gate-failed-rollback':
+      return record.document.onFailure === 'rollback-wave'
+        ? { rollback: { scope: 'wave', endsIn: 'paused' } }
+        : { rollback: { scope: 'all', endsIn: 'rolled-back' } };
+    case 'rollback':
+      return { rollback: { scope: 'all', endsIn: 'rolled-back' } };
+    case 'abort':
+      return { rollback: { scope: 'in-flight', endsIn: 'aborted' } };
+    case 'reverted':
+      // A wave that was taken back begins anew when somebody resumes: told again, with evidence of its own.
+      return record.rollback?.scope === 'wave'
+        ? { rollback: null, resumeTo: 'scheduled', waveFrom: null, deadlineFrom: null, attempt: record.attempt + 1 }
+        : { rollback: null };
+    case 'start':
+    case 'need-approval':
+    case 'all-decided':
+    case 'baked':
+    case 'finished':
+    case 'supersede':
+      return {};
+    default:
+      return {};
+  }
+}

@@ -1,0 +1,91 @@
+import { parseSelector, type Selector } from '#hub/fleet/selector.js';
+import type { Digest } from '#shared/bundle/names.js';
+import type { EpochMillis } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import type { DeviceId } from '#shared/protocol/device.js';
+import type { RolloutDocument } from './document.js';
+import type { Cohort } from './document-parts.js';
+import { type Plan, type PlanDevice, planRollout } from './plan.js';
+import type { CohortsPort, FleetPort, RegistryPort } from './ports.js';
+import type { RolloutDevice, RolloutRecord } from './record.js';
+
+export interface PlanDeps {
+  readonly fleet: Pick<FleetPort, 'members'>;
+  readonly registry: RegistryPort;
+  readonly cohorts: CohortsPort;
+}
+
+export interface Prepared {
+  readonly plan: Plan;
+  readonly manifest: Digest;
+  readonly members: readonly PlanDevice[];
+  readonly cohort: Selector;
+}
+
+/** Works out who would be told what, without doing it. Throws for an unknown version or saved cohort. */
+export async function prepare(document: RolloutDocument, seed: string, deps: PlanDeps): Promise<Prepared> {
+  const { manifest, variants } = await deps.registry.version(document.model, document.version);
+  const names = [document.cohort, ...document.waves.map((wave) => wave.cohort)].flatMap((cohort) =>
+    typeof cohort === 'object' ? [cohort.saved] : [],
+  );
+  const saved = new Map<string, string>();
+  for (const name of new Set(names)) saved.set(name, await deps.cohorts.saved(name));
+  const selectorOf = (cohort: Cohort): Selector => parseSelector(typeof cohort === 'string' ? cohort : (saved.get(cohort.saved) ?? ''));
+  const devices = await deps.fleet.members();
+  const plan = planRollout({ document, seed, devices, variants, selectorOf });
+  const cohort = selectorOf(document.cohort);
+  return { plan, manifest, cohort, members: devices.filter((device) => cohort.matches(device.labels)) };
+}
+
+export interface NewRollout {
+  readonly id: string;
+  readonly document: RolloutDocument;
+  readonly prepared: Prepared;
+  readonly draft: boolean;
+  readonly createdBy: string;
+  readonly at: EpochMillis;
+}
+
+/** The record and devices of a new rollout; throws `ROLLOUT_EMPTY` when nobody could be told. */
+export function newRollout(input: NewRollout): { record: RolloutRecord; devices: RolloutDevice[] } {
+  const { plan, manifest, members } = input.prepared;
+  if (plan.waves.every((wave) => wave.devices.length === 0)) {
+    throw new SkerryError('ROLLOUT_EMPTY', `no device of the cohort can run version ${input.document.version} of ${input.document.model}`, {
+      details: { incapable: plan.incapable.slice(0, 64) },
+    });
+  }
+  const record: RolloutRecord = {
+    id: input.id,
+    document: input.document,
+    manifest,
+    plan,
+    state: input.draft ? 'draft' : 'scheduled',
+    wave: 0,
+    decisions: 0,
+    since: input.at,
+    waveFrom: null,
+    deadlineFrom: null,
+    resumeTo: null,
+    rollback: null,
+    approved: [],
+    attempt: 0,
+    createdAt: input.at,
+    createdBy: input.createdBy,
+  };
+  return { record, devices: rowsOf(plan, members) };
+}
+
+/** One row for each device: in its first wave, or as a holdout when it is in none. Devices that cannot run it have no row. */
+function rowsOf(plan: Plan, members: readonly PlanDevice[]): RolloutDevice[] {
+  const rows = new Map<DeviceId, RolloutDevice>();
+  for (const wave of plan.waves) {
+    for (const device of wave.devices) if (!rows.has(device)) rows.set(device, newRow(device, wave.index));
+  }
+  const incapable = new Set(plan.incapable.map(({ device }) => device));
+  for (const { id } of members) if (!rows.has(id) && !incapable.has(id)) rows.set(id, newRow(id, null));
+  return [...rows.values()];
+}
+
+export function newRow(device: DeviceId, wave: number | null): RolloutDevice {
+  return { device, wave, status: wave === null ? 'holdout' : 'waiting', toldAt: null, previous: null, error: null };
+}

@@ -1,0 +1,148 @@
+import type { EpochMillis } from '#shared/kernel/clock.js';
+import { formatDuration } from '#shared/kernel/duration.js';
+import { levelsOf } from './budget.js';
+import type { WaveFigures } from './figures.js';
+import { gateName } from './gate-document.js';
+import { evaluateGate } from './gates/evaluate.js';
+import type { GateResult } from './gates/result.js';
+import type { AutomaticEvent } from './machine.js';
+import type { PlanWave } from './plan.js';
+import type { RolloutRecord } from './record.js';
+import { hubMayAct } from './schedule.js';
+
+/** What the hub should do next by itself, and why; without an event it waits, and the reason says for what. */
+export interface Verdict {
+  readonly event: AutomaticEvent | undefined;
+  readonly reason: string;
+  readonly results: readonly GateResult[];
+}
+
+/**
+ * The next automatic event of a rollout. Pure: record, figures and time in, verdict out, so a
+ * replay of what was recorded gives the same decisions (DESIGN R8). `figures` are those of the wave under way, or of the
+ * rollback; states that need none get `undefined`.
+ */
+export function decide(record: RolloutRecord, figures: WaveFigures | undefined, now: EpochMillis): Verdict {
+  const { state } = record;
+  if (state === 'scheduled') return beginning(record, now);
+  const underWayNow = state === 'installing' || state === 'baking' || state === 'evaluating';
+  if (!underWayNow && state !== 'rolling-back') return waiting('a person decides');
+  if (figures === undefined) return waiting('no figures yet');
+  return underWayNow ? underWay(record, figures, now) : goingBack(record, figures);
+}
+
+/** Results of every gate of the wave under way. */
+export function evaluateWave(record: RolloutRecord, figures: WaveFigures): GateResult[] {
+  const levels = levelsOf(
+    record.document,
+    record.plan.waves.map((wave) => wave.gates),
+  );
+  const wave = record.plan.waves[record.wave];
+  return (wave?.gates ?? []).map((gate) => {
+    const name = gateName(gate);
+    return evaluateGate(
+      gate,
+      figures.gates.find((candidate) => candidate.gate === name),
+      levels,
+    );
+  });
+}
+
+function beginning(record: RolloutRecord, now: EpochMillis): Verdict {
+  const wave = record.plan.waves[record.wave];
+  if (wave === undefined) return waiting('there is no such wave');
+  if (wave.approval !== null && !record.approved.includes(record.wave)) {
+    return verdict('need-approval', `wave "${wave.name}" needs the approval of somebody with the role ${wave.approval}`);
+  }
+  if (!hubMayAct(record.document.schedule, now)) return waiting('the next window of the schedule');
+  return verdict('begin-wave', `wave "${wave.name}" begins with ${wave.devices.length} devices`);
+}
+
+function underWay(record: RolloutRecord, figures: WaveFigures, now: EpochMillis): Verdict {
+  const wave = record.plan.waves[record.wave];
+  if (wave === undefined) return waiting('there is no such wave');
+  const results = evaluateWave(record, figures);
+  const failed = results.filter((result) => result.outcome === 'fail');
+  if (failed.length > 0) {
+    const event = record.document.onFailure === 'pause' ? 'gate-failed-pause' : 'gate-failed-rollback';
+    return verdict(event, failed.map((result) => `${result.gate}: ${result.reason}`).join('; '), results);
+  }
+  const broken = results.filter((result) => result.outcome === 'error');
+  if (broken.length > 0) {
+    return verdict('gate-error', broken.map((result) => `${result.gate} cannot be computed: ${result.reason}`).join('; '), results);
+  }
+  return (
+    forward(record, wave, figures, results, now) ??
+    late(record, wave, figures, results, now) ??
+    waiting(stillLacking(wave, figures, results), results)
+  );
+}
+
+function forward(
+  record: RolloutRecord,
+  wave: PlanWave,
+  figures: WaveFigures,
+  results: readonly GateResult[],
+  now: EpochMillis,
+): Verdict | undefined {
+  const { progress } = figures;
+  if (record.state === 'installing') {
+    if (progress.waiting + progress.told > 0) return undefined;
+    return verdict('all-decided', `${progress.installed} installed, ${progress.failed} failed, ${progress.silent} silent`, results);
+  }
+  if (record.state === 'baking') {
+    return now - record.since >= wave.bake ? verdict('baked', `baked for ${formatDuration(wave.bake)}`, results) : undefined;
+  }
+  if (lacking(wave, figures, results).length > 0) return undefined;
+  const last = record.wave + 1 >= record.plan.waves.length;
+  return verdict(last ? 'finished' : 'wave-passed', passReason(figures, results), results);
+}
+
+function late(
+  record: RolloutRecord,
+  wave: PlanWave,
+  figures: WaveFigures,
+  results: readonly GateResult[],
+  now: EpochMillis,
+): Verdict | undefined {
+  if (record.deadlineFrom === null || now - record.deadlineFrom < wave.deadline) return undefined;
+  return verdict('deadline', `the deadline of ${formatDuration(wave.deadline)} passed: ${stillLacking(wave, figures, results)}`, results);
+}
+
+function stillLacking(wave: PlanWave, figures: WaveFigures, results: readonly GateResult[]): string {
+  const undecided = figures.progress.waiting + figures.progress.told;
+  const missing = [...(undecided > 0 ? [`${undecided} devices undecided`] : []), ...lacking(wave, figures, results)];
+  return missing.join('; ') || 'the bake time';
+}
+
+/** What the wave still lacks to pass; empty when it has everything. */
+function lacking(wave: PlanWave, figures: WaveFigures, results: readonly GateResult[]): string[] {
+  const { predictions, devices } = figures.evidence;
+  const out: string[] = [];
+  if (predictions < wave.evidence.predictions) out.push(`${predictions} of ${wave.evidence.predictions} predictions`);
+  const reporting = wave.evidence.predictions > 0 ? devices : figures.progress.installed;
+  if (reporting < wave.evidence.devices) out.push(`${reporting} of ${wave.evidence.devices} devices`);
+  for (const result of results) if (result.outcome !== 'pass') out.push(`${result.gate}: ${result.reason}`);
+  return out;
+}
+
+/** Every device in scope reported that it went back, or was silent for too long and is named as such. */
+function goingBack(record: RolloutRecord, figures: WaveFigures): Verdict {
+  const { progress } = figures;
+  if (progress.waiting + progress.told > 0) return waiting(`${progress.waiting + progress.told} devices have yet to go back`);
+  const scope = record.rollback?.scope ?? 'all';
+  return verdict('reverted', `${progress.installed} devices report the old version, ${progress.silent} were not heard of (${scope})`);
+}
+
+function passReason(figures: WaveFigures, results: readonly GateResult[]): string {
+  const names = results.map((result) => result.gate).join(', ');
+  return `${names === '' ? 'no gates' : `every gate passed (${names})`}; ${figures.evidence.predictions} predictions on ${figures.evidence.devices} devices`;
+}
+
+function verdict(event: AutomaticEvent, reason: string, results: readonly GateResult[] = []): Verdict {
+  return { event, reason, results };
+}
+
+function waiting(reason: string, results: readonly GateResult[] = []): Verdict {
+  return { event: undefined, reason, results };
+}

@@ -1,0 +1,141 @@
+import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { RolloutDocument } from './document.js';
+import type { WaveProgress } from './figures.js';
+import type { RolloutEvent } from './machine.js';
+import type { DeviceStatus, RolloutDevice, RolloutRecord } from './record.js';
+
+/** What a device's own reports say about what it was told last. */
+export interface Observation {
+  /** `reached`: it does what it was told. `failed`: it says that it could not. */
+  readonly outcome: 'pending' | 'reached' | 'failed';
+  /** When the hub last heard of it; null for never. */
+  readonly heardAt: EpochMillis | null;
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** Statuses in which a device was told something and its reports are looked at. */
+export const OBSERVED: ReadonlySet<DeviceStatus> = new Set(['told', 'installed', 'failed', 'silent', 'reverting', 'unproven']);
+
+/** The device after looking at its reports; the same object when nothing changed. A late or repeated report changes nothing more. */
+export function observe(row: RolloutDevice, seen: Observation, silentAfter: number, now: EpochMillis): RolloutDevice {
+  const status = nextStatus(row, seen, silentAfter, now);
+  const error = status === 'failed' ? (seen.error ?? { code: 'INTERNAL', message: 'the device gave no reason' }) : null;
+  if (status === row.status && error?.code === row.error?.code && error?.message === row.error?.message) return row;
+  return { ...row, status, error };
+}
+
+function nextStatus(row: RolloutDevice, seen: Observation, silentAfter: number, now: EpochMillis): DeviceStatus {
+  const back = row.status === 'reverting' || row.status === 'unproven' || row.status === 'reverted';
+  if (!OBSERVED.has(row.status)) return row.status;
+  if (seen.outcome === 'reached') return back ? 'reverted' : 'installed';
+  if (back) return isSilent(row, seen, silentAfter, now) ? 'unproven' : 'reverting';
+  if (seen.outcome === 'failed') return 'failed';
+  // Once installed or failed, only the opposite report changes it: a device restarting is not undecided again.
+  if (row.status === 'installed' || row.status === 'failed') return row.status;
+  return isSilent(row, seen, silentAfter, now) ? 'silent' : 'told';
+}
+
+function isSilent(row: RolloutDevice, seen: Observation, silentAfter: number, now: EpochMillis): boolean {
+  return now - Math.max(row.toldAt ?? now, seen.heardAt ?? 0) >= silentAfter;
+}
+
+/** Devices of the wave under way, counted. */
+export function waveProgress(rows: Iterable<RolloutDevice>, wave: number): WaveProgress {
+  const counts = { total: 0, waiting: 0, told: 0, installed: 0, failed: 0, silent: 0 };
+  for (const row of rows) {
+    if (row.wave !== wave) continue;
+    counts.total += 1;
+    if (
+      row.status === 'waiting' ||
+      row.status === 'told' ||
+      row.status === 'installed' ||
+      row.status === 'failed' ||
+      row.status === 'silent'
+    ) {
+      counts[row.status] += 1;
+    }
+  }
+  return counts;
+}
+
+/** The same for a rollback: `waiting` are to be told to go back, `told` were told, `installed` went back, `silent` were not heard of. */
+export function rollbackProgress(record: RolloutRecord, rows: Iterable<RolloutDevice>): WaveProgress {
+  const counts = { total: 0, waiting: 0, told: 0, installed: 0, failed: 0, silent: 0 };
+  for (const row of rows) {
+    if (needsReverting(record, row)) counts.waiting += 1;
+    else if (row.status === 'reverting') counts.told += 1;
+    else if (row.status === 'reverted') counts.installed += 1;
+    else if (row.status === 'unproven') counts.silent += 1;
+    else continue;
+    counts.total += 1;
+  }
+  return counts;
+}
+
+/** True for a device that the rollback under way still has to tell. */
+export function needsReverting(record: RolloutRecord, row: RolloutDevice): boolean {
+  const { rollback } = record;
+  if (rollback === null) return false;
+  const onTheWay = row.status === 'told' || row.status === 'silent';
+  if (rollback.scope === 'in-flight') return onTheWay;
+  if (rollback.scope === 'wave' && row.wave !== record.wave) return false;
+  return onTheWay || row.status === 'installed' || row.status === 'failed';
+}
+
+/** Devices to tell now, in the order of their waves and slices, within `maxInFlight`. */
+export function nextToTell(
+  record: RolloutRecord,
+  rows: readonly RolloutDevice[],
+  mayTell: (row: RolloutDevice) => boolean,
+): RolloutDevice[] {
+  const limit = record.document.maxInFlight - rows.filter((row) => row.status === 'told').length;
+  if (limit <= 0) return [];
+  const upTo = tellableWave(record);
+  return rows.filter((row) => row.status === 'waiting' && row.wave !== null && row.wave <= upTo && mayTell(row)).slice(0, limit);
+}
+
+/** Devices to tell to go back now. */
+export function nextToRevert(record: RolloutRecord, rows: readonly RolloutDevice[]): RolloutDevice[] {
+  const limit = record.document.rollback.maxInFlight - rows.filter((row) => row.status === 'reverting').length;
+  return limit <= 0 ? [] : rows.filter((row) => needsReverting(record, row)).slice(0, limit);
+}
+
+/** Highest wave whose devices may be told: the one under way; between waves those that passed; -1 for none. */
+function tellableWave(record: RolloutRecord): number {
+  const { state, wave } = record;
+  if (state === 'installing' || state === 'baking' || state === 'evaluating' || state === 'completed') return wave;
+  return state === 'scheduled' || state === 'awaiting-approval' ? wave - 1 : -1;
+}
+
+/** Silent devices count as the rollout says; the install gate sees them so. */
+export function installFigures(
+  progress: WaveProgress,
+  silentAs: RolloutDocument['silent']['as'],
+): { installed: number; failed: number; silent: number; pending: number } {
+  return {
+    installed: progress.installed,
+    failed: progress.failed + (silentAs === 'failure' ? progress.silent : 0),
+    silent: progress.silent,
+    pending: progress.waiting + progress.told,
+  };
+}
+
+/**
+ * Devices an event sends back to `waiting`: a retry those that failed or were silent, a wave that begins anew those it took
+ * back, and the end of staging those that staged, each in the wave in which it will switch.
+ */
+export function resetBy(event: RolloutEvent, record: RolloutRecord, rows: readonly RolloutDevice[]): RolloutDevice[] {
+  const waves = record.plan.waves;
+  if (event === 'wave-passed' && waves[record.wave]?.action === 'stage') {
+    const switching = new Map(waves.slice(record.wave + 1).flatMap((wave) => wave.devices.map((device) => [device, wave.index] as const)));
+    return rows
+      .filter((row) => row.status === 'installed')
+      .map((row) => ({ ...row, status: 'waiting' as const, wave: switching.get(row.device) ?? null }));
+  }
+  const again = (row: RolloutDevice): boolean => {
+    if (row.wave === null) return false;
+    if (event === 'retry') return row.wave <= record.wave && (row.status === 'failed' || row.status === 'silent');
+    return event === 'begin-wave' && row.wave === record.wave && (row.status === 'reverted' || row.status === 'unproven');
+  };
+  return rows.filter(again).map((row) => ({ ...row, status: 'waiting' as const, error: null }));
+}

@@ -1,0 +1,147 @@
+import type { EpochMillis, Millis } from '#shared/kernel/clock.js';
+import { minutes } from '#shared/kernel/clock.js';
+import type { DeviceId } from '#shared/protocol/device.js';
+import { pearsonDispersion } from '#shared/stats/dispersion.js';
+import type { GateFigures } from '../figures.js';
+import { type Gate, gateName, type RateName } from '../gate-document.js';
+import { ComparisonMeter, MAX_STRATA } from './comparison-meter.js';
+import { meterOf } from './meters.js';
+import type { Evidence } from './source.js';
+import type { Baseline, DeviceWindow, Group, Tally } from './window.js';
+
+export interface BookOptions {
+  readonly gates: readonly Gate[];
+  /** Begin of the wave. */
+  readonly from: EpochMillis;
+  /** Longest the wave may take; it is cut into strata of equal length. */
+  readonly lasts: Millis;
+  /** What a device reported before the wave on the old version. */
+  readonly baseline: (device: DeviceId) => Baseline | undefined;
+  /** The same of all devices together. */
+  readonly fleet: Baseline | undefined;
+}
+
+const RATE_FIELDS = {
+  errors: 'errors',
+  crashes: 'crashes',
+  disagreement: 'golden',
+  'shadow-disagreement': 'shadow',
+  'wrong-answers': 'feedback',
+} as const satisfies Record<RateName, keyof DeviceWindow>;
+
+/**
+ * Collects what devices reported during a wave and gives the figures of its gates. Order and grouping of the windows do
+ * not matter; each is added once.
+ */
+export class EvidenceBook {
+  readonly #options: BookOptions;
+  readonly #comparisons = new Map<string, ComparisonMeter>();
+  readonly #rates = new Map<RateName, { events: number; exposure: number; devices: Set<DeviceId> }>();
+  readonly #outputs: Readonly<Record<Group, Map<DeviceId, number[]>>> = { canary: new Map(), control: new Map() };
+  /** Canary errors by start of window, for burn rates. */
+  readonly #recent = new Map<EpochMillis, { events: number; exposure: number }>();
+  readonly #reporting = new Set<DeviceId>();
+  #predictions = 0;
+
+  constructor(options: BookOptions) {
+    this.#options = options;
+    const width = Math.max(minutes(1), options.lasts / MAX_STRATA);
+    for (const gate of options.gates) {
+      const meter = meterOf(gate, options.fleet);
+      if (meter !== undefined) this.#comparisons.set(gateName(gate), new ComparisonMeter(gateName(gate), meter, options.from, width));
+    }
+  }
+
+  add(window: DeviceWindow, group: Group): void {
+    const baseline = this.#options.baseline(window.device);
+    for (const meter of this.#comparisons.values()) meter.add(window, group, baseline);
+    if (window.outputs !== undefined) addOutputs(this.#outputs[group], window.device, window.outputs);
+    if (group === 'control') return;
+    this.#predictions += window.errors.exposure;
+    if (window.errors.exposure > 0) this.#reporting.add(window.device);
+    const recent = this.#recent.get(window.from) ?? { events: 0, exposure: 0 };
+    this.#recent.set(window.from, plus(recent, window.errors));
+    for (const name of Object.keys(RATE_FIELDS).filter(isRateName)) {
+      const tally = window[RATE_FIELDS[name]];
+      if (tally !== undefined) this.#addRate(name, window.device, tally);
+    }
+  }
+
+  /** Figures as of `to`. */
+  figures(to: EpochMillis): Evidence {
+    return {
+      evidence: { predictions: this.#predictions, devices: this.#reporting.size },
+      gates: this.#options.gates.filter((gate) => gate.gate !== 'install').map((gate) => this.#figuresOf(gate, to)),
+    };
+  }
+
+  #figuresOf(gate: Gate, to: EpochMillis): GateFigures {
+    const name = gateName(gate);
+    const comparison = this.#comparisons.get(name);
+    if (comparison !== undefined) return comparison.figures();
+    if (gate.gate === 'disagreement') return this.#rate(name, gate.source === 'shadow' ? 'shadow-disagreement' : 'disagreement');
+    if (gate.gate === 'limit') return this.#rate(name, gate.of);
+    if (gate.gate === 'drift') return this.#distance(name);
+    if (gate.gate === 'burn') return { gate: name, kind: 'burn', long: this.#since(to - gate.long), short: this.#since(to - gate.short) };
+    return { gate: name, kind: 'failed', why: 'no figures are collected for this gate' };
+  }
+
+  #rate(gate: string, name: RateName): GateFigures {
+    const rate = this.#rates.get(name);
+    if (rate === undefined) return { gate, kind: 'missing', why: `no device reported ${name}` };
+    return { gate, kind: 'rate', events: rate.events, exposure: rate.exposure, devices: rate.devices.size };
+  }
+
+  #distance(gate: string): GateFigures {
+    const canary = total(this.#outputs.canary.values());
+    const control = total(this.#outputs.control.values());
+    if (canary === undefined || control === undefined) return { gate, kind: 'missing', why: 'no outputs of both versions were reported' };
+    if (canary.length !== control.length)
+      return { gate, kind: 'failed', why: 'the outputs of the two versions are counted in different bins' };
+    return { gate, kind: 'distance', canary, control, dispersion: binDispersion([...this.#outputs.control.values()], control) };
+  }
+
+  #since(from: EpochMillis): Tally {
+    let sum: Tally = { events: 0, exposure: 0 };
+    for (const [at, tally] of this.#recent) if (at >= from) sum = plus(sum, tally);
+    return sum;
+  }
+
+  #addRate(name: RateName, device: DeviceId, tally: Tally): void {
+    const rate = this.#rates.get(name) ?? { events: 0, exposure: 0, devices: new Set() };
+    rate.events += tally.events;
+    rate.exposure += tally.exposure;
+    rate.devices.add(device);
+    this.#rates.set(name, rate);
+  }
+}
+
+function isRateName(name: string): name is RateName {
+  return Object.hasOwn(RATE_FIELDS, name);
+}
+
+function plus(a: Tally, b: Tally): { events: number; exposure: number } {
+  return { events: a.events + b.events, exposure: a.exposure + b.exposure };
+}
+
+function addOutputs(devices: Map<DeviceId, number[]>, device: DeviceId, outputs: readonly number[]): void {
+  const before = devices.get(device);
+  devices.set(device, before === undefined ? [...outputs] : outputs.map((count, i) => count + (before[i] ?? 0)));
+}
+
+/** Bin by bin sum; `undefined` for none. */
+function total(histograms: Iterable<readonly number[]>): number[] | undefined {
+  let sum: number[] | undefined;
+  for (const histogram of histograms) sum = sum === undefined ? [...histogram] : sum.map((count, i) => count + (histogram[i] ?? 0));
+  return sum;
+}
+
+/** Mean over bins of the variation between devices beyond chance. */
+function binDispersion(devices: readonly (readonly number[])[], sum: readonly number[]): number {
+  const totals = devices.map((histogram) => histogram.reduce((a, b) => a + b, 0));
+  const used = sum.flatMap((count, bin) => (count > 0 ? [bin] : []));
+  const perBin = used.map((bin) =>
+    pearsonDispersion(devices.map((histogram, i) => ({ events: histogram[bin] ?? 0, exposure: totals[i] ?? 0 }))),
+  );
+  return perBin.length === 0 ? 1 : perBin.reduce((a, b) => a + b, 0) / perBin.length;
+}

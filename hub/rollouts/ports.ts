@@ -1,0 +1,92 @@
+import type { Variant } from '#shared/bundle/manifest.js';
+import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
+import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { DeviceId } from '#shared/protocol/device.js';
+import type { Observation } from './devices.js';
+import type { WAVE_ACTIONS, PlanDevice } from './plan.js';
+import type { Decision, RolloutDevice, RolloutRecord } from './record.js';
+import type { RolloutState } from './machine.js';
+
+// What the rollouts need from the rest of the hub; `app` joins them, the simulator and the tests bring their own.
+
+/** What one device should do with the rollout's model. */
+export interface Wish {
+  readonly device: DeviceId;
+  readonly model: ModelName;
+  /** Null takes the model away (there was none before the rollout). */
+  readonly target: { readonly version: VersionNumber; readonly manifest: Digest } | null;
+  /** `serve` unless the strategy says otherwise; the version served before stays the main one for the others. */
+  readonly action: (typeof WAVE_ACTIONS)[number];
+  /** Share of the requests a shadow sees or a split answers, 0 to 1. */
+  readonly share: number;
+  readonly sticky: 'key' | 'device';
+  readonly attempt: number;
+  /** `rollout:<id>`. */
+  readonly source: string;
+  readonly decidedAt: EpochMillis;
+}
+
+/** One change of a rollout; all of it is stored or nothing (DESIGN R8: before anything is acted on). */
+export interface Change {
+  readonly record: RolloutRecord;
+  /** Number of decisions the change was made on; `ROLLOUT_CHANGED` when the stored record has another. */
+  readonly expected: number;
+  /** Present exactly when the record moved. */
+  readonly decision?: Decision;
+  readonly devices: readonly RolloutDevice[];
+  readonly wishes: readonly Wish[];
+}
+
+export interface RolloutStore {
+  create(record: RolloutRecord, devices: readonly RolloutDevice[]): Promise<void>;
+  commit(change: Change): Promise<void>;
+  /** Throws `ROLLOUT_UNKNOWN`. */
+  read(id: string): Promise<RolloutRecord>;
+  /** Newest first; those in the given states, or all. */
+  list(states?: readonly RolloutState[]): Promise<RolloutRecord[]>;
+  /** By wave, then in the order of the slice. */
+  devices(id: string): Promise<RolloutDevice[]>;
+  decisions(id: string): Promise<Decision[]>;
+}
+
+/** The fleet as rollouts see it. */
+export interface FleetPort {
+  /** Every device that belongs to the fleet now. */
+  members(): Promise<readonly PlanDevice[]>;
+  /** What each device is to run of a model now, by the newest wish or else by its own report. */
+  current(model: ModelName, devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, { version: VersionNumber; manifest: Digest }>>;
+  /** What the devices' reports say of these wishes; reports older than the wish count as nothing said. */
+  observe(wishes: readonly Omit<Wish, 'share' | 'sticky' | 'source' | 'decidedAt'>[]): Promise<ReadonlyMap<DeviceId, Observation>>;
+  /** Signs and publishes what follows from stored wishes; does nothing for a device whose statement says that already. */
+  issue(devices: readonly DeviceId[]): Promise<void>;
+}
+
+export interface RegistryPort {
+  /** Throws when there is no such version. */
+  version(model: ModelName, version: VersionNumber): Promise<{ readonly manifest: Digest; readonly variants: readonly Variant[] }>;
+}
+
+export interface CohortsPort {
+  /** Canonical selector saved under a name; throws `COHORT_UNKNOWN`. */
+  saved(name: string): Promise<string>;
+}
+
+export const ALERT_KINDS = ['paused', 'rolling-back', 'rolled-back', 'approval-needed', 'near-limit', 'completed', 'aborted'] as const;
+export type AlertKind = (typeof ALERT_KINDS)[number];
+
+export interface RolloutAlert {
+  readonly kind: AlertKind;
+  readonly at: EpochMillis;
+  readonly rollout: string;
+  readonly model: string;
+  readonly version: number;
+  readonly wave: number;
+  readonly state: RolloutState;
+  readonly reason: string;
+  readonly actor: string;
+}
+
+export interface AlertSink {
+  /** Must not throw and must not wait for the network. */
+  notify(alert: RolloutAlert): void;
+}

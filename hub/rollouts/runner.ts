@@ -1,0 +1,278 @@
+import type { Clock } from '#shared/kernel/clock.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import type { DeviceId } from '#shared/protocol/device.js';
+import { alertOf, NEAR_LIMIT, nearLimitAlert } from './alerts.js';
+import { apply } from './apply.js';
+import { decide } from './decide.js';
+import { installFigures, nextToRevert, nextToTell, OBSERVED, observe, resetBy, rollbackProgress, waveProgress } from './devices.js';
+import type { EvidenceSource } from './evidence/source.js';
+import type { WaveFigures } from './figures.js';
+import { gateName } from './gate-document.js';
+import type { GateResult } from './gates/result.js';
+import { isActive, type OperatorEvent, type RolloutEvent, statesAllowing, TRANSITIONS } from './machine.js';
+import type { AlertSink, FleetPort, RolloutStore, Wish } from './ports.js';
+import { type Actor, type Decision, HUB_ACTOR, type RolloutDevice, type RolloutRecord } from './record.js';
+import { deviceMayBeTold } from './schedule.js';
+
+export interface RunnerDeps {
+  readonly store: RolloutStore;
+  readonly fleet: FleetPort;
+  readonly evidence: EvidenceSource;
+  readonly alerts: AlertSink;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What a look found, whether or not it moved anything. */
+export interface Outlook {
+  readonly at: number;
+  readonly figures: WaveFigures | null;
+  readonly results: readonly GateResult[];
+  readonly waitingFor: string | null;
+}
+
+/** More automatic events in a row than any chain of the table has: what goes beyond is a loop. */
+const MAX_STEPS = 8;
+
+/**
+ * Drives one rollout. INVARIANTS: one call at a time (the controller sees to it); a transition and the wishes that follow
+ * from it are stored together before any device is told; telling again what was told is harmless.
+ */
+export class RolloutRunner {
+  readonly #deps: RunnerDeps;
+  #record: RolloutRecord;
+  readonly #rows = new Map<DeviceId, RolloutDevice>();
+  readonly #near = new Set<string>();
+  #outlook: Outlook = { at: 0, figures: null, results: [], waitingFor: null };
+
+  constructor(deps: RunnerDeps, record: RolloutRecord, rows: readonly RolloutDevice[]) {
+    this.#deps = deps;
+    this.#record = record;
+    for (const row of rows) this.#rows.set(row.device, row);
+  }
+
+  get record(): RolloutRecord {
+    return this.#record;
+  }
+
+  get rows(): readonly RolloutDevice[] {
+    return [...this.#rows.values()];
+  }
+
+  /** The newest look at figures and gates, for those who watch. */
+  get outlook(): Outlook {
+    return this.#outlook;
+  }
+
+  /** After a restart: publishes again what was stored and perhaps not published. */
+  async resume(): Promise<void> {
+    const told = this.rows.filter((row) => row.status === 'told' || row.status === 'reverting').map((row) => row.device);
+    if (told.length > 0) await this.#deps.fleet.issue(told);
+  }
+
+  /** Looks at reports and figures, moves as far as they allow, and tells whoever is next. */
+  async step(): Promise<void> {
+    await this.#observe();
+    for (let i = 0; i < MAX_STEPS; i++) {
+      const figures = await this.#figures();
+      const now = this.#deps.clock.now();
+      const verdict = decide(this.#record, figures, now);
+      this.#outlook = {
+        at: now,
+        figures: figures ?? null,
+        results: verdict.results,
+        waitingFor: verdict.event === undefined ? verdict.reason : null,
+      };
+      if (verdict.event === undefined) {
+        this.#warnNearLimit(verdict.results);
+        await this.#tell();
+        return;
+      }
+      await this.#move(verdict.event, HUB_ACTOR, verdict.reason, figures, verdict.results);
+    }
+    throw new SkerryError('ROLLOUT_TRANSITION', `rollout ${this.#record.id} moved ${MAX_STEPS} times in one step`);
+  }
+
+  /** Something a person does; throws `ROLLOUT_STATE` in a state that does not allow it, and `ROLLOUT_ROLE`. */
+  async act(event: OperatorEvent, actor: Actor, reason: string): Promise<void> {
+    if (TRANSITIONS[this.#record.state][event] === undefined) {
+      const states = statesAllowing(event);
+      throw new SkerryError(
+        'ROLLOUT_STATE',
+        `the rollout is ${this.#record.state}; "${event}" is possible when it is ${states.join(', ')}`,
+        {
+          details: { state: this.#record.state, states },
+        },
+      );
+    }
+    if (event === 'approve') this.#checkRole(actor);
+    await this.#move(event, actor, reason, undefined, []);
+    await this.step();
+  }
+
+  /** Takes in devices that joined the cohort; returns how many. */
+  async join(devices: readonly RolloutDevice[]): Promise<number> {
+    const added = devices.filter((row) => !this.#rows.has(row.device));
+    if (added.length === 0) return 0;
+    await this.#deps.store.commit({ record: this.#record, expected: this.#record.decisions, devices: added, wishes: [] });
+    for (const row of added) this.#rows.set(row.device, row);
+    return added.length;
+  }
+
+  /** Figures of the wave or the rollback under way, as a decision would see them now; `undefined` in states that need none. */
+  async #figures(): Promise<WaveFigures | undefined> {
+    const record = this.#record;
+    if (record.state === 'rolling-back')
+      return { progress: rollbackProgress(record, this.#rows.values()), evidence: NO_EVIDENCE, gates: [] };
+    if (record.state !== 'installing' && record.state !== 'baking' && record.state !== 'evaluating') return undefined;
+    const wave = record.plan.waves[record.wave];
+    const progress = waveProgress(this.#rows.values(), record.wave);
+    const install = { gate: 'install', kind: 'install' as const, ...installFigures(progress, record.document.silent.as) };
+    const gates = (wave?.gates ?? []).filter((gate) => gate.gate !== 'install');
+    const rows = this.rows;
+    try {
+      const collected = await this.#deps.evidence.figures({
+        rollout: record.id,
+        wave: record.wave,
+        model: record.document.model,
+        version: record.document.version,
+        from: record.waveFrom ?? record.since,
+        to: this.#deps.clock.now(),
+        lasts: wave?.deadline ?? record.document.deadline,
+        canary: rows.filter((row) => row.status === 'installed').map((row) => row.device),
+        control: rows.filter((row) => row.status === 'waiting' || row.status === 'holdout').map((row) => row.device),
+        gates,
+      });
+      return { progress, evidence: collected.evidence, gates: [install, ...collected.gates] };
+    } catch (thrown) {
+      // A gate that cannot be computed stops the rollout; it never counts as passed.
+      const why = asSkerryError(thrown).message.slice(0, 512);
+      this.#deps.logger.error({ rollout: record.id, cause: why }, 'the figures of a rollout could not be read');
+      const failed = gates.map((gate) => ({ gate: gateName(gate), kind: 'failed' as const, why }));
+      return { progress, evidence: NO_EVIDENCE, gates: [install, ...failed] };
+    }
+  }
+
+  async #move(
+    event: RolloutEvent,
+    actor: Actor,
+    reason: string,
+    figures: WaveFigures | undefined,
+    results: readonly GateResult[],
+  ): Promise<void> {
+    const { store, clock, alerts, logger } = this.#deps;
+    const before = this.#record;
+    const at = clock.now();
+    const record = apply(before, event, at);
+    const decision: Decision = {
+      number: record.decisions,
+      at,
+      event,
+      from: before.state,
+      to: record.state,
+      wave: before.wave,
+      actor: { ...actor },
+      reason,
+      figures: figures ?? null,
+      results: [...results],
+    };
+    const devices = resetBy(event, before, this.rows);
+    await store.commit({ record, expected: before.decisions, decision, devices, wishes: [] });
+    this.#record = record;
+    for (const row of devices) this.#rows.set(row.device, row);
+    logger.info({ rollout: record.id, event, from: before.state, to: record.state, actor: actor.name, reason }, 'rollout moved');
+    const alert = alertOf(record, decision);
+    if (alert !== undefined) alerts.notify(alert);
+  }
+
+  async #observe(): Promise<void> {
+    const { fleet, clock, store } = this.#deps;
+    const watched = this.rows.filter((row) => OBSERVED.has(row.status));
+    if (watched.length === 0) return;
+    const seen = await fleet.observe(watched.map((row) => this.#wish(row)));
+    const now = clock.now();
+    const changed = watched.flatMap((row) => {
+      const observation = seen.get(row.device);
+      if (observation === undefined) return [];
+      const next = observe(row, observation, this.#record.document.silent.after, now);
+      return next === row ? [] : [next];
+    });
+    if (changed.length === 0) return;
+    await store.commit({ record: this.#record, expected: this.#record.decisions, devices: changed, wishes: [] });
+    for (const row of changed) this.#rows.set(row.device, row);
+  }
+
+  /** Tells the next devices; their wishes are stored with their new status, then issued. */
+  async #tell(): Promise<void> {
+    const { fleet, store, clock } = this.#deps;
+    const record = this.#record;
+    const now = clock.now();
+    const back = record.state === 'rolling-back';
+    const next = back ? nextToRevert(record, this.rows) : await this.#toTell();
+    if (next.length === 0) return;
+    const rows = next.map((row): RolloutDevice => ({ ...row, status: back ? 'reverting' : 'told', toldAt: now, error: null }));
+    const wishes = rows.map((row) => this.#wish(row));
+    await store.commit({ record, expected: record.decisions, devices: rows, wishes });
+    for (const row of rows) this.#rows.set(row.device, row);
+    await fleet.issue(rows.map((row) => row.device));
+  }
+
+  async #toTell(): Promise<RolloutDevice[]> {
+    const { fleet, clock } = this.#deps;
+    const record = this.#record;
+    if (record.state !== 'completed' && !isActive(record.state)) return [];
+    const now = clock.now();
+    const { schedule } = record.document;
+    const local = schedule.windows.some((window) => window.time === 'device');
+    const labels = local ? new Map((await fleet.members()).map((device) => [device.id, device.labels])) : undefined;
+    const next = nextToTell(
+      record,
+      this.rows,
+      (row) => labels === undefined || deviceMayBeTold(schedule, labels.get(row.device) ?? {}, now),
+    );
+    const unknown = next.filter((row) => row.toldAt === null);
+    if (unknown.length === 0) return next;
+    // What to go back to is read before the device is told anything else, and kept.
+    const current = await fleet.current(
+      record.document.model,
+      unknown.map((row) => row.device),
+    );
+    return next.map((row) => (row.toldAt === null && row.previous === null ? { ...row, previous: current.get(row.device) ?? null } : row));
+  }
+
+  #wish(row: RolloutDevice): Wish {
+    const { document, manifest, plan, id, attempt } = this.#record;
+    const back = row.status === 'reverting' || row.status === 'reverted' || row.status === 'unproven';
+    const { strategy } = document;
+    return {
+      device: row.device,
+      model: document.model,
+      target: back ? row.previous : { version: document.version, manifest },
+      action: back ? 'serve' : (plan.waves[row.wave ?? 0]?.action ?? 'serve'),
+      share: 'share' in strategy ? strategy.share : 1,
+      sticky: 'sticky' in strategy ? strategy.sticky : 'key',
+      attempt,
+      source: `rollout:${id}`,
+      decidedAt: row.toldAt ?? this.#deps.clock.now(),
+    };
+  }
+
+  #warnNearLimit(results: readonly GateResult[]): void {
+    const key = (result: GateResult): string => `${this.#record.wave}/${result.gate}`;
+    const near = results.filter((result) => result.alarm >= NEAR_LIMIT && result.alarm < 1 && !this.#near.has(key(result)));
+    if (near.length === 0) return;
+    for (const result of near) this.#near.add(key(result));
+    const reasons = near.map((result) => `${result.gate}: ${result.reason}`);
+    this.#deps.alerts.notify(nearLimitAlert(this.#record, this.#deps.clock.now(), reasons));
+  }
+
+  #checkRole(actor: Actor): void {
+    const role = this.#record.plan.waves[this.#record.wave]?.approval ?? null;
+    if (role !== null && actor.role !== role && actor.role !== 'admin') {
+      throw new SkerryError('ROLLOUT_ROLE', `this wave has to be approved by somebody with the role ${role}`, { details: { role } });
+    }
+  }
+}
+
+const NO_EVIDENCE = { predictions: 0, devices: 0 } as const;

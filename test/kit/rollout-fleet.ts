@@ -1,0 +1,176 @@
+import type { Observation } from '#hub/rollouts/devices.js';
+import type { Evidence, EvidenceQuery, EvidenceSource } from '#hub/rollouts/evidence/source.js';
+import type { GateFigures } from '#hub/rollouts/figures.js';
+import { gateName } from '#hub/rollouts/gate-document.js';
+import type { PlanDevice } from '#hub/rollouts/plan.js';
+import type { AlertSink, CohortsPort, FleetPort, RegistryPort, RolloutAlert, Wish } from '#hub/rollouts/ports.js';
+import { type Digest, digestSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
+
+interface Target {
+  readonly version: VersionNumber;
+  readonly manifest: Digest;
+}
+
+interface KitDevice extends PlanDevice {
+  wish: Wish | undefined;
+  readonly told: Wish[];
+  serving: Target | undefined;
+  heardAt: number | null;
+  silent: boolean;
+  failing: boolean;
+}
+
+export function versionOf(version: number): Target {
+  return { version: versionNumberSchema.parse(version), manifest: digestSchema.parse(version.toString(16).padStart(64, '0')) };
+}
+
+/** A fleet of devices stepped by hand: they get what is issued to them, and report when told to. */
+export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink {
+  readonly devices = new Map<DeviceId, KitDevice>();
+  readonly alerts: RolloutAlert[] = [];
+  readonly saves = new Map<string, string>();
+  readonly #stored = new Map<DeviceId, Wish>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock, count: number, labels: (index: number) => Labels = () => ({}), serving = 1) {
+    this.#clock = clock;
+    for (let i = 0; i < count; i++) this.add(`device-${i}`, labels(i), serving);
+  }
+
+  add(id: string, labels: Labels = {}, serving = 1): void {
+    const device = deviceIdSchema.parse(id);
+    this.devices.set(device, {
+      id: device,
+      labels,
+      capabilities: {
+        os: 'linux',
+        arch: 'x64',
+        cpus: 4,
+        memoryBytes: 4e9,
+        providers: ['cpu'],
+        runtime: { name: 'onnxruntime', version: '1.30.0' },
+      },
+      wish: undefined,
+      told: [],
+      serving: versionOf(serving),
+      heardAt: this.#clock.now(),
+      silent: false,
+      failing: false,
+    });
+  }
+
+  get(id: string): KitDevice {
+    const device = this.devices.get(deviceIdSchema.parse(id));
+    if (device === undefined) throw new SkerryError('INTERNAL', `the kit has no ${id}`);
+    return device;
+  }
+
+  /** Within the store's commit. */
+  store(wishes: readonly Wish[]): void {
+    for (const wish of wishes) this.#stored.set(wish.device, wish);
+  }
+
+  /** Devices that are not silent do what they were told last, or fail to, and report. */
+  react(): void {
+    for (const device of this.devices.values()) {
+      if (device.silent) continue;
+      device.heardAt = this.#clock.now();
+      if (device.wish !== undefined && !device.failing) device.serving = device.wish.target ?? undefined;
+    }
+  }
+
+  members(): Promise<readonly PlanDevice[]> {
+    return Promise.resolve([...this.devices.values()]);
+  }
+
+  current(): Promise<ReadonlyMap<DeviceId, Target>> {
+    const entries = [...this.devices.values()].map((device) => [device.id, this.#stored.get(device.id)?.target ?? device.serving] as const);
+    return Promise.resolve(new Map(entries.flatMap(([id, target]) => (target === undefined ? [] : [[id, target]]))));
+  }
+
+  observe(wishes: readonly Pick<Wish, 'device' | 'target'>[]): Promise<ReadonlyMap<DeviceId, Observation>> {
+    return Promise.resolve(
+      new Map(
+        wishes.map(({ device: id, target }) => {
+          const device = this.get(id);
+          const reached = device.serving?.version === target?.version;
+          const failed = device.failing && device.wish !== undefined && !reached;
+          const outcome = reached ? ('reached' as const) : failed ? ('failed' as const) : ('pending' as const);
+          const error = { code: 'GOLDEN_MISMATCH', message: 'the golden samples gave other answers' };
+          return [id, { outcome, heardAt: device.heardAt, ...(failed ? { error } : {}) }];
+        }),
+      ),
+    );
+  }
+
+  /** Devices already told this are not told again, as with signed statements of equal content. */
+  issue(devices: readonly DeviceId[]): Promise<void> {
+    for (const id of devices) {
+      const device = this.get(id);
+      const wish = this.#stored.get(id);
+      if (wish === undefined || (device.wish?.target?.version === wish.target?.version && device.wish?.attempt === wish.attempt)) continue;
+      device.wish = wish;
+      device.told.push(wish);
+    }
+    return Promise.resolve();
+  }
+
+  version(_model: string, version: VersionNumber): ReturnType<RegistryPort['version']> {
+    const requires = { providers: ['cpu'] };
+    return Promise.resolve({
+      manifest: versionOf(version).manifest,
+      variants: [{ name: 'fp32', format: 'onnx' as const, opset: 17, artifact: versionOf(version).manifest, requires }],
+    });
+  }
+
+  saved(name: string): Promise<string> {
+    const text = this.saves.get(name);
+    return text === undefined ? Promise.reject(new SkerryError('COHORT_UNKNOWN', `no cohort ${name}`)) : Promise.resolve(text);
+  }
+
+  notify(alert: RolloutAlert): void {
+    this.alerts.push(alert);
+  }
+}
+
+/** Figures set by hand. */
+export class KitEvidence implements EvidenceSource {
+  /** Canary events per 10,000 exposure, against 100 of 100,000 of the control; undefined: nothing reported. */
+  canary: number | undefined = 10;
+  /** Throws instead, as a broken database would. */
+  broken = false;
+
+  figures(query: EvidenceQuery): Promise<Evidence> {
+    if (this.broken) return Promise.reject(new SkerryError('INTERNAL', 'the figures cannot be read'));
+    const devices = query.canary.length;
+    return Promise.resolve({
+      evidence: { predictions: this.canary === undefined ? 0 : devices * 10_000, devices: this.canary === undefined ? 0 : devices },
+      gates: query.gates.map((gate) => this.#gate(gateName(gate), devices)),
+    });
+  }
+
+  #gate(gate: string, devices: number): GateFigures {
+    if (this.canary === undefined || devices === 0) return { gate, kind: 'missing', why: 'nothing was reported' };
+    const strata = Array.from({ length: 4 }, () => ({
+      canaryEvents: this.canary ?? 0,
+      canaryExposure: 10_000,
+      controlEvents: 100,
+      controlExposure: 100_000,
+    }));
+    const events = 4 * this.canary;
+    return {
+      gate,
+      kind: 'comparison',
+      tolerated: { strata },
+      ruledOut: { strata },
+      dispersion: 1,
+      canaryDevices: devices,
+      controlDevices: 50,
+      events,
+      exposure: 40_000,
+    };
+  }
+}

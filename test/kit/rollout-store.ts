@@ -1,0 +1,58 @@
+import type { RolloutState } from '#hub/rollouts/machine.js';
+import type { Change, RolloutStore, Wish } from '#hub/rollouts/ports.js';
+import type { Decision, RolloutDevice, RolloutRecord } from '#hub/rollouts/record.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+
+interface Stored {
+  record: RolloutRecord;
+  readonly devices: Map<string, RolloutDevice>;
+  readonly decisions: Decision[];
+}
+
+/** Rollouts in memory: the same promises as the database, without one. Wishes go to `onWishes` within the commit. */
+export class MemoryRolloutStore implements RolloutStore {
+  readonly #rollouts = new Map<string, Stored>();
+  readonly #onWishes: (wishes: readonly Wish[]) => void;
+
+  constructor(onWishes: (wishes: readonly Wish[]) => void = () => undefined) {
+    this.#onWishes = onWishes;
+  }
+
+  create(record: RolloutRecord, devices: readonly RolloutDevice[]): Promise<void> {
+    this.#rollouts.set(record.id, { record, devices: new Map(devices.map((row) => [row.device, row])), decisions: [] });
+    return Promise.resolve();
+  }
+
+  async commit({ record, expected, decision, devices, wishes }: Change): Promise<void> {
+    const stored = this.#stored(record.id);
+    if (stored.record.decisions !== expected)
+      throw new SkerryError('ROLLOUT_CHANGED', `${record.id} has ${stored.record.decisions} decisions`);
+    stored.record = record;
+    if (decision !== undefined) stored.decisions.push(decision);
+    for (const row of devices) stored.devices.set(row.device, row);
+    this.#onWishes(wishes);
+  }
+
+  async read(id: string): Promise<RolloutRecord> {
+    return this.#stored(id).record;
+  }
+
+  list(states?: readonly RolloutState[]): Promise<RolloutRecord[]> {
+    const records = [...this.#rollouts.values()].map(({ record }) => record).toReversed();
+    return Promise.resolve(records.filter((record) => states?.includes(record.state) ?? true));
+  }
+
+  async devices(id: string): Promise<RolloutDevice[]> {
+    return [...this.#stored(id).devices.values()];
+  }
+
+  async decisions(id: string): Promise<Decision[]> {
+    return [...this.#stored(id).decisions];
+  }
+
+  #stored(id: string): Stored {
+    const stored = this.#rollouts.get(id);
+    if (stored === undefined) throw new SkerryError('ROLLOUT_UNKNOWN', `there is no rollout ${id}`);
+    return stored;
+  }
+}
