@@ -2,11 +2,17 @@ import { bitIndices } from '#shared/bundle/bitmap.js';
 import { decodeMessage, encodeMessage, type MessageOf } from '#shared/protocol/codec.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { blobTopic, deviceTopic, parseTopic } from '#shared/protocol/topics.js';
-import type { SeenMessage, TestBroker } from './broker.js';
 
-/** Answers fetch requests on a `TestBroker` as a hub would, piece by piece, and can misbehave on order. */
+/** What the hub of a test needs of a broker; `TestBroker` is one, `hubWire` makes one of a hub's own link. */
+export interface HubWire {
+  readonly running: boolean;
+  onMessage(listener: (message: { readonly topic: string; readonly payload: Uint8Array }) => void): void;
+  publish(topic: string, payload: Uint8Array): Promise<void>;
+}
+
+/** Answers fetch requests as a hub would, piece by piece, and can misbehave on order. */
 export class BlobHub {
-  readonly #broker: TestBroker;
+  readonly #broker: HubWire;
   readonly #fleet: string;
   readonly blobs = new Map<string, readonly Uint8Array[]>();
   readonly requests: MessageOf<'fetch'>[] = [];
@@ -14,21 +20,28 @@ export class BlobHub {
   readonly sent: number[] = [];
   /** Called before each piece: return other bytes to tamper, `undefined` to lose it, or throw to stop answering. */
   onPiece: (index: number, bytes: Uint8Array) => Uint8Array | undefined | Promise<Uint8Array | undefined> = (_index, bytes) => bytes;
+  #generation = 0;
   /** Code of a refusal, instead of an answer. */
   refuseWith: { code: string; message: string } | undefined;
 
-  constructor(broker: TestBroker, fleet: string) {
+  constructor(broker: HubWire, fleet: string) {
     this.#broker = broker;
     this.#fleet = fleet;
     broker.onMessage((message) => this.#onMessage(message));
   }
 
-  #onMessage(message: SeenMessage): void {
+  /** Stops answering what was asked so far, as a hub that lost its session does. */
+  forget(): void {
+    this.#generation += 1;
+  }
+
+  #onMessage(message: { readonly topic: string; readonly payload: Uint8Array }): void {
     const topic = parseTopic(message.topic);
     if (topic?.kind !== 'device' || topic.channel !== 'fetch') return;
     const request = decodeMessage('fetch', message.payload, topic.device);
     this.requests.push(request);
-    void this.#answer(request, topic.device as DeviceId);
+    // A connection that breaks in between ends the answer; the device asks again.
+    this.#answer(request, topic.device as DeviceId).catch(() => undefined);
   }
 
   async #answer(request: MessageOf<'fetch'>, device: DeviceId): Promise<void> {
@@ -46,10 +59,11 @@ export class BlobHub {
     }
     const pieces = this.blobs.get(request.digest);
     if (pieces === undefined) return;
+    const generation = this.#generation;
     for (const index of bitIndices(Buffer.from(request.missing, 'base64'))) {
       const bytes = await this.onPiece(index, pieces[index]!);
+      if (!this.#broker.running || generation !== this.#generation) return;
       if (bytes === undefined) continue;
-      if (!this.#broker.running) return;
       await this.#broker.publish(blobTopic(this.#fleet, request.digest, index), bytes);
       this.sent.push(index);
     }
