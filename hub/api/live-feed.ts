@@ -8,11 +8,7 @@ import type { Logger } from '#shared/kernel/logger.js';
 import { type Authenticator, authorize } from './authenticator.js';
 import { toApiError } from './error-body.js';
 import type { LiveBus, LiveEvent } from './live.js';
-
-export const LIVE_PATH = '/api/v1/live';
-/** Subprotocols a browser, which cannot set headers, sends: this one, and the token behind the prefix. */
-export const LIVE_PROTOCOL = 'skerry.live.v1';
-export const LIVE_TOKEN_PROTOCOL = 'skerry.bearer.';
+import { LIVE_PATH, LIVE_PROTOCOL, LIVE_TOKEN_PROTOCOL } from './live-path.js';
 
 const MAX_CLIENTS = 1_000;
 /** A client that lets this much pile up is cut off: it must not cost the others memory (DESIGN R4). */

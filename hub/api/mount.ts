@@ -82,7 +82,7 @@ async function admit(route: Route, request: FastifyRequest, deps: MountDeps): Pr
 }
 
 async function record(route: Route, input: Omit<Attempt, 'reply'>, deps: MountDeps, error?: SkerryError): Promise<void> {
-  if (!route.changes) return;
+  if (!route.changes || isNoise(input.caller, error)) return;
   const { caller, request, note } = input;
   await deps.audit.add({
     actor: note.actor ?? (caller.kind === 'token' ? caller.name : 'anonymous'),
@@ -94,6 +94,11 @@ async function record(route: Route, input: Omit<Attempt, 'reply'>, deps: MountDe
     requestId: request.id,
     ...(note.detail === undefined ? {} : { detail: note.detail }),
   });
+}
+
+/** Strangers who send what cannot be read, or too much, fill no log that is kept for a year. */
+function isNoise(caller: Caller, error: SkerryError | undefined): boolean {
+  return caller.kind === 'anonymous' && (error?.code === 'INPUT_SCHEMA' || error?.code === 'API_RATE_LIMITED');
 }
 
 /** What Fastify hands to the OpenAPI writer; answers are checked by it as well, requests by `defineRoute`. */

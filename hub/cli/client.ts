@@ -41,6 +41,11 @@ export class HubClient {
     return this.#json(schema, 'DELETE', path);
   }
 
+  /** A deletion that answers nothing. */
+  async remove(path: string): Promise<void> {
+    await this.#call('DELETE', path);
+  }
+
   /** An answer's bytes, as they are. */
   async bytes(path: string): Promise<Uint8Array> {
     return (await this.#call('GET', path)).body;

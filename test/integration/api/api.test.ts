@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { ROLES, roleMay } from '#hub/api/capabilities.js';
-import { LIVE_PROTOCOL, LIVE_TOKEN_PROTOCOL } from '#hub/api/live-feed.js';
+import { LIVE_PROTOCOL, LIVE_TOKEN_PROTOCOL } from '#hub/api/live-path.js';
 import { type ApiHub, startApiHub } from '../../kit/api-hub.js';
 import { until } from '../../kit/until.js';
 

@@ -1,0 +1,218 @@
+import { randomUUID } from 'node:crypto';
+import { type Clock, days, systemClock } from '#shared/kernel/clock.js';
+import { type Service, ServiceGroup } from '#shared/kernel/lifecycle.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { SKERRY_VERSION } from '#shared/kernel/version.js';
+import { brokerEndpoints, localHttpUrl } from './addresses.js';
+import { AuditLog } from './api/audit.js';
+import { Authenticator } from './api/authenticator.js';
+import { FailureLimiter } from './api/failure-limiter.js';
+import { HttpMetrics } from './api/http-metrics.js';
+import { LiveBus } from './api/live.js';
+import { LiveFeed } from './api/live-feed.js';
+import { LIVE_PATH } from './api/live-path.js';
+import { accessRoutes } from './api/routes/access.js';
+import { deploymentRoutes } from './api/routes/deployments.js';
+import { deviceRoutes } from './api/routes/devices.js';
+import { enrollRoutes } from './api/routes/enroll.js';
+import { registryRoutes } from './api/routes/registry.js';
+import { systemRoutes } from './api/routes/system.js';
+import { telemetryRoutes } from './api/routes/telemetry.js';
+import { trustRoutes } from './api/routes/trust.js';
+import { ApiServer } from './api/server.js';
+import { ApiTokens } from './api/tokens.js';
+import { openBroker } from './broker-choice.js';
+import { MQTT_PATH } from './broker/embedded.js';
+import { BrokerLink } from './broker/link.js';
+import type { HubConfig } from './config.js';
+import { dataPaths, ensureAdminToken, makeDataFolder, openKeys, readSetting, removeState, writeState } from './data-folder.js';
+import { DevicePasswords } from './fleet/device-passwords.js';
+import { Fleet } from './fleet/fleet.js';
+import { Housekeeping } from './housekeeping.js';
+import { hubMetrics } from './hub-metrics.js';
+import type { HubState } from './hub-state.js';
+import { ArtifactUploads } from './registry/artifact-uploads.js';
+import { Registry } from './registry/registry.js';
+import { SqlTufStorage } from './registry/sql-tuf-storage.js';
+import { hubPublicKeys } from './registry/tuf/hub-keys.js';
+import { TufRepository } from './registry/tuf/repository.js';
+import { VersionStore } from './registry/version-store.js';
+import { ArtifactFolder } from './store/artifact-folder.js';
+import { openDatabase } from './store/open.js';
+import { lockDataFolder } from './store/sqlite.js';
+import { fleetMetrics } from './telemetry/fleet-metrics.js';
+
+export interface HubOptions {
+  readonly config: HubConfig;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+}
+
+/** A hub that runs. */
+export interface Hub extends Pick<Service, 'close'> {
+  readonly state: HubState;
+  /** File with the admin token that this start made; undefined when there was one already. */
+  readonly newAdminToken: string | undefined;
+}
+
+/**
+ * The composition root: what a hub is made of, from what, started in which order. Resolves when everything runs; a start
+ * that fails leaves nothing open.
+ */
+export async function startHub({ config, env, logger, clock = systemClock }: HubOptions): Promise<Hub> {
+  const paths = dataPaths(config.dataDir);
+  const { fleet: fleetId } = config;
+
+  // The data folder, which is this process's alone.
+  await makeDataFolder(paths);
+  const opened: (() => Promise<void> | void)[] = [lockDataFolder(paths.lock)];
+  try {
+    // What is kept.
+    const db = await openDatabase(paths.database, logger);
+    opened.push(() => db.destroy());
+    const storage = await ArtifactFolder.open(paths.artifacts);
+    const keys = await openKeys(paths, config, env);
+    const tuf = await TufRepository.open({ storage: new SqlTufStorage(db, clock), keys, fleet: fleetId, clock });
+
+    // Who may do what, and who did.
+    const tokens = new ApiTokens(db, clock);
+    const audit = new AuditLog(db, clock);
+    const signIns = new FailureLimiter(clock);
+    const authenticator = new Authenticator(tokens, signIns);
+    const bus = new LiveBus(logger);
+
+    // Models and versions.
+    const store = new VersionStore(db);
+    const uploads = new ArtifactUploads(storage, store, clock);
+    const registry = new Registry({ store, storage, tuf, live: bus, clock, logger });
+
+    // The broker, inside or outside, and the hub as its client.
+    const tls =
+      config.tlsCertFile === undefined || config.tlsKeyFile === undefined
+        ? undefined
+        : { cert: await readSetting(config.tlsCertFile, 'certificate'), key: await readSetting(config.tlsKeyFile, 'private key') };
+    const broker = await openBroker({ config, tls, passwords: new DevicePasswords(db), logger });
+    const link = new BrokerLink({
+      connection: broker.connection,
+      clientId: `skerry-hub-${randomUUID()}`,
+      clock,
+      logger,
+      random: Math.random,
+    });
+
+    // Devices: what they are, should run, fetch and report.
+    const fleet = new Fleet({
+      db,
+      clock,
+      logger,
+      bus,
+      fleet: fleetId,
+      link,
+      artifacts: storage,
+      directorKey: keys.director,
+      trust: { publication: () => tuf.publication(), root: () => tuf.root().bytes },
+      endpoints: (host) => brokerEndpoints(config, { http: server.port, mqtt: broker.port() }, host),
+      brokerForgets: broker.embedded !== undefined,
+      disconnect: (device) => broker.embedded?.disconnect(device),
+      onCredentials: broker.onCredentials,
+      retention: { events: days(config.eventDays), models: days(config.metricDays), devices: days(config.metricDays) },
+    });
+    tuf.onPublished((publication) => {
+      bus.publish({ kind: 'trust.changed', at: new Date(clock.now()).toISOString(), files: [...publication.files.keys()] });
+      void fleet.trust.publish();
+    });
+
+    // The API over all of it.
+    const feed = new LiveFeed({ bus, authenticator, clock, logger });
+    const metrics = new HttpMetrics();
+    const server: ApiServer = new ApiServer({
+      host: config.httpHost,
+      port: config.httpPort,
+      tls,
+      version: SKERRY_VERSION,
+      authenticator,
+      audit,
+      metrics,
+      logger,
+      routes: [
+        ...systemRoutes({
+          version: SKERRY_VERSION,
+          checks: [
+            { name: 'database', check: async () => void (await db.selectFrom('models').select('name').limit(1).execute()) },
+            {
+              name: 'broker',
+              check: () => Promise.resolve(link.status.kind === 'online' ? undefined : `the connection is ${link.status.kind}`),
+            },
+          ],
+          metrics: [
+            () => hubMetrics({ db, storage, tuf, feed, version: SKERRY_VERSION }),
+            () => metrics.families(),
+            () => fleetMetrics({ db, clock, ingest: fleet.ingest, query: fleet.metrics }),
+          ],
+          openApi: () => server.openApi(),
+        }),
+        ...accessRoutes(tokens, audit, () => clock.now()),
+        ...registryRoutes(registry, uploads),
+        ...trustRoutes(tuf, hubPublicKeys(fleetId, keys)),
+        ...enrollRoutes(fleet.enrolment, fleet.tokens, new FailureLimiter(clock), () => clock.now()),
+        ...deviceRoutes(fleet.devices),
+        ...deploymentRoutes(fleet.deployments),
+        ...telemetryRoutes(db, fleet.metrics, () => clock.now()),
+      ],
+    });
+    server.addUpgrade(LIVE_PATH, (http) => feed.attachTo(http));
+    const { embedded } = broker;
+    if (embedded !== undefined) server.addUpgrade(MQTT_PATH, (http) => embedded.attachTo(http));
+
+    // What comes round by the clock.
+    const housekeeping = new Housekeeping(
+      [
+        { name: 'sign the timestamp again', when: '7 * * * *', run: () => tuf.resign() },
+        { name: 'drop old audit records', when: '23 3 * * *', run: () => audit.purge(clock.now() - days(config.auditDays)) },
+        { name: 'drop uploads nobody named', when: '41 3 * * *', run: () => registry.purgeOrphans() },
+      ],
+      logger,
+    );
+
+    // In this order; closed in the reverse one. The fleet subscribes before the link connects, and closes after it.
+    await tuf.resign();
+    const services = new ServiceGroup([fleet, ...(embedded === undefined ? [] : [embedded]), link, feed, server, housekeeping]);
+    opened.push(() => services.close());
+    await services.start();
+    const newAdminToken = (await ensureAdminToken(paths, tokens)) ? paths.adminToken : undefined;
+
+    // Last, so that whoever finds the state file finds a hub that answers.
+    const ports = { http: server.port, mqtt: broker.port() };
+    const state: HubState = {
+      pid: process.pid,
+      version: SKERRY_VERSION,
+      fleet: fleetId,
+      startedAt: new Date(clock.now()).toISOString(),
+      httpUrl: localHttpUrl(config, ports),
+      ...(config.publicUrl === undefined ? {} : { publicUrl: config.publicUrl }),
+      mqttUrl: brokerEndpoints(config, ports, '').url,
+      broker: embedded === undefined ? 'external' : 'embedded',
+    };
+    await writeState(paths, state);
+    opened.push(() => removeState(paths));
+    logger.info({ httpUrl: state.httpUrl, mqttUrl: state.mqttUrl, fleet: fleetId }, 'hub ready');
+    return { state, newAdminToken, close: () => closeAll(opened) };
+  } catch (cause) {
+    await closeAll(opened);
+    throw cause;
+  }
+}
+
+/** Closes in reverse what was opened; a second call has nothing left to do. One that fails does not keep the others open. */
+async function closeAll(opened: (() => Promise<void> | void)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const close of opened.splice(0).toReversed()) {
+    try {
+      await close();
+    } catch (cause) {
+      failures.push(cause);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}

@@ -1,0 +1,143 @@
+import type { Command } from 'commander';
+import { type Millis, sleep } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { formatDuration } from '#shared/terminal/format.js';
+import { type Output, paint, printJson, printLine, printNote } from '#shared/terminal/output.js';
+import { createProgress, type Progress, type ProgressBar } from '#shared/terminal/progress.js';
+import { EXIT, type ExitCode } from '#shared/terminal/run-cli.js';
+import type { CreatedDeployment, DeploymentProgress } from '../fleet/deployment-view.js';
+import { parseModelVersion, parseSpan } from './arguments.js';
+import { deployOutcome, deployPercent } from './deploy-outcome.js';
+import { type CliDeps, type CommonFlags, hubCommand, type HubCommand, openHubCommand } from './deps.js';
+
+interface DeployFlags extends CommonFlags {
+  readonly to?: string;
+  readonly all?: boolean;
+  readonly retry?: boolean;
+  readonly wait?: boolean;
+  readonly timeout: string;
+}
+
+type DeviceProgress = DeploymentProgress['devices'][number];
+
+/** Beyond so many devices one bar stands for all of them. */
+const MOST_BARS = 24;
+const POLL_LEAST: Millis = 300;
+
+/** Adds `skerry deploy`. */
+export function registerDeployCommand(program: Command, deps: CliDeps): void {
+  hubCommand(program, 'deploy', 'say which devices should run a version; those that join later and match take it too', [
+    'skerry deploy vad@5 --to site=lab --wait',
+    "skerry deploy vad@5 --to 'site in (lab,field),!legacy' --wait --timeout 30m",
+    'skerry deploy vad@5 --all --retry',
+  ])
+    .argument('<model@version>', 'the version')
+    .option('--to <selector>', 'labels of the devices, as in Kubernetes')
+    .option('--all', 'every device')
+    .option('--retry', 'also on devices that refused this version before')
+    .option('--wait', 'show how far the devices are, until each serves it or refused it')
+    .option('--timeout <duration>', 'with --wait: give up after this long', '10m')
+    .addHelpText('after', '\nWith --wait the exit code is 0 when all serve it, 3 when some do, 1 when none does.')
+    .action(async (name: string, flags: DeployFlags) => {
+      const { model, version } = parseModelVersion(name);
+      if (version === undefined) throw new SkerryError('CLI_USAGE', `say which version, as in ${model}@1`);
+      if ((flags.to === undefined) !== (flags.all === true))
+        throw new SkerryError('CLI_USAGE', 'say which devices: --to SELECTOR or --all');
+      const timeout = parseSpan(flags.timeout, '--timeout');
+      const command = await openHubCommand(deps, flags);
+      const { createdDeploymentSchema } = await import('../fleet/deployment-view.js');
+      const body = { model, version, selector: flags.to ?? '', retry: flags.retry === true };
+      const created = await command.hub.post(createdDeploymentSchema, '/api/v1/deployments', body);
+      if (flags.wait === true) process.exitCode = await wait(command, created, timeout, deps);
+      else printCreated(command.out, created);
+    });
+}
+
+function printCreated(out: Output, created: CreatedDeployment): void {
+  if (out.json) return printJson(out, created);
+  const where = created.selector === '' ? 'all devices' : created.selector;
+  printLine(out, `deployment ${created.id}: ${created.model}@${created.version} to ${where}, ${created.matched} device(s) now`);
+}
+
+async function wait({ out, hub }: HubCommand, created: CreatedDeployment, timeout: Millis, deps: CliDeps): Promise<ExitCode> {
+  const { deploymentProgressSchema } = await import('../fleet/deployment-view.js');
+  const begun = deps.clock.monotonic();
+  const progress = await createProgress(out);
+  const bars = deviceBars(progress, `${created.model}@${created.version}`);
+  printNote(out, `deployment ${created.id}: ${created.matched} device(s)`);
+  try {
+    for (;;) {
+      const asked = deps.clock.monotonic();
+      const state = await hub.get(deploymentProgressSchema, `/api/v1/deployments/${created.id}`);
+      const now = deps.clock.monotonic();
+      bars(state.devices);
+      const outcome = deployOutcome(state.devices);
+      if (outcome.kind === 'settled') {
+        progress.close();
+        printOutcome(out, state, outcome.exit, now - begun);
+        return outcome.exit;
+      }
+      if (now - begun > timeout) throw incomplete(state, timeout);
+      // A large fleet makes a large answer; asking for it may take a tenth of the time at most.
+      await sleep(deps.clock, Math.max(POLL_LEAST, (now - asked) * 10));
+    }
+  } finally {
+    progress.close();
+  }
+}
+
+function incomplete(state: DeploymentProgress, timeout: Millis): SkerryError {
+  const open = state.devices.filter((device) => !['serving', 'refused', 'superseded'].includes(device.state));
+  const named = open
+    .slice(0, 10)
+    .map((device) => `${device.device} (${device.state})`)
+    .join(', ');
+  return new SkerryError(
+    'DEPLOY_INCOMPLETE',
+    `after ${formatDuration(timeout)} ${open.length} of ${state.devices.length} devices are not done: ${named}`,
+    { details: { deployment: state.id, counts: state.counts, devices: open.slice(0, 100).map((device) => device.device) } },
+  );
+}
+
+function printOutcome(out: Output, state: DeploymentProgress, exit: ExitCode, took: Millis): void {
+  if (out.json) return printJson(out, { ...state, seconds: took / 1_000 });
+  const name = `${state.model}@${state.version}`;
+  const { serving, refused, superseded } = state.counts;
+  if (state.devices.length === 0) printLine(out, `no device matches now; those that come to match take ${name}`);
+  else {
+    const text = `${serving} of ${state.devices.length} devices serve ${name} after ${formatDuration(took)}`;
+    printLine(out, paint(out, exit === EXIT.ok ? 'green' : 'yellow', text));
+  }
+  if (superseded > 0) printLine(out, `${superseded} were given something newer meanwhile`);
+  if (refused === 0) return;
+  printLine(out, paint(out, 'red', `${refused} refused it:`));
+  for (const device of state.devices.filter((entry) => entry.state === 'refused')) {
+    printLine(out, `  ${device.device}  ${device.error === undefined ? '' : `${device.error.code}: ${device.error.message}`}`);
+  }
+}
+
+/** A bar for each device of a small fleet, one for all of a large one. */
+function deviceBars(progress: Progress, label: string): (devices: readonly DeviceProgress[]) => void {
+  const bars = new Map<string, ProgressBar>();
+  const done = new Set<string>();
+  const barOf = (name: string, total: number): ProgressBar => {
+    const bar = bars.get(name) ?? progress.bar(name, total);
+    bars.set(name, bar);
+    return bar;
+  };
+  return (devices) => {
+    if (devices.length > MOST_BARS) {
+      const settled = devices.filter((device) => deployPercent(device) === 100).length;
+      barOf(label, devices.length).update(settled, `${devices.filter((device) => device.state === 'serving').length} serving`);
+      return;
+    }
+    for (const device of devices) {
+      if (done.has(device.device)) continue;
+      const bar = barOf(device.device, 100);
+      if (device.state === 'serving' || device.state === 'superseded') bar.finish(device.state);
+      else if (device.state === 'refused') bar.fail(device.error?.code ?? 'refused');
+      else bar.update(deployPercent(device), device.install ?? device.state);
+      if (deployPercent(device) === 100) done.add(device.device);
+    }
+  };
+}

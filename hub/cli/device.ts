@@ -1,0 +1,127 @@
+import type { Command } from 'commander';
+import { formatAgo } from '#shared/terminal/format.js';
+import { type Output, paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
+import type { DeviceDetail, DeviceSummary } from '../fleet/device-view.js';
+import { parseLabels } from './arguments.js';
+import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
+
+interface ListFlags extends CommonFlags {
+  readonly selector?: string;
+  readonly presence?: string;
+  readonly revoked?: boolean;
+}
+
+/** Adds `skerry device list|show|label|remove`. */
+export function registerDeviceCommands(program: Command, deps: CliDeps): void {
+  const device = program.command('device').description('the devices of the fleet');
+  hubCommand(device, 'list', 'list the devices', ['skerry device list', "skerry device list --selector 'site=lab,tier in (gold,silver)'"])
+    .option('--selector <labels>', 'only devices with these labels, as in Kubernetes')
+    .option('--presence <state>', 'only online, offline or never seen ones')
+    .option('--revoked', 'those that were removed as well')
+    .action(async (flags: ListFlags) => {
+      const { out, hub } = await openHubCommand(deps, flags);
+      const { deviceListSchema } = await import('../fleet/device-view.js');
+      const query = { selector: flags.selector, presence: flags.presence, revoked: flags.revoked };
+      const answer = await hub.get(deviceListSchema, '/api/v1/devices', query);
+      if (out.json) printJson(out, answer);
+      else printDevices(out, answer.devices, deps.clock.now());
+    });
+  hubCommand(device, 'show', 'show one device: what it is, should run and says', ['skerry device show cam-7'])
+    .argument('<device>', 'its id')
+    .action(async (id: string, flags: CommonFlags) => {
+      const { out, hub } = await openHubCommand(deps, flags);
+      const { deviceDetailSchema } = await import('../fleet/device-view.js');
+      const detail = await hub.get(deviceDetailSchema, `/api/v1/devices/${encodeURIComponent(id)}`);
+      if (out.json) printJson(out, detail);
+      else printDevice(out, detail, deps.clock.now());
+    });
+  hubCommand(device, 'label', 'set labels of a device, or take them away', [
+    'skerry device label cam-7 site=lab tier=gold',
+    'skerry device label cam-7 tier-',
+  ])
+    .argument('<device>', 'its id')
+    .argument('<labels...>', 'key=value, or key- to take one away')
+    .action(async (id: string, labels: string[], flags: CommonFlags) => {
+      const { out, hub } = await openHubCommand(deps, flags);
+      const { deviceDetailSchema } = await import('../fleet/device-view.js');
+      const detail = await hub.patch(deviceDetailSchema, `/api/v1/devices/${encodeURIComponent(id)}/labels`, parseLabels(labels, true));
+      if (out.json) printJson(out, detail);
+      else printLine(out, `${detail.id}: ${labelText(detail.labels)}`);
+    });
+  hubCommand(device, 'remove', 'withdraw the credentials of a device for good', ['skerry device remove cam-7'])
+    .argument('<device>', 'its id')
+    .action(async (id: string, flags: CommonFlags) => {
+      const { out, hub } = await openHubCommand(deps, flags);
+      await hub.remove(`/api/v1/devices/${encodeURIComponent(id)}`);
+      if (out.json) printJson(out, { device: id, removed: true });
+      else printLine(out, `${id} may not connect any more`);
+    });
+}
+
+function printDevices(out: Output, devices: readonly DeviceSummary[], now: number): void {
+  printTable(
+    out,
+    [
+      { title: 'device', value: (row) => row.id },
+      { title: 'presence', value: (row) => presence(out, row, now) },
+      { title: 'labels', value: (row) => labelText(row.labels) },
+      { title: 'serving', value: (row) => row.serving.map((entry) => `${entry.model}@${entry.version}`).join(' ') },
+      { title: 'trouble', value: (row) => row.troubles.map((entry) => `${entry.model}@${entry.version} ${entry.code}`).join(' ') },
+      { title: 'agent', value: (row) => row.agentVersion },
+    ],
+    devices,
+    'No device fits. A device joins with "skerry token create enrolment" here and "skerry-agent enroll" there.',
+  );
+}
+
+function presence(out: Output, device: DeviceSummary, now: number): string {
+  const { state, since } = device.presence;
+  if (device.revokedAt !== null) return paint(out, 'red', 'removed');
+  const text = since === null ? state : `${state} ${formatAgo(Date.parse(since), now)}`;
+  return state === 'online' ? paint(out, 'green', text) : paint(out, 'yellow', text);
+}
+
+function labelText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+}
+
+function printDevice(out: Output, device: DeviceDetail, now: number): void {
+  const { capabilities, desired, reported } = device;
+  printLine(out, `${paint(out, 'bold', device.id)}  ${presence(out, device, now)}`);
+  printLine(out, `labels       ${labelText(device.labels) || '-'}`);
+  printLine(out, `agent        ${device.agentVersion}, ${capabilities.runtime.name} ${capabilities.runtime.version}`);
+  printLine(
+    out,
+    `machine      ${capabilities.os} ${capabilities.arch}, ${capabilities.cpus} cpus, providers ${capabilities.providers.join(', ')}`,
+  );
+  printLine(out, `enrolled     ${formatAgo(Date.parse(device.enrolledAt), now)}`);
+  printLine(out, `reported     ${device.reportedAt === null ? 'never' : formatAgo(Date.parse(device.reportedAt), now)}`);
+  printLine(out, `desired      statement ${desired.counter}${reported === null ? '' : `, accepted ${reported.desired.counter}`}`);
+  if (reported?.desired.refused !== undefined) {
+    printLine(out, paint(out, 'red', `             refused: ${reported.desired.refused.message} [${reported.desired.refused.code}]`));
+  }
+  if (reported !== null && !reported.clock.trusted)
+    printLine(out, paint(out, 'yellow', `clock        not trusted: ${reported.clock.reason ?? ''}`));
+  printLine(out);
+  const wanted = new Map<string, number>(desired.models.map((entry) => [entry.model, entry.version]));
+  const rows = (reported?.models ?? []).flatMap((entry) =>
+    entry.versions.map((version) => ({ model: entry.model, serving: entry.serving === version.version, ...version })),
+  );
+  printTable(
+    out,
+    [
+      { title: 'model', value: (row) => `${row.model}@${row.version}` },
+      {
+        title: '',
+        value: (row) => [row.serving ? 'serves' : '', wanted.get(row.model) === row.version ? 'wanted' : ''].filter(Boolean).join(', '),
+      },
+      { title: 'state', value: (row) => row.install },
+      { title: 'runs on', value: (row) => (row.variant === undefined ? undefined : `${row.variant} ${row.provider ?? ''}`) },
+      { title: 'error', value: (row) => (row.error === undefined ? undefined : `${row.error.code}: ${row.error.message}`) },
+    ],
+    rows,
+    'It has not reported a model.',
+  );
+}

@@ -1,0 +1,105 @@
+import type { Command } from 'commander';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { type Output, paint, printJson, printLine } from '#shared/terminal/output.js';
+import type { Hub } from '../app.js';
+import { type HubSettingKey, settingEntries } from '../config.js';
+import type { CliDeps } from './deps.js';
+
+type RunFlags = Readonly<Record<string, string | boolean | undefined>>;
+
+/** Adds `skerry hub [run]`, whose options are the settings table. */
+export function registerHubCommands(program: Command, deps: CliDeps): void {
+  const hub = program.command('hub').description('run a hub (broker, database and storage inside)');
+  const run = hub.command('run', { isDefault: true }).description('run a hub until it is told to stop');
+  run.option(
+    '--config <file>',
+    'settings as YAML, by the names of these options (or SKERRY_HUB_CONFIG; default: hub.yaml in the data folder)',
+  );
+  for (const [, entry] of settingEntries()) {
+    const value = entry.default === undefined ? '' : `; default: ${entry.default}`;
+    run.option(`--${entry.flag} <value>`, `${entry.doc} (${entry.env}${value})`);
+  }
+  run
+    .option('--json', 'print the state of the hub as one JSON object once it is ready')
+    .addHelpText(
+      'after',
+      [
+        '\nThe first start makes the data folder, the keys of the hub and an admin token in DATA/admin.token.',
+        'DATA/hub.json says where a running hub is reached; commands on the same machine find it there.',
+        '\nExamples:',
+        '  skerry hub',
+        '  skerry hub --data ./hub --http-port 0 --mqtt-port 0',
+        '  skerry hub --http-host 0.0.0.0 --mqtt-host 0.0.0.0 --tls-cert hub.pem --tls-key hub.key',
+        '  skerry hub --mqtt-url mqtts://broker.example --mqtt-username hub --mqtt-password-file ./password',
+      ].join('\n'),
+    )
+    .action(async (flags: RunFlags) => runHub(flags, deps));
+}
+
+async function runHub(flags: RunFlags, deps: CliDeps): Promise<void> {
+  const [{ loadHubConfig }, { createPinoLogger }, { startHub }] = await Promise.all([
+    import('../config.js'),
+    import('#shared/terminal/pino-logger.js'),
+    import('../app.js'),
+  ]);
+  const out = deps.output(flags['json'] === true);
+  const config = await loadHubConfig({
+    flags: settingFlags(flags),
+    env: deps.env,
+    configFile: textFlag(flags['config']) ?? deps.env['SKERRY_HUB_CONFIG'],
+  });
+  const logger = await createPinoLogger({ level: config.logLevel, name: 'skerry-hub' });
+  const stop = stopSignal();
+  const hub = await startHub({ config, env: deps.env, logger, clock: deps.clock });
+  announce(out, hub, config.dataDir);
+  await stop.asked;
+  logger.info({}, 'closing');
+  await hub.close();
+  stop.release();
+}
+
+function announce(out: Output, hub: Hub, dataDir: string): void {
+  const { state, newAdminToken } = hub;
+  if (out.json) return printJson(out, { ...state, dataDir, newAdminToken: newAdminToken ?? null });
+  printLine(out, `${paint(out, 'green', 'ready')}  fleet ${state.fleet}, data in ${dataDir}`);
+  printLine(out, `API     ${state.httpUrl}`);
+  printLine(out, `broker  ${state.mqttUrl} (${state.broker})`);
+  if (newAdminToken !== undefined) {
+    printLine(out, `token   a first admin token is in ${newAdminToken}; keep it, or make others with "skerry token create" and delete it`);
+  }
+}
+
+/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
+function stopSignal(): { readonly asked: Promise<void>; readonly release: () => void } {
+  let onSignal: () => void = () => undefined;
+  const asked = new Promise<void>((resolve) => {
+    let first = true;
+    onSignal = () => {
+      if (!first) process.exit(130);
+      first = false;
+      resolve();
+    };
+  });
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return { asked, release: () => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal) };
+}
+
+function settingFlags(flags: RunFlags): Partial<Record<HubSettingKey, string>> {
+  const values: Partial<Record<HubSettingKey, string>> = {};
+  for (const [key, entry] of settingEntries()) {
+    const value = textFlag(flags[camelCase(entry.flag)]);
+    if (value !== undefined) values[key] = value;
+  }
+  return values;
+}
+
+function textFlag(value: string | boolean | undefined): string | undefined {
+  if (typeof value === 'boolean') throw new SkerryError('CLI_USAGE', 'an option lacks its value');
+  return value;
+}
+
+/** How commander names `--http-port` among the values it parsed. */
+function camelCase(flag: string): string {
+  return flag.replaceAll(/-([a-z])/g, (_match, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,49 @@
+import type { Command } from 'commander';
+import { formatDuration } from '#shared/terminal/format.js';
+import { paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
+import { parseModelVersion, parseSpan } from './arguments.js';
+import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
+
+interface MetricsFlags extends CommonFlags {
+  readonly since: string;
+  readonly device?: string;
+}
+
+/** Adds `skerry metrics MODEL`. */
+export function registerMetricsCommand(program: Command, deps: CliDeps): void {
+  hubCommand(program, 'metrics', 'show what the versions of a model did on all devices: predictions, failures, latencies', [
+    'skerry metrics vad',
+    'skerry metrics vad --since 1d --device cam-7 --json',
+  ])
+    .argument('<model>', 'the model')
+    .option('--since <duration>', 'how far to look back', '1h')
+    .option('--device <id>', 'only this device')
+    .action(async (name: string, flags: MetricsFlags) => {
+      const { out, hub } = await openHubCommand(deps, flags);
+      const { modelMetricsSchema } = await import('../telemetry/views.js');
+      const since = new Date(deps.clock.now() - parseSpan(flags.since, '--since')).toISOString();
+      const { model } = parseModelVersion(name);
+      const answer = await hub.get(modelMetricsSchema, `/api/v1/metrics/models/${model}`, { since, device: flags.device });
+      if (out.json) return printJson(out, answer);
+      const millis = (value: number | null): string | undefined => (value === null ? undefined : formatDuration(value));
+      printTable(
+        out,
+        [
+          { title: 'version', align: 'right', value: (row) => row.version },
+          { title: 'predictions', align: 'right', value: (row) => row.predictions },
+          { title: 'failed', align: 'right', value: (row) => `${(row.errorRate * 100).toFixed(2)} %` },
+          { title: 'p50', align: 'right', value: (row) => millis(row.latencyMs.total.p50) },
+          { title: 'p95', align: 'right', value: (row) => millis(row.latencyMs.total.p95) },
+          { title: 'p99', align: 'right', value: (row) => millis(row.latencyMs.total.p99) },
+          { title: 'compute p50', align: 'right', value: (row) => millis(row.latencyMs.compute.p50) },
+          { title: 'queue p99', align: 'right', value: (row) => millis(row.latencyMs.queue.p99) },
+        ],
+        answer.versions,
+        `No device reported on "${model}" since ${since.slice(0, 19).replace('T', ' ')} UTC.`,
+      );
+      for (const version of answer.versions.filter((row) => row.errors.length > 0)) {
+        const codes = version.errors.map((error) => `${error.code} ${error.count}`).join(', ');
+        printLine(out, `${paint(out, 'red', 'failures')} of ${model}@${version.version}: ${codes}`);
+      }
+    });
+}

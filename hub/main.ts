@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+import { runCli } from '#shared/terminal/run-cli.js';
+import { buildProgram } from './cli/program.js';
+
+await runCli(buildProgram(process.env));
