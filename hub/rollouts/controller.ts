@@ -37,6 +37,8 @@ const WATCHED = ROLLOUT_STATES.filter((state) => isActive(state) || state === 'c
  */
 export class RolloutController implements Service {
   readonly #deps: ControllerDeps;
+  /** Rollouts to look at; `#runners` holds those read from the store. */
+  readonly #ids = new Set<string>();
   readonly #runners = new Map<string, RolloutRunner>();
   #queue: Promise<unknown> = Promise.resolve();
   #cancel: () => void = () => undefined;
@@ -80,9 +82,7 @@ export class RolloutController implements Service {
       const created = newRollout({ id, document, prepared, draft: options.draft === true, createdBy: actor.name, at: clock.now() });
       const devices = await this.#takeOver(document, created.devices, actor, options.supersede === true, id);
       await store.create(created.record, devices);
-      const runner = await this.#open(id);
-      await runner.step();
-      return runner.record;
+      return this.#settle(id);
     });
   }
 
@@ -91,7 +91,7 @@ export class RolloutController implements Service {
     return this.#exclusive(async () => {
       const runner = await this.#open(id);
       await runner.act(event, actor, reason);
-      return runner.record;
+      return this.#settle(id);
     });
   }
 
@@ -100,24 +100,33 @@ export class RolloutController implements Service {
     return this.#runners.get(id)?.outlook;
   }
 
-  /** One look at every rollout under way. A rollout that fails to be looked at does not hold up the others. */
+  /** One look at every rollout under way. */
   tick(): Promise<void> {
     return this.#exclusive(async () => {
       const join = this.#deps.clock.monotonic() - this.#joinedAt >= (this.#deps.joinEvery ?? minutes(1));
       if (join) this.#joinedAt = this.#deps.clock.monotonic();
-      for (const [id, runner] of this.#runners) {
-        try {
-          if (join) await this.#join(runner);
-          await runner.step();
-          if (!isActive(runner.record.state) && runner.record.state !== 'completed') this.#runners.delete(id);
-        } catch (thrown) {
-          // What is in memory may be behind what is stored: read it again at the next look.
-          this.#runners.delete(id);
-          this.#deps.logger.error({ rollout: id, cause: asSkerryError(thrown).message }, 'a rollout could not be looked at');
-          await this.#open(id).catch(() => undefined);
-        }
-      }
+      for (const id of [...this.#ids]) await this.#look(id, join);
     });
+  }
+
+  /** What follows from a change at once; what cannot be done now is tried at every look. */
+  async #settle(id: string): Promise<RolloutRecord> {
+    await this.#look(id, false);
+    return this.#deps.store.read(id);
+  }
+
+  /** A rollout that fails to be looked at does not hold up the others; it is read from the store again at the next look. */
+  async #look(id: string, join: boolean): Promise<void> {
+    try {
+      const runner = await this.#open(id);
+      if (join) await this.#join(runner);
+      await runner.step();
+      if (WATCHED.includes(runner.record.state)) return;
+      this.#ids.delete(id);
+    } catch (thrown) {
+      this.#deps.logger.error({ rollout: id, cause: asSkerryError(thrown).message }, 'a rollout could not be looked at');
+    }
+    this.#runners.delete(id);
   }
 
   async #open(id: string): Promise<RolloutRunner> {
@@ -125,6 +134,7 @@ export class RolloutController implements Service {
     if (known !== undefined) return known;
     const runner = new RolloutRunner(this.#deps, await this.#deps.store.read(id), await this.#deps.store.devices(id));
     this.#runners.set(id, runner);
+    this.#ids.add(id);
     return runner;
   }
 

@@ -5,7 +5,7 @@ import type { Selector } from '#hub/fleet/selector.js';
 import { whyIncapable } from './capability.js';
 import type { Cohort } from './document-parts.js';
 import type { RolloutDocument, WaveDocument } from './document.js';
-import { gateSchema, isComparison } from './gate-document.js';
+import { type Gate, isComparison } from './gate-document.js';
 import { sliceCount, sliceOrder, slicePosition } from './slice.js';
 
 /** What the devices of a wave are told to do with the version. */
@@ -23,7 +23,8 @@ export const planWaveSchema = z.object({
   bake: z.number(),
   deadline: z.number(),
   evidence: z.object({ predictions: z.number(), devices: z.number().min(0) }),
-  gates: z.array(gateSchema),
+  /** Narrowed when the document was; a stored one holds durations as numbers. */
+  gates: z.array(z.custom<Gate>((gate) => typeof gate === 'object' && gate !== null && 'gate' in gate)),
   approval: z.string().nullable(),
 });
 export type PlanWave = z.infer<typeof planWaveSchema>;

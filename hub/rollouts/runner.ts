@@ -94,7 +94,7 @@ export class RolloutRunner {
     throw new SkerryError('ROLLOUT_TRANSITION', `rollout ${this.#record.id} moved ${MAX_STEPS} times in one step`);
   }
 
-  /** Something a person does; throws `ROLLOUT_STATE` in a state that does not allow it, and `ROLLOUT_ROLE`. */
+  /** Moves as a person says; `step` does what follows. Throws `ROLLOUT_STATE` in a state that does not allow it, and `ROLLOUT_ROLE`. */
   async act(event: OperatorEvent, actor: Actor, reason: string): Promise<void> {
     if (TRANSITIONS[this.#record.state][event] === undefined) {
       const states = statesAllowing(event);
@@ -108,7 +108,6 @@ export class RolloutRunner {
     }
     if (event === 'approve') this.#checkRole(actor);
     await this.#move(event, actor, reason, undefined, []);
-    await this.step();
   }
 
   /** Takes in devices that joined the cohort; returns how many. */

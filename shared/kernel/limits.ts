@@ -20,6 +20,7 @@ export const LIMITS = {
   labelLength: 63,
   modelsPerDevice: 256,
   rolloutBytes: 256 * KiB,
+  rolloutRecordBytes: 256 * MiB,
   selectorLength: 4096,
   selectorRequirements: 64,
   selectorValues: 256,

@@ -16,6 +16,8 @@ interface Target {
 
 interface KitDevice extends PlanDevice {
   wish: Wish | undefined;
+  /** The wish its newest report knows of. */
+  accepted: Wish | undefined;
   readonly told: Wish[];
   serving: Target | undefined;
   heardAt: number | null;
@@ -54,6 +56,7 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
         runtime: { name: 'onnxruntime', version: '1.30.0' },
       },
       wish: undefined,
+      accepted: undefined,
       told: [],
       serving: versionOf(serving),
       heardAt: this.#clock.now(),
@@ -78,6 +81,7 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
     for (const device of this.devices.values()) {
       if (device.silent) continue;
       device.heardAt = this.#clock.now();
+      device.accepted = device.wish;
       if (device.wish !== undefined && !device.failing) device.serving = device.wish.target ?? undefined;
     }
   }
@@ -96,8 +100,9 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
       new Map(
         wishes.map(({ device: id, target }) => {
           const device = this.get(id);
-          const reached = device.serving?.version === target?.version;
-          const failed = device.failing && device.wish !== undefined && !reached;
+          const knows = device.accepted !== undefined && device.accepted.target?.version === target?.version;
+          const reached = knows && device.serving?.version === target?.version;
+          const failed = knows && device.failing && !reached;
           const outcome = reached ? ('reached' as const) : failed ? ('failed' as const) : ('pending' as const);
           const error = { code: 'GOLDEN_MISMATCH', message: 'the golden samples gave other answers' };
           return [id, { outcome, heardAt: device.heardAt, ...(failed ? { error } : {}) }];

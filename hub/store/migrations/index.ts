@@ -3,6 +3,7 @@ import type { SqlTypes } from '../dialect.js';
 import { createApiTables } from './api.js';
 import { createFleetTables } from './fleet.js';
 import { createRegistryTables } from './registry.js';
+import { createRolloutTables } from './rollouts.js';
 import { createTelemetryTables } from './telemetry.js';
 
 type MigrationStep = (db: Kysely<unknown>, types: SqlTypes) => Promise<void>;
@@ -16,6 +17,7 @@ const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
   '0002_registry': createRegistryTables,
   '0003_fleet': createFleetTables,
   '0004_telemetry': createTelemetryTables,
+  '0005_rollouts': createRolloutTables,
 };
 
 export function migrationProvider(types: SqlTypes): MigrationProvider {

@@ -1,0 +1,185 @@
+import type { Insertable } from 'kysely';
+import type { Db, Queryable } from '#hub/store/database.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { parseJson } from '#shared/kernel/json.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import type { RolloutState } from './machine.js';
+import type { Change, RolloutStore, Wish } from './ports.js';
+import {
+  type Decision,
+  decisionSchema,
+  type RolloutDevice,
+  rolloutDeviceSchema,
+  type RolloutRecord,
+  rolloutRecordSchema,
+} from './record.js';
+import type { RolloutDevicesTable } from './tables.js';
+
+/** Writes wishes in the transaction of the change they belong to. */
+export type WriteWishes = (trx: Queryable, wishes: readonly Wish[]) => Promise<void>;
+
+/** Rows per statement: SQLite binds at most 32,766 values (sqlite.org/limits.html). */
+const ROWS = 1000;
+
+/** Rollouts in the hub's database. */
+export class SqlRolloutStore implements RolloutStore {
+  readonly #db: Db;
+  readonly #writeWishes: WriteWishes;
+
+  constructor(db: Db, writeWishes: WriteWishes) {
+    this.#db = db;
+    this.#writeWishes = writeWishes;
+  }
+
+  async create(record: RolloutRecord, devices: readonly RolloutDevice[]): Promise<void> {
+    await this.#db.transaction().execute(async (trx) => {
+      const { id, document, state, decisions, createdAt } = record;
+      await trx
+        .insertInto('rollouts')
+        .values({
+          id,
+          model: document.model,
+          version: document.version,
+          state,
+          decisions,
+          record: JSON.stringify(record),
+          created_at: createdAt,
+        })
+        .execute();
+      await insertDevices(trx, id, devices, 0);
+    });
+  }
+
+  async commit(change: Change): Promise<void> {
+    const { record, expected, decision, devices, wishes } = change;
+    await this.#db.transaction().execute(async (trx) => {
+      if (decision === undefined) await this.#check(trx, record.id, expected);
+      else await this.#move(trx, record, expected, decision);
+      await updateDevices(trx, record.id, devices);
+      await this.#writeWishes(trx, wishes);
+    });
+  }
+
+  async read(id: string): Promise<RolloutRecord> {
+    const row = await this.#db.selectFrom('rollouts').select('record').where('id', '=', id).executeTakeFirst();
+    if (row === undefined) throw unknown(id);
+    return readRecord(row.record);
+  }
+
+  async list(states?: readonly RolloutState[]): Promise<RolloutRecord[]> {
+    const query = this.#db.selectFrom('rollouts').select('record').orderBy('number', 'desc');
+    const rows = await (states === undefined ? query : query.where('state', 'in', states)).execute();
+    return rows.map((row) => readRecord(row.record));
+  }
+
+  async devices(id: string): Promise<RolloutDevice[]> {
+    const rows = await this.#db.selectFrom('rollout_devices').selectAll().where('rollout', '=', id).orderBy('place').execute();
+    return rows.map(deviceOf);
+  }
+
+  async decisions(id: string): Promise<Decision[]> {
+    await this.read(id);
+    const rows = await this.#db.selectFrom('rollout_decisions').select('decision').where('rollout', '=', id).orderBy('number').execute();
+    return rows.map((row) =>
+      parseJson(decisionSchema, encoder.encode(row.decision), {
+        what: 'a stored decision',
+        maxBytes: LIMITS.rolloutRecordBytes,
+        code: 'INTERNAL',
+      }),
+    );
+  }
+
+  /** DESIGN R8: the record moves only together with its decision, and only from where the decision was made. */
+  async #move(trx: Queryable, record: RolloutRecord, expected: number, decision: Decision): Promise<void> {
+    const { numUpdatedRows } = await trx
+      .updateTable('rollouts')
+      .set({ state: record.state, decisions: record.decisions, record: JSON.stringify(record) })
+      .where('id', '=', record.id)
+      .where('decisions', '=', expected)
+      .executeTakeFirst();
+    if (numUpdatedRows !== 1n) throw changed(record.id);
+    const { number, at, event, actor } = decision;
+    await trx
+      .insertInto('rollout_decisions')
+      .values({ rollout: record.id, number, at, event, actor: actor.name, decision: JSON.stringify(decision) })
+      .execute();
+  }
+
+  async #check(trx: Queryable, id: string, expected: number): Promise<void> {
+    const row = await trx.selectFrom('rollouts').select('decisions').where('id', '=', id).executeTakeFirst();
+    if (row?.decisions !== expected) throw changed(id);
+  }
+}
+
+const encoder = new TextEncoder();
+
+async function insertDevices(trx: Queryable, rollout: string, devices: readonly RolloutDevice[], from: number): Promise<void> {
+  for (let start = 0; start < devices.length; start += ROWS) {
+    const rows = devices.slice(start, start + ROWS).map((device, i) => rowOf(rollout, device, from + start + i));
+    await trx.insertInto('rollout_devices').values(rows).execute();
+  }
+}
+
+/** Changes devices that are known, and adds those that joined behind them. */
+async function updateDevices(trx: Queryable, rollout: string, devices: readonly RolloutDevice[]): Promise<void> {
+  const joined: RolloutDevice[] = [];
+  for (const device of devices) {
+    const { place: _, rollout: __, device: id, ...set } = rowOf(rollout, device, 0);
+    const { numUpdatedRows } = await trx
+      .updateTable('rollout_devices')
+      .set(set)
+      .where('rollout', '=', rollout)
+      .where('device', '=', id)
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) joined.push(device);
+  }
+  if (joined.length === 0) return;
+  const last = await trx
+    .selectFrom('rollout_devices')
+    .select((eb) => eb.fn.max('place').as('place'))
+    .where('rollout', '=', rollout)
+    .executeTakeFirst();
+  await insertDevices(trx, rollout, joined, (last?.place ?? -1) + 1);
+}
+
+function rowOf(rollout: string, row: RolloutDevice, place: number): Insertable<RolloutDevicesTable> {
+  return {
+    rollout,
+    device: row.device,
+    place,
+    wave: row.wave,
+    status: row.status,
+    told_at: row.toldAt,
+    previous_version: row.previous?.version ?? null,
+    previous_manifest: row.previous?.manifest ?? null,
+    error_code: row.error?.code ?? null,
+    error_message: row.error?.message ?? null,
+  };
+}
+
+function deviceOf(row: RolloutDevicesTable): RolloutDevice {
+  return rolloutDeviceSchema.parse({
+    device: row.device,
+    wave: row.wave,
+    status: row.status,
+    toldAt: row.told_at,
+    previous: row.previous_version === null ? null : { version: row.previous_version, manifest: row.previous_manifest },
+    error: row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? '' },
+  });
+}
+
+function readRecord(json: string): RolloutRecord {
+  return parseJson(rolloutRecordSchema, encoder.encode(json), {
+    what: 'a stored rollout',
+    maxBytes: LIMITS.rolloutRecordBytes,
+    code: 'INTERNAL',
+  });
+}
+
+function unknown(id: string): SkerryError {
+  return new SkerryError('ROLLOUT_UNKNOWN', `there is no rollout ${id}`);
+}
+
+function changed(id: string): SkerryError {
+  return new SkerryError('ROLLOUT_CHANGED', `rollout ${id} moved on meanwhile`);
+}

@@ -1,0 +1,56 @@
+import type { Generated } from 'kysely';
+import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { RolloutEvent, RolloutState } from './machine.js';
+import type { DeviceStatus } from './record.js';
+
+export interface RolloutsTable {
+  /** Order of creation. */
+  number: Generated<number>;
+  id: string;
+  model: string;
+  version: number;
+  state: RolloutState;
+  decisions: number;
+  /** JSON of the whole record (hub/rollouts/record.ts). */
+  record: string;
+  created_at: EpochMillis;
+}
+
+export interface RolloutDevicesTable {
+  rollout: string;
+  device: string;
+  /** Order of the slice within the rollout. */
+  place: number;
+  wave: number | null;
+  status: DeviceStatus;
+  told_at: EpochMillis | null;
+  previous_version: number | null;
+  previous_manifest: string | null;
+  error_code: string | null;
+  error_message: string | null;
+}
+
+export interface RolloutDecisionsTable {
+  rollout: string;
+  number: number;
+  at: EpochMillis;
+  event: RolloutEvent;
+  actor: string;
+  /** JSON of the whole decision, figures and results included. */
+  decision: string;
+}
+
+export interface CohortsTable {
+  name: string;
+  /** Canonical selector. */
+  selector: string;
+  updated_at: EpochMillis;
+  updated_by: string;
+}
+
+export interface RolloutTables {
+  rollouts: RolloutsTable;
+  rollout_devices: RolloutDevicesTable;
+  rollout_decisions: RolloutDecisionsTable;
+  cohorts: CohortsTable;
+}
