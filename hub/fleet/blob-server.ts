@@ -131,8 +131,9 @@ export class BlobServer implements Service {
     }
   }
 
-  /** The bytes are gone or unreadable: everyone who asked is told. */
+  /** The bytes are gone or unreadable: everyone who asked is told, once for all pieces that were on their way. */
   async #giveUp(digest: Digest, open: Open, cause: SkerryError): Promise<void> {
+    if (this.#open.get(digest) !== open) return;
     this.#deps.logger.error({ digest, code: cause.code, cause: cause.message }, 'a blob could not be read');
     this.#schedule.drop(digest);
     this.#open.delete(digest);

@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { bitmapToBase64, emptyBitmap, fullBitmap, setBit } from '#shared/bundle/bitmap.js';
+import { digestOf } from '#shared/bundle/digest.js';
+import type { Digest } from '#shared/bundle/names.js';
+import { decodeMessage, encodeMessage } from '#shared/protocol/codec.js';
+import type { FetchRequest } from '#shared/protocol/messages.js';
+import { blobFilter, deviceTopic } from '#shared/protocol/topics.js';
+import { FLEET, FleetHub, type TestDevice } from '../../kit/fleet-hub.js';
+import { until } from '../../kit/until.js';
+
+const CHUNK = 16 * 1024;
+const PIECES = 40;
+const BYTES = randomBytes(CHUNK * PIECES - 100);
+const DIGEST = digestOf(BYTES);
+
+const open: FleetHub[] = [];
+afterEach(async () => {
+  for (const hub of open.splice(0)) await hub.close();
+});
+async function start(): Promise<{ hub: FleetHub; manifest: Digest; one: TestDevice; two: TestDevice }> {
+  const hub = await FleetHub.start({ fleet: { blobs: { gather: 100 } } });
+  open.push(hub);
+  const manifest = await hub.addVersion('vad', 1, { bytes: BYTES, chunk: CHUNK });
+  return { hub, manifest, one: await hub.device('d1'), two: await hub.device('d2') };
+}
+
+function ask(device: TestDevice, request: Pick<FetchRequest, 'kind' | 'digest' | 'pieces'> & { missing: Uint8Array }): Promise<void> {
+  const message = { ...request, device: device.id, id: 'f1', missing: bitmapToBase64(request.missing) };
+  return device.say(deviceTopic(FLEET, device.id, 'fetch'), encodeMessage('fetch', message));
+}
+
+/** The blob put together from what the device received. */
+function received(device: TestDevice, digest: string): Map<number, Buffer> {
+  const pieces = device.got.filter((message) => message.topic.includes(`/blob/${digest}/`));
+  return new Map(pieces.map((message) => [Number(message.topic.split('/').at(-1)), message.payload]));
+}
+
+function joined(pieces: ReadonlyMap<number, Buffer>): Buffer {
+  return Buffer.concat([...pieces].sort(([a], [b]) => a - b).map(([, bytes]) => bytes));
+}
+
+const whole = { kind: 'artifact', digest: DIGEST, pieces: PIECES, missing: fullBitmap(PIECES) } as const;
+
+describe('blob server', () => {
+  it('sends a blob once for two devices that ask together', async () => {
+    const { hub, one, two } = await start();
+    for (const device of [one, two]) await device.listen(blobFilter(FLEET, DIGEST));
+    await Promise.all([ask(one, whole), ask(two, whole)]);
+    await until('both to have it', () => received(one, DIGEST).size === PIECES && received(two, DIGEST).size === PIECES);
+    expect(joined(received(one, DIGEST)).equals(BYTES)).toBe(true);
+    expect(joined(received(two, DIGEST)).equals(BYTES)).toBe(true);
+    await until('the acknowledgements', () => hub.fleet.blobs.figures.pieces === PIECES);
+    expect(hub.fleet.blobs.figures).toMatchObject({ pieces: PIECES, bytes: BYTES.length, waiting: 0 });
+  });
+
+  it('sends only what is missing', async () => {
+    const { hub, one } = await start();
+    await one.listen(blobFilter(FLEET, DIGEST));
+    const missing = emptyBitmap(PIECES);
+    for (const index of [3, 39]) setBit(missing, index);
+    await ask(one, { ...whole, missing });
+    await until('two pieces', () => hub.fleet.blobs.figures.pieces === 2);
+    await until('their arrival', () => received(one, DIGEST).size === 2);
+    expect([...received(one, DIGEST).keys()].sort((a, b) => a - b)).toEqual([3, 39]);
+    expect(received(one, DIGEST).get(39)?.length).toBe(CHUNK - 100);
+  });
+
+  it('serves a manifest by its digest', async () => {
+    const { manifest, one } = await start();
+    await one.listen(blobFilter(FLEET, manifest));
+    await ask(one, { kind: 'target', digest: manifest, pieces: 1, missing: fullBitmap(1) });
+    await until('the manifest', () => received(one, manifest).size === 1);
+    expect(digestOf(joined(received(one, manifest)))).toBe(manifest);
+  });
+
+  it('says so when it holds no such blob, counts other pieces, or can no longer read it', async () => {
+    const { hub, one } = await start();
+    await one.listen(deviceTopic(FLEET, one.id, 'cmd'));
+    const refusals = (): string[] =>
+      one.on(deviceTopic(FLEET, one.id, 'cmd')).map((payload) => {
+        const cmd = decodeMessage('cmd', payload, one.id);
+        return cmd.kind === 'fetch-refused' ? cmd.error.code : cmd.kind;
+      });
+    await ask(one, { ...whole, digest: digestOf(new Uint8Array(1)) });
+    await until('the first refusal', () => refusals().length === 1);
+    await ask(one, { ...whole, pieces: 7, missing: fullBitmap(7) });
+    await until('the second refusal', () => refusals().length === 2);
+    await ask(one, { ...whole, missing: new Uint8Array(1) });
+    await until('the third refusal', () => refusals().length === 3);
+    await rm(path.join(hub.folder, 'artifacts', DIGEST.slice(0, 2), DIGEST));
+    await ask(one, whole);
+    await until('the fourth refusal', () => refusals().length === 4);
+    expect(refusals()).toEqual(['BLOB_UNKNOWN', 'BLOB_PIECES_MISMATCH', 'BLOB_PIECES_MISMATCH', 'ARTIFACT_UNKNOWN']);
+  });
+});
