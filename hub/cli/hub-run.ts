@@ -50,7 +50,7 @@ async function runHub(flags: RunFlags, deps: CliDeps): Promise<void> {
   });
   const logger = await createPinoLogger({ level: config.logLevel, name: 'skerry-hub' });
   const stop = stopSignal();
-  const hub = await startHub({ config, env: deps.env, logger, clock: deps.clock });
+  const hub = await startHub({ config, env: deps.env, logger });
   announce(out, hub, config.dataDir);
   await stop.asked;
   logger.info({}, 'closing');

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { systemClock } from '#shared/kernel/clock.js';
+
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { addCompletion } from '#shared/terminal/completion.js';
 import { createOutput } from '#shared/terminal/output.js';
@@ -10,6 +10,7 @@ import { registerDeployCommand } from './deploy.js';
 import type { CliDeps } from './deps.js';
 import { registerDeviceCommands } from './device.js';
 import { registerEventsCommand } from './events.js';
+import { foregroundClock } from './foreground-clock.js';
 import { registerHubCommands } from './hub-run.js';
 import { registerInspectCommand } from './inspect.js';
 import { registerLoginCommand } from './login.js';
@@ -24,7 +25,7 @@ import { registerTrustCommands } from './trust.js';
 export function buildProgram(env: Env): Command {
   const deps: CliDeps = {
     env,
-    clock: systemClock,
+    clock: foregroundClock,
     output: (json) => createOutput({ json, env }),
     resolveHub: (flags) => resolveHub(flags, env),
   };
@@ -38,7 +39,7 @@ export function buildProgram(env: Env): Command {
         '  skerry hub                                      # runs until Ctrl-C; the rest goes in a second terminal',
         '  skerry trust init --keys ./publisher            # whose models devices trust',
         '  skerry publish model.onnx --name vad            # sign and upload version 1',
-        '  skerry token create enrolment --name lab        # lets a device in: skerry-agent enroll',
+        '  skerry token create --label site=lab            # lets a device in: skerry-agent enroll',
         '  skerry deploy vad@1 --to site=lab --wait',
         '\nExit codes: 0 done, 1 failed, 2 called wrongly, 3 done in part.',
       ].join('\n'),

@@ -29,9 +29,9 @@ function addCreate(token: Command, deps: CliDeps): void {
   hubCommand(token, 'create', 'make a token; its secret is printed once, alone on standard output', [
     'skerry token create enrolment --name lab --label site=lab --uses 10 --expires 1h',
     'skerry token create publisher --name ci --expires 90d',
-    'TOKEN=$(skerry token create enrolment --name one-device)',
+    'TOKEN=$(skerry token create)',
   ])
-    .addArgument(new Argument('<kind>', `a role (${ROLES.join(', ')}), or enrolment to let devices in`).choices(KINDS))
+    .addArgument(new Argument('[kind]', `a role (${ROLES.join(', ')}), or enrolment to let devices in`).choices(KINDS).default('enrolment'))
     .option('--name <name>', 'what it is for (default: the kind)')
     .option('--expires <duration>', 'how long it is good for, such as 1h or 90d (default: 1h for enrolment, for ever for roles)')
     .option('--uses <n>', 'enrolment: devices it lets in (default: 1)')
