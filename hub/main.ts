@@ -2,4 +2,4 @@
 import { runCli } from '#shared/terminal/run-cli.js';
 import { buildProgram } from './cli/program.js';
 
-await runCli(buildProgram(process.env));
+await runCli(await buildProgram(process.env, process.argv.slice(2)));
