@@ -22,6 +22,8 @@ export interface Instance {
   ): Promise<{ readonly outputs: NamedTensors; readonly compute: Millis }>;
   /** Finishes what it is doing, frees the session and ends the thread. Idempotent. */
   close(): Promise<void>;
+  /** False from the moment it has ended or was given up, before any of its calls fails. */
+  readonly alive: boolean;
   /** Resolves when the thread has ended: with the reason when it was not asked to. */
   readonly ended: Promise<SkerryError | undefined>;
 }
@@ -87,6 +89,10 @@ class WorkerInstance implements Instance {
       thrown = cause;
     });
     worker.once('exit', (code) => this.#end(this.#closing && thrown === undefined ? undefined : died(code, thrown)));
+  }
+
+  get alive(): boolean {
+    return this.#over === undefined;
   }
 
   async describe(): Promise<RuntimeDescription> {

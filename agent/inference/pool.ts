@@ -47,11 +47,14 @@ export class InstancePool {
 
   /** Takes an idle instance, to be given back by `release`. */
   acquire(): Instance | undefined {
-    return this.#idle.pop();
+    let instance = this.#idle.pop();
+    while (instance !== undefined && !instance.alive) instance = this.#idle.pop();
+    return instance;
   }
 
   release(instance: Instance): void {
-    if (!this.#alive.has(instance)) return;
+    // A dead one is given back before the news of its end arrives: no further request may go to it.
+    if (!this.#alive.has(instance) || !instance.alive) return;
     this.#idle.push(instance);
     this.#parts.onIdle();
   }

@@ -53,6 +53,8 @@ class Runtime implements InferenceRuntime {
   readonly #settings: InferenceSettings;
   readonly #clock: Clock;
   readonly #start: () => Instance;
+  /** The worker that described the runtime; it has it loaded, so the next servable starts with it. */
+  #spare: Instance | undefined;
   #stuck = 0;
   readonly #servables = new Map<ModelName, Map<VersionNumber, ServableHost>>();
   readonly #routes = new Map<ModelName, VersionNumber>();
@@ -79,7 +81,7 @@ class Runtime implements InferenceRuntime {
   close(): Promise<void> {
     this.#closing ??= (async () => {
       const hosts = [...this.#servables.values()].flatMap((versions) => [...versions.values()]);
-      await Promise.all(hosts.map((host) => this.unload(host.spec.model, host.spec.version)));
+      await Promise.all([this.#takeSpare()?.close(), ...hosts.map((host) => this.unload(host.spec.model, host.spec.version))]);
     })();
     return this.#closing;
   }
@@ -223,17 +225,34 @@ class Runtime implements InferenceRuntime {
   #openLoader(): Promise<Loader> {
     const { store, logger } = this.#options;
     this.#loader ??= PlacementMemory.open(store, logger).then(
-      (memory) => new Loader({ start: this.#start, describe: () => this.describe(), memory, settings: this.#settings, logger }),
+      (memory) =>
+        new Loader({
+          start: () => this.#takeSpare() ?? this.#start(),
+          describe: () => this.describe(),
+          memory,
+          settings: this.#settings,
+          logger,
+        }),
     );
     return this.#loader;
+  }
+
+  #takeSpare(): Instance | undefined {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    return spare?.alive === true ? spare : undefined;
   }
 
   async #askDescription(): Promise<RuntimeDescription> {
     const instance = this.#start();
     try {
-      return await instance.describe();
-    } finally {
+      const description = await instance.describe();
+      if (this.#closing !== undefined || this.#spare !== undefined) await instance.close();
+      else this.#spare = instance;
+      return description;
+    } catch (cause) {
       await instance.close();
+      throw cause;
     }
   }
 }

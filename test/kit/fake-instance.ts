@@ -24,6 +24,7 @@ export class FakeInstance implements Instance {
   provider = '';
   file = '';
   closed = false;
+  alive = true;
   readonly #behaviour: (file: string, provider: string) => FakeBehaviour;
   readonly #auto: boolean;
   #end: (reason: SkerryError | undefined) => void = () => undefined;
@@ -73,6 +74,7 @@ export class FakeInstance implements Instance {
 
   close(): Promise<void> {
     this.closed = true;
+    this.alive = false;
     this.#end(undefined);
     return Promise.resolve();
   }
@@ -80,12 +82,14 @@ export class FakeInstance implements Instance {
   /** The worker ends unasked; what runs in it fails. */
   die(): void {
     const reason = new SkerryError('INFERENCE_INSTANCE_DIED', 'the fake worker died');
+    this.alive = false;
     for (const run of this.runs) run.fail(reason);
     this.#end(reason);
   }
 
   /** The worker is over for a reason of the test's. */
   end(reason: SkerryError): void {
+    this.alive = false;
     this.#end(reason);
   }
 

@@ -176,6 +176,27 @@ describe('a servable in real workers', () => {
   });
 });
 
+test('batched requests get what each would have got alone', async () => {
+  const { runtime, recorder } = await runtimeWith();
+  await runtime.load(await writeServable(affineModel(), { batching: { maxBatchSize: 8, maxDelayMicros: 2_000 } }));
+  runtime.route(AFFINE, V1);
+  const requests = Array.from({ length: 50 }, (_, index) => Array.from({ length: (1 + (index % 3)) * 4 }, (__, at) => index + at));
+  const replies = await Promise.all(requests.map((row) => runtime.infer({ model: AFFINE, inputs: { x: fp32([row.length / 4, 4], row) } })));
+  expect(replies.map((reply) => numbersOf(reply.outputs['y']))).toEqual(requests.map((row) => row.map((value) => value * 2 + 1)));
+  expect(new Set(recorder.successes.map((one) => one.timing.compute)).size, 'several shared a run').toBeLessThan(50);
+});
+
+test('the worker that described the runtime becomes the first instance', async () => {
+  const { runtime } = await runtimeWith();
+  expect(await runtime.describe()).toMatchObject({
+    name: 'onnxruntime',
+    version: '1.30.0',
+    providers: expect.arrayContaining(['cpu']) as unknown,
+  });
+  await runtime.load(await writeServable(affineModel()));
+  await expect(runtime.infer({ model: AFFINE, version: V1, inputs: x })).resolves.toBeDefined();
+});
+
 describe('switching versions', () => {
   test('no request fails while versions change under a steady stream', async () => {
     const { runtime, recorder } = await runtimeWith({ instances: 2 });

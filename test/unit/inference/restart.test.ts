@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest';
+import { createInferenceRuntime } from '#agent/inference/runtime.js';
+import { silentLogger } from '#shared/kernel/logger.js';
+import { coded } from '../../kit/coded.js';
+import { FakeInstance } from '../../kit/fake-instance.js';
+import { fp32, MemoryRecorder, memoryKeyValue, modelName, versionNumber, writeServable, X, Y } from '../../kit/servables.js';
+import { settled, VirtualClock } from '../../kit/virtual-clock.js';
+
+const MODEL = modelName('affine');
+const V1 = versionNumber(1);
+const inputs = { x: fp32([1, 4], [1, 2, 3, 4]) };
+const sample = { inputs, outputs: { y: inputs.x } };
+
+async function setUp(restartLimit: number) {
+  const clock = new VirtualClock();
+  const made: FakeInstance[] = [];
+  let auto = true;
+  const recorder = new MemoryRecorder();
+  const runtime = createInferenceRuntime({
+    store: memoryKeyValue(),
+    recorder,
+    logger: silentLogger,
+    clock,
+    random: () => 0.5,
+    settings: { restartLimit },
+    startInstance: () => {
+      const instance = new FakeInstance({ inputs: [X], outputs: [Y] }, auto);
+      made.push(instance);
+      return instance;
+    },
+  });
+  auto = false;
+  await runtime.load(await writeServable(Uint8Array.of(1), { samples: [sample] }));
+  runtime.route(MODEL, V1);
+  return { clock, made, recorder, runtime };
+}
+
+/** Lets a restarted instance read its golden sample from the disk and be adopted. */
+async function restarted(clock: VirtualClock, made: readonly FakeInstance[], before: number): Promise<void> {
+  while (made.length === before) await clock.advance(100);
+  const { promise } = waitFor(() => made.at(-1)?.file !== '');
+  await promise;
+}
+
+function waitFor(condition: () => boolean): { promise: Promise<void> } {
+  const promise = (async () => {
+    while (!condition()) await settled();
+    for (let turn = 0; turn < 50; turn++) await settled();
+  })();
+  return { promise };
+}
+
+test('a worker that dies fails the request in it; what waits is served by its successor', async () => {
+  const { clock, made, recorder, runtime } = await setUp(3);
+  const running = runtime.infer({ model: MODEL, inputs });
+  const waiting = runtime.infer({ model: MODEL, inputs });
+  made[0]?.die();
+  await expect(running).rejects.toEqual(coded('INFERENCE_INSTANCE_DIED'));
+  await restarted(clock, made, 1);
+  made[1]?.runs[0]?.finish();
+  await expect(waiting).resolves.toMatchObject({ version: 1 });
+  expect(runtime.list()).toMatchObject([{ state: 'available' }]);
+  expect(recorder.failures).toMatchObject([{ code: 'INFERENCE_INSTANCE_DIED', target: { version: 1 } }]);
+  await runtime.close();
+});
+
+test('one that dies too often is out of service, says so, and can be unloaded', async () => {
+  const { made, runtime } = await setUp(0);
+  const states: string[] = [];
+  runtime.onChange((status) => states.push(`${status.state} ${status.error?.code ?? ''}`.trim()));
+  const running = runtime.infer({ model: MODEL, inputs });
+  const waiting = runtime.infer({ model: MODEL, inputs });
+  const outcome = Promise.allSettled([running, waiting]);
+  made[0]?.die();
+  expect(await outcome).toMatchObject([{ reason: coded('INFERENCE_INSTANCE_DIED') }, { reason: coded('INFERENCE_SERVABLE_FAILED') }]);
+  await expect(runtime.infer({ model: MODEL, inputs })).rejects.toEqual(coded('INFERENCE_SERVABLE_FAILED', 'died'));
+  await runtime.unload(MODEL, V1);
+  expect(states).toEqual(['failed INFERENCE_SERVABLE_FAILED', 'unloaded INFERENCE_SERVABLE_FAILED']);
+  expect(runtime.list()).toEqual([]);
+});
