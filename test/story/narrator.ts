@@ -1,11 +1,12 @@
-import { styleText } from 'node:util';
+import { createOutput, type Format, type Output, paint } from '#shared/terminal/output.js';
 
 /** How the story is told: plain lines, so that it reads the same in a terminal, a log and a pipe. */
 export class Narrator {
+  readonly out: Output = createOutput();
   readonly #started = performance.now();
 
   title(text: string): void {
-    this.line(`\n${styleText(['bold', 'cyan'], text)}`);
+    this.line(`\n${this.paint(['bold', 'cyan'], text)}`);
   }
 
   say(text: string): void {
@@ -13,12 +14,12 @@ export class Narrator {
   }
 
   detail(text: string): void {
-    this.line(styleText('dim', `    ${text}`));
+    this.line(this.paint('dim', `    ${text}`));
   }
 
   check(what: string, held: boolean, seen: string): void {
-    const mark = held ? styleText('green', '✓') : styleText('red', '✗');
-    this.line(`  ${mark} ${what}${seen === '' ? '' : styleText('dim', `  (${seen})`)}`);
+    const mark = held ? this.paint('green', '✓') : this.paint('red', '✗');
+    this.line(`  ${mark} ${what}${seen === '' ? '' : this.paint('dim', `  (${seen})`)}`);
   }
 
   block(lines: readonly string[]): void {
@@ -26,11 +27,15 @@ export class Narrator {
   }
 
   failure(text: string): void {
-    this.line(styleText('red', `  ✗ ${text}`));
+    this.line(this.paint('red', `  ✗ ${text}`));
   }
 
   line(text: string): void {
-    process.stdout.write(`${text}\n`);
+    this.out.stdout.write(`${text}\n`);
+  }
+
+  paint(format: Format, text: string): string {
+    return paint(this.out, format, text);
   }
 
   /** Seconds since the story began. */

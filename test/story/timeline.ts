@@ -1,5 +1,5 @@
-import { styleText } from 'node:util';
 import type { Recording } from './audio.js';
+import type { Narrator } from './narrator.js';
 import type { Frame } from './vad-client.js';
 
 const WIDTH = 72;
@@ -13,7 +13,10 @@ export interface Agreement {
 }
 
 /** Draws what the recording holds above what the model said, and counts how often both agree. */
-export function drawTimeline(recording: Recording, frames: readonly Frame[]): Agreement {
+export function drawTimeline(
+  { recording, tell }: { readonly recording: Recording; readonly tell: Narrator },
+  frames: readonly Frame[],
+): Agreement {
   const seconds = recording.samples.length / recording.sampleRate;
   const cells = Array.from({ length: WIDTH }, (_, i) => ({ from: (i / WIDTH) * seconds, to: ((i + 1) / WIDTH) * seconds }));
   const known = cells.map(({ from, to }) => (isSpeech(recording, (from + to) / 2) ? '█' : '·')).join('');
@@ -31,10 +34,10 @@ export function drawTimeline(recording: Recording, frames: readonly Frame[]): Ag
   return {
     share,
     text: [
-      `  the recording  ${styleText('cyan', known)}`,
-      `  the model      ${styleText('green', heard)}`,
-      `                 ${styleText('dim', ruler)}`,
-      `                 ${styleText('dim', labels)}`,
+      `  the recording  ${tell.paint('cyan', known)}`,
+      `  the model      ${tell.paint('green', heard)}`,
+      `                 ${tell.paint('dim', ruler)}`,
+      `                 ${tell.paint('dim', labels)}`,
       `  ${frames.length} predictions, model and recording agree on ${(share * 100).toFixed(1)} % of them`,
     ],
   };
