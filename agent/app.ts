@@ -17,6 +17,7 @@ import { TelemetryReporter } from './metrics/reporter.js';
 import { createMetricsText } from './metrics/text.js';
 import { createModelManager } from './models/create-manager.js';
 import { DEFAULT_MODEL_SETTINGS } from './models/manager.js';
+import type { Observe } from './models/observe.js';
 import { takeReport } from './report.js';
 import { announce, withdraw } from './running.js';
 import { createInferenceServer, type ServeAddress } from './serve/server.js';
@@ -43,6 +44,8 @@ export interface AgentOptions {
   readonly clock?: Clock;
   /** Uniform in [0, 1), for jitter. */
   readonly random?: () => number;
+  /** Looks at every moment of the work on models; only programs composed by tests pass one. */
+  readonly observe?: Observe;
 }
 
 /** Document of `/skerry/v1/status`, and what `skerry-agent status` shows. */
@@ -80,8 +83,8 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const startedAt = new Date(clock.now()).toISOString();
   await mkdir(config.data, { recursive: true, mode: 0o700 });
 
-  // What is durable.
-  const store = await openAgentStore({
+  // What is durable; it opens in its thread while the runtime loads in another.
+  const opening = openAgentStore({
     folder: join(config.data, 'store'),
     limits: {
       ...DEFAULT_STORE_LIMITS,
@@ -93,21 +96,26 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     clock,
     logger: logger.child({ room: 'store' }),
   });
-  const failed = new Promise<SkerryError>((resolve) => store.onFailure(resolve));
-  const events = new EventLog({ device, outbox: store.outbox, clock, logger });
 
   // What predicts.
   const recorder = new MetricsRecorder();
-  const health = new HealthMonitor({ diskUsed: async () => (await store.blobs.usage()).usedBytes });
   const runtime = createInferenceRuntime({
-    store: store.state,
+    store: {
+      get: async (key) => (await opening).state.get(key),
+      set: async (key, value) => (await opening).state.set(key, value),
+    },
     recorder,
     logger: logger.child({ room: 'inference' }),
     settings: { instances: config.instances, threads: config.threads },
     clock,
     random,
   });
-  const description = await describeRuntime(runtime, logger);
+  const describing = describeRuntime(runtime, logger);
+  const store = await opening;
+  const description = await describing;
+  const health = new HealthMonitor({ diskUsed: async () => (await store.blobs.usage()).usedBytes });
+  const events = new EventLog({ device, outbox: store.outbox, clock, logger });
+  const failed = new Promise<SkerryError>((resolve) => store.onFailure(resolve));
 
   // What talks to the hub.
   const syncLogger = logger.child({ room: 'sync' });
@@ -155,6 +163,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     logger: logger.child({ room: 'models' }),
     random,
     settings: { ...DEFAULT_MODEL_SETTINGS, bake: config.bake, maxBoots: config.maxBoots },
+    ...(options.observe === undefined ? {} : { observe: options.observe }),
   });
 
   // What is said about all of it.
