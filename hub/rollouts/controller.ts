@@ -105,7 +105,7 @@ export class RolloutController implements Service {
     return this.#exclusive(async () => {
       const join = this.#deps.clock.monotonic() - this.#joinedAt >= (this.#deps.joinEvery ?? minutes(1));
       if (join) this.#joinedAt = this.#deps.clock.monotonic();
-      for (const id of [...this.#ids]) await this.#look(id, join);
+      for (const id of this.#ids) await this.#look(id, join);
     });
   }
 

@@ -43,13 +43,14 @@ export class RolloutRunner {
   readonly #deps: RunnerDeps;
   #record: RolloutRecord;
   readonly #rows = new Map<DeviceId, RolloutDevice>();
+  #list: readonly RolloutDevice[] | undefined;
   readonly #near = new Set<string>();
   #outlook: Outlook = { at: 0, figures: null, results: [], waitingFor: null };
 
   constructor(deps: RunnerDeps, record: RolloutRecord, rows: readonly RolloutDevice[]) {
     this.#deps = deps;
     this.#record = record;
-    for (const row of rows) this.#rows.set(row.device, row);
+    this.#keep(rows);
   }
 
   get record(): RolloutRecord {
@@ -57,7 +58,8 @@ export class RolloutRunner {
   }
 
   get rows(): readonly RolloutDevice[] {
-    return [...this.#rows.values()];
+    this.#list ??= [...this.#rows.values()];
+    return this.#list;
   }
 
   /** The newest look at figures and gates, for those who watch. */
@@ -115,18 +117,17 @@ export class RolloutRunner {
     const added = devices.filter((row) => !this.#rows.has(row.device));
     if (added.length === 0) return 0;
     await this.#deps.store.commit({ record: this.#record, expected: this.#record.decisions, devices: added, wishes: [] });
-    for (const row of added) this.#rows.set(row.device, row);
+    this.#keep(added);
     return added.length;
   }
 
   /** Figures of the wave or the rollback under way, as a decision would see them now; `undefined` in states that need none. */
   async #figures(): Promise<WaveFigures | undefined> {
     const record = this.#record;
-    if (record.state === 'rolling-back')
-      return { progress: rollbackProgress(record, this.#rows.values()), evidence: NO_EVIDENCE, gates: [] };
+    if (record.state === 'rolling-back') return { progress: rollbackProgress(record, this.rows), evidence: NO_EVIDENCE, gates: [] };
     if (record.state !== 'installing' && record.state !== 'baking' && record.state !== 'evaluating') return undefined;
     const wave = record.plan.waves[record.wave];
-    const progress = waveProgress(this.#rows.values(), record.wave);
+    const progress = waveProgress(this.rows, record.wave);
     const install = { gate: 'install', kind: 'install' as const, ...installFigures(progress, record.document.silent.as) };
     const gates = (wave?.gates ?? []).filter((gate) => gate.gate !== 'install');
     const rows = this.rows;
@@ -139,8 +140,8 @@ export class RolloutRunner {
         from: record.waveFrom ?? record.since,
         to: this.#deps.clock.now(),
         lasts: wave?.deadline ?? record.document.deadline,
-        canary: rows.filter((row) => row.status === 'installed').map((row) => row.device),
-        control: rows.filter((row) => row.status === 'waiting' || row.status === 'holdout').map((row) => row.device),
+        canary: () => rows.filter((row) => row.status === 'installed').map((row) => row.device),
+        control: () => rows.filter((row) => row.status === 'waiting' || row.status === 'holdout').map((row) => row.device),
         gates,
       });
       return { progress, evidence: collected.evidence, gates: [install, ...collected.gates] };
@@ -179,7 +180,7 @@ export class RolloutRunner {
     const devices = resetBy(event, before, this.rows);
     await store.commit({ record, expected: before.decisions, decision, devices, wishes: [] });
     this.#record = record;
-    for (const row of devices) this.#rows.set(row.device, row);
+    this.#keep(devices);
     logger.info({ rollout: record.id, event, from: before.state, to: record.state, actor: actor.name, reason }, 'rollout moved');
     const alert = alertOf(record, decision);
     if (alert !== undefined) alerts.notify(alert);
@@ -199,7 +200,7 @@ export class RolloutRunner {
     });
     if (changed.length === 0) return;
     await store.commit({ record: this.#record, expected: this.#record.decisions, devices: changed, wishes: [] });
-    for (const row of changed) this.#rows.set(row.device, row);
+    this.#keep(changed);
   }
 
   /** Tells the next devices; their wishes are stored with their new status, then issued. */
@@ -213,7 +214,7 @@ export class RolloutRunner {
     const rows = next.map((row): RolloutDevice => ({ ...row, status: back ? 'reverting' : 'told', toldAt: now, error: null }));
     const wishes = rows.map((row) => this.#wish(row));
     await store.commit({ record, expected: record.decisions, devices: rows, wishes });
-    for (const row of rows) this.#rows.set(row.device, row);
+    this.#keep(rows);
     await fleet.issue(rows.map((row) => row.device));
   }
 
@@ -238,6 +239,11 @@ export class RolloutRunner {
       unknown.map((row) => row.device),
     );
     return next.map((row) => (row.toldAt === null && row.previous === null ? { ...row, previous: current.get(row.device) ?? null } : row));
+  }
+
+  #keep(rows: readonly RolloutDevice[]): void {
+    for (const row of rows) this.#rows.set(row.device, row);
+    if (rows.length > 0) this.#list = undefined;
   }
 
   #wish(row: RolloutDevice): Wish {

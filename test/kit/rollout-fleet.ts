@@ -150,7 +150,7 @@ export class KitEvidence implements EvidenceSource {
 
   figures(query: EvidenceQuery): Promise<Evidence> {
     if (this.broken) return Promise.reject(new SkerryError('INTERNAL', 'the figures cannot be read'));
-    const devices = query.canary.length;
+    const devices = query.canary().length;
     return Promise.resolve({
       evidence: { predictions: this.canary === undefined ? 0 : devices * 10_000, devices: this.canary === undefined ? 0 : devices },
       gates: query.gates.map((gate) => this.#gate(gateName(gate), devices)),

@@ -36,6 +36,7 @@ const RATE_FIELDS = {
 export class EvidenceBook {
   readonly #options: BookOptions;
   readonly #comparisons = new Map<string, ComparisonMeter>();
+  readonly #rateNames: readonly RateName[];
   readonly #rates = new Map<RateName, { events: number; exposure: number; devices: Set<DeviceId> }>();
   readonly #outputs: Readonly<Record<Group, Map<DeviceId, number[]>>> = { canary: new Map(), control: new Map() };
   /** Canary errors by start of window, for burn rates. */
@@ -45,6 +46,7 @@ export class EvidenceBook {
 
   constructor(options: BookOptions) {
     this.#options = options;
+    this.#rateNames = [...new Set(options.gates.flatMap(rateOf))];
     const width = Math.max(minutes(1), options.lasts / MAX_STRATA);
     for (const gate of options.gates) {
       const meter = meterOf(gate, options.fleet);
@@ -61,7 +63,7 @@ export class EvidenceBook {
     if (window.errors.exposure > 0) this.#reporting.add(window.device);
     const recent = this.#recent.get(window.from) ?? { events: 0, exposure: 0 };
     this.#recent.set(window.from, plus(recent, window.errors));
-    for (const name of Object.keys(RATE_FIELDS).filter(isRateName)) {
+    for (const name of this.#rateNames) {
       const tally = window[RATE_FIELDS[name]];
       if (tally !== undefined) this.#addRate(name, window.device, tally);
     }
@@ -79,8 +81,8 @@ export class EvidenceBook {
     const name = gateName(gate);
     const comparison = this.#comparisons.get(name);
     if (comparison !== undefined) return comparison.figures();
-    if (gate.gate === 'disagreement') return this.#rate(name, gate.source === 'shadow' ? 'shadow-disagreement' : 'disagreement');
-    if (gate.gate === 'limit') return this.#rate(name, gate.of);
+    const [rate] = rateOf(gate);
+    if (rate !== undefined) return this.#rate(name, rate);
     if (gate.gate === 'drift') return this.#distance(name);
     if (gate.gate === 'burn') return { gate: name, kind: 'burn', long: this.#since(to - gate.long), short: this.#since(to - gate.short) };
     return { gate: name, kind: 'failed', why: 'no figures are collected for this gate' };
@@ -116,8 +118,10 @@ export class EvidenceBook {
   }
 }
 
-function isRateName(name: string): name is RateName {
-  return Object.hasOwn(RATE_FIELDS, name);
+/** The rate a gate with a fixed limit looks at. */
+function rateOf(gate: Gate): RateName[] {
+  if (gate.gate === 'disagreement') return [gate.source === 'shadow' ? 'shadow-disagreement' : 'disagreement'];
+  return gate.gate === 'limit' ? [gate.of] : [];
 }
 
 function plus(a: Tally, b: Tally): { events: number; exposure: number } {

@@ -9,6 +9,9 @@ import type { Baseline, DeviceWindow, Group } from './window.js';
 /** Most strata a wave is cut into; later windows join the last one. */
 export const MAX_STRATA = 32;
 
+/** Control devices left out of the variation, as the worst canary device is left out of the comparison. */
+const TRIM = 0.02;
+
 interface DeviceCount {
   tolerated: number;
   expected: number;
@@ -59,7 +62,7 @@ export class ComparisonMeter {
       kind: 'comparison',
       tolerated: compared(this.#tolerated, worst, 0),
       ruledOut: compared(this.#ruledOut, worst, 1),
-      dispersion: pearsonDispersion(units),
+      dispersion: pearsonDispersion(units, TRIM),
       canaryDevices: canary.size,
       controlDevices: control.size,
       events: this.#events,

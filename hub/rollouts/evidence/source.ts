@@ -16,9 +16,9 @@ export interface EvidenceQuery {
   /** Longest the wave may take. */
   readonly lasts: Millis;
   /** Devices that took the version up. */
-  readonly canary: readonly DeviceId[];
+  readonly canary: () => readonly DeviceId[];
   /** Devices of the cohort that were never told of it. */
-  readonly control: readonly DeviceId[];
+  readonly control: () => readonly DeviceId[];
   /** Gates to give figures for; `install` is not asked here. */
   readonly gates: readonly Gate[];
 }
