@@ -116,7 +116,8 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
       brokerForgets: broker.embedded !== undefined,
       disconnect: (device) => broker.embedded?.disconnect(device),
       onCredentials: broker.onCredentials,
-      retention: { events: days(config.eventDays), models: days(config.metricDays), devices: days(config.metricDays) },
+      // Single devices make a row every five minutes each: kept for as long as devices are compared, no longer.
+      retention: { events: days(config.eventDays), models: days(config.metricDays), devices: days(Math.min(config.metricDays, 7)) },
     });
     tuf.onPublished((publication) => {
       bus.publish({ kind: 'trust.changed', at: new Date(clock.now()).toISOString(), files: [...publication.files.keys()] });

@@ -12,7 +12,7 @@ export function mosquittoAcl(fleet: string, hubUser: string): string {
     ([channel, { direction }]) => `pattern ${direction === 'up' ? 'write' : 'read'} ${prefix}/+/%u/${channel}`,
   );
   return [
-    '# Written by `skerry hub broker-acl`; write it again after an update of the hub.',
+    '# Written by the hub at every start, and whenever a device comes or leaves; have mosquitto read it again with SIGHUP.',
     '# mosquitto.conf: allow_anonymous false, use_username_as_clientid true, acl_file, password_file',
     `user ${hubUser}`,
     `topic readwrite ${prefix}/#`,
