@@ -25,7 +25,12 @@ export class Housekeeping implements Service {
 
   start(): Promise<void> {
     this.#tasks = this.#chores.map((chore) =>
-      schedule(chore.when, () => this.#track(chore), { name: chore.name, timezone: 'UTC', noOverlap: true }),
+      schedule(chore.when, () => this.#track(chore), {
+        name: chore.name,
+        timezone: 'UTC',
+        noOverlap: true,
+        logger: cronLogger(this.#logger.child({ chore: chore.name })),
+      }),
     );
     return Promise.resolve();
   }
@@ -52,4 +57,15 @@ export class Housekeeping implements Service {
       this.#logger.error({ chore: chore.name, code: error.code, cause: error.message }, 'housekeeping failed');
     }
   }
+}
+
+/** What node-cron has to say (a round left out, a round missed while the machine slept) in the hub's own log. */
+function cronLogger(logger: Logger): NonNullable<Parameters<typeof schedule>[2]>['logger'] {
+  const text = (message: string | Error): string => (message instanceof Error ? message.message : message);
+  return {
+    info: (message) => logger.info({}, message),
+    warn: (message) => logger.warn({}, message),
+    error: (message, cause) => logger.error(cause === undefined ? {} : { cause: cause.message }, text(message)),
+    debug: (message) => logger.debug({}, text(message)),
+  };
 }

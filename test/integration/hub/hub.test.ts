@@ -1,0 +1,152 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { get as httpsGet } from 'node:https';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { onTestFinished, expect, test } from 'vitest';
+import { ROLES, type Role, roleMay } from '#hub/api/capabilities.js';
+import { type Hub, startHub } from '#hub/app.js';
+import { loadHubConfig } from '#hub/config.js';
+import { HubClient } from '#hub/cli/client.js';
+import { localHub } from '#hub/cli/context.js';
+import { createdTokenSchema } from '#hub/api/views.js';
+import { coded } from '../../kit/coded.js';
+import { recordingLogger } from '../../kit/recorder.js';
+import { tempFolder } from '../../kit/temp-folder.js';
+
+interface StartOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly flags?: Readonly<Record<string, string>>;
+}
+
+async function start(dataDir: string, { env = {}, flags = {} }: StartOptions = {}): Promise<Hub> {
+  const config = await loadHubConfig({ flags: { dataDir, httpPort: '0', mqttPort: '0', ...flags }, env });
+  const hub = await startHub({ config, env, logger: recordingLogger().logger });
+  onTestFinished(() => hub.close());
+  return hub;
+}
+
+const mode = async (path: string): Promise<string> => ((await stat(path)).mode & 0o777).toString(8);
+
+test('the first start makes what it needs; the second finds it', async () => {
+  const data = join(await tempFolder(), 'hub');
+  const first = await start(data);
+  expect(first.newAdminToken).toBe(join(data, 'admin.token'));
+  expect([await mode(data), await mode(join(data, 'admin.token')), await mode(join(data, 'keys', 'hub.secret'))]).toEqual([
+    '700',
+    '600',
+    '600',
+  ]);
+  expect(JSON.parse(await readFile(join(data, 'hub.json'), 'utf8'))).toEqual(first.state);
+  const token = await readFile(join(data, 'admin.token'), 'utf8');
+  await first.close();
+  expect(await readdir(data)).not.toContain('hub.json');
+  const second = await start(data);
+  expect([second.newAdminToken, await readFile(join(data, 'admin.token'), 'utf8')]).toEqual([undefined, token]);
+  const address = await localHub(data);
+  const answer = await fetch(`${second.state.httpUrl}/api/v1/whoami`, { headers: { authorization: `Bearer ${address?.token}` } });
+  expect(await answer.json()).toMatchObject({ name: 'first admin', role: 'admin' });
+  await second.close();
+});
+
+test('a hub that answers is ready, and says so', async () => {
+  const hub = await start(join(await tempFolder(), 'hub'));
+  const ready = await fetch(`${hub.state.httpUrl}/readyz`);
+  expect([ready.status, await ready.json()]).toEqual([
+    200,
+    {
+      ready: true,
+      checks: [
+        { name: 'database', ok: true },
+        { name: 'broker', ok: true },
+      ],
+    },
+  ]);
+});
+
+test('a second hub on the same data is refused and leaves the first alone', async () => {
+  const data = join(await tempFolder(), 'hub');
+  const hub = await start(data);
+  await expect(start(data)).rejects.toEqual(coded('HUB_DATA_IN_USE'));
+  expect((await fetch(`${hub.state.httpUrl}/healthz`)).status).toBe(200);
+});
+
+test('a port that is taken is named, and the failed start leaves nothing open', async () => {
+  const data = join(await tempFolder(), 'hub');
+  const server = createServer();
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? String(address.port) : '';
+  await expect(start(data, { flags: { httpPort: port } })).rejects.toEqual(coded('HUB_LISTEN_FAILED', port));
+  await expect(start(data)).resolves.toBeDefined();
+});
+
+test('keys sealed with a passphrase open with it only', async () => {
+  const data = join(await tempFolder(), 'hub');
+  const first = await start(data, { env: { SKERRY_HUB_PASSPHRASE: 'correct horse' } });
+  await first.close();
+  await expect(start(data, { env: { SKERRY_HUB_PASSPHRASE: 'battery staple' } })).rejects.toEqual(coded('HUB_KEYS_LOCKED'));
+  await expect(start(data)).rejects.toEqual(coded('HUB_KEYS_LOCKED'));
+  const file = join(data, 'passphrase');
+  await writeFile(file, 'correct horse\nignored\n');
+  await expect(start(data, { flags: { passphraseFile: file } })).resolves.toBeDefined();
+});
+
+test('a key file the settings name is not made up', async () => {
+  const folder = await tempFolder();
+  await mkdir(join(folder, 'hub'));
+  await expect(start(join(folder, 'hub'), { flags: { keySecretFile: join(folder, 'absent') } })).rejects.toEqual(coded('HUB_KEYS_LOCKED'));
+});
+
+interface Operation {
+  readonly operationId: string;
+  readonly 'x-capability': Parameters<typeof roleMay>[1] | 'public';
+}
+
+test('every route of the whole hub lets in the roles of its capability and no other', async () => {
+  const data = join(await tempFolder(), 'hub');
+  const hub = await start(data);
+  const admin = new HubClient({ url: hub.state.httpUrl, token: (await readFile(join(data, 'admin.token'), 'utf8')).trim() });
+  const tokens = new Map<Role, string>();
+  for (const role of ROLES) tokens.set(role, (await admin.post(createdTokenSchema, '/api/v1/tokens', { name: role, role })).token);
+  const document = JSON.parse(Buffer.from(await admin.bytes('/api/v1/openapi.json')).toString()) as {
+    paths: Record<string, Record<string, Operation>>;
+  };
+  let checked = 0;
+  for (const [path, operations] of Object.entries(document.paths)) {
+    for (const [method, { 'x-capability': access }] of Object.entries(operations)) {
+      for (const role of ROLES) {
+        // Values that no schema accepts: what is let in is refused by its input and changes nothing.
+        const response = await fetch(`${hub.state.httpUrl}${path.replaceAll(/\{\w+\}/g, '%20')}?unknown=1`, {
+          method: method.toUpperCase(),
+          headers: { authorization: `Bearer ${tokens.get(role)}` },
+        });
+        await response.arrayBuffer();
+        const expected = access === 'public' || roleMay(role, access) ? 'in' : 403;
+        expect([method, path, role, response.status === 403 ? 403 : 'in']).toEqual([method, path, role, expected]);
+        checked += 1;
+      }
+    }
+  }
+  expect(checked).toBeGreaterThan(100);
+});
+
+test('with a certificate, API and broker speak TLS and devices are told so', async () => {
+  const folder = await tempFolder();
+  const [certificate, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-days', '1', ...subject, '-keyout', key, '-out', certificate], {
+    stdio: 'ignore',
+  });
+  const hub = await start(join(folder, 'hub'), { flags: { tlsCertFile: certificate, tlsKeyFile: key } });
+  expect([hub.state.httpUrl, hub.state.mqttUrl]).toEqual([expect.stringMatching(/^https:/), expect.stringMatching(/^mqtts:/)]);
+  const status = await new Promise<number | undefined>((resolve, reject) => {
+    const url = `${hub.state.httpUrl}/readyz`;
+    readFile(certificate).then(
+      (ca) => httpsGet(url, { ca }, (response) => resolve(response.resume().statusCode)).on('error', reject),
+      reject,
+    );
+  });
+  expect(status).toBe(200);
+});

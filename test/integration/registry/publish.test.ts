@@ -1,0 +1,228 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { canonicalJson } from '#shared/bundle/canonical-json.js';
+import { cutArtifact } from '#shared/bundle/cut-artifact.js';
+import type { Manifest } from '#shared/bundle/manifest.js';
+import { encodeTrustUpdate, hubPublicKeysSchema } from '#shared/trust/update.js';
+import { type ApiHub, startApiHub } from '../../kit/api-hub.js';
+import { goldenFile, SigningPublisher, type TestVersion, testVersion } from '../../kit/signing-publisher.js';
+
+let hub: ApiHub;
+let publisher: SigningPublisher;
+
+beforeEach(async () => {
+  hub = await startApiHub();
+  publisher = new SigningPublisher(hub.folder);
+  const keys = hubPublicKeysSchema.parse(await (await hub.fetch('publisher', '/api/v1/trust/hub-keys')).json());
+  const update = await publisher.init(keys);
+  await send('PUT', '/api/v1/trust/root', encodeTrustUpdate(update));
+});
+afterEach(() => hub.close());
+
+async function send(method: string, path: string, body: unknown): Promise<[number, Record<string, unknown>]> {
+  const response = await hub.fetch('publisher', path, {
+    method,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  return [response.status, (await response.json()) as Record<string, unknown>];
+}
+
+async function upload(version: Pick<TestVersion, 'files'>): Promise<void> {
+  for (const [digest, body] of version.files) {
+    const headers = { 'content-type': 'application/octet-stream' };
+    expect((await hub.fetch('publisher', `/api/v1/artifacts/${digest}`, { method: 'PUT', headers, body })).status).toBe(201);
+  }
+}
+
+async function currentTargets(): Promise<Uint8Array> {
+  const response = await hub.fetch('publisher', `/api/v1/trust/metadata/${publisher.role}.json`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+
+/** Signs what `signed` says and posts `manifest`, which may be another one. */
+async function post(manifest: Manifest, signed: Manifest = manifest): Promise<[number, Record<string, unknown>]> {
+  const targets = await publisher.sign(signed, await currentTargets());
+  return send('POST', `/api/v1/models/${manifest.model}/versions`, {
+    manifest: base64(canonicalJson(manifest)),
+    role: publisher.role,
+    targets: base64(targets),
+  });
+}
+
+describe('a version that is right', () => {
+  test('is published, listed, shown with its manifest, and announced in the trust metadata', async () => {
+    const version = await testVersion('vad', 1);
+    await upload(version);
+    const heard: unknown[] = [];
+    hub.bus.subscribe((event) => heard.push(event));
+    const [status, body] = await post(version.manifest);
+    expect([status, body]).toEqual([
+      201,
+      expect.objectContaining({ model: 'vad', version: 1, role: 'alice', publisher: 'a publisher', variants: ['fp32'] }),
+    ]);
+    expect(heard).toContainEqual(
+      expect.objectContaining({ kind: 'version.published', model: 'vad', version: 1, manifest: body['manifest'] }),
+    );
+    expect(hub.tuf.publication()?.versions).toEqual({ root: 1, targets: 1, snapshot: 2, timestamp: 2 });
+    const listed = (await (await hub.fetch('viewer', '/api/v1/models')).json()) as { models: unknown[] };
+    expect(listed.models).toMatchObject([{ name: 'vad', versions: 1, newest: 1, minimumVersion: 1 }]);
+    const shown = (await (await hub.fetch('viewer', '/api/v1/models/vad/versions/1')).json()) as { document: unknown };
+    expect(shown.document).toEqual(version.manifest);
+  });
+
+  test('sent again is the version already there', async () => {
+    const version = await testVersion('vad', 1);
+    await upload(version);
+    const targets = base64(await publisher.sign(version.manifest, await currentTargets()));
+    const body = { manifest: base64(canonicalJson(version.manifest)), role: publisher.role, targets };
+    const first = await send('POST', '/api/v1/models/vad/versions', body);
+    const second = await send('POST', '/api/v1/models/vad/versions', body);
+    expect([first[0], second[0]]).toEqual([201, 200]);
+    expect(second[1]).toEqual(first[1]);
+  });
+
+  test('that was listed when a crash came before it was stored is completed by the same upload', async () => {
+    const version = await testVersion('vad', 1);
+    await upload(version);
+    const targets = await publisher.sign(version.manifest, await currentTargets());
+    await hub.tuf.accept({ roles: { [publisher.role]: targets } });
+    const body = { manifest: base64(canonicalJson(version.manifest)), role: publisher.role, targets: base64(targets) };
+    expect((await send('POST', '/api/v1/models/vad/versions', body))[0]).toBe(201);
+  });
+});
+
+describe('refused', () => {
+  /** The error answered, having changed nothing. */
+  const refusal = async (answer: Promise<[number, Record<string, unknown>]>): Promise<Record<string, unknown>> => {
+    const before = hub.tuf.publication()?.versions;
+    const [status, body] = await answer;
+    expect([status >= 400 && status < 500, body['message'], hub.tuf.publication()?.versions]).toEqual([true, expect.any(String), before]);
+    return body;
+  };
+
+  test('other content under a taken number, and a number that does not grow', async () => {
+    const [first, other, third] = [await testVersion('vad', 2), await testVersion('vad', 2), await testVersion('vad', 1)];
+    for (const version of [first, other, third]) await upload(version);
+    expect((await post(first.manifest))[0]).toBe(201);
+    const send2 = (manifest: Manifest): Promise<[number, Record<string, unknown>]> =>
+      currentTargets().then((targets) =>
+        send('POST', '/api/v1/models/vad/versions', {
+          manifest: base64(canonicalJson(manifest)),
+          role: publisher.role,
+          targets: base64(targets),
+        }),
+      );
+    expect(await refusal(send2(other.manifest))).toMatchObject({ code: 'VERSION_CONFLICT' });
+    expect(await refusal(send2(third.manifest))).toMatchObject({ code: 'VERSION_NOT_NEWER', details: { newest: 2 } });
+  });
+
+  test('artifacts that are not here, each named', async () => {
+    const version = await testVersion('vad', 1);
+    expect(await refusal(post(version.manifest))).toMatchObject({
+      code: 'ARTIFACT_MISSING',
+      details: { missing: version.manifest.artifacts.map(({ digest, length }) => ({ digest, length, have: null })) },
+    });
+  });
+
+  test('chunks that are not those of the artifact', async () => {
+    const version = await testVersion('vad', 1);
+    await upload(version);
+    const [weights, golden] = version.manifest.artifacts;
+    const chunks = weights!.chunks.with(1, [golden!.chunks[0]![0], weights!.chunks[1]![1]]);
+    const body = await refusal(post({ ...version.manifest, artifacts: [{ ...weights!, chunks }, golden!] }));
+    expect(body).toMatchObject({ code: 'MANIFEST_MISMATCH', message: expect.stringContaining('chunk 1 of artifact') as string });
+  });
+
+  test.each([
+    ['of another shape', goldenFile([1, 3]), 'has shape [1,3], the manifest says [-1,2]'],
+    ['of other names', goldenFile([1, 2], 'z'), 'input "z" is not declared'],
+  ])('a golden sample %s', async (_what, bytes, says) => {
+    const version = await testVersion('vad', 1);
+    const golden = await cutArtifact([bytes], 'golden');
+    await upload({ files: new Map([...version.files, [golden.digest, new Uint8Array(bytes)]]) });
+    const manifest = {
+      ...version.manifest,
+      goldenSamples: [{ ...version.manifest.goldenSamples[0]!, artifact: golden.digest }],
+      artifacts: [version.manifest.artifacts[0]!, golden],
+    };
+    expect(await refusal(post(manifest))).toMatchObject({ code: 'MANIFEST_MISMATCH', message: expect.stringContaining(says) as string });
+  });
+
+  test('a golden sample that is no safetensors file', async () => {
+    const version = await testVersion('vad', 1);
+    await upload(version);
+    const [weights] = version.manifest.artifacts;
+    const goldenSamples = [{ ...version.manifest.goldenSamples[0]!, artifact: weights!.digest }];
+    expect(await refusal(post({ ...version.manifest, goldenSamples }))).toMatchObject({ code: 'SAFETENSORS_INVALID' });
+  });
+
+  test('a manifest other than the one signed', async () => {
+    const version = await testVersion('vad', 1);
+    await upload(version);
+    expect(await refusal(post({ ...version.manifest, description: 'tampered with' }, version.manifest))).toMatchObject({
+      code: 'MANIFEST_MISMATCH',
+    });
+  });
+
+  test('a manifest that is not canonical, or for another model', async () => {
+    const version = await testVersion('vad', 1);
+    await upload(version);
+    const body = { role: publisher.role, targets: base64(await currentTargets()) };
+    const loose = base64(Buffer.from(JSON.stringify(version.manifest, undefined, 1)));
+    expect(await refusal(send('POST', '/api/v1/models/vad/versions', { ...body, manifest: loose }))).toMatchObject({
+      code: 'BUNDLE_MANIFEST_INVALID',
+    });
+    const strict = base64(canonicalJson(version.manifest));
+    expect(await refusal(send('POST', '/api/v1/models/other/versions', { ...body, manifest: strict }))).toMatchObject({
+      code: 'MANIFEST_MISMATCH',
+    });
+  });
+
+  test('targets nobody signed for, and versions that come without content', async () => {
+    const version = await testVersion('vad', 1);
+    await upload(version);
+    const signed = JSON.parse(Buffer.from(await publisher.sign(version.manifest, await currentTargets())).toString()) as {
+      signatures: { sig: string }[];
+    };
+    const forged = { ...signed, signatures: signed.signatures.map((entry) => ({ ...entry, sig: '0'.repeat(128) })) };
+    const body = { manifest: base64(canonicalJson(version.manifest)), role: publisher.role };
+    const targets = base64(Buffer.from(JSON.stringify(forged)));
+    expect(await refusal(send('POST', '/api/v1/models/vad/versions', { ...body, targets }))).toMatchObject({
+      code: 'TRUST_TARGETS_SIGNATURE',
+    });
+    const roles = { [publisher.role]: base64(Buffer.from(JSON.stringify(signed))) };
+    expect(await refusal(send('PUT', '/api/v1/trust/targets', { roles }))).toMatchObject({
+      code: 'MANIFEST_MISMATCH',
+      message: expect.stringContaining('publish them with their content') as string,
+    });
+  });
+
+  test('a root in the place of targets', async () => {
+    expect((await send('PUT', '/api/v1/trust/targets', { roots: [] }))[1]).toMatchObject({ code: 'INPUT_SCHEMA' });
+  });
+});
+
+test('the event loop stays free while a large artifact is checked (DESIGN R5)', async () => {
+  const version = await testVersion('big', 1, 96 * 1024 * 1024);
+  await upload(version);
+  const delay = monitorEventLoopDelay({ resolution: 5 });
+  delay.enable();
+  const publishing = post(version.manifest);
+  const done = publishing.then(
+    () => true,
+    () => true,
+  );
+  let answered = 0;
+  for (;;) {
+    const health = hub.fetch(undefined, '/healthz').then((response) => response.arrayBuffer());
+    if ((await Promise.race([done, health])) === true) break;
+    answered += 1;
+  }
+  delay.disable();
+  expect((await publishing)[0]).toBe(201);
+  expect(answered).toBeGreaterThan(5);
+  expect(delay.max / 1e6).toBeLessThan(500);
+});
