@@ -60,7 +60,7 @@ export class Housekeeping implements Service {
 }
 
 /** What node-cron has to say (a round left out, a round missed while the machine slept) in the hub's own log. */
-function cronLogger(logger: Logger): NonNullable<Parameters<typeof schedule>[2]>['logger'] {
+function cronLogger(logger: Logger): NonNullable<NonNullable<Parameters<typeof schedule>[2]>['logger']> {
   const text = (message: string | Error): string => (message instanceof Error ? message.message : message);
   return {
     info: (message) => logger.info({}, message),
