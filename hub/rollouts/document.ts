@@ -4,7 +4,7 @@ import { ROLES } from '#hub/api/capabilities.js';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { days, hours, minutes } from '#shared/kernel/clock.js';
 import { durationSchema } from '#shared/kernel/duration.js';
-import { SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { narrow } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { cohortSchema, positiveShareSchema, selectorSchema, shareSchema } from './document-parts.js';
@@ -111,5 +111,13 @@ export function parseRollout(text: string): RolloutDocument {
   const document = parseDocument(text, { prettyErrors: true });
   const [error] = document.errors;
   if (error !== undefined) throw new SkerryError('ROLLOUT_INVALID', `the rollout is not YAML: ${error.message}`, { cause: error });
-  return readRollout(document.toJS({ maxAliasCount: 16 }));
+  return readRollout(plainValue(document));
+}
+
+function plainValue(document: ReturnType<typeof parseDocument>): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 16 });
+  } catch (cause) {
+    throw new SkerryError('ROLLOUT_INVALID', `the rollout is not YAML: ${asSkerryError(cause).message}`, { cause });
+  }
 }

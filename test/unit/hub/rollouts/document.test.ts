@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import { parseRollout, readRollout } from '#hub/rollouts/document.js';
+import { gateName } from '#hub/rollouts/gate-document.js';
+import { hours, minutes } from '#shared/kernel/clock.js';
+
+const TEXT = `
+model: vad
+version: 3
+cohort: site=lab,tier in (gold,silver)
+waves:
+  - 1%
+  - { count: 3, bake: 1h30m, approval: operator }
+  - { cohort: { saved: harbour }, gates: [{ gate: install }] }
+  - percent: 100%
+    evidence: { predictions: 1000 }
+evidence: { devices: 3 }
+gates:
+  - gate: errors
+    tolerate: 1.5
+  - { gate: latency, quantile: 0.99 }
+  - { gate: metric, name: word_error_rate }
+  - { gate: burn, objective: 0.999 }
+schedule:
+  start: 2026-12-01T22:00:00+01:00
+  windows:
+    - { cron: "0 22 * * 1-5", lasts: 4h, timeZone: Europe/Berlin }
+silent: { after: 15m, as: left-out }
+`;
+
+describe('parseRollout', () => {
+  it('reads a document and fills in what was left out', () => {
+    const document = parseRollout(TEXT);
+    expect(document.waves.map(({ percent, count, cohort, bake }) => [percent, count, cohort, bake])).toEqual([
+      [0.01, undefined, undefined, undefined],
+      [undefined, 3, undefined, minutes(90)],
+      [undefined, undefined, { saved: 'harbour' }, undefined],
+      [1, undefined, undefined, undefined],
+    ]);
+    expect(document.gates.map(gateName)).toEqual(['errors', 'latency', 'metric:word_error_rate', 'burn']);
+    expect(document.gates[0]).toEqual({ gate: 'errors', tolerate: 1.5, ruleOut: 2, negligible: 0.0005 });
+    expect(document).toMatchObject({
+      falseAlarms: 0.01,
+      deadline: hours(24),
+      onFailure: 'rollback-all',
+      silent: { after: minutes(15), as: 'left-out' },
+    });
+  });
+
+  it('watches installs, errors, latency and crashes when it is not told what', () => {
+    expect(readRollout({ model: 'vad', version: 1, cohort: '', waves: ['100%'] }).gates.map(gateName)).toEqual([
+      'install',
+      'errors',
+      'latency',
+      'crashes',
+    ]);
+  });
+
+  it('lists every bad path at once', () => {
+    const bad = {
+      model: 'Vad!',
+      version: 0,
+      cohort: 'site=lab,,',
+      waves: ['0%', { percent: '5%', count: 2 }, { count: 3, bake: 'soon' }],
+      gates: [{ gate: 'errors', tolerate: 'x' }, { gate: 'errors' }, { gate: 'latency', tolerate: 3, ruleOut: 2 }, { gate: 'vibes' }],
+      schedule: { windows: [{ cron: '61 * * * *', lasts: '4h', timeZone: 'Mars/Base' }] },
+      falseAlarm: 0.01,
+    };
+    let paths: string[] = [];
+    try {
+      readRollout(bad);
+    } catch (thrown) {
+      const details = (thrown as { details: { issues: { path: string }[] } }).details;
+      paths = details.issues.map((issue) => issue.path);
+    }
+    expect(paths).toEqual(
+      expect.arrayContaining([
+        'model',
+        'version',
+        'cohort',
+        'waves.0.percent',
+        'waves.2.bake',
+        'gates.0.tolerate',
+        'gates.3.gate',
+        'schedule.windows.0.cron',
+        'schedule.windows.0.timeZone',
+      ]),
+    );
+  });
+
+  it.each([
+    ['model: [', 'not YAML'],
+    ['just text', 'the rollout is not valid'],
+    ['model: vad\nmodel: vad', 'not YAML'],
+  ])('refuses %j', (text, message) => {
+    expect(() => parseRollout(text)).toThrow(
+      expect.objectContaining({ code: 'ROLLOUT_INVALID', message: expect.stringContaining(message) as string }),
+    );
+  });
+
+  it('does not let a small text grow', () => {
+    const bomb = [
+      'a: &a [x,x,x,x,x,x,x,x,x]',
+      ...'bcdefgh'.split('').map((name, i) => `${name}: &${name} [${`*${'abcdefg'.charAt(i)},`.repeat(9)}]`),
+    ].join('\n');
+    expect(() => parseRollout(bomb)).toThrow(expect.objectContaining({ code: 'ROLLOUT_INVALID' }));
+  });
+});

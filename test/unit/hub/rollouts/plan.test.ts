@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { parseSelector } from '#hub/fleet/selector.js';
+import { planRollout, type PlanDevice, waveOfJoiner } from '#hub/rollouts/plan.js';
+import { type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
+import { documentOf } from './rig.js';
+
+function device(id: string, labels: Labels = {}, changes: Partial<PlanDevice['capabilities']> = {}): PlanDevice {
+  const capabilities = {
+    os: 'linux',
+    arch: 'x64',
+    cpus: 4,
+    memoryBytes: 1e9,
+    providers: ['cpu'],
+    runtime: { name: 'onnxruntime', version: '1.30.0' },
+  };
+  return { id: deviceIdSchema.parse(id), labels, capabilities: { ...capabilities, ...changes } };
+}
+
+const FLEET = Array.from({ length: 100 }, (_, i) => device(`device-${i}`, { site: i < 50 ? 'lab' : 'field' }));
+const CPU = [{ name: 'int8', opset: 17, requires: { providers: ['cpu'] } }];
+
+function plan(document: Record<string, unknown>, devices: readonly PlanDevice[] = FLEET, variants = CPU) {
+  const selectorOf = (cohort: string | { saved: string }) => parseSelector(typeof cohort === 'string' ? cohort : 'site=lab');
+  return planRollout({ document: documentOf(document), seed: 's', devices, variants, selectorOf });
+}
+
+describe('planRollout', () => {
+  it('cuts a cohort into waves that nest, and keeps a control to the end', () => {
+    const { waves } = plan({ waves: ['5%', { count: 20 }, '50%', '100%'] });
+    expect(waves.map((wave) => [wave.name, wave.devices.length])).toEqual([
+      ['5%', 5],
+      ['20 devices', 15],
+      ['50%', 30],
+      ['100%', 45],
+      ['reserve', 5],
+    ]);
+    expect(new Set(waves.flatMap((wave) => wave.devices)).size).toBe(100);
+    expect(waves.at(-1)?.gates.map((gate) => gate.gate)).toEqual(['install']);
+  });
+
+  it('has waves by cohort, and none for whom the cohort does not name', () => {
+    const { waves } = plan({ cohort: 'site', waves: [{ cohort: { saved: 'lab' } }, { percent: '60%', name: 'more' }] });
+    expect(waves[0]?.devices).toHaveLength(50);
+    expect(waves.map((wave) => wave.name)).toEqual(['lab', 'more']);
+    expect(waves[1]?.devices.every((id) => Number(id.slice(7)) >= 50)).toBe(true);
+  });
+
+  it('keeps nobody back where nothing is compared', () => {
+    expect(plan({ gates: [{ gate: 'install' }] }).waves.map((wave) => wave.devices.length)).toEqual([5, 95]);
+  });
+
+  it('shows devices that cannot run it before the start', () => {
+    const devices = [
+      device('gpu-only', {}, { providers: ['cuda'] }),
+      device('small', {}, { memoryBytes: 10 }),
+      device('old', {}, { runtime: { name: 'onnxruntime', version: '1.9.1' } }),
+      device('fine'),
+    ];
+    const variants = [
+      { name: 'fp16', opset: 17, requires: { providers: ['webgpu'] } },
+      { name: 'int8', opset: 17, requires: { providers: ['cpu'], memoryBytes: 1e6 } },
+    ];
+    const { incapable, waves } = plan({}, devices, variants);
+    expect(incapable.map(({ device: id, why }) => [id, why])).toEqual([
+      ['small', 'fp16: needs webgpu, the device has cpu; int8: needs 1000000 bytes of memory, the device has 10'],
+      ['old', 'fp16: needs webgpu, the device has cpu; int8: opset 17 needs runtime 1.12, the device has 1.9.1'],
+    ]);
+    expect(waves.flatMap((wave) => wave.devices).toSorted()).toEqual(['fine', 'gpu-only']);
+  });
+
+  it('says when a wave leaves nobody to compare with', () => {
+    expect(plan({ reserve: '0%' }).warnings).toEqual([
+      'wave "100%" leaves no device on the old version: its comparing gates cannot pass and it would pause at its deadline',
+    ]);
+    expect(plan({}).warnings).toEqual([]);
+  });
+
+  it('puts a device that joins into the wave its position belongs to', () => {
+    const whole = plan({ waves: ['10%', '50%', '100%'] });
+    const of = (id: DeviceId): number => whole.waves.findIndex((wave) => wave.devices.includes(id));
+    for (const known of FLEET) expect(waveOfJoiner(whole, known, parseSelector)).toBe(of(known.id));
+    const labs = plan({ waves: [{ cohort: 'site=lab' }] });
+    expect(waveOfJoiner(labs, device('new', { site: 'lab' }), parseSelector)).toBe(0);
+    expect(waveOfJoiner(labs, device('new', { site: 'field' }), parseSelector)).toBeUndefined();
+  });
+});
