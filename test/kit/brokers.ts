@@ -95,6 +95,11 @@ export async function startMosquitto(users: BrokerUsers): Promise<TestBroker> {
     return child;
   };
   let child = await run();
+  // A test run that ends in the middle must not leave a broker behind.
+  const onExit = (): void => {
+    child.kill('SIGKILL');
+  };
+  process.on('exit', onExit);
   const end = async (): Promise<void> => {
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGKILL');
@@ -109,6 +114,7 @@ export async function startMosquitto(users: BrokerUsers): Promise<TestBroker> {
       child = await run();
     },
     async close() {
+      process.off('exit', onExit);
       await end();
       rmSync(folder, { recursive: true, force: true });
     },
