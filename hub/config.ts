@@ -204,7 +204,13 @@ function firstOf(candidates: readonly (readonly [string, unknown])[]): { source:
 
 /** Where a hub keeps its data unless told (XDG Base Directory Specification). */
 export function defaultDataDir(env: Readonly<Record<string, string | undefined>>): string {
-  return join(env['XDG_DATA_HOME'] ?? join(env['HOME'] ?? homedir(), '.local', 'share'), 'skerry', 'hub');
+  return join(xdgFolder(env, 'XDG_DATA_HOME', join('.local', 'share')), 'skerry', 'hub');
+}
+
+/** A base folder of the XDG specification; set to nothing, a variable counts as not set. */
+export function xdgFolder(env: Readonly<Record<string, string | undefined>>, variable: string, below: string): string {
+  const folder = env[variable];
+  return folder === undefined || folder === '' ? join(env['HOME'] ?? homedir(), below) : folder;
 }
 
 async function readConfigFile(path: string, mustExist: boolean): Promise<Readonly<Record<string, unknown>>> {

@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { defaultDataDir } from '#hub/config.js';
+import { defaultDataDir, xdgFolder } from '#hub/config.js';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
@@ -17,7 +16,7 @@ const LOGIN_MAX_BYTES = 4096;
 
 /** Where `skerry login` keeps address and token (XDG Base Directory Specification). */
 export function loginFile(env: Env): string {
-  return join(env['XDG_CONFIG_HOME'] ?? join(env['HOME'] ?? homedir(), '.config'), 'skerry', 'login.json');
+  return join(xdgFolder(env, 'XDG_CONFIG_HOME', '.config'), 'skerry', 'login.json');
 }
 
 /** Keeps a login, readable by this user only. */

@@ -1,5 +1,8 @@
 import type { Command } from 'commander';
+import { systemClock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
+import { connectServiceManager } from '#shared/kernel/service-manager.js';
 import { type Output, paint, printJson, printLine } from '#shared/terminal/output.js';
 import type { Hub } from '../app.js';
 import { type HubSettingKey, settingEntries } from '../config.js';
@@ -48,12 +51,17 @@ async function runHub(flags: RunFlags, deps: CliDeps): Promise<void> {
     env: deps.env,
     configFile: textFlag(flags['config']) ?? deps.env['SKERRY_HUB_CONFIG'],
   });
+  keepNativePartsBelow(config.dataDir);
   const logger = await createPinoLogger({ level: config.logLevel, name: 'skerry-hub' });
   const stop = stopSignal();
+  // The database and the broker live on this thread: whoever answers here is alive.
+  const manager = connectServiceManager({ env: deps.env, clock: systemClock, logger, alive: () => Promise.resolve() });
   const hub = await startHub({ config, env: deps.env, logger });
+  manager.ready();
   announce(out, hub, config.dataDir);
   await stop.asked;
   logger.info({}, 'closing');
+  manager.stopping();
   await hub.close();
   stop.release();
 }

@@ -1,0 +1,95 @@
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { hubStateSchema } from '#hub/hub-state.js';
+import { type CommandResult, Processes, type RunningProcess } from '../../kit/processes.js';
+import { until } from '../../kit/until.js';
+
+const processes = new Processes();
+let folder: string;
+let hub: RunningProcess;
+let env: NodeJS.ProcessEnv;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'skerry-cli-'));
+  const args = ['hub', '--data', join(folder, 'hub'), '--http-port', '0', '--mqtt-port', '0'];
+  hub = processes.start('skerry', args, { logFile: join(folder, 'hub.log') });
+  const state = await until('the hub', async () =>
+    hubStateSchema.parse(JSON.parse(await readFile(join(folder, 'hub', 'hub.json'), 'utf8'))),
+  );
+  const token = (await readFile(join(folder, 'hub', 'admin.token'), 'utf8')).trim();
+  env = { HOME: folder, XDG_CONFIG_HOME: '', XDG_DATA_HOME: '', SKERRY_HUB: state.httpUrl, SKERRY_TOKEN: token };
+});
+afterAll(async () => {
+  await processes.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const skerry = (...args: string[]): Promise<CommandResult> => processes.run('skerry', args, { env });
+const parsed = (result: CommandResult): unknown => JSON.parse(result.stdout);
+
+describe('commands against a running hub', () => {
+  test('a token is alone on standard output, so that a script can take it', async () => {
+    const result = await skerry('token', 'create', '--label', 'site=lab', '--uses', '2');
+    expect([result.code, result.stdout]).toEqual([0, expect.stringMatching(/^skt_[\w-]{43}\n$/)]);
+    expect(result.stderr).toContain('2 device(s)');
+    expect(parsed(await skerry('token', 'list', '--json'))).toMatchObject({ enrolment: [{ maxUses: 2, labels: { site: 'lab' } }] });
+  });
+
+  test('a token of either kind is revoked by its id', async () => {
+    const made = parsed(await skerry('token', 'create', 'viewer', '--name', 'short', '--expires', '1h', '--json')) as { id: string };
+    expect(await skerry('token', 'revoke', made.id)).toMatchObject({ code: 0, stdout: `revoked ${made.id} "short"\n` });
+    expect(await skerry('token', 'revoke', '000000000000')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('[TOKEN_UNKNOWN]') as string,
+    });
+  });
+
+  test('login keeps what the next commands need', async () => {
+    expect((await skerry('login')).stdout).toContain('Logged in');
+    const file = join(folder, '.config', 'skerry', 'login.json');
+    expect(((await stat(file)).mode & 0o777).toString(8)).toBe('600');
+    const bare = { ...env, SKERRY_HUB: '', SKERRY_TOKEN: '' };
+    expect((await processes.run('skerry', ['model', 'list', '--json'], { env: bare })).stdout).toBe('{"models":[]}\n');
+  });
+
+  test('what is wrong is said with its code and what to do, and told to scripts as JSON', async () => {
+    const unknown = await skerry('deploy', 'vad@1', '--all', '--json');
+    expect([unknown.code, unknown.stdout, JSON.parse(unknown.stderr)]).toEqual([
+      1,
+      '',
+      expect.objectContaining({ code: 'VERSION_UNKNOWN', action: expect.any(String) as string }),
+    ]);
+    expect(await skerry('deploy', 'vad', '--all')).toMatchObject({ code: 2, stderr: expect.stringContaining('[CLI_USAGE]') as string });
+    expect(await skerry('deploy', 'vad@1', '--to', 'a=b', '--all')).toMatchObject({ code: 2 });
+    expect(await skerry('device', 'show', 'nobody')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('[DEVICE_UNKNOWN]') as string,
+    });
+    expect(await skerry('device', 'list', '--selector', 'a in (')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('[SELECTOR_INVALID]') as string,
+    });
+    expect(await skerry('modle')).toMatchObject({ code: 2, stderr: expect.stringContaining('Did you mean model?') as string });
+    const dead = await processes.run('skerry', ['audit'], { env: { ...env, SKERRY_HUB: 'http://127.0.0.1:1' } });
+    expect(dead).toMatchObject({ code: 1, stderr: expect.stringContaining('[HUB_UNREACHABLE]') as string });
+  });
+
+  test('what was done is in the audit log', async () => {
+    const { records } = parsed(await skerry('audit', '--json')) as { records: unknown[] };
+    expect(records).toContainEqual(expect.objectContaining({ action: 'enrolment:write', outcome: 'ok', actor: 'first admin' }));
+    expect(records).toContainEqual(expect.objectContaining({ action: 'deployment:write', outcome: 'refused', code: 'VERSION_UNKNOWN' }));
+  });
+
+  test('the shell is offered commands, and what only the hub knows', async () => {
+    expect((await skerry('__complete', '--', 'dep')).stdout).toBe('deploy\n');
+    expect((await skerry('__complete', '--', 'token', 'create', 'p')).stdout).toBe('publisher\n');
+    expect((await skerry('__complete', '--', 'model', 'show', '')).code).toBe(0);
+  });
+});
+
+test('a hub that is told to stop stops, and takes its state file along', async () => {
+  expect(await hub.stop()).toBe(0);
+  await expect(stat(join(folder, 'hub', 'hub.json'))).rejects.toMatchObject({ code: 'ENOENT' });
+});
