@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { type Output, paint, printJson, printLine } from '#shared/terminal/output.js';
 import { EXIT } from '#shared/terminal/run-cli.js';
 import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
@@ -11,8 +12,10 @@ export function addDoctor(program: Command): void {
   withJson(withData(command)).action(async (options: CommonOptions) => {
     const out = outputOf(options);
     const { examine } = await import('./doctor-checks.js');
+    const data = dataOf(options);
+    keepNativePartsBelow(data);
     const findings: Finding[] = [];
-    for await (const finding of examine(dataOf(options))) {
+    for await (const finding of examine(data)) {
       findings.push(finding);
       printFinding(out, finding);
     }

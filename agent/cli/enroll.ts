@@ -5,6 +5,7 @@ import { systemClock } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { narrow } from '#shared/kernel/json.js';
 import { silentLogger } from '#shared/kernel/logger.js';
+import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { type Capabilities, deviceIdSchema, labelsSchema } from '#shared/protocol/device.js';
 import { formatDuration } from '#shared/terminal/format.js';
@@ -47,6 +48,7 @@ const saidSchema = z.object({ name: deviceIdSchema.optional(), labels: labelsSch
 async function runEnroll(flags: EnrollFlags): Promise<void> {
   const out = outputOf(flags);
   const data = dataOf(flags);
+  keepNativePartsBelow(data);
   const said = { name: flags.name, labels: flags.label };
   const { name, labels } = narrow(saidSchema, said, 'what the command line says of the device', 'CLI_USAGE');
   const { enroll } = await import('../sync/enroll.js');

@@ -1,5 +1,8 @@
 import type { Command } from 'commander';
+import { systemClock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
+import { connectServiceManager } from '#shared/kernel/service-manager.js';
 import { EXIT } from '#shared/terminal/run-cli.js';
 import { type AgentSettingKey, settingEntries } from '../config.js';
 
@@ -34,17 +37,22 @@ async function runAgent(flags: RunFlags): Promise<void> {
     import('../app.js'),
   ]);
   const config = await loadAgentConfig({ flags: settingFlags(flags), env: process.env, configFile: flags.config });
+  keepNativePartsBelow(config.data);
   const identity = await requireIdentity(config.data);
   const logger = await createPinoLogger({ level: config.logLevel, name: 'skerry-agent' });
   const stop = stopSignal();
   const agent = await openAgent({ config, identity, logger });
+  const alive = async (): Promise<void> => void (await agent.status());
+  const manager = connectServiceManager({ env: process.env, clock: systemClock, logger, alive });
   try {
     await agent.start();
+    manager.ready();
     logger.info({ device: identity.device, ...agent.address }, 'agent runs');
     const failure = await Promise.race([stop, agent.failed]);
     if (failure instanceof SkerryError) throw failure;
     logger.info({ signal: failure }, 'agent ends');
   } finally {
+    manager.stopping();
     await agent.close();
     if (agent.stuckThreads() > 0) endByForce();
   }

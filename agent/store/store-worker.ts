@@ -9,7 +9,7 @@ import { createHandlers, type Handlers } from './worker/handlers.js';
 
 // Entry of the store thread: SQL, hashing and files of the agent happen here and nowhere else (DESIGN R5).
 
-if (parentPort !== null) await run(parentPort, workerData);
+if (parentPort !== null) void run(parentPort, workerData);
 
 async function run(port: MessagePort, options: StoreThreadOptions): Promise<void> {
   const say = (message: StoreMessage): void => port.postMessage(message);

@@ -5,6 +5,7 @@ import { hubCodes } from './codes/hub.js';
 import { inferenceCodes } from './codes/inference.js';
 import { kernelCodes } from './codes/kernel.js';
 import { modelsCodes } from './codes/models.js';
+import { packagingCodes } from './codes/packaging.js';
 import { protocolCodes } from './codes/protocol.js';
 import { publisherCodes } from './codes/publisher.js';
 import { rolloutsCodes } from './codes/rollouts.js';
@@ -32,6 +33,7 @@ export const ERROR_CODES = {
   ...rolloutsCodes,
   ...serveCodes,
   ...statsCodes,
+  ...packagingCodes,
 } as const satisfies Readonly<Record<string, CodeEntry>>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

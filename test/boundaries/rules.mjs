@@ -6,7 +6,7 @@ export default {
     forbid('no-cycles', {}, { circular: true }, 'A cycle has no first page to read.'),
     forbid(
       'resolvable',
-      { path: '^(shared|agent|hub|test)/' },
+      { path: '^(shared|agent|hub|packaging|test)/' },
       { couldNotResolve: true, pathNot: '^node:' },
       'An import that resolves nowhere hides an edge.',
     ),
@@ -18,6 +18,13 @@ export default {
     ),
     forbid('agent-not-hub', { path: '^agent/' }, { path: '^(hub|test|packaging)/' }, 'Agent and hub meet on the wire only.'),
     forbid('hub-not-agent', { path: '^hub/' }, { path: '^(agent|test|packaging)/' }, 'Agent and hub meet on the wire only.'),
+    forbid('packaging-not-test', { path: '^packaging/' }, { path: '^test/' }, 'What is shipped is not built by test code.'),
+    forbid(
+      'programs-are-small',
+      { path: '^packaging/program/' },
+      { path: '^packaging/(?!program/)|node_modules/(esbuild|postject)/' },
+      'What runs on a device holds nothing of what built it.',
+    ),
     forbid('kernel-is-lowest', { path: '^shared/kernel/' }, { path: '^shared/(?!kernel/)' }, 'The kernel knows no domain.'),
     forbid(
       'nobody-imports-serve',
@@ -83,7 +90,7 @@ export default {
     ),
     forbid(
       'no-test-code-shipped',
-      { path: '^(shared|agent|hub)/' },
+      { path: '^(shared|agent|hub|packaging)/' },
       { path: 'node_modules/(vitest|fast-check)/' },
       'Test tools stay in test.',
     ),

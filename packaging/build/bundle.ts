@@ -1,0 +1,107 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { build, type Metafile, type Plugin } from 'esbuild';
+import { SkerryError } from '#shared/kernel/errors.js';
+import type { Program } from '../targets.js';
+import { PROJECT_ROOT } from './tools.js';
+
+const DIST = path.join(PROJECT_ROOT, 'dist');
+
+export interface Bundle {
+  /** One CommonJS script each, by name: `main` and the workers. */
+  readonly scripts: ReadonlyMap<string, Uint8Array>;
+  /** Folders of the npm packages whose code is inside, relative to the checkout. */
+  readonly packages: readonly string[];
+}
+
+/** Bundles a program and its worker threads, each into one CommonJS script. */
+export async function bundleProgram(program: Program): Promise<Bundle> {
+  const entries = new Map([['main', program.entry], ...Object.entries(program.workers)]);
+  const scripts = new Map<string, Uint8Array>();
+  const packages = new Set<string>();
+  for (const [name, entry] of entries) {
+    const { code, metafile } = await bundleScript(path.join(DIST, entry));
+    scripts.set(name, code);
+    for (const folder of packageFolders(metafile)) packages.add(folder);
+  }
+  return { scripts, packages: [...packages].sort() };
+}
+
+async function bundleScript(entry: string): Promise<{ code: Uint8Array; metafile: Metafile }> {
+  const result = await build({
+    entryPoints: [entry],
+    absWorkingDir: PROJECT_ROOT,
+    bundle: true,
+    write: false,
+    outfile: 'bundle.js',
+    platform: 'node',
+    format: 'cjs',
+    target: 'node24',
+    metafile: true,
+    minifySyntax: true,
+    minifyWhitespace: true,
+    // Names stay: stack traces and class names are worth more than the bytes.
+    keepNames: false,
+    charset: 'utf8',
+    legalComments: 'none',
+    logLevel: 'silent',
+    // There is no file beside the program; what would look for one is replaced below, and the rest asks only for a URL to resolve against.
+    define: { 'import.meta.url': JSON.stringify('file:///skerry/program.js') },
+    // Optional parts of dependencies that are not installed and not used.
+    external: [],
+    plugins: [standIns, nativeLoaders],
+  });
+  const [output] = result.outputFiles;
+  if (output === undefined) throw new SkerryError('PACKAGE_STEP_FAILED', `bundling ${entry} gave no output`);
+  return { code: output.contents, metafile: result.metafile };
+}
+
+/** Modules of the project that a single-file build replaces by others. */
+const standIns: Plugin = {
+  name: 'stand-ins',
+  setup(esbuild) {
+    for (const name of ['worker-source', 'notify-socket']) {
+      const original = path.join(DIST, 'shared', 'kernel', `${name}.js`);
+      const standIn = path.join(DIST, 'packaging', 'program', `${name}.js`);
+      esbuild.onResolve({ filter: new RegExp(`/${name}\\.js$`) }, ({ path: wanted, resolveDir }) => {
+        const found = wanted.startsWith('#shared/') ? path.join(DIST, wanted.slice(1)) : path.resolve(resolveDir, wanted);
+        return found === original ? { path: standIn } : undefined;
+      });
+    }
+  },
+};
+
+/** How the native packages find their addon, and what takes that place. */
+const REQUIRE_BINDING = 'require(`../bin/napi-v6/${process.platform}/${process.arch}/onnxruntime_binding.node`)';
+
+const nativeLoaders: Plugin = {
+  name: 'native-loaders',
+  setup(esbuild) {
+    const loader = JSON.stringify(path.join(DIST, 'packaging', 'program', 'load-native.js'));
+    esbuild.onLoad({ filter: /onnxruntime-node[\\/]dist[\\/]binding\.js$/ }, async ({ path: file }) => {
+      const source = await readFile(file, 'utf8');
+      if (source.split(REQUIRE_BINDING).length !== 2) {
+        throw new SkerryError('PACKAGE_SOURCE_CHANGED', `${file} no longer loads its addon by ${REQUIRE_BINDING}`);
+      }
+      const contents = source.replace(REQUIRE_BINDING, () => `require(${loader}).loadNative("onnxruntime_binding.node")`);
+      return { contents, loader: 'js' };
+    });
+    // better-sqlite3 asks the package "bindings" for its addon when the first database is opened.
+    esbuild.onResolve({ filter: /^bindings$/ }, () => ({ path: 'bindings', namespace: 'skerry' }));
+    esbuild.onLoad({ filter: /^bindings$/, namespace: 'skerry' }, () => ({
+      contents: `module.exports = (name) => require(${loader}).loadNative(name);`,
+      resolveDir: PROJECT_ROOT,
+      loader: 'js',
+    }));
+  },
+};
+
+/** `node_modules/a`, `node_modules/a/node_modules/@b/c` ... of everything that went into the bundle. */
+function packageFolders(metafile: Metafile): Set<string> {
+  const folders = new Set<string>();
+  for (const input of Object.keys(metafile.inputs)) {
+    const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
+    if (folder !== undefined) folders.add(folder);
+  }
+  return folders;
+}

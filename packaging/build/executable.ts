@@ -1,0 +1,65 @@
+import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { nativeAsset, NATIVE_MANIFEST_ASSET } from '../program/native-manifest.js';
+import { workerAsset } from '../program/worker-asset.js';
+import type { Program, Target } from '../targets.js';
+import type { Bundle } from './bundle.js';
+import type { Natives } from './natives.js';
+import type { NodeRuntime } from './node-runtime.js';
+import { stripArguments, toolchain } from './toolchain.js';
+import { PROJECT_ROOT, runTool } from './tools.js';
+
+/** Marks in the runtime whether a program was injected (nodejs.org, Single executable applications). */
+const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+const POSTJECT = path.join(PROJECT_ROOT, 'node_modules/postject/dist/cli.js');
+
+/** What the runtime is started with: a small young generation, since what lives long here are tensors outside the heap. */
+const EXEC_ARGV = ['--no-warnings', '--max-semi-space-size=4'];
+
+export interface ExecutableParts {
+  readonly program: Program;
+  readonly target: Target;
+  readonly node: NodeRuntime;
+  readonly bundle: Bundle;
+  readonly natives: Natives;
+  /** A runtime of the same release that runs on this machine: it prepares the blob. */
+  readonly hostNode: NodeRuntime;
+  /** Folder for everything on the way. */
+  readonly work: string;
+}
+
+/** Puts bundle, workers and native libraries into the runtime: one executable file. Returns its path. */
+export async function makeExecutable(parts: ExecutableParts): Promise<string> {
+  const { program, target, node, bundle, natives, hostNode, work } = parts;
+  await mkdir(work, { recursive: true });
+  const assets: Record<string, string> = {};
+  for (const [name, code] of bundle.scripts) {
+    const file = path.join(work, `${name}.js`);
+    await writeFile(file, code);
+    if (name !== 'main') assets[workerAsset(name)] = file;
+  }
+  for (const [name, file] of natives.files) assets[nativeAsset(name)] = file;
+  const manifest = path.join(work, 'manifest.json');
+  await writeFile(manifest, JSON.stringify(natives.manifest));
+  assets[NATIVE_MANIFEST_ASSET] = manifest;
+
+  const blob = path.join(work, 'program.blob');
+  const config = path.join(work, 'sea.json');
+  // A code cache fits one kind of processor; a snapshot cannot start worker threads (nodejs/node issue 56077).
+  const useCodeCache = hostNode.executable === node.executable;
+  const settings = { main: path.join(work, 'main.js'), output: blob, disableExperimentalSEAWarning: true, useSnapshot: false };
+  await writeFile(config, JSON.stringify({ ...settings, useCodeCache, execArgv: EXEC_ARGV, execArgvExtension: 'none', assets }));
+  await runTool(hostNode.executable, ['--experimental-sea-config', config]);
+
+  const file = path.join(work, target.platform === 'win32' ? `${program.executable}.exe` : program.executable);
+  await rm(file, { force: true });
+  await copyFile(node.executable, file);
+  await chmod(file, 0o755);
+  if (target.platform !== 'win32') await runTool(toolchain(target).strip, stripArguments(target.platform, file));
+  if (target.platform === 'darwin') await runTool('codesign', ['--remove-signature', file]);
+  const segment = target.platform === 'darwin' ? ['--macho-segment-name', 'NODE_SEA'] : [];
+  await runTool(process.execPath, [POSTJECT, file, 'NODE_SEA_BLOB', blob, '--sentinel-fuse', FUSE, ...segment]);
+  if (target.platform === 'darwin') await runTool('codesign', ['--sign', '-', file]);
+  await rm(blob);
+  return file;
+}

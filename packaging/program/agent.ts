@@ -1,0 +1,5 @@
+import { buildProgram } from '#agent/cli/program.js';
+import { runCli } from '#shared/terminal/run-cli.js';
+
+// Entry of the single-file `skerry-agent`; the same as agent/main.ts without the top-level await a CommonJS script cannot have.
+void runCli(buildProgram());

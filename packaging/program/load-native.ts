@@ -1,0 +1,46 @@
+import path from 'node:path';
+import { getAsset, getRawAsset } from 'node:sea';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { parseJson } from '#shared/kernel/json.js';
+import { nativePartsHome } from '#shared/kernel/native-parts.js';
+import { NATIVE_MANIFEST_ASSET, NATIVE_MANIFEST_BYTES, type NativePart, nativeAsset, nativeManifestSchema } from './native-manifest.js';
+import { sweepOthers, unpackPart } from './unpack.js';
+
+/**
+ * Loads the addon `name` out of the executable: unpacks it and what it needs to `<data folder>/native/<digest>/`, checks every
+ * byte by SHA-256, opens it. Throws `NATIVE_*` or `DISK_FULL`. Blocks the thread: some milliseconds when it was there.
+ */
+export function loadNative(name: string): unknown {
+  const bytes = new Uint8Array(getAsset(NATIVE_MANIFEST_ASSET));
+  const manifest = parseJson(nativeManifestSchema, bytes, { what: NATIVE_MANIFEST_ASSET, maxBytes: NATIVE_MANIFEST_BYTES });
+  const part = partNamed(manifest.parts, name);
+  const home = nativePartsHome();
+  if (home === undefined) throw new SkerryError('NATIVE_HOME_UNKNOWN', `${name} is needed, and no data folder was named`);
+  const folder = path.join(home, 'native', manifest.digest);
+  for (const needed of part.needs) unpack(folder, partNamed(manifest.parts, needed));
+  const file = unpack(folder, part);
+  const loaded: { exports: unknown } = { exports: {} };
+  try {
+    process.dlopen(loaded, file);
+  } catch (cause) {
+    throw new SkerryError('NATIVE_REFUSED', `${file} could not be loaded: ${asSkerryError(cause).message}`, { cause });
+  }
+  sweepOthers(path.join(home, 'native'), manifest.digest);
+  return loaded.exports;
+}
+
+function unpack(folder: string, part: NativePart): string {
+  return unpackPart(folder, part, () => rawAsset(nativeAsset(part.name)));
+}
+
+function partNamed(parts: readonly NativePart[], name: string): NativePart {
+  const part = parts.find((candidate) => candidate.name === name);
+  if (part === undefined) throw new SkerryError('NATIVE_DAMAGED', `there is no ${name} in ${process.execPath}`);
+  return part;
+}
+
+/** The bytes where they lie in the mapped executable: no copy of them is made. */
+function rawAsset(name: string): Uint8Array {
+  const asset = getRawAsset(name);
+  return typeof asset === 'string' ? Buffer.from(asset, 'latin1') : new Uint8Array(asset);
+}

@@ -1,0 +1,101 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
+import type { NativePart } from './native-manifest.js';
+
+const PIECE = 1024 * 1024;
+
+/** SHA-256 of a file in hex, read in pieces so that it never lies in memory whole; `undefined` when there is no such file. */
+export function hashFile(file: string): string | undefined {
+  let fd: number;
+  try {
+    fd = openSync(file, 'r');
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOENT') return undefined;
+    throw cause;
+  }
+  try {
+    const hash = createHash('sha256');
+    const piece = Buffer.allocUnsafe(PIECE);
+    for (let read = readSync(fd, piece); read > 0; read = readSync(fd, piece)) hash.update(piece.subarray(0, read));
+    return hash.digest('hex');
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Makes sure that `folder` holds the part as the program was built with it, and returns its path. A file that is right is
+ * only read. One that is missing or damaged is written beside it, synced and renamed into place: whatever moment the power
+ * goes or a second process does the same, the name leads to nothing or to the whole file. Blocks the calling thread.
+ */
+export function unpackPart(folder: string, part: NativePart, content: () => Uint8Array): string {
+  const file = path.join(folder, part.name);
+  if (ifPossible(() => hashFile(file)) === part.sha256) return file;
+  const bytes = content();
+  if (createHash('sha256').update(bytes).digest('hex') !== part.sha256) {
+    throw new SkerryError('NATIVE_DAMAGED', `${part.name} inside ${process.execPath} is damaged`);
+  }
+  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeWhole(temporary, bytes);
+    renameSync(temporary, file);
+    syncFolderNow(folder);
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    throw unwritable(cause, part, folder);
+  }
+  if (ifPossible(() => hashFile(file)) !== part.sha256) {
+    throw new SkerryError('NATIVE_DAMAGED', `${file} reads back differently from what was written`);
+  }
+  return file;
+}
+
+/**
+ * Removes what other versions of the program unpacked beside `keep`; one that still runs from there unpacks again when it
+ * must. What cannot be removed (a disk that became read-only) stays and harms nobody.
+ */
+export function sweepOthers(home: string, keep: string): void {
+  for (const name of readdirSync(home)) {
+    if (name !== keep && /^[0-9a-f]{64}$/.test(name)) ifPossible(() => rmSync(path.join(home, name), { recursive: true, force: true }));
+  }
+}
+
+/** What `act` gives, or `undefined` when it fails: a file that cannot be read counts as damaged, and writing it anew tells why. */
+function ifPossible<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch {
+    return undefined;
+  }
+}
+
+function writeWhole(file: string, bytes: Uint8Array): void {
+  const fd = openSync(file, 'wx', 0o500);
+  try {
+    for (let at = 0; at < bytes.byteLength; ) at += writeSync(fd, bytes, at, Math.min(PIECE, bytes.byteLength - at));
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function syncFolderNow(folder: string): void {
+  const fd = openSync(folder, 'r');
+  try {
+    fsyncSync(fd);
+  } catch (cause) {
+    // As in shared/kernel/atomic-file.ts: where a folder cannot be synced, the rename is all there is.
+    if (!['EINVAL', 'EPERM', 'ENOTSUP'].includes(errnoOf(cause) ?? '')) throw cause;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function unwritable(cause: unknown, part: NativePart, folder: string): SkerryError {
+  const error = asSkerryError(cause, 'IO_FAILED');
+  const sentence = `${part.name} (${Math.ceil(part.size / PIECE)} MiB) could not be unpacked into ${folder}: ${error.message}`;
+  return new SkerryError(error.code === 'DISK_FULL' ? 'DISK_FULL' : 'NATIVE_UNWRITABLE', sentence, { cause });
+}

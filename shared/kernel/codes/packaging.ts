@@ -1,0 +1,52 @@
+import { defineCodes } from './define.js';
+
+export const packagingCodes = defineCodes({
+  NATIVE_HOME_UNKNOWN: {
+    fault: 'ours',
+    http: 500,
+    summary: 'A native library is needed before the program said which data folder it works in.',
+    action: 'Report it with the command that was run.',
+  },
+  NATIVE_UNWRITABLE: {
+    fault: 'environment',
+    http: 500,
+    summary: 'The native libraries inside the program could not be unpacked into the data folder.',
+    action: 'Give the program a data folder on a disk it may write to; once unpacked, a read-only disk will do.',
+  },
+  NATIVE_DAMAGED: {
+    fault: 'environment',
+    http: 500,
+    summary: 'A native library is not what the program was built with, in the program itself or after it was unpacked again.',
+    action: 'Install the program again; if it repeats, the disk is failing.',
+  },
+  NATIVE_REFUSED: {
+    fault: 'environment',
+    http: 500,
+    summary: 'The system refused to load an unpacked native library.',
+    action: 'Look whether the data folder is on a disk mounted noexec, and whether the system has glibc 2.28 or newer.',
+  },
+  PACKAGE_USAGE: {
+    fault: 'caller',
+    http: 400,
+    summary: 'A package that cannot be built here was asked for.',
+    action: 'See npm run package -- --help for what can be built on which system.',
+  },
+  PACKAGE_INTEGRITY: {
+    fault: 'peer',
+    http: 502,
+    summary: 'A part fetched for the package has another digest than the one the project pins.',
+    action: 'Do not ship it; fetch again, and find out who changed the part if it repeats.',
+  },
+  PACKAGE_STEP_FAILED: {
+    fault: 'environment',
+    http: 500,
+    summary: 'A tool that builds the package failed or is missing.',
+    action: 'Read its output in the message; test/install-system.sh names the tools needed.',
+  },
+  PACKAGE_SOURCE_CHANGED: {
+    fault: 'ours',
+    http: 500,
+    summary: 'A dependency no longer looks the way the packaging knows it.',
+    action: 'Look at what the message names, and adapt packaging/build/bundle.ts.',
+  },
+});
