@@ -99,7 +99,7 @@ export class Fleet {
     const labelArgs = Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
     const args = ['enroll', '--data', data, '--hub', this.hub.url, '--token', token.token, '--name', name, ...labelArgs];
     await this.#options.processes.json('skerry-agent', args);
-    const process = this.#startAgent(name, data);
+    const process = this.#startAgent(name, data, 0);
     const agent: FleetAgent = { name, labels, data, process, url: '' };
     agent.url = await this.#agentUrl(agent);
     this.agents.push(agent);
@@ -107,14 +107,23 @@ export class Fleet {
   }
 
   async restartAgent(agent: FleetAgent): Promise<void> {
-    agent.process = this.#startAgent(agent.name, agent.data);
+    this.startAgentOn(agent, 0);
+    await this.findAgent(agent);
+  }
+
+  /** Starts the agent's process with its API on `port`, and does not wait for it. */
+  startAgentOn(agent: FleetAgent, port: number): void {
+    agent.process = this.#startAgent(agent.name, agent.data, port);
+  }
+
+  /** Waits until the agent says where its local API is. */
+  async findAgent(agent: FleetAgent): Promise<void> {
     agent.url = await this.#agentUrl(agent);
   }
 
-  #startAgent(name: string, data: string): RunningProcess {
-    return this.#options.processes.start('skerry-agent', ['run', '--data', data, '--http-port', '0', ...(this.#options.agentArgs ?? [])], {
-      logFile: path.join(this.folder, 'log', `${name}.log`),
-    });
+  #startAgent(name: string, data: string, port: number): RunningProcess {
+    const args = ['run', '--data', data, '--http-port', `${port}`, ...(this.#options.agentArgs ?? [])];
+    return this.#options.processes.start('skerry-agent', args, { logFile: path.join(this.folder, 'log', `${name}.log`) });
   }
 
   #agentUrl(agent: FleetAgent): Promise<string> {

@@ -1,0 +1,51 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Command } from 'commander';
+import { Fleet, freePort } from '../kit/fleet.js';
+import { Processes } from '../kit/processes.js';
+import { TcpProxy } from '../kit/tcp-proxy.js';
+import { benchAgent } from './agent-bench.js';
+import { benchDeploy } from './deploy-bench.js';
+import { type Figure, machine, printFigures } from './figure.js';
+import { benchIngest } from './ingest-bench.js';
+import { writeReadmeFigures } from './readme-figures.js';
+
+const AGENTS = 5;
+
+const options = new Command('npm run bench --')
+  .description('Measures what the README promises, on this machine, with a real hub and real agents.')
+  .option('--json <file>', 'write the figures as [{name, value, unit, aim, holds}]')
+  .option('--readme', 'write the table of figures into README.md')
+  .parse(process.argv)
+  .opts<{ json?: string; readme?: boolean }>();
+
+const figures = await bench();
+printFigures(machine(), figures);
+if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
+if (options.readme === true) await writeReadmeFigures(figures, machine());
+
+async function bench(): Promise<readonly Figure[]> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'skerry-bench-'));
+  const processes = new Processes();
+  const cable = await TcpProxy.start(0);
+  try {
+    const brokerPort = await freePort();
+    cable.join(brokerPort);
+    const hubArgs = ['--mqtt-port', `${brokerPort}`, '--mqtt-public-url', `mqtt://127.0.0.1:${cable.port}`];
+    const fleet = new Fleet({ folder, processes, hubArgs, agentArgs: ['--bake', '3s'] });
+    await fleet.startHub();
+    await fleet.initTrust();
+    for (let i = 0; i < AGENTS; i += 1) await fleet.enrol(`bench-${i + 1}`, { site: 'bench' });
+    const deploy = await benchDeploy(fleet, cable);
+    const [, ...others] = fleet.agents;
+    await Promise.all(others.map((agent) => agent.process.stop()));
+    const agent = await benchAgent(fleet);
+    await Promise.all(fleet.agents.map((each) => each.process.stop()));
+    return [...agent, ...deploy, ...(await benchIngest(fleet))];
+  } finally {
+    await processes.close();
+    await cable.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
