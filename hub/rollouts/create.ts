@@ -68,7 +68,8 @@ export function newRollout(input: NewRollout): { record: RolloutRecord; devices:
     resumeTo: null,
     rollback: null,
     approved: [],
-    attempt: 0,
+    // Above every attempt of an earlier rollout, so that a device that marked the version bad then tries it again now.
+    attempt: Math.floor(input.at / 1_000),
     createdAt: input.at,
     createdBy: input.createdBy,
   };

@@ -1,0 +1,140 @@
+import type { DesiredIssuer } from '#hub/fleet/desired-issuer.js';
+import { reportedOf } from '#hub/fleet/device-view.js';
+import { readLabels } from '#hub/fleet/labels.js';
+import { progressOf } from '#hub/fleet/progress.js';
+import type { Db, Queryable } from '#hub/store/database.js';
+import { type Digest, digestSchema, type ModelName, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
+import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { capabilitiesSchema, type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
+import type { Reported } from '#shared/protocol/messages.js';
+import type { Observation } from '../devices.js';
+import type { PlanDevice } from '../plan.js';
+import type { FleetPort, Wish } from '../ports.js';
+
+/** Devices per query: SQLite binds at most 32,766 values (sqlite.org/limits.html). */
+const PAGE = 1000;
+
+type Target = { readonly version: VersionNumber; readonly manifest: Digest };
+type ObservedWish = Parameters<FleetPort['observe']>[0][number];
+
+/** The hub's own devices, wishes and reports behind the rollouts' port. */
+export class HubFleet implements FleetPort {
+  readonly #db: Db;
+  readonly #issuer: DesiredIssuer;
+  readonly #clock: Clock;
+
+  constructor(db: Db, issuer: DesiredIssuer, clock: Clock) {
+    this.#db = db;
+    this.#issuer = issuer;
+    this.#clock = clock;
+  }
+
+  async members(): Promise<readonly PlanDevice[]> {
+    const rows = await this.#db.selectFrom('devices').select(['id', 'labels', 'capabilities']).where('revoked_at', 'is', null).execute();
+    return rows.map((row) => ({
+      id: deviceIdSchema.parse(row.id),
+      labels: readLabels(row.labels),
+      capabilities: capabilitiesSchema.parse(JSON.parse(row.capabilities)),
+    }));
+  }
+
+  async current(model: ModelName, devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, Target>> {
+    const found = new Map<DeviceId, Target>();
+    for (const page of pages(devices)) {
+      const states = await this.#db.selectFrom('device_states').select(['device', 'reported']).where('device', 'in', page).execute();
+      for (const row of states) {
+        const target = servedBy(reportedOf(row), model);
+        if (target !== undefined) found.set(deviceIdSchema.parse(row.device), target);
+      }
+      const wishes = await this.#db
+        .selectFrom('desired_models')
+        .select(['device', 'version', 'manifest_digest'])
+        .where('model', '=', model)
+        .where('device', 'in', page)
+        .execute();
+      for (const row of wishes) {
+        found.set(deviceIdSchema.parse(row.device), {
+          version: versionNumberSchema.parse(row.version),
+          manifest: digestSchema.parse(row.manifest_digest),
+        });
+      }
+    }
+    return found;
+  }
+
+  async observe(wishes: readonly ObservedWish[]): Promise<ReadonlyMap<DeviceId, Observation>> {
+    const seen = new Map<DeviceId, Observation>();
+    const now = this.#clock.now();
+    for (const page of pages(wishes)) {
+      const byDevice = new Map(page.map((wish) => [wish.device, wish]));
+      const rows = await this.#db
+        .selectFrom('device_states')
+        .leftJoin('desired_states', 'desired_states.device', 'device_states.device')
+        .select([
+          'device_states.device',
+          'device_states.reported',
+          'device_states.reported_received_at',
+          'device_states.presence',
+          'device_states.presence_changed_at',
+          'desired_states.counter',
+        ])
+        .where('device_states.device', 'in', [...byDevice.keys()])
+        .execute();
+      for (const row of rows) {
+        const device = deviceIdSchema.parse(row.device);
+        const wish = byDevice.get(device);
+        if (wish === undefined) continue;
+        const heardAt = row.presence === 'online' ? now : latest(row.reported_received_at, row.presence_changed_at);
+        seen.set(device, { ...outcomeOf(wish, row.counter ?? 0, reportedOf(row)), heardAt });
+      }
+    }
+    return seen;
+  }
+
+  issue(devices: readonly DeviceId[]): Promise<void> {
+    return this.#issuer.issue(devices);
+  }
+
+  /** Writes wishes in the transaction of the change they belong to; the rollouts' store calls it. */
+  async write(trx: Queryable, wishes: readonly Wish[]): Promise<void> {
+    const decisions = wishes.flatMap(({ target, ...wish }) => {
+      if (wish.action !== 'serve') throw new SkerryError('ROLLOUT_STRATEGY', `devices cannot "${wish.action}" yet`);
+      return target === null ? [] : [{ ...wish, version: target.version, manifest: target.manifest }];
+    });
+    if (decisions.length > 0) await this.#issuer.write(trx, decisions);
+    for (const { device, model } of wishes.filter((wish) => wish.target === null)) {
+      await trx.deleteFrom('desired_models').where('device', '=', device).where('model', '=', model).execute();
+    }
+  }
+}
+
+/** What a report says of a wish. One that does not know the newest statement says nothing, unless it says that it refused it. */
+export function outcomeOf(wish: ObservedWish, counter: number, reported: Reported | undefined): Omit<Observation, 'heardAt'> {
+  if (reported === undefined) return { outcome: 'pending' };
+  const { desired } = reported;
+  if (desired.counter < counter)
+    return desired.refused === undefined ? { outcome: 'pending' } : { outcome: 'failed', error: desired.refused };
+  if (wish.target === null) {
+    const serving = reported.models.find((entry) => entry.model === wish.model)?.serving ?? null;
+    return { outcome: serving === null ? 'reached' : 'pending' };
+  }
+  const progress = progressOf({ model: wish.model, counter, ...wish.target }, reported);
+  if (progress.state === 'serving') return { outcome: 'reached' };
+  if (progress.state !== 'refused') return { outcome: 'pending' };
+  return progress.error === undefined ? { outcome: 'failed' } : { outcome: 'failed', error: progress.error };
+}
+
+function servedBy(reported: Reported | undefined, model: ModelName): Target | undefined {
+  const entry = reported?.models.find((candidate) => candidate.model === model);
+  const version = entry?.versions.find((candidate) => candidate.version === entry.serving);
+  return version === undefined ? undefined : { version: version.version, manifest: version.manifest };
+}
+
+function latest(a: EpochMillis | null, b: EpochMillis | null): EpochMillis | null {
+  return a === null || b === null ? (a ?? b) : Math.max(a, b);
+}
+
+function* pages<T>(items: readonly T[]): Generator<T[]> {
+  for (let start = 0; start < items.length; start += PAGE) yield items.slice(start, start + PAGE);
+}
