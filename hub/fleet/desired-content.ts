@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import type { EpochMillis, Millis } from '#shared/kernel/clock.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { parseJson } from '#shared/kernel/json.js';
+import { type DesiredCandidate, type DesiredRollout, candidateSchema, rolloutRefSchema } from '#shared/trust/desired-rollout.js';
 import { DESIRED_SCHEMA, type DesiredModel, type DesiredState } from '#shared/trust/desired.js';
 import type { DesiredModelsTable, DesiredStatesTable } from './tables.js';
 
@@ -12,8 +15,11 @@ export interface IssuePolicy {
   readonly renewBefore: Millis;
 }
 
+/** What of a row goes into a statement. */
+export type DesiredRow = Omit<DesiredModelsTable, 'candidate' | 'rollout'> & Partial<Pick<DesiredModelsTable, 'candidate' | 'rollout'>>;
+
 /** The models part of a statement, in one order, so that equal wishes give equal bytes. */
-export function desiredModels(rows: readonly DesiredModelsTable[]): DesiredModel[] {
+export function desiredModels(rows: readonly DesiredRow[]): DesiredModel[] {
   return rows
     .toSorted((a, b) => (a.model < b.model ? -1 : 1))
     .map((row) => ({
@@ -21,12 +27,31 @@ export function desiredModels(rows: readonly DesiredModelsTable[]): DesiredModel
       version: versionNumberSchema.parse(row.version),
       manifest: digestSchema.parse(row.manifest_digest),
       attempt: row.attempt,
+      ...beside(row),
     }));
+}
+
+/** The version beside it and the rollout it belongs to, as stored. */
+export function beside(row: Pick<DesiredRow, 'candidate' | 'rollout'>): { candidate?: DesiredCandidate; rollout?: DesiredRollout } {
+  const options = { what: 'a stored wish', maxBytes: LIMITS.controlMessageBytes, code: 'INTERNAL' as const };
+  const encoder = new TextEncoder();
+  return {
+    ...(row.candidate === undefined || row.candidate === null
+      ? {}
+      : { candidate: parseJson(candidateSchema, encoder.encode(row.candidate), options) }),
+    ...(row.rollout === undefined || row.rollout === null
+      ? {}
+      : { rollout: parseJson(rolloutRefSchema, encoder.encode(row.rollout), options) }),
+  };
 }
 
 /** SHA-256 over what a statement says, without counter and dates. */
 export function contentHash(models: readonly DesiredModel[]): string {
-  const content = models.map((entry) => [entry.model, entry.version, entry.manifest, entry.attempt]);
+  const content = models.map(({ model, version, manifest, attempt, candidate, rollout }) => {
+    const entry = [model, version, manifest, attempt];
+    // Without them the content is what it always was: statements made before rollouts are not made again.
+    return candidate === undefined && rollout === undefined ? entry : [...entry, candidate ?? null, rollout ?? null];
+  });
   return createHash('sha256').update(JSON.stringify(content)).digest('hex');
 }
 

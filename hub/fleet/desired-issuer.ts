@@ -1,8 +1,8 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { BrokerPort } from '#hub/broker/link.js';
 import type { Db, Queryable } from '#hub/store/database.js';
-import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
-import { type Clock, days, type EpochMillis, hours } from '#shared/kernel/clock.js';
+import type { ModelName } from '#shared/bundle/names.js';
+import { type Clock, days, hours } from '#shared/kernel/clock.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -12,20 +12,8 @@ import { deviceTopic } from '#shared/protocol/topics.js';
 import { signDesired } from '#shared/trust/desired-verify.js';
 import type { SigningKey } from '#shared/trust/keys.js';
 import { contentHash, desiredModels, type IssuePolicy, isDue, nextStatement } from './desired-content.js';
+import { type DesiredDecision, type RolloutWish, writeDecision, writeWish } from './desired-rows.js';
 import { inWindow } from './window.js';
-
-/** One wish for one device; it replaces the wish for the same model. */
-export interface DesiredDecision {
-  readonly device: DeviceId;
-  readonly model: ModelName;
-  readonly version: VersionNumber;
-  readonly manifest: Digest;
-  /** Another value than before makes a device try a version again that it marked bad. */
-  readonly attempt: number;
-  /** Who decided: `deployment:12`, `rollout:...`; shown and searched for, never interpreted. */
-  readonly source: string;
-  readonly decidedAt: EpochMillis;
-}
 
 export interface DesiredIssuerDeps {
   readonly db: Db;
@@ -86,8 +74,17 @@ export class DesiredIssuer implements Service {
   /** The database half of `set`, in the caller's transaction; `issue` has to follow its commit. */
   async write(trx: Queryable, decisions: readonly DesiredDecision[], options: { readonly onlyNewer?: boolean } = {}): Promise<void> {
     for (const decision of decisions) await writeDecision(trx, decision, options.onlyNewer === true);
-    const devices = [...new Set(decisions.map((decision) => decision.device))];
-    for (const device of devices) {
+    await this.#checkCounts(trx, decisions);
+  }
+
+  /** What a rollout wishes, in the caller's transaction; `issue` has to follow its commit. The newest wish for a model counts. */
+  async writeWishes(trx: Queryable, wishes: readonly RolloutWish[]): Promise<void> {
+    for (const wish of wishes) await writeWish(trx, wish);
+    await this.#checkCounts(trx, wishes);
+  }
+
+  async #checkCounts(trx: Queryable, decisions: readonly { readonly device: DeviceId }[]): Promise<void> {
+    for (const device of new Set(decisions.map((decision) => decision.device))) {
       const { count } = await trx
         .selectFrom('desired_models')
         .select((eb) => eb.fn.countAll().as('count'))
@@ -215,24 +212,4 @@ export class DesiredIssuer implements Service {
         });
     });
   }
-}
-
-async function writeDecision(trx: Queryable, decision: DesiredDecision, onlyNewer: boolean): Promise<void> {
-  const row = {
-    device: decision.device,
-    model: decision.model,
-    version: decision.version,
-    manifest_digest: decision.manifest,
-    attempt: decision.attempt,
-    source: decision.source,
-    decided_at: decision.decidedAt,
-  };
-  await trx
-    .insertInto('desired_models')
-    .values(row)
-    .onConflict((conflict) => {
-      const update = conflict.columns(['device', 'model']).doUpdateSet(row);
-      return onlyNewer ? update.where('desired_models.decided_at', '<', decision.decidedAt) : update;
-    })
-    .execute();
 }

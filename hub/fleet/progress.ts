@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Reported, ReportedVersion } from '#shared/protocol/messages.js';
+import type { CandidateAction } from '#shared/trust/desired-rollout.js';
 
 /**
  * How far a device is with a version it should run.
@@ -42,6 +43,18 @@ export function progressOf(wanted: Wanted, reported: Reported | undefined): Prog
   if (version === undefined)
     return reported.trust.error === undefined ? { state: 'waiting' } : { state: 'waiting', error: reported.trust.error };
   return versionProgress(version);
+}
+
+/** What a device says of a version it is to have beside the one that serves; `serving` means that it does with it what it was told. */
+export function candidateProgress(wanted: Wanted & { readonly action: CandidateAction }, reported: Reported | undefined): Progress {
+  if (reported === undefined) return { state: 'waiting' };
+  const model = reported.models.find((entry) => entry.model === wanted.model);
+  const version = model?.versions.find((entry) => entry.version === wanted.version && entry.manifest === wanted.manifest);
+  if (version !== undefined && model?.candidate?.version === wanted.version && model.candidate.action === wanted.action)
+    return { state: 'serving', install: version.install };
+  const progress = progressOf(wanted, reported);
+  // It answers for the model already: not what was asked for, and no failure either.
+  return progress.state === 'serving' ? { ...progress, state: 'waiting' } : progress;
 }
 
 function versionProgress(version: ReportedVersion): Progress {

@@ -77,6 +77,10 @@ export interface DesiredModelsTable {
   /** Who decided: `deployment:12`, `rollout:...`. */
   source: string;
   decided_at: EpochMillis;
+  /** JSON (shared/trust/desired-rollout.ts): a version to have loaded beside it. */
+  candidate: string | null;
+  /** JSON: the rollout the entry belongs to, with what the device holds the version to. */
+  rollout: string | null;
 }
 
 /** The newest signed statement to each device. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { QuantileSketch } from '#shared/stats/sketch.js';
+import { emptySignals, mergeSignals, readSignals, type Signals, writeSignals } from './signals.js';
 
 /** Counts and latencies of some predictions; merging is associative and commutative, so any order of arrival gives the same. */
 export interface Measure {
@@ -9,6 +10,7 @@ export interface Measure {
   readonly queue: QuantileSketch;
   readonly compute: QuantileSketch;
   readonly total: QuantileSketch;
+  readonly signals: Signals;
 }
 
 /** A measure as its columns hold it. */
@@ -18,6 +20,7 @@ export interface MeasureColumns {
   readonly queue: Uint8Array;
   readonly compute: Uint8Array;
   readonly total: Uint8Array;
+  readonly signals: Uint8Array | null;
 }
 
 /** Error codes told apart in one row; the rest counts as `OTHER`, so that no device can make a row grow without bound. */
@@ -25,7 +28,14 @@ export const MAX_ERROR_CODES = 64;
 export const OTHER_ERRORS = 'OTHER';
 
 export function emptyMeasure(): Measure {
-  return { predictions: 0, errors: new Map(), queue: new QuantileSketch(), compute: new QuantileSketch(), total: new QuantileSketch() };
+  return {
+    predictions: 0,
+    errors: new Map(),
+    queue: new QuantileSketch(),
+    compute: new QuantileSketch(),
+    total: new QuantileSketch(),
+    signals: emptySignals(),
+  };
 }
 
 /** Adds `from` to `into`. */
@@ -35,6 +45,7 @@ export function mergeMeasure(into: Measure, from: Measure): void {
   into.queue.merge(from.queue);
   into.compute.merge(from.compute);
   into.total.merge(from.total);
+  mergeSignals(into.signals, from.signals);
 }
 
 /** Adds counts by code, keeping at most `MAX_ERROR_CODES` codes and `OTHER`. */
@@ -53,6 +64,7 @@ export function measureColumns(measure: Measure): MeasureColumns {
     queue: Buffer.from(measure.queue.encode()),
     compute: Buffer.from(measure.compute.encode()),
     total: Buffer.from(measure.total.encode()),
+    signals: writeSignals(measure.signals),
   };
 }
 
@@ -63,6 +75,7 @@ export function readMeasure(columns: MeasureColumns): Measure {
     queue: QuantileSketch.decode(columns.queue),
     compute: QuantileSketch.decode(columns.compute),
     total: QuantileSketch.decode(columns.total),
+    signals: readSignals(columns.signals),
   };
 }
 

@@ -4,6 +4,7 @@ import type { EpochMillis } from '#shared/kernel/clock.js';
 import type { QuantileSketch } from '#shared/stats/sketch.js';
 import type { MetricsModelTable } from './tables.js';
 import type { Quantiles, VersionMetrics } from './views.js';
+import type { Signals } from './signals.js';
 import { emptyMeasure, type Measure, mergeMeasure, readMeasure } from './measure.js';
 
 export interface MetricsFilter {
@@ -89,7 +90,7 @@ export class MetricsQuery {
   }
 }
 
-const COLUMNS = ['bucket', 'predictions', 'errors', 'queue', 'compute', 'total'] as const;
+const COLUMNS = ['bucket', 'predictions', 'errors', 'queue', 'compute', 'total', 'signals'] as const;
 type Row = Pick<MetricsModelTable, (typeof COLUMNS)[number]>;
 
 function metricsOf(version: number, measure: Measure, from: EpochMillis, to: EpochMillis): VersionMetrics {
@@ -103,8 +104,27 @@ function metricsOf(version: number, measure: Measure, from: EpochMillis, to: Epo
     errors: [...errors].sort(([a], [b]) => (a < b ? -1 : 1)).map(([code, count]) => ({ code, count, rate: rate(count) })),
     errorRate: rate(failed),
     latencyMs: { queue: quantilesOf(measure.queue), compute: quantilesOf(measure.compute), total: quantilesOf(measure.total) },
+    ...signalViews(measure.signals),
     from: new Date(from).toISOString(),
     to: new Date(to).toISOString(),
+  };
+}
+
+function signalViews({ crashes, golden, feedback, shadow, metrics }: Signals): Partial<VersionMetrics> {
+  return {
+    crashes,
+    ...(golden && { golden }),
+    ...(feedback && { feedback }),
+    ...(shadow && {
+      shadow: {
+        compared: shadow.compared,
+        disagreed: shadow.disagreed,
+        dropped: shadow.dropped,
+        maxError: shadow.maxError.max ?? null,
+        costMs: quantilesOf(shadow.cost),
+      },
+    }),
+    ...(metrics.size > 0 && { metrics: Object.fromEntries([...metrics].map(([name, values]) => [name, quantilesOf(values)])) }),
   };
 }
 

@@ -7,6 +7,7 @@ import type { DeviceId } from '#shared/protocol/device.js';
 import type { DeviceEvent, MetricsWindow, Telemetry } from '#shared/protocol/messages.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 import type { Measure } from './measure.js';
+import { countsOf, signalsOf } from './signals.js';
 
 export type RecordKind = 'telemetry' | 'event';
 
@@ -43,7 +44,13 @@ export function readRecord(kind: RecordKind, device: DeviceId, payload: Uint8Arr
       return { kind, device, at: positionOf(message), message };
     }
     const message = decodeMessage('telemetry', payload, device);
-    return { kind, device, at: positionOf(message), message, windows: message.windows.map(readWindow) };
+    return {
+      kind,
+      device,
+      at: positionOf(message),
+      message,
+      windows: message.windows.map((window, i) => readWindow(window, message, isFirst(message, i))),
+    };
   } catch (cause) {
     const error = asSkerryError(cause, 'PROTOCOL_MESSAGE_INVALID');
     const at = findPosition(kind, payload);
@@ -51,15 +58,24 @@ export function readRecord(kind: RecordKind, device: DeviceId, payload: Uint8Arr
   }
 }
 
-function readWindow(window: MetricsWindow): MeasuredWindow {
+/** True for the first window of its model version in a message: there may be one for each variant and provider. */
+function isFirst({ windows }: Telemetry, index: number): boolean {
+  const window = windows[index];
+  return windows.findIndex((other) => other.model === window?.model && other.version === window.version) === index;
+}
+
+function readWindow(window: MetricsWindow, message: Telemetry, first: boolean): MeasuredWindow {
+  const signals = signalsOf(window, message, first);
   const measure = {
     predictions: window.predictions,
     errors: new Map(Object.entries(window.errors)),
     queue: QuantileSketch.decode(window.queue),
     compute: QuantileSketch.decode(window.compute),
     total: QuantileSketch.decode(window.total),
+    signals,
   };
-  const counts = [measure.predictions, measure.queue.count, measure.compute.count, measure.total.count, ...measure.errors.values()];
+  const sketches = [measure.queue, measure.compute, measure.total].map((sketch) => sketch.count);
+  const counts = [measure.predictions, ...sketches, ...measure.errors.values(), ...countsOf(signals)];
   if (Math.max(...counts) > LIMITS.countPerWindow) {
     throw new SkerryError('PROTOCOL_MESSAGE_INVALID', `a window of ${window.model} counts more than ${LIMITS.countPerWindow}`);
   }

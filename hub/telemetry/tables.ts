@@ -22,6 +22,8 @@ export interface MetricsModelTable {
   queue: Uint8Array;
   compute: Uint8Array;
   total: Uint8Array;
+  /** CBOR (signals.ts); null in rows from before there were any. */
+  signals: Uint8Array | null;
 }
 
 /** The same per device, in wider buckets and kept shorter. */

@@ -19,6 +19,17 @@ export const versionMetricsSchema = z.object({
   errors: z.array(z.object({ code: z.string(), count: z.int(), rate: z.number() })),
   errorRate: z.number().meta({ description: 'Failed predictions of all predictions; 0 when there were none.' }),
   latencyMs: z.object({ queue: quantilesSchema, compute: quantilesSchema, total: quantilesSchema }),
+  /** Unexpected ends of workers and agents; the rest is left out when no device said anything of it. */
+  crashes: z.int().optional(),
+  /** Golden samples devices ran again, and those that gave other answers. */
+  golden: z.object({ run: z.int(), wrong: z.int() }).optional(),
+  feedback: z.object({ total: z.int(), wrong: z.int() }).optional(),
+  /** Answers given only for comparison with the version that served. */
+  shadow: z
+    .object({ compared: z.int(), disagreed: z.int(), dropped: z.int(), maxError: z.number().nullable(), costMs: quantilesSchema })
+    .optional(),
+  /** Numbers the application reported. */
+  metrics: z.record(z.string(), quantilesSchema).optional(),
   /** First and last moment that is in these figures. */
   from: z.iso.datetime(),
   to: z.iso.datetime(),

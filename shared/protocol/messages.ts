@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import { CANDIDATE_ACTIONS } from '#shared/trust/desired-rollout.js';
 import { capabilitiesSchema, deviceIdSchema, labelsSchema } from './device.js';
 
 /** Minor version of the message schemas; a peer ignores fields it does not know (schemas here are not strict). */
@@ -49,7 +50,15 @@ export const reportedSchema = z.object({
   }),
   trust: z.object({ root: z.int().min(0), timestamp: z.int().min(0), snapshot: z.int().min(0), error: errorSchema.optional() }),
   clock: z.object({ trusted: z.boolean(), reason: z.string().max(256).optional() }),
-  models: z.array(z.object({ model: modelNameSchema, serving: versionNumberSchema.nullable(), versions: z.array(reportedVersionSchema) })),
+  models: z.array(
+    z.object({
+      model: modelNameSchema,
+      serving: versionNumberSchema.nullable(),
+      /** The version loaded beside it, and what is done with it now. */
+      candidate: z.object({ version: versionNumberSchema, action: z.enum(CANDIDATE_ACTIONS) }).optional(),
+      versions: z.array(reportedVersionSchema),
+    }),
+  ),
   outbox: z.object({ records: z.int().min(0), bytes: z.int().min(0), dropped: z.int().min(0), coarsened: z.int().min(0) }),
   disk: z.object({ usedBytes: z.int().min(0), budgetBytes: z.int().min(0) }),
 });
@@ -98,6 +107,32 @@ export type DeviceEvent = z.infer<typeof eventSchema>;
 
 const sketchBytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'bytes');
 
+/** What a version was on the device: answering for the model, answering a share or only loaded, or run on copies of requests. */
+export const WINDOW_ROLES = ['serving', 'candidate', 'shadow'] as const;
+export type WindowRole = (typeof WINDOW_ROLES)[number];
+
+/** Name of a number the application reports. */
+export const metricNameSchema = z.string().regex(/^[a-z0-9][a-z0-9_.-]{0,62}$/, 'lower-case letters, digits, "_", "." and "-", at most 63');
+
+/** Most outputs of a model whose values are sketched, and most metrics of an application, in one window. */
+export const OUTPUTS_PER_WINDOW = 8;
+export const METRICS_PER_WINDOW = 16;
+
+const boundedRecord = <V extends z.ZodType>(key: z.ZodType<string, string>, value: V, most: number) =>
+  z.record(key, value).refine((record) => Object.keys(record).length <= most, `at most ${most} entries`);
+
+/** Answers of a shadow held against those of the version that served. */
+const shadowSchema = z.object({
+  compared: z.int().min(0),
+  /** Outside the golden tolerance. */
+  disagreed: z.int().min(0),
+  /** Chosen, and not run because the shadow was busy. */
+  dropped: z.int().min(0),
+  /** Encoded sketches: largest error of each comparison; time the shadow's run took, milliseconds. */
+  maxError: sketchBytes,
+  cost: sketchBytes,
+});
+
 /** One window of one model version. Durations in the sketches are milliseconds. */
 export const windowSchema = z.object({
   model: modelNameSchema,
@@ -112,6 +147,18 @@ export const windowSchema = z.object({
   queue: sketchBytes,
   compute: sketchBytes,
   total: sketchBytes,
+  role: z.enum(WINDOW_ROLES).optional(),
+  /** Unexpected ends of its workers, and of the agent while it was the version on trial. */
+  crashes: z.int().min(0).optional(),
+  /** Golden samples run again while it was loaded. */
+  golden: z.object({ run: z.int().min(0), wrong: z.int().min(0) }).optional(),
+  shadow: shadowSchema.optional(),
+  /** Answers the application said were right or wrong. */
+  feedback: z.object({ total: z.int().min(0), wrong: z.int().min(0) }).optional(),
+  /** Sampled values by output: an encoded sketch, and how many were no finite numbers. */
+  outputs: boundedRecord(z.string().max(128), z.object({ values: sketchBytes, notFinite: z.int().min(0) }), OUTPUTS_PER_WINDOW).optional(),
+  /** Numbers the application reports: encoded sketches. */
+  metrics: boundedRecord(metricNameSchema, sketchBytes, METRICS_PER_WINDOW).optional(),
 });
 export type MetricsWindow = z.infer<typeof windowSchema>;
 

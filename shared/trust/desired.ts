@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { deviceIdSchema, fleetIdSchema } from '#shared/protocol/device.js';
+import { candidateSchema, rolloutRefSchema } from './desired-rollout.js';
 import { publicKeySchema } from './keys.js';
 
 export const DESIRED_SCHEMA = 'skerry.desired/1';
@@ -21,6 +22,10 @@ export const desiredModelSchema = versionRefSchema.extend({
   model: modelNameSchema,
   /** A version marked bad on the device is tried again only when this differs from the value it was marked under. */
   attempt: z.int().min(0),
+  /** A version to have loaded beside it. */
+  candidate: candidateSchema.optional(),
+  /** Left out when no rollout decided it. */
+  rollout: rolloutRefSchema.optional(),
 });
 export type DesiredModel = z.infer<typeof desiredModelSchema>;
 

@@ -1,8 +1,8 @@
 import { decode } from 'cborg';
 import { encodeMessage } from '#shared/protocol/codec.js';
+import { mergeSignals, mergeSketches } from './coarsen-signals.js';
 import { narrow } from '#shared/kernel/json.js';
 import { type MetricsWindow, type Telemetry, telemetrySchema } from '#shared/protocol/messages.js';
-import { QuantileSketch } from '#shared/stats/sketch.js';
 
 /** One telemetry record as the choice of what to merge sees it. */
 export interface CoarsenCandidate {
@@ -32,7 +32,7 @@ export function coarsenPairs(telemetry: readonly CoarsenCandidate[], coarsestWin
 
 /**
  * Merges two encoded telemetry records into one with the position and health figures of the newer: counts added, sketches
- * merged per (model, version, variant, provider). `undefined` when the result would be too large or one cannot be read.
+ * merged per (model, version, variant, provider, role). `undefined` when the result would be too large or one cannot be read.
  */
 export function mergeTelemetry(older: Uint8Array, newer: Uint8Array): Uint8Array | undefined {
   try {
@@ -56,7 +56,7 @@ function read(bytes: Uint8Array): Telemetry {
 function mergeWindows(windows: readonly MetricsWindow[]): MetricsWindow[] {
   const merged = new Map<string, MetricsWindow>();
   for (const window of windows) {
-    const key = JSON.stringify([window.model, window.version, window.variant, window.provider]);
+    const key = JSON.stringify([window.model, window.version, window.variant, window.provider, window.role ?? null]);
     const other = merged.get(key);
     merged.set(key, other === undefined ? window : mergeTwo(other, window));
   }
@@ -71,6 +71,7 @@ function mergeTwo(a: MetricsWindow, b: MetricsWindow): MetricsWindow {
     queue: mergeSketches(a.queue, b.queue),
     compute: mergeSketches(a.compute, b.compute),
     total: mergeSketches(a.total, b.total),
+    ...mergeSignals(a, b),
   };
 }
 
@@ -78,10 +79,4 @@ function addCounts(a: Readonly<Record<string, number>>, b: Readonly<Record<strin
   const sum = new Map(Object.entries(a));
   for (const [code, count] of Object.entries(b)) sum.set(code, (sum.get(code) ?? 0) + count);
   return Object.fromEntries(sum);
-}
-
-function mergeSketches(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const sketch = QuantileSketch.decode(a);
-  sketch.merge(QuantileSketch.decode(b));
-  return sketch.encode();
 }

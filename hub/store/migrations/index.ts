@@ -1,6 +1,7 @@
 import type { Kysely, Migration, MigrationProvider } from 'kysely';
 import type { SqlTypes } from '../dialect.js';
 import { createApiTables } from './api.js';
+import { addCandidates } from './candidates.js';
 import { createFleetTables } from './fleet.js';
 import { createRegistryTables } from './registry.js';
 import { createRolloutTables } from './rollouts.js';
@@ -18,6 +19,7 @@ const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
   '0003_fleet': createFleetTables,
   '0004_telemetry': createTelemetryTables,
   '0005_rollouts': createRolloutTables,
+  '0006_candidates': addCandidates,
 };
 
 export function migrationProvider(types: SqlTypes): MigrationProvider {

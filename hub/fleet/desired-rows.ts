@@ -1,0 +1,97 @@
+import type { Queryable } from '#hub/store/database.js';
+import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
+import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { DeviceId } from '#shared/protocol/device.js';
+import type { CandidateAction, DesiredCandidate, DesiredGuard, DesiredRollout } from '#shared/trust/desired-rollout.js';
+
+/** One wish for one device; it replaces the wish for the same model. */
+export interface DesiredDecision {
+  readonly device: DeviceId;
+  readonly model: ModelName;
+  readonly version: VersionNumber;
+  readonly manifest: Digest;
+  /** Another value than before makes a device try a version again that it marked bad. */
+  readonly attempt: number;
+  /** Who decided: `deployment:12`, `rollout:...`; shown and searched for, never interpreted. */
+  readonly source: string;
+  readonly decidedAt: EpochMillis;
+}
+
+/** What a rollout wishes of one device for one model; hub/rollouts' `Wish` is one. */
+export interface RolloutWish {
+  readonly device: DeviceId;
+  readonly model: ModelName;
+  /** Null takes the model away. */
+  readonly target: { readonly version: VersionNumber; readonly manifest: Digest } | null;
+  /** `serve` makes it the model's version; the others have it loaded beside the version there is. */
+  readonly action: 'serve' | CandidateAction;
+  readonly share: number;
+  readonly sticky: 'key' | 'device';
+  readonly attempt: number;
+  readonly source: string;
+  readonly decidedAt: EpochMillis;
+  readonly wave?: number;
+  readonly guard?: DesiredGuard;
+}
+
+/** Stores a wish without a rollout; what a rollout had beside it is gone. With `onlyNewer` an older one is skipped. */
+export async function writeDecision(trx: Queryable, decision: DesiredDecision, onlyNewer: boolean): Promise<void> {
+  await put(trx, decision, null, onlyNewer);
+}
+
+/**
+ * Stores what a rollout wishes. A version to run beside another where there is none: `stage` makes it the version, since
+ * nothing waits to be switched; `shadow` and `split` have nothing to run beside, and the device is left as it is.
+ */
+export async function writeWish(trx: Queryable, wish: RolloutWish): Promise<void> {
+  const { device, model, target, attempt, source, decidedAt } = wish;
+  if (target === null) {
+    await trx.deleteFrom('desired_models').where('device', '=', device).where('model', '=', model).execute();
+    return;
+  }
+  const rollout = JSON.stringify(rolloutOf(wish));
+  const candidate = candidateOf(wish);
+  if (candidate !== undefined) {
+    const { numUpdatedRows } = await trx
+      .updateTable('desired_models')
+      .set({ candidate: JSON.stringify(candidate), rollout })
+      .where('device', '=', device)
+      .where('model', '=', model)
+      .where('version', '!=', candidate.version)
+      .executeTakeFirst();
+    if (numUpdatedRows > 0n || wish.action !== 'stage') return;
+  }
+  await put(trx, { device, model, ...target, attempt, source, decidedAt }, rollout, false);
+}
+
+function candidateOf(wish: RolloutWish): DesiredCandidate | undefined {
+  const { target, action, share, sticky, attempt, source } = wish;
+  if (target === null || action === 'serve') return undefined;
+  return { ...target, attempt, action, share: action === 'stage' ? 0 : share, sticky, salt: source };
+}
+
+function rolloutOf({ source, wave, guard }: RolloutWish): DesiredRollout {
+  return { id: source, wave: wave ?? 0, ...(guard === undefined ? {} : { guard }) };
+}
+
+async function put(trx: Queryable, decision: DesiredDecision, rollout: string | null, onlyNewer: boolean): Promise<void> {
+  const row = {
+    device: decision.device,
+    model: decision.model,
+    version: decision.version,
+    manifest_digest: decision.manifest,
+    attempt: decision.attempt,
+    source: decision.source,
+    decided_at: decision.decidedAt,
+    candidate: null,
+    rollout,
+  };
+  await trx
+    .insertInto('desired_models')
+    .values(row)
+    .onConflict((conflict) => {
+      const update = conflict.columns(['device', 'model']).doUpdateSet(row);
+      return onlyNewer ? update.where('desired_models.decided_at', '<', decision.decidedAt) : update;
+    })
+    .execute();
+}
