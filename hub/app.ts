@@ -16,6 +16,7 @@ import { deploymentRoutes } from './api/routes/deployments.js';
 import { deviceRoutes } from './api/routes/devices.js';
 import { enrollRoutes } from './api/routes/enroll.js';
 import { registryRoutes } from './api/routes/registry.js';
+import { rolloutRoutes } from './api/routes/rollouts.js';
 import { systemRoutes } from './api/routes/system.js';
 import { telemetryRoutes } from './api/routes/telemetry.js';
 import { trustRoutes } from './api/routes/trust.js';
@@ -37,10 +38,18 @@ import { SqlTufStorage } from './registry/sql-tuf-storage.js';
 import { hubPublicKeys } from './registry/tuf/hub-keys.js';
 import { TufRepository } from './registry/tuf/repository.js';
 import { VersionStore } from './registry/version-store.js';
+import { Cohorts } from './rollouts/cohorts.js';
+import { RolloutController } from './rollouts/controller.js';
+import { AllAlerts, LogAlerts, WebhookAlerts } from './rollouts/hub/alert-sinks.js';
+import { HubEvidence } from './rollouts/hub/hub-evidence.js';
+import { HubFleet } from './rollouts/hub/hub-fleet.js';
+import { HubRegistry } from './rollouts/hub/hub-registry.js';
+import { SqlRolloutStore } from './rollouts/sql-store.js';
 import { ArtifactFolder } from './store/artifact-folder.js';
 import { openDatabase } from './store/open.js';
 import { lockDataFolder } from './store/sqlite.js';
 import { fleetMetrics } from './telemetry/fleet-metrics.js';
+import { INGEST_DEFAULTS } from './telemetry/ingest.js';
 
 export interface HubOptions {
   readonly config: HubConfig;
@@ -124,6 +133,33 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
       void fleet.trust.publish();
     });
 
+    // Rollouts: waves of wishes, watched by gates.
+    const webhook =
+      config.alertUrl === undefined || config.alertSecretFile === undefined
+        ? undefined
+        : new WebhookAlerts({
+            url: config.alertUrl,
+            secret: new TextEncoder().encode((await readSetting(config.alertSecretFile, 'webhook secret')).trim()),
+            clock,
+            logger,
+            random: Math.random,
+          });
+    const rolloutFleet = new HubFleet(db, fleet.issuer, clock);
+    const rolloutStore = new SqlRolloutStore(db, (trx, wishes) => rolloutFleet.write(trx, wishes));
+    const cohorts = new Cohorts(db, rolloutStore, clock);
+    const rollouts = new RolloutController({
+      store: rolloutStore,
+      fleet: rolloutFleet,
+      evidence: new HubEvidence({ db, clock, bucket: INGEST_DEFAULTS.widths.device }),
+      registry: new HubRegistry(store),
+      cohorts,
+      alerts: new AllAlerts([new LogAlerts(logger), ...(webhook === undefined ? [] : [webhook])]),
+      onMoved: ({ id, state, since }) => bus.publish({ kind: 'rollout.changed', at: new Date(since).toISOString(), rollout: id, state }),
+      strategies: ['canary'],
+      clock,
+      logger,
+    });
+
     // The API over all of it.
     const feed = new LiveFeed({ bus, authenticator, clock, logger });
     const metrics = new HttpMetrics();
@@ -159,6 +195,7 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
         ...enrollRoutes(fleet.enrolment, fleet.tokens, new FailureLimiter(clock), () => clock.now()),
         ...deviceRoutes(fleet.devices),
         ...deploymentRoutes(fleet.deployments),
+        ...rolloutRoutes(rollouts, rolloutStore, cohorts),
         ...telemetryRoutes(db, fleet.metrics, () => clock.now()),
       ],
     });
@@ -178,7 +215,16 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
 
     // In this order; closed in the reverse one. The fleet subscribes before the link connects, and closes after it.
     await tuf.resign();
-    const services = new ServiceGroup([fleet, ...(embedded === undefined ? [] : [embedded]), link, feed, server, housekeeping]);
+    const services = new ServiceGroup([
+      fleet,
+      ...(embedded === undefined ? [] : [embedded]),
+      link,
+      ...(webhook === undefined ? [] : [webhook]),
+      rollouts,
+      feed,
+      server,
+      housekeeping,
+    ]);
     opened.push(() => services.close());
     await services.start();
     const newAdminToken = (await ensureAdminToken(paths, tokens)) ? paths.adminToken : undefined;

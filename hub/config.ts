@@ -46,6 +46,8 @@ const hubConfigSchema = z
     tlsCertFile: file.optional(),
     tlsKeyFile: file.optional(),
     keySecretFile: file.optional(),
+    alertUrl: httpUrl.optional(),
+    alertSecretFile: file.optional(),
     passphraseFile: file.optional(),
     auditDays: dayCount,
     eventDays: dayCount,
@@ -55,6 +57,10 @@ const hubConfigSchema = z
   .refine((config) => (config.tlsCertFile === undefined) === (config.tlsKeyFile === undefined), {
     path: ['tlsCertFile'],
     message: 'a certificate needs its key, and a key its certificate',
+  })
+  .refine((config) => (config.alertUrl === undefined) === (config.alertSecretFile === undefined), {
+    path: ['alertUrl'],
+    message: 'a webhook needs its secret, and a secret its webhook',
   });
 /** Every setting of a hub, complete. */
 export type HubConfig = z.infer<typeof hubConfigSchema>;
@@ -152,6 +158,16 @@ export const HUB_SETTINGS: Readonly<Record<HubSettingKey, SettingEntry>> = {
     flag: 'passphrase-file',
     env: 'SKERRY_HUB_PASSPHRASE_FILE',
     doc: "file with a passphrase the hub's keys are sealed with, instead of a key file (or the passphrase in SKERRY_HUB_PASSPHRASE)",
+  },
+  alertUrl: {
+    flag: 'alert-url',
+    env: 'SKERRY_HUB_ALERT_URL',
+    doc: 'webhook that is told when a rollout pauses, rolls back, waits for approval or ends (Standard Webhooks)',
+  },
+  alertSecretFile: {
+    flag: 'alert-secret-file',
+    env: 'SKERRY_HUB_ALERT_SECRET_FILE',
+    doc: 'file with the secret the webhook messages are signed with',
   },
   auditDays: { flag: 'audit-days', env: 'SKERRY_HUB_AUDIT_DAYS', default: 400, doc: 'days the audit log is kept' },
   eventDays: { flag: 'event-days', env: 'SKERRY_HUB_EVENT_DAYS', default: 90, doc: 'days device events are kept' },

@@ -17,6 +17,8 @@ export const CAPABILITIES = {
   'enrolment:write': ['admin', 'operator'],
   'deployment:read': ['admin', 'operator', 'publisher', 'viewer'],
   'deployment:write': ['admin', 'operator'],
+  'rollout:read': ['admin', 'operator', 'publisher', 'viewer'],
+  'rollout:write': ['admin', 'operator'],
   'telemetry:read': ['admin', 'operator', 'publisher', 'viewer'],
   'event:read': ['admin', 'operator', 'publisher', 'viewer'],
   'token:read': ['admin'],

@@ -18,6 +18,7 @@ export async function collectOpenApi(app: FastifyInstance, version: string): Pro
         { name: 'trust', description: 'TUF metadata and the keys of the hub.' },
         { name: 'devices', description: 'Devices, enrolment and labels.' },
         { name: 'deployments', description: 'Which devices should run which version.' },
+        { name: 'rollouts', description: 'Versions moved across cohorts in waves, watched by gates.' },
         { name: 'telemetry', description: 'What devices measured and what happened on them.' },
         { name: 'access', description: 'Tokens and the audit log.' },
         { name: 'system', description: 'The hub itself.' },

@@ -40,7 +40,7 @@ export interface RouteSpec<Params, Query, Body, Answer> {
   readonly url: string;
   /** Stable name in the OpenAPI document: `listDevices`. */
   readonly id: string;
-  readonly tag: 'registry' | 'trust' | 'devices' | 'deployments' | 'telemetry' | 'access' | 'system';
+  readonly tag: 'registry' | 'trust' | 'devices' | 'deployments' | 'rollouts' | 'telemetry' | 'access' | 'system';
   readonly summary: string;
   readonly description?: string;
   /** What the caller's role must allow; `public` needs no token. */

@@ -20,6 +20,8 @@ export interface RunnerDeps {
   readonly fleet: FleetPort;
   readonly evidence: EvidenceSource;
   readonly alerts: AlertSink;
+  /** Told of every stored transition; must not throw. */
+  readonly onMoved?: (record: RolloutRecord) => void;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -184,6 +186,7 @@ export class RolloutRunner {
     logger.info({ rollout: record.id, event, from: before.state, to: record.state, actor: actor.name, reason }, 'rollout moved');
     const alert = alertOf(record, decision);
     if (alert !== undefined) alerts.notify(alert);
+    this.#deps.onMoved?.(record);
   }
 
   async #observe(): Promise<void> {

@@ -1,0 +1,218 @@
+import { z } from 'zod';
+import { type Cohorts, savedCohortSchema } from '#hub/rollouts/cohorts.js';
+import type { RolloutController } from '#hub/rollouts/controller.js';
+import { readRollout } from '#hub/rollouts/document.js';
+import { cohortNameSchema } from '#hub/rollouts/document-parts.js';
+import { gateName } from '#hub/rollouts/gate-document.js';
+import { OPERATOR_EVENTS, ROLLOUT_STATES } from '#hub/rollouts/machine.js';
+import type { RolloutStore } from '#hub/rollouts/ports.js';
+import type { Actor } from '#hub/rollouts/record.js';
+import {
+  decisionListSchema,
+  decisionViewOf,
+  detailOf,
+  deviceViewOf,
+  newRolloutSchema,
+  planViewSchema,
+  rolloutActionSchema,
+  type RolloutDetail,
+  rolloutDetailSchema,
+  rolloutDevicesSchema,
+  rolloutListSchema,
+  summaryOf,
+} from '#hub/rollouts/views.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { defineRoute } from '../define-route.js';
+import type { Caller, Route } from '../route.js';
+
+const rolloutId = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,191}$/, 'the id of a rollout');
+const rolloutParams = z.strictObject({ rollout: rolloutId });
+const ACTIONS = OPERATOR_EVENTS.filter((event) => event !== 'supersede');
+const actionParams = z.strictObject({ rollout: rolloutId, action: z.enum(ACTIONS) });
+const listQuery = z.strictObject({ state: z.enum(ROLLOUT_STATES).optional() });
+const planBody = newRolloutSchema.pick({ document: true });
+const cohortParams = z.strictObject({ cohort: cohortNameSchema });
+const cohortBody = z.strictObject({ selector: z.string().max(LIMITS.selectorLength) });
+
+/** Rollouts and saved cohorts. */
+export function rolloutRoutes(controller: RolloutController, store: RolloutStore, cohorts: Cohorts): readonly Route[] {
+  const detail = async (id: string): Promise<RolloutDetail> => {
+    const [record, rows, decisions] = await Promise.all([store.read(id), store.devices(id), store.decisions(id)]);
+    return detailOf(record, rows, decisions, controller.outlook(id));
+  };
+  return [...changing(controller, detail), ...reading(store, detail), ...cohortRoutes(cohorts)];
+}
+
+type ReadDetail = (id: string) => Promise<RolloutDetail>;
+
+function changing(controller: RolloutController, detail: ReadDetail): readonly Route[] {
+  return [
+    defineRoute({
+      method: 'POST',
+      url: '/api/v1/rollouts/plan',
+      id: 'planRollout',
+      tag: 'rollouts',
+      summary: 'What a rollout would do to whom, without doing it',
+      access: 'rollout:read',
+      audit: () => 'rollouts (plan)',
+      body: planBody,
+      answer: planViewSchema,
+      errors: ['ROLLOUT_INVALID', 'VERSION_UNKNOWN', 'COHORT_UNKNOWN'],
+      handler: async ({ body }) => {
+        const plan = await controller.plan(readRollout(body.document));
+        const waves = plan.waves.map(({ name, action, devices, gates, approval }) => ({
+          name,
+          action,
+          devices,
+          gates: gates.map(gateName),
+          approval,
+        }));
+        return { devices: plan.devices, waves, incapable: plan.incapable, warnings: plan.warnings };
+      },
+    }),
+    defineRoute({
+      method: 'POST',
+      url: '/api/v1/rollouts',
+      id: 'createRollout',
+      tag: 'rollouts',
+      summary: 'Creates a rollout; it begins when its schedule allows, a draft when it is started',
+      description: 'Only one rollout of a model is under way on a device: another one is refused, or supersedes the first when asked to.',
+      access: 'rollout:write',
+      audit: () => 'rollouts',
+      body: newRolloutSchema,
+      status: 201,
+      answer: rolloutDetailSchema,
+      errors: ['ROLLOUT_INVALID', 'ROLLOUT_OVERLAP', 'ROLLOUT_EMPTY', 'ROLLOUT_STRATEGY', 'VERSION_UNKNOWN', 'COHORT_UNKNOWN'],
+      handler: async ({ body, caller, request, note }) => {
+        const { draft, supersede } = body;
+        const record = await controller.create(readRollout(body.document), actorOf(caller, request.ip), { draft, supersede });
+        note.target = `rollouts/${record.id}`;
+        note.detail = { model: record.document.model, version: record.document.version, draft, supersede };
+        return detail(record.id);
+      },
+    }),
+    defineRoute({
+      method: 'POST',
+      url: '/api/v1/rollouts/:rollout/:action',
+      id: 'actOnRollout',
+      tag: 'rollouts',
+      summary: 'Starts, pauses, resumes, approves, aborts, rolls back, or retries what failed',
+      description: 'A rollout lists what it allows now as `actions`. Aborting leaves the version where it serves; rolling back does not.',
+      access: 'rollout:write',
+      audit: ({ params }) => `rollouts/${params.rollout}`,
+      params: actionParams,
+      body: rolloutActionSchema,
+      answer: rolloutDetailSchema,
+      errors: ['ROLLOUT_UNKNOWN', 'ROLLOUT_STATE', 'ROLLOUT_ROLE'],
+      handler: async ({ params, body, caller, request, note }) => {
+        note.detail = { action: params.action, ...(body.reason === undefined ? {} : { reason: body.reason }) };
+        await controller.act(params.rollout, params.action, actorOf(caller, request.ip), body.reason);
+        return detail(params.rollout);
+      },
+    }),
+  ];
+}
+
+function reading(store: RolloutStore, detail: ReadDetail): readonly Route[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      url: '/api/v1/rollouts',
+      id: 'listRollouts',
+      tag: 'rollouts',
+      summary: 'Lists the rollouts, newest first',
+      access: 'rollout:read',
+      query: listQuery,
+      answer: rolloutListSchema,
+      handler: async ({ query }) => ({
+        rollouts: (await store.list(query.state === undefined ? undefined : [query.state])).map(summaryOf),
+      }),
+    }),
+    defineRoute({
+      method: 'GET',
+      url: '/api/v1/rollouts/:rollout',
+      id: 'getRollout',
+      tag: 'rollouts',
+      summary: 'A rollout with its waves and the newest look at its gates',
+      access: 'rollout:read',
+      params: rolloutParams,
+      answer: rolloutDetailSchema,
+      errors: ['ROLLOUT_UNKNOWN'],
+      handler: async ({ params }) => detail(params.rollout),
+    }),
+    defineRoute({
+      method: 'GET',
+      url: '/api/v1/rollouts/:rollout/devices',
+      id: 'listRolloutDevices',
+      tag: 'rollouts',
+      summary: 'Where each device stands in a rollout',
+      access: 'rollout:read',
+      params: rolloutParams,
+      answer: rolloutDevicesSchema,
+      errors: ['ROLLOUT_UNKNOWN'],
+      handler: async ({ params }) => {
+        await store.read(params.rollout);
+        return { devices: (await store.devices(params.rollout)).map(deviceViewOf) };
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      url: '/api/v1/rollouts/:rollout/decisions',
+      id: 'listRolloutDecisions',
+      tag: 'rollouts',
+      summary: 'Every decision of a rollout: who or which gate, on which figures',
+      access: 'rollout:read',
+      params: rolloutParams,
+      answer: decisionListSchema,
+      errors: ['ROLLOUT_UNKNOWN'],
+      handler: async ({ params }) => ({ decisions: (await store.decisions(params.rollout)).map(decisionViewOf) }),
+    }),
+  ];
+}
+
+function cohortRoutes(cohorts: Cohorts): readonly Route[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      url: '/api/v1/cohorts',
+      id: 'listCohorts',
+      tag: 'rollouts',
+      summary: 'Lists the saved cohorts',
+      access: 'rollout:read',
+      answer: z.object({ cohorts: z.array(savedCohortSchema) }),
+      handler: async () => ({ cohorts: await cohorts.list() }),
+    }),
+    defineRoute({
+      method: 'PUT',
+      url: '/api/v1/cohorts/:cohort',
+      id: 'saveCohort',
+      tag: 'rollouts',
+      summary: 'Saves a label selector under a name',
+      access: 'rollout:write',
+      audit: ({ params }) => `cohorts/${params.cohort}`,
+      params: cohortParams,
+      body: cohortBody,
+      answer: savedCohortSchema,
+      errors: ['SELECTOR_INVALID', 'COHORT_IN_USE'],
+      handler: async ({ params, body, caller, request }) => cohorts.save(params.cohort, body.selector, actorOf(caller, request.ip).name),
+    }),
+    defineRoute({
+      method: 'DELETE',
+      url: '/api/v1/cohorts/:cohort',
+      id: 'removeCohort',
+      tag: 'rollouts',
+      summary: 'Removes a saved cohort',
+      access: 'rollout:write',
+      audit: ({ params }) => `cohorts/${params.cohort}`,
+      params: cohortParams,
+      status: 204,
+      answer: 'empty',
+      errors: ['COHORT_UNKNOWN', 'COHORT_IN_USE'],
+      handler: async ({ params }) => cohorts.remove(params.cohort),
+    }),
+  ];
+}
+
+function actorOf(caller: Caller, source: string): Actor {
+  return caller.kind === 'token' ? { name: caller.name, role: caller.role, source } : { name: 'anonymous', role: 'viewer', source };
+}
