@@ -13,7 +13,9 @@ const f32 = (begin: number, end: number, shape: number[]) => ({ dtype: 'F32', sh
 describe('safetensors', () => {
   it('writes the bytes of the format', () => {
     const bytes = writeSafetensors({ a: { datatype: 'UINT8', shape: [2], data: Uint8Array.of(1, 2) } });
-    expect(Buffer.from(bytes).toString('latin1')).toBe('8\0\0\0\0\0\0\0{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}   \u0001\u0002');
+    expect(Buffer.from(bytes).toString('latin1')).toBe(
+      '8\0\0\0\0\0\0\0{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}   \u0001\u0002',
+    );
   });
 
   it.each<[string, Uint8Array, RegExp]>([
