@@ -60,6 +60,7 @@ export interface AgentStatus {
 }
 
 export interface Agent extends Service {
+  readonly device: string;
   readonly address: ServeAddress;
   /** Resolves with the reason when the agent can no longer do its work and the process should end. */
   readonly failed: Promise<SkerryError>;
@@ -71,11 +72,24 @@ export interface Agent extends Service {
 /** How long models from the disk may take before the agent goes for the network beside them. */
 const HEAD_START = seconds(2);
 
-/**
- * Builds an agent from its parts and gives it unstarted. Reads top to bottom: what is durable, what predicts, what talks to
- * the hub, what keeps the models, who hears of whom, and in which order it starts and ends.
- */
+/** Builds an agent from its parts and gives it unstarted. Rejects with `STORE_...` or `TRUST_...` codes, leaving nothing open. */
 export async function openAgent(options: AgentOptions): Promise<Agent> {
+  const opened: Closable[] = [];
+  try {
+    return await assemble(options, opened);
+  } catch (cause) {
+    // Threads that stay open would keep the process.
+    for (const part of opened.toReversed()) await part.close().catch(() => undefined);
+    throw cause;
+  }
+}
+
+interface Closable {
+  close(): Promise<void>;
+}
+
+/** Reads top to bottom: what is durable, what predicts, what talks to the hub, what keeps the models, who hears of whom, start and end. */
+async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agent> {
   const { config, identity, logger } = options;
   const clock = options.clock ?? systemClock;
   const random = options.random ?? Math.random;
@@ -110,8 +124,10 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     clock,
     random,
   });
+  opened.push(runtime);
   const describing = describeRuntime(runtime, logger);
   const store = await opening;
+  opened.push(store);
   const description = await describing;
   const health = new HealthMonitor({ diskUsed: async () => (await store.blobs.usage()).usedBytes });
   const events = new EventLog({ device, outbox: store.outbox, clock, logger });
@@ -291,6 +307,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   };
 
   return {
+    device,
     get address() {
       return server.address;
     },

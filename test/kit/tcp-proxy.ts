@@ -7,8 +7,12 @@ export class TcpProxy {
   readonly #sockets = new Set<Socket>();
   #target: number;
   #cut = false;
+  #rate = Number.POSITIVE_INFINITY;
+  #connections = 0;
   /** Bytes from the listening side to the target, and back. */
   readonly bytes = { toTarget: 0, fromTarget: 0 };
+  /** Sees everything that passes, before it is passed on; `connection` counts from 1. */
+  tap: ((data: Buffer, from: 'client' | 'target', connection: number) => void) | undefined;
 
   private constructor(server: Server, target: number) {
     this.#server = server;
@@ -37,6 +41,11 @@ export class TcpProxy {
     this.#cut = false;
   }
 
+  /** From now on no more than so many bytes a second come from the target. */
+  throttle(bytesPerSecond: number): void {
+    this.#rate = bytesPerSecond;
+  }
+
   async close(): Promise<void> {
     this.cut();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
@@ -53,15 +62,29 @@ export class TcpProxy {
       socket.on('error', () => socket.destroy());
       socket.once('close', () => this.#sockets.delete(socket));
     }
+    this.#connections += 1;
+    const connection = this.#connections;
     client.on('data', (data) => {
       this.bytes.toTarget += data.length;
+      this.tap?.(data, 'client', connection);
     });
     target.on('data', (data) => {
       this.bytes.fromTarget += data.length;
+      this.tap?.(data, 'target', connection);
+      const full = !client.write(data);
+      if (!full && this.#rate === Number.POSITIVE_INFINITY) return;
+      target.pause();
+      setTimeout(
+        () => {
+          if (client.writableNeedDrain) client.once('drain', () => target.resume());
+          else target.resume();
+        },
+        (1000 * data.length) / this.#rate,
+      );
     });
     client.once('close', () => target.destroy());
-    target.once('close', () => client.destroy());
+    // What came before the end still reaches the client.
+    target.once('close', () => client.destroySoon());
     client.pipe(target);
-    target.pipe(client);
   }
 }
