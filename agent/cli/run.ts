@@ -1,10 +1,15 @@
 import type { Command } from 'commander';
 import { systemClock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import type { Logger } from '#shared/kernel/logger.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { connectServiceManager } from '#shared/kernel/service-manager.js';
 import { EXIT } from '#shared/terminal/run-cli.js';
+import type { Agent } from '../app.js';
 import { type AgentSettingKey, settingEntries } from '../config.js';
+
+/** Everything that must survive is on the disk already; what does not end by then is ended. */
+const CLOSE_DEADLINE_MS = 20_000;
 
 interface RunFlags extends Readonly<Record<string, string | undefined>> {
   readonly config?: string;
@@ -40,23 +45,33 @@ async function runAgent(flags: RunFlags): Promise<void> {
   keepNativePartsBelow(config.data);
   const identity = await requireIdentity(config.data);
   const logger = await createPinoLogger({ level: config.logLevel, name: 'skerry-agent' });
-  const stop = stopSignal();
-  const agent = await openAgent({ config, identity, logger });
+  const signals = listenForSignals();
+  try {
+    const agent = await openAgent({ config, identity, logger });
+    await runUntil(agent, signals.first, logger);
+  } finally {
+    signals.release();
+  }
+  process.exitCode = EXIT.ok;
+}
+
+async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): Promise<void> {
   const alive = async (): Promise<void> => void (await agent.status());
   const manager = connectServiceManager({ env: process.env, clock: systemClock, logger, alive });
   try {
     await agent.start();
     manager.ready();
-    logger.info({ device: identity.device, ...agent.address }, 'agent runs');
-    const failure = await Promise.race([stop, agent.failed]);
-    if (failure instanceof SkerryError) throw failure;
-    logger.info({ signal: failure }, 'agent ends');
+    logger.info({ device: agent.device, ...agent.address }, 'agent runs');
+    const ending = await Promise.race([signal, agent.failed]);
+    if (ending instanceof SkerryError) throw ending;
+    logger.info({ signal: ending }, 'agent ends');
   } finally {
     manager.stopping();
+    const force = setTimeout(endByForce, CLOSE_DEADLINE_MS);
     await agent.close();
+    clearTimeout(force);
     if (agent.stuckThreads() > 0) endByForce();
   }
-  process.exitCode = EXIT.ok;
 }
 
 function settingFlags(flags: RunFlags): Partial<Record<AgentSettingKey, string>> {
@@ -68,16 +83,25 @@ function settingFlags(flags: RunFlags): Partial<Record<AgentSettingKey, string>>
   return given;
 }
 
-/** Resolves with the name of the first signal that asks the process to end; a second one ends it at once. */
-function stopSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        resolve(signal);
-        process.once(signal, endByForce);
-      });
-    }
+/** `first` resolves with the signal that asks the process to end; a second one ends it at once. */
+function listenForSignals(): { readonly first: Promise<string>; release(): void } {
+  let tell: (signal: string) => void = () => undefined;
+  let asked = false;
+  const first = new Promise<string>((resolve) => {
+    tell = resolve;
   });
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (asked) endByForce();
+    asked = true;
+    tell(signal);
+  };
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, onSignal);
+  return {
+    first,
+    release: () => {
+      for (const name of ['SIGTERM', 'SIGINT'] as const) process.off(name, onSignal);
+    },
+  };
 }
 
 /** `process.exit` waits for threads, and a thread inside the inference runtime may never come back. */

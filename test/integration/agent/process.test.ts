@@ -1,0 +1,118 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { findRunning } from '#agent/running.js';
+import { decodeMessage } from '#shared/protocol/codec.js';
+import { deviceTopic } from '#shared/protocol/topics.js';
+import { TestBroker } from '../../kit/broker.js';
+import { Processes, type RunningProcess } from '../../kit/processes.js';
+import { tempFolder } from '../../kit/temp-folder.js';
+import { until } from '../../kit/until.js';
+
+const statusSchema = z.object({
+  pid: z.number(),
+  http: z.string(),
+  link: z.object({ kind: z.string(), reason: z.string().optional() }),
+  reported: z.object({ boot: z.number(), device: z.string(), models: z.array(z.unknown()) }),
+});
+
+let processes: Processes;
+let data: string;
+beforeEach(async () => {
+  processes = new Processes();
+  data = join(await tempFolder(), 'agent');
+});
+afterEach(() => processes.close());
+
+/** An identity as enrolment leaves it, for a hub that need not exist. */
+async function pretendEnrolled(mqttUrl: string): Promise<void> {
+  await mkdir(data, { recursive: true });
+  const identity = {
+    schema: 'skerry.identity/1',
+    fleet: 'main',
+    device: 'lab-1',
+    labels: { site: 'lab' },
+    hub: 'http://127.0.0.1:1',
+    mqtt: { url: mqttUrl, username: 'lab-1', password: 'a password of a test' },
+    enrolledAt: '2026-01-01T00:00:00Z',
+  };
+  await writeFile(join(data, 'identity.json'), JSON.stringify(identity), { mode: 0o600 });
+}
+
+async function start(args: readonly string[] = []): Promise<RunningProcess> {
+  const running = processes.start('skerry-agent', ['run', '--data', data, '--http-port', '0', '--reconnect-max', '200ms', ...args], {
+    logFile: join(data, 'log'),
+  });
+  await until('the agent to say where it is', async () => running.alive && (await findRunning(data))?.pid === running.pid);
+  return running;
+}
+
+const status = async () => statusSchema.parse(await processes.json('skerry-agent', ['status', '--data', data]));
+
+describe('the agent process', () => {
+  it('runs without its hub, says so, answers health, and ends cleanly', async () => {
+    await pretendEnrolled('mqtt://127.0.0.1:1');
+    const agent = await start();
+    const said = await until('an attempt to connect', async () => {
+      const now = await status();
+      return now.link.kind === 'offline' && now.link.reason !== undefined && now;
+    });
+    expect(said).toMatchObject({ pid: agent.pid, reported: { boot: 1, device: 'lab-1', models: [] } });
+    expect(said.link.reason).toContain('ECONNREFUSED');
+    expect((await fetch(`${said.http}/v2/health/live`)).status).toBe(200);
+    expect(await agent.stop()).toBe(0);
+    expect(await findRunning(data)).toBeUndefined();
+    expect((await processes.run('skerry-agent', ['status', '--data', data])).code).toBe(1);
+  });
+
+  it('has its data folder to itself, and takes it over from one that was killed', async () => {
+    await pretendEnrolled('mqtt://127.0.0.1:1');
+    const first = await start();
+    const second = await processes.run('skerry-agent', ['run', '--data', data, '--http-port', '0']);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain('STORE_LOCKED');
+    expect((await findRunning(data))?.pid).toBe(first.pid);
+    await first.kill();
+    expect(await findRunning(data)).toBeUndefined();
+    const third = await start();
+    expect((await status()).reported.boot).toBe(2);
+    expect(await third.stop()).toBe(0);
+  });
+
+  it('tells a broker who it is, and takes leave of it', async () => {
+    const broker = await TestBroker.start();
+    await pretendEnrolled(broker.url);
+    const agent = await start();
+    const topic = deviceTopic('main', 'lab-1', 'presence');
+    await until('its birth', () => broker.on(topic).length > 0);
+    await until('its report', () => broker.on(deviceTopic('main', 'lab-1', 'reported')).length > 0);
+    await until('its first event', () => broker.on(deviceTopic('main', 'lab-1', 'event')).length > 0);
+    await broker.kill();
+    await broker.restart();
+    const births = () => broker.on(topic).filter((payload) => decodeMessage('presence', payload, 'lab-1').state === 'online').length;
+    await until('its second birth', () => births() > 1);
+    expect(await agent.stop()).toBe(0);
+    const presences = broker.on(topic).map((payload) => decodeMessage('presence', payload, 'lab-1'));
+    expect(presences.at(-1)?.state).toBe('offline');
+    const connections = presences.map(({ connection }) => connection);
+    expect(connections).toEqual([...connections].sort((a, b) => a - b));
+    await broker.kill();
+  });
+
+  it('teaches and refuses on the command line with the exit codes it promises', async () => {
+    const run = async (...args: string[]) => processes.run('skerry-agent', args);
+    expect((await run('--help')).stdout).toContain('skerry-agent enroll --hub');
+    expect((await run('run', '--data', data)).stderr).toContain('SYNC_NOT_ENROLLED');
+    expect((await run('run', '--data', data)).code).toBe(1);
+    expect((await run('explode')).code).toBe(2);
+    expect((await run('enroll', '--hub', 'mqtt://x', '--token', 'skt', '--data', data)).code).toBe(2);
+    expect((await run('run', '--bake', 'soon', '--data', data)).stderr).toContain('CONFIG_INVALID');
+    expect((await run('__complete', '--', 'sta')).stdout).toBe('status\n');
+    const doctor = await run('doctor', '--data', data, '--json');
+    expect(doctor.code).toBe(3);
+    const findings = z.array(z.object({ name: z.string(), verdict: z.string() })).parse(JSON.parse(doctor.stdout));
+    expect(findings.find((finding) => finding.name === 'identity')?.verdict).toBe('bad');
+    expect(findings.find((finding) => finding.name === 'runtime')?.verdict).toBe('good');
+  });
+});
