@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { seconds } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
-import { silentLogger } from '#shared/kernel/logger.js';
 import { formatBytes, formatDuration } from '#shared/terminal/format.js';
 import { findRunning } from '../running.js';
 import { type Identity, readIdentity } from '../sync/identity.js';
+import { probeRuntime } from './runtime-probe.js';
 
 export interface Finding {
   readonly name: string;
@@ -73,16 +73,8 @@ async function checkIdentity(data: string): Promise<Finding> {
 }
 
 async function checkRuntime(): Promise<Finding> {
-  const { createInferenceRuntime } = await import('../inference/runtime.js');
-  const store = { get: () => Promise.resolve(undefined), set: () => Promise.resolve() };
-  const recorder = { succeeded: () => undefined, failed: () => undefined };
-  const runtime = createInferenceRuntime({ store, recorder, logger: silentLogger });
-  try {
-    const { name, version, providers } = await runtime.describe();
-    return { name: 'runtime', verdict: 'good', says: `${name} ${version} loads and offers ${providers.join(', ')}` };
-  } finally {
-    await runtime.close();
-  }
+  const { name, version, providers } = await probeRuntime();
+  return { name: 'runtime', verdict: 'good', says: `${name} ${version} loads and offers ${providers.join(', ')}` };
 }
 
 /** Any answer will do: it says that the hub is there, and what time it has. */

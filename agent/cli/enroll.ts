@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { systemClock } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { narrow } from '#shared/kernel/json.js';
-import { silentLogger } from '#shared/kernel/logger.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { type Capabilities, deviceIdSchema, labelsSchema } from '#shared/protocol/device.js';
@@ -12,6 +11,7 @@ import { formatDuration } from '#shared/terminal/format.js';
 import { paint, printJson, printLine, printNote } from '#shared/terminal/output.js';
 import { describeDevice } from '../capabilities.js';
 import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
+import { probeRuntime } from './runtime-probe.js';
 
 interface EnrollFlags extends CommonOptions {
   readonly hub: string;
@@ -92,18 +92,11 @@ function hubUrl(text: string): string {
   return url.href.replace(/\/$/, '');
 }
 
-/** Asks the inference runtime, in a worker of its own, what it offers here. */
 async function measureCapabilities(): Promise<Capabilities> {
-  const { createInferenceRuntime } = await import('../inference/runtime.js');
-  const nothing = { get: () => Promise.resolve(undefined), set: () => Promise.resolve() };
-  const recorder = { succeeded: () => undefined, failed: () => undefined };
-  const runtime = createInferenceRuntime({ store: nothing, recorder, logger: silentLogger });
   try {
-    return describeDevice(await runtime.describe());
+    return describeDevice(await probeRuntime());
   } catch (cause) {
     // A device whose runtime does not load can still be enrolled, and then says by itself what is wrong.
     return describeDevice({ name: 'onnxruntime-node', version: asSkerryError(cause).code, providers: [] });
-  } finally {
-    await runtime.close();
   }
 }

@@ -43,12 +43,6 @@ export const syncCodes = defineCodes({
     summary: 'The identity file cannot be read; it is not replaced by another.',
     action: 'Restore it from a backup, or enrol the device again with --force.',
   },
-  AGENT_RUNNING: {
-    fault: 'caller',
-    http: 409,
-    summary: 'Another agent already runs with this data folder.',
-    action: 'Stop it first, or give this one a folder of its own with --data.',
-  },
   AGENT_NOT_RUNNING: {
     fault: 'caller',
     http: 503,
