@@ -1,0 +1,35 @@
+import path from 'node:path';
+import type { Program, Target } from '../targets.js';
+import { TARGETS, TARGET_NAMES } from '../targets.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { type Bundle, bundleProgram } from './bundle.js';
+import { makeExecutable } from './executable.js';
+import { gatherNatives } from './natives.js';
+import { fetchNode, type NodeRuntime } from './node-runtime.js';
+
+export interface BuiltProgram {
+  readonly executable: string;
+  readonly bundle: Bundle;
+  readonly node: NodeRuntime;
+}
+
+/** Builds the executable of one program for one target in the folder `work`. */
+export async function buildProgram(program: Program, target: Target, work: string, say: (text: string) => void): Promise<BuiltProgram> {
+  const hostTarget = TARGET_NAMES.map((name) => TARGETS[name]).find(
+    ({ platform, arch }) => platform === process.platform && arch === process.arch,
+  );
+  if (hostTarget === undefined) {
+    throw new SkerryError(
+      'PACKAGE_USAGE',
+      `packages are built on ${TARGET_NAMES.join(' or ')}, not on ${process.platform}-${process.arch}`,
+    );
+  }
+  say(`${program.executable} for ${target.name}: runtime`);
+  const node = await fetchNode(target);
+  const hostNode = hostTarget.name === target.name ? node : await fetchNode(hostTarget);
+  say(`${program.executable} for ${target.name}: native libraries (compiled the first time, some minutes)`);
+  const natives = await gatherNatives(target, node, path.join(work, 'native'));
+  say(`${program.executable} for ${target.name}: program`);
+  const bundle = await bundleProgram(program);
+  return { executable: await makeExecutable({ program, target, node, bundle, natives, hostNode, work }), bundle, node };
+}
