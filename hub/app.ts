@@ -155,7 +155,6 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
       cohorts,
       alerts: new AllAlerts([new LogAlerts(logger), ...(webhook === undefined ? [] : [webhook])]),
       onMoved: ({ id, state, since }) => bus.publish({ kind: 'rollout.changed', at: new Date(since).toISOString(), rollout: id, state }),
-      strategies: ['canary'],
       clock,
       logger,
     });

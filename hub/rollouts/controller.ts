@@ -17,8 +17,6 @@ export interface ControllerDeps extends RunnerDeps, Omit<PlanDeps, 'fleet'> {
   /** How often rollouts look at reports and figures (default 5 s), and for devices that joined (default 1 min). */
   readonly every?: Millis;
   readonly joinEvery?: Millis;
-  /** Strategies the devices can follow (default: every one). */
-  readonly strategies?: readonly RolloutDocument['strategy']['kind'][];
   /** Names rollouts and fixes their slices; tests bring their own. */
   readonly newId?: () => string;
 }
@@ -78,13 +76,7 @@ export class RolloutController implements Service {
    */
   create(document: RolloutDocument, actor: Actor, options: CreateOptions = {}): Promise<RolloutRecord> {
     return this.#exclusive(async () => {
-      const { store, clock, strategies } = this.#deps;
-      if (strategies !== undefined && !strategies.includes(document.strategy.kind)) {
-        throw new SkerryError(
-          'ROLLOUT_STRATEGY',
-          `devices cannot follow the strategy "${document.strategy.kind}", only ${strategies.join(', ')}`,
-        );
-      }
+      const { store, clock } = this.#deps;
       const id = this.#newId(document);
       const prepared = await prepare(document, id, this.#deps);
       const created = newRollout({ id, document, prepared, draft: options.draft === true, createdBy: actor.name, at: clock.now() });

@@ -31,12 +31,21 @@ export const gateFiguresSchema = z.discriminatedUnion('kind', [
     exposure: count,
   }),
   z.object({ ...base, kind: z.literal('rate'), events: count, exposure: count, devices: count }),
+  /** Outputs of the model counted in the same bins for both, each output on its own. */
   z.object({
     ...base,
     kind: z.literal('distance'),
-    canary: z.array(count).max(256),
-    control: z.array(count).max(256),
-    dispersion: z.number().min(1),
+    outputs: z
+      .array(
+        z.object({
+          name: z.string().max(128),
+          canary: z.array(count).max(256),
+          control: z.array(count).max(256),
+          dispersion: z.number().min(1),
+        }),
+      )
+      .min(1)
+      .max(64),
   }),
   z.object({
     ...base,

@@ -2,6 +2,7 @@ import type { Variant } from '#shared/bundle/manifest.js';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import type { DeviceId } from '#shared/protocol/device.js';
+import type { DesiredGuard } from '#shared/trust/desired-rollout.js';
 import type { Observation } from './devices.js';
 import type { WAVE_ACTIONS, PlanDevice } from './plan.js';
 import type { Decision, RolloutDevice, RolloutRecord } from './record.js';
@@ -21,6 +22,9 @@ export interface Wish {
   readonly share: number;
   readonly sticky: 'key' | 'device';
   readonly attempt: number;
+  readonly wave: number;
+  /** What the device itself holds the version to during its own trial. */
+  readonly guard: DesiredGuard;
   /** `rollout:<id>`. */
   readonly source: string;
   readonly decidedAt: EpochMillis;
@@ -56,7 +60,7 @@ export interface FleetPort {
   /** What each device is to run of a model now, by the newest wish or else by its own report. */
   current(model: ModelName, devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, { version: VersionNumber; manifest: Digest }>>;
   /** What the devices' reports say of these wishes; reports older than the wish count as nothing said. */
-  observe(wishes: readonly Omit<Wish, 'share' | 'sticky' | 'source' | 'decidedAt'>[]): Promise<ReadonlyMap<DeviceId, Observation>>;
+  observe(wishes: readonly Pick<Wish, 'device' | 'model' | 'target' | 'action'>[]): Promise<ReadonlyMap<DeviceId, Observation>>;
   /** Signs and publishes what follows from stored wishes; does nothing for a device whose statement says that already. */
   issue(devices: readonly DeviceId[]): Promise<void>;
 }

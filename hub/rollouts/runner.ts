@@ -9,6 +9,7 @@ import { installFigures, nextToRevert, nextToTell, OBSERVED, observe, resetBy, r
 import type { EvidenceSource } from './evidence/source.js';
 import type { WaveFigures } from './figures.js';
 import { gateName } from './gate-document.js';
+import { guardOf } from './guard.js';
 import type { GateResult } from './gates/result.js';
 import { isActive, type OperatorEvent, type RolloutEvent, statesAllowing, TRANSITIONS } from './machine.js';
 import type { AlertSink, FleetPort, RolloutStore, Wish } from './ports.js';
@@ -253,11 +254,14 @@ export class RolloutRunner {
     const { document, manifest, plan, id, attempt } = this.#record;
     const back = row.status === 'reverting' || row.status === 'reverted' || row.status === 'unproven';
     const { strategy } = document;
+    const wave = plan.waves[row.wave ?? 0];
     return {
       device: row.device,
       model: document.model,
       target: back ? row.previous : { version: document.version, manifest },
-      action: back ? 'serve' : (plan.waves[row.wave ?? 0]?.action ?? 'serve'),
+      action: back ? 'serve' : (wave?.action ?? 'serve'),
+      wave: row.wave ?? 0,
+      guard: back || wave === undefined ? {} : guardOf(wave),
       share: 'share' in strategy ? strategy.share : 1,
       sticky: 'sticky' in strategy ? strategy.sticky : 'key',
       attempt,

@@ -82,7 +82,7 @@ function changing(controller: RolloutController, detail: ReadDetail): readonly R
       body: newRolloutSchema,
       status: 201,
       answer: rolloutDetailSchema,
-      errors: ['ROLLOUT_INVALID', 'ROLLOUT_OVERLAP', 'ROLLOUT_EMPTY', 'ROLLOUT_STRATEGY', 'VERSION_UNKNOWN', 'COHORT_UNKNOWN'],
+      errors: ['ROLLOUT_INVALID', 'ROLLOUT_OVERLAP', 'ROLLOUT_EMPTY', 'VERSION_UNKNOWN', 'COHORT_UNKNOWN'],
       handler: async ({ body, caller, request, note }) => {
         const { draft, supersede } = body;
         const record = await controller.create(readRollout(body.document), actorOf(caller, request.ip), { draft, supersede });

@@ -1,11 +1,11 @@
 import type { EpochMillis, Millis } from '#shared/kernel/clock.js';
 import { minutes } from '#shared/kernel/clock.js';
 import type { DeviceId } from '#shared/protocol/device.js';
-import { pearsonDispersion } from '#shared/stats/dispersion.js';
 import type { GateFigures } from '../figures.js';
 import { type Gate, gateName, type RateName } from '../gate-document.js';
 import { ComparisonMeter, MAX_STRATA } from './comparison-meter.js';
 import { meterOf } from './meters.js';
+import { OutputBook } from './outputs.js';
 import type { Evidence } from './source.js';
 import type { Baseline, DeviceWindow, Group, Tally } from './window.js';
 
@@ -38,7 +38,7 @@ export class EvidenceBook {
   readonly #comparisons = new Map<string, ComparisonMeter>();
   readonly #rateNames: readonly RateName[];
   readonly #rates = new Map<RateName, { events: number; exposure: number; devices: Set<DeviceId> }>();
-  readonly #outputs: Readonly<Record<Group, Map<DeviceId, number[]>>> = { canary: new Map(), control: new Map() };
+  readonly #outputs = new OutputBook();
   /** Canary errors by start of window, for burn rates. */
   readonly #recent = new Map<EpochMillis, { events: number; exposure: number }>();
   readonly #reporting = new Set<DeviceId>();
@@ -57,7 +57,7 @@ export class EvidenceBook {
   add(window: DeviceWindow, group: Group): void {
     const baseline = this.#options.baseline(window.device);
     for (const meter of this.#comparisons.values()) meter.add(window, group, baseline);
-    if (window.outputs !== undefined) addOutputs(this.#outputs[group], window.device, window.outputs);
+    this.#outputs.add(window, group);
     if (group === 'control') return;
     this.#predictions += window.errors.exposure;
     if (window.errors.exposure > 0) this.#reporting.add(window.device);
@@ -83,7 +83,7 @@ export class EvidenceBook {
     if (comparison !== undefined) return comparison.figures();
     const [rate] = rateOf(gate);
     if (rate !== undefined) return this.#rate(name, rate);
-    if (gate.gate === 'drift') return this.#distance(name);
+    if (gate.gate === 'drift') return this.#outputs.figures(name);
     if (gate.gate === 'burn') return { gate: name, kind: 'burn', long: this.#since(to - gate.long), short: this.#since(to - gate.short) };
     return { gate: name, kind: 'failed', why: 'no figures are collected for this gate' };
   }
@@ -92,15 +92,6 @@ export class EvidenceBook {
     const rate = this.#rates.get(name);
     if (rate === undefined) return { gate, kind: 'missing', why: `no device reported ${name}` };
     return { gate, kind: 'rate', events: rate.events, exposure: rate.exposure, devices: rate.devices.size };
-  }
-
-  #distance(gate: string): GateFigures {
-    const canary = total(this.#outputs.canary.values());
-    const control = total(this.#outputs.control.values());
-    if (canary === undefined || control === undefined) return { gate, kind: 'missing', why: 'no outputs of both versions were reported' };
-    if (canary.length !== control.length)
-      return { gate, kind: 'failed', why: 'the outputs of the two versions are counted in different bins' };
-    return { gate, kind: 'distance', canary, control, dispersion: binDispersion([...this.#outputs.control.values()], control) };
   }
 
   #since(from: EpochMillis): Tally {
@@ -126,26 +117,4 @@ function rateOf(gate: Gate): RateName[] {
 
 function plus(a: Tally, b: Tally): { events: number; exposure: number } {
   return { events: a.events + b.events, exposure: a.exposure + b.exposure };
-}
-
-function addOutputs(devices: Map<DeviceId, number[]>, device: DeviceId, outputs: readonly number[]): void {
-  const before = devices.get(device);
-  devices.set(device, before === undefined ? [...outputs] : outputs.map((count, i) => count + (before[i] ?? 0)));
-}
-
-/** Bin by bin sum; `undefined` for none. */
-function total(histograms: Iterable<readonly number[]>): number[] | undefined {
-  let sum: number[] | undefined;
-  for (const histogram of histograms) sum = sum === undefined ? [...histogram] : sum.map((count, i) => count + (histogram[i] ?? 0));
-  return sum;
-}
-
-/** Mean over bins of the variation between devices beyond chance. */
-function binDispersion(devices: readonly (readonly number[])[], sum: readonly number[]): number {
-  const totals = devices.map((histogram) => histogram.reduce((a, b) => a + b, 0));
-  const used = sum.flatMap((count, bin) => (count > 0 ? [bin] : []));
-  const perBin = used.map((bin) =>
-    pearsonDispersion(devices.map((histogram, i) => ({ events: histogram[bin] ?? 0, exposure: totals[i] ?? 0 }))),
-  );
-  return perBin.length === 0 ? 1 : perBin.reduce((a, b) => a + b, 0) / perBin.length;
 }

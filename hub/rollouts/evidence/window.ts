@@ -37,8 +37,8 @@ export interface DeviceWindow {
   readonly temperature?: Distribution;
   /** Numbers the application reports, by name. */
   readonly metrics?: Readonly<Record<string, Distribution>>;
-  /** Model outputs counted in bins that are the same for both versions. */
-  readonly outputs?: readonly number[];
+  /** Model outputs counted in bins that are the same for both versions, by name. */
+  readonly outputs?: Readonly<Record<string, readonly number[]>>;
 }
 
 /** What the same devices reported on the old version before the wave, each device on its own. */

@@ -1,15 +1,14 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { Db } from '#hub/store/database.js';
-import { readErrors } from '#hub/telemetry/measure.js';
+import { emptyMeasure, type Measure, mergeMeasure, readMeasure } from '#hub/telemetry/measure.js';
 import type { MetricsDeviceTable } from '#hub/telemetry/tables.js';
 import type { ModelName } from '#shared/bundle/names.js';
 import { type Clock, type EpochMillis, hours, type Millis, seconds } from '#shared/kernel/clock.js';
 import { type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
-import { QuantileSketch } from '#shared/stats/sketch.js';
 import { EvidenceBook } from '../evidence/book.js';
 import type { Evidence, EvidenceQuery, EvidenceSource } from '../evidence/source.js';
-import type { Baseline, DeviceWindow, Group } from '../evidence/window.js';
-import { SketchDistribution } from './sketch-distribution.js';
+import type { Baseline, Group } from '../evidence/window.js';
+import { windowOf } from './measured-window.js';
 
 export interface HubEvidenceDeps {
   readonly db: Db;
@@ -34,7 +33,7 @@ interface Cached {
   readonly validUntil: Millis;
 }
 
-/** Figures of gates from what devices reported: predictions, errors and latencies per device and bucket, and restarts. */
+/** Figures of gates from what devices reported, per device and bucket. */
 export class HubEvidence implements EvidenceSource {
   readonly #deps: HubEvidenceDeps;
   readonly #baselines = new Map<string, Baselines>();
@@ -70,62 +69,25 @@ export class HubEvidence implements EvidenceSource {
       baseline: (device) => baselines.devices.get(device),
     });
     const groups = groupsOf(query);
-    const restarts = await this.#restarts(query);
     // The bucket the wave began in counts whole: waves may be shorter than a bucket.
     for await (const row of this.#rows(query.model, query.from - this.#deps.bucket + 1, query.to)) {
       const device = deviceIdSchema.parse(row.device);
       const group = groups.get(device);
-      if (group !== undefined && (row.version === query.version) === (group === 'canary')) {
-        book.add(this.#window(device, row, restarts.get(`${device} ${row.bucket}`) ?? 0), group);
-      }
+      if (group === undefined || (row.version === query.version) !== (group === 'canary')) continue;
+      book.add(windowOf(device, row.bucket, this.#deps.bucket, readMeasure(row)), group);
     }
     return book.figures(query.to);
   }
 
-  #window(device: DeviceId, row: Row, restarts: number): DeviceWindow {
-    return {
-      device,
-      from: row.bucket,
-      length: this.#deps.bucket,
-      errors: { events: failures(row), exposure: row.predictions },
-      crashes: { events: restarts, exposure: this.#deps.bucket / hours(1) },
-      latency: new SketchDistribution(QuantileSketch.decode(row.total)),
-    };
-  }
-
   /** Rows of a model with buckets in [from, to], one bucket at a time: the database and the loop are free in between. */
-  async *#rows(model: ModelName, from: EpochMillis, to: EpochMillis): AsyncGenerator<Row> {
+  async *#rows(model: ModelName, from: EpochMillis, to: EpochMillis): AsyncGenerator<MetricsDeviceTable> {
     const { db } = this.#deps;
     const inRange = db.selectFrom('metrics_device').where('model', '=', model).where('bucket', '>=', from).where('bucket', '<=', to);
     const buckets = await inRange.select('bucket').distinct().orderBy('bucket').execute();
     for (const { bucket } of buckets) {
-      yield* await db
-        .selectFrom('metrics_device')
-        .select(['device', 'version', 'bucket', 'predictions', 'errors', 'total'])
-        .where('model', '=', model)
-        .where('bucket', '=', bucket)
-        .execute();
+      yield* await db.selectFrom('metrics_device').selectAll().where('model', '=', model).where('bucket', '=', bucket).execute();
       await yieldToLoop();
     }
-  }
-
-  /** Starts of the agent after the first, per device and bucket. */
-  async #restarts(query: EvidenceQuery): Promise<ReadonlyMap<string, number>> {
-    const { db, bucket } = this.#deps;
-    const rows = await db
-      .selectFrom('events')
-      .select(['device', 'at'])
-      .where('kind', '=', 'agent.started')
-      .where('boot', '>', 1)
-      .where('at', '>', query.from - bucket)
-      .where('at', '<=', query.to)
-      .execute();
-    const counts = new Map<string, number>();
-    for (const { device, at } of rows) {
-      const key = `${device} ${Math.floor(at / bucket) * bucket}`;
-      counts.set(key, (counts.get(key) ?? 0) + 1);
-    }
-    return counts;
   }
 
   /** What each device reported of other versions before the wave; read once for a wave. */
@@ -134,54 +96,26 @@ export class HubEvidence implements EvidenceSource {
     const known = this.#baselines.get(query.rollout);
     if (known?.key === key) return known;
     const length = this.#deps.history ?? hours(24);
-    const sums = new Map<DeviceId, Sum>();
-    const fleet = emptySum();
+    const sums = new Map<DeviceId, Measure>();
+    const all = emptyMeasure();
     for await (const row of this.#rows(query.model, query.from - length, query.from - 1)) {
       if (row.version === query.version) continue;
       const device = deviceIdSchema.parse(row.device);
-      const sum = sums.get(device) ?? emptySum();
+      const sum = sums.get(device) ?? emptyMeasure();
       sums.set(device, sum);
-      for (const total of [sum, fleet]) addTo(total, row);
+      const measure = readMeasure(row);
+      mergeMeasure(sum, measure);
+      mergeMeasure(all, measure);
     }
-    const baselineOf = (device: DeviceId, sum: Sum): Baseline => ({
-      device,
-      from: query.from - length,
-      length,
-      errors: { events: sum.errors, exposure: sum.predictions },
-      latency: new SketchDistribution(sum.total),
-    });
+    const from = query.from - length;
     const baselines: Baselines = {
       key,
-      devices: new Map([...sums].map(([device, sum]) => [device, baselineOf(device, sum)])),
-      fleet: fleet.predictions === 0 ? undefined : baselineOf(deviceIdSchema.parse('fleet'), fleet),
+      devices: new Map([...sums].map(([device, sum]) => [device, windowOf(device, from, length, sum)])),
+      fleet: all.predictions === 0 ? undefined : windowOf(deviceIdSchema.parse('fleet'), from, length, all),
     };
     this.#baselines.set(query.rollout, baselines);
     return baselines;
   }
-}
-
-type Row = Pick<MetricsDeviceTable, 'device' | 'version' | 'bucket' | 'predictions' | 'errors' | 'total'>;
-
-interface Sum {
-  predictions: number;
-  errors: number;
-  readonly total: QuantileSketch;
-}
-
-function emptySum(): Sum {
-  return { predictions: 0, errors: 0, total: new QuantileSketch() };
-}
-
-function addTo(sum: Sum, row: Row): void {
-  sum.predictions += row.predictions;
-  sum.errors += failures(row);
-  sum.total.merge(QuantileSketch.decode(row.total));
-}
-
-function failures(row: Pick<Row, 'errors'>): number {
-  let sum = 0;
-  for (const count of readErrors(row.errors).values()) sum += count;
-  return sum;
 }
 
 function groupsOf(query: EvidenceQuery): ReadonlyMap<DeviceId, Group> {

@@ -1,11 +1,10 @@
 import type { DesiredIssuer } from '#hub/fleet/desired-issuer.js';
 import { reportedOf } from '#hub/fleet/device-view.js';
 import { readLabels } from '#hub/fleet/labels.js';
-import { progressOf } from '#hub/fleet/progress.js';
+import { candidateProgress, progressOf } from '#hub/fleet/progress.js';
 import type { Db, Queryable } from '#hub/store/database.js';
 import { type Digest, digestSchema, type ModelName, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
-import { SkerryError } from '#shared/kernel/errors.js';
 import { capabilitiesSchema, type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import type { Observation } from '../devices.js';
@@ -97,15 +96,8 @@ export class HubFleet implements FleetPort {
   }
 
   /** Writes wishes in the transaction of the change they belong to; the rollouts' store calls it. */
-  async write(trx: Queryable, wishes: readonly Wish[]): Promise<void> {
-    const decisions = wishes.flatMap(({ target, ...wish }) => {
-      if (wish.action !== 'serve') throw new SkerryError('ROLLOUT_STRATEGY', `devices cannot "${wish.action}" yet`);
-      return target === null ? [] : [{ ...wish, version: target.version, manifest: target.manifest }];
-    });
-    if (decisions.length > 0) await this.#issuer.write(trx, decisions);
-    for (const { device, model } of wishes.filter((wish) => wish.target === null)) {
-      await trx.deleteFrom('desired_models').where('device', '=', device).where('model', '=', model).execute();
-    }
+  write(trx: Queryable, wishes: readonly Wish[]): Promise<void> {
+    return this.#issuer.writeWishes(trx, wishes);
   }
 }
 
@@ -119,7 +111,8 @@ export function outcomeOf(wish: ObservedWish, counter: number, reported: Reporte
     const serving = reported.models.find((entry) => entry.model === wish.model)?.serving ?? null;
     return { outcome: serving === null ? 'reached' : 'pending' };
   }
-  const progress = progressOf({ model: wish.model, counter, ...wish.target }, reported);
+  const wanted = { model: wish.model, counter, ...wish.target };
+  const progress = wish.action === 'serve' ? progressOf(wanted, reported) : candidateProgress({ ...wanted, action: wish.action }, reported);
   if (progress.state === 'serving') return { outcome: 'reached' };
   if (progress.state !== 'refused') return { outcome: 'pending' };
   return progress.error === undefined ? { outcome: 'failed' } : { outcome: 'failed', error: progress.error };

@@ -43,12 +43,6 @@ export const rolloutsCodes = defineCodes({
     summary: 'The wave waits for the approval of somebody with another role.',
     action: 'Ask somebody with the role named in the message to approve.',
   },
-  ROLLOUT_STRATEGY: {
-    fault: 'caller',
-    http: 409,
-    summary: 'The devices of this fleet cannot do what the strategy needs of them.',
-    action: 'Use the strategy "canary".',
-  },
   ROLLOUT_CHANGED: {
     fault: 'caller',
     http: 409,

@@ -107,7 +107,11 @@ describe('gates with fixed limits', () => {
 
   it('judge the distance of outputs', () => {
     const drift = gate({ gate: 'drift' });
-    const of = (canary: number[], control: number[]): GateFigures => ({ gate: 'x', kind: 'distance', canary, control, dispersion: 1 });
+    const of = (canary: number[], control: number[]): GateFigures => ({
+      gate: 'x',
+      kind: 'distance',
+      outputs: [{ name: 'y', canary, control, dispersion: 1 }],
+    });
     expect(outcome(drift, of([5000, 5000], [5000, 5000]))).toBe('pass');
     expect(outcome(drift, of([2000, 8000], [5000, 5000]))).toBe('fail');
     expect(outcome(drift, of([5, 5], [5, 5]))).toBe('insufficient');

@@ -1,0 +1,137 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { EvidenceBook } from '#hub/rollouts/evidence/book.js';
+import type { Baseline, DeviceWindow, Group } from '#hub/rollouts/evidence/window.js';
+import { gateSchema } from '#hub/rollouts/gate-document.js';
+import { SketchDistribution } from '#hub/rollouts/hub/sketch-distribution.js';
+import { hours, minutes } from '#shared/kernel/clock.js';
+import { deviceIdSchema } from '#shared/protocol/device.js';
+import { QuantileSketch } from '#shared/stats/sketch.js';
+
+const GATES = [
+  { gate: 'errors' },
+  { gate: 'latency' },
+  { gate: 'memory' },
+  { gate: 'drift' },
+  { gate: 'disagreement' },
+  { gate: 'limit', of: 'crashes', atMost: 1, ruleOut: 2 },
+  { gate: 'burn', objective: 0.99 },
+].map((gate) => gateSchema.parse(gate));
+
+const id = (name: string) => deviceIdSchema.parse(name);
+
+function latencies(values: readonly number[]): SketchDistribution {
+  const sketch = new QuantileSketch();
+  for (const value of values) sketch.add(value);
+  return new SketchDistribution(sketch);
+}
+
+function book(baselines: ReadonlyMap<string, Baseline> = new Map(), fleet?: Baseline): EvidenceBook {
+  return new EvidenceBook({ gates: GATES, from: 0, lasts: hours(8), baseline: (device) => baselines.get(device), fleet });
+}
+
+function windowFor(device: string, from: number, changes: Partial<DeviceWindow> = {}): DeviceWindow {
+  return { device: id(device), from, length: minutes(5), errors: { events: 1, exposure: 100 }, ...changes };
+}
+
+describe('EvidenceBook', () => {
+  it('gives the same figures whatever the order of the windows', () => {
+    const entry = fc.tuple(
+      fc.constantFrom('a', 'b', 'c', 'd'),
+      fc.constantFrom<Group>('canary', 'control'),
+      fc.nat(95),
+      fc.nat(9),
+      fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 1, maxLength: 5 }),
+    );
+    fc.assert(
+      fc.property(
+        fc
+          .array(entry, { maxLength: 30 })
+          .chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length }))),
+        ([list, shuffled]) => {
+          const figures = (entries: typeof list): unknown => {
+            const evidence = book();
+            for (const [device, group, at, events, values] of entries) {
+              const outputs = { y: [events, 9 - events] };
+              evidence.add(
+                windowFor(`${device}-${group}`, at * 300_000, {
+                  errors: { events, exposure: 100 },
+                  latency: latencies(values),
+                  outputs,
+                  golden: { events, exposure: 10 },
+                }),
+                group,
+              );
+            }
+            return evidence.figures(hours(8));
+          };
+          expect(figures(shuffled)).toEqual(figures(list));
+        },
+      ),
+    );
+  });
+
+  it('says what was not reported', () => {
+    const kinds = book()
+      .figures(0)
+      .gates.map((figures) => [figures.gate, figures.kind]);
+    expect(kinds).toEqual([
+      ['errors', 'missing'],
+      ['latency', 'missing'],
+      ['memory', 'missing'],
+      ['drift', 'missing'],
+      ['disagreement', 'missing'],
+      ['limit:crashes', 'missing'],
+      ['burn', 'burn'],
+    ]);
+  });
+
+  it('expects more errors of a device that always had more', () => {
+    const history = (events: number): Baseline => ({ device: id('x'), from: 0, length: hours(24), errors: { events, exposure: 10_000 } });
+    const evidence = book(new Map([['worse', history(400)]]), history(100));
+    evidence.add(windowFor('worse', 0), 'canary');
+    evidence.add(windowFor('new', 0), 'control');
+    const [errors] = evidence.figures(0).gates;
+    if (errors?.kind !== 'comparison') throw new Error('no comparison');
+    const [stratum] = errors.tolerated.strata;
+    expect(stratum?.canaryExposure).toBeCloseTo(100 * 3.857, 1);
+    expect(stratum?.controlExposure).toBe(100);
+    expect([errors.events, errors.exposure]).toEqual([1, 100]);
+  });
+
+  it("counts a device's latencies above its own quantile, stretched for the canary", () => {
+    const own: Baseline = {
+      device: id('x'),
+      from: 0,
+      length: hours(24),
+      errors: { events: 0, exposure: 100 },
+      latency: latencies(Array.from({ length: 100 }, (_, i) => i + 1)),
+    };
+    const evidence = book(
+      new Map([
+        ['slow', own],
+        ['same', own],
+      ]),
+    );
+    evidence.add(windowFor('slow', 0, { latency: latencies([50, 100, 120, 150, 200]) }), 'canary');
+    evidence.add(windowFor('same', 0, { latency: latencies([50, 100, 120, 150, 200]) }), 'control');
+    const latency = evidence.figures(0).gates[1];
+    if (latency?.kind !== 'comparison') throw new Error('no comparison');
+    expect(latency.tolerated.strata).toEqual([{ canaryEvents: 3, canaryExposure: 5, controlEvents: 4, controlExposure: 5 }]);
+    expect(latency.ruledOut.strata).toEqual([{ canaryEvents: 2, canaryExposure: 5, controlEvents: 4, controlExposure: 5 }]);
+  });
+
+  it('leaves the worst canary device out once there are three', () => {
+    const evidence = book();
+    for (const [device, events] of [
+      ['a', 1],
+      ['b', 50],
+      ['c', 2],
+    ] as const)
+      evidence.add(windowFor(device, 0, { errors: { events, exposure: 100 } }), 'canary');
+    evidence.add(windowFor('z', 0), 'control');
+    const [errors] = evidence.figures(0).gates;
+    if (errors?.kind !== 'comparison') throw new Error('no comparison');
+    expect(errors.tolerated.withoutWorst?.[0]).toEqual({ canaryEvents: 3, canaryExposure: 200, controlEvents: 1, controlExposure: 100 });
+  });
+});
