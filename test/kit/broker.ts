@@ -18,6 +18,8 @@ export class TestBroker {
   #port = 0;
   readonly seen: SeenMessage[] = [];
   readonly #listeners: ((message: SeenMessage) => void)[] = [];
+  /** Set to stand in an attacker's place: what a client publishes is carried on as this returns it, or not at all. */
+  alter: (topic: string, payload: Buffer) => Buffer | undefined = (_topic, payload) => payload;
   /** Set to refuse clients. */
   authenticate: (client: string, username: string | undefined, password: string | undefined) => boolean = () => true;
 
@@ -56,6 +58,13 @@ export class TestBroker {
     aedes.authenticate = (client, username, password, done) => {
       const good = this.authenticate(client.id, username ?? undefined, password?.toString());
       done(null, good);
+    };
+    aedes.authorizePublish = (_client, packet, done) => {
+      const carried = this.alter(packet.topic, Buffer.from(packet.payload));
+      // To the sender all is well: an error here would end its connection.
+      if (carried === undefined) packet.topic = `dropped/${packet.topic}`;
+      else packet.payload = carried;
+      done(null);
     };
     aedes.on('publish', (packet: PublishPacket, client: Client | null) => {
       if (packet.topic.startsWith('$SYS')) return;
