@@ -2,7 +2,7 @@ import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import type { Millis } from '#shared/kernel/clock.js';
 import type { SkerryError } from '#shared/kernel/errors.js';
-import type { ServableState } from '#shared/protocol/messages.js';
+import type { ServableState, WindowRole } from '#shared/protocol/messages.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
 
 /** One prediction, from whichever protocol it came. */
@@ -11,6 +11,8 @@ export interface InferRequest {
   /** A version number, or the model's current routing when left out. */
   readonly version?: VersionNumber;
   readonly inputs: NamedTensors;
+  /** Requests with one key stay with one version while two share the traffic. */
+  readonly key?: string;
   /** Names of the outputs wanted; all when left out. */
   readonly outputs?: readonly string[];
   /** The caller gives up after this long; queued work past it is never run. */
@@ -67,6 +69,26 @@ export interface ServableStatus {
   readonly error?: SkerryError;
 }
 
+/** What part of a model's requests a version beside the serving one takes or sees. */
+export interface TrafficPolicy {
+  readonly candidate: VersionNumber;
+  /** `split`: answers a share. `shadow`: runs on copies of a share after they were answered, and is compared. */
+  readonly action: 'shadow' | 'split';
+  /** 0 to 1. */
+  readonly share: number;
+  readonly sticky: 'key' | 'device';
+  readonly salt: string;
+}
+
+/** What running the golden samples of a loaded version again gave. */
+export interface Recheck {
+  readonly run: number;
+  /** Samples whose outputs lie outside the tolerance. */
+  readonly wrong: number;
+  /** What differs in the first of them. */
+  readonly reason: string | undefined;
+}
+
 /** What `serve` sees of the runtime: it translates to this and does nothing else. */
 export interface DataPlane {
   infer(request: InferRequest): Promise<InferReply>;
@@ -85,6 +107,13 @@ export interface ServableControl {
   load(spec: ServableSpec, signal?: AbortSignal): Promise<ServableStatus>;
   /** Sends requests without a version to `version` from the next one on; requests under way finish where they are. */
   route(model: ModelName, version: VersionNumber): void;
+  /**
+   * Lets another version take or see part of the requests without a version, from the next one on; `undefined` ends that.
+   * While the candidate is not available, everything goes to the routed version.
+   */
+  direct(model: ModelName, policy: TrafficPolicy | undefined): void;
+  /** Runs the golden samples of an available version again, in line with its requests. Rejects when they could not be run. */
+  recheck(model: ModelName, version: VersionNumber): Promise<Recheck>;
   /** Stops taking requests, waits for those under way, frees the session. Idempotent. */
   unload(model: ModelName, version: VersionNumber): Promise<void>;
   /** Called at every change of any servable's state. */
@@ -97,6 +126,16 @@ export interface PredictionTarget {
   readonly version: VersionNumber;
   readonly variant: string;
   readonly provider: string;
+  /** What it was to the model when it took the request; `serving` when left out. */
+  readonly role?: WindowRole;
+}
+
+/** One comparison of a shadow's answer with the one that was given. */
+export interface ShadowResult {
+  readonly agrees: boolean;
+  /** Largest error of any element; not finite where one side is no number. */
+  readonly maxError: number;
+  readonly cost: Millis;
 }
 
 /** Waiting for a free instance; running the model; the whole request as the data plane saw it. */
@@ -108,7 +147,15 @@ export interface PredictionTiming {
 
 /** Where the data plane tells how each prediction went; must not block. */
 export interface PredictionRecorder {
-  succeeded(target: PredictionTarget, timing: PredictionTiming): void;
+  succeeded(target: PredictionTarget, timing: PredictionTiming, outputs?: NamedTensors): void;
   /** `target` is undefined when no servable took the request (unknown model, nothing available). */
   failed(target: PredictionTarget | undefined, code: ErrorCode, total: Millis): void;
+  /** A worker of the version ended unasked. */
+  crashed(target: PredictionTarget): void;
+  /** Golden samples were run again. */
+  rechecked(target: PredictionTarget, result: Recheck): void;
+  /** A shadow's answer was compared; the run itself was told by `succeeded`. */
+  shadowed(target: PredictionTarget, result: ShadowResult): void;
+  /** A request chosen for the shadow was not run, because the shadow was busy. */
+  shadowDropped(target: PredictionTarget): void;
 }

@@ -2,13 +2,15 @@ import { open } from 'node:fs/promises';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { checkTensors } from '#shared/tensor/check.js';
+import { compareOutputs } from '#shared/tensor/compare.js';
 import { readSafetensors } from '#shared/tensor/safetensors.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
-import type { ServableSpec } from './contract.js';
+import type { Recheck, ServableSpec } from './contract.js';
 import type { SampleResult } from './instance-protocol.js';
 
 const INPUTS = 'inputs/';
 const OUTPUTS = 'outputs/';
+const DEFAULT_TOLERANCE = { absolute: 1e-3, relative: 1e-3 };
 
 /** A golden sample read and checked against the declared inputs and outputs. */
 export interface GoldenSample {
@@ -33,6 +35,32 @@ export async function readGoldenSample(spec: ServableSpec, sample: ServableSpec[
     if (reason.code === 'IO_FAILED' || reason.code === 'DISK_FULL') throw reason;
     throw new SkerryError('INFERENCE_GOLDEN_INVALID', `${what} of ${spec.model}@${spec.version}: ${reason.message}`, { cause });
   }
+}
+
+/** Runs every golden sample through `run` and compares; rejects when one could not be run. */
+export async function recheckGolden(
+  spec: ServableSpec,
+  run: (inputs: NamedTensors, outputs: readonly string[]) => Promise<NamedTensors>,
+): Promise<Recheck> {
+  let wrong = 0;
+  let reason: string | undefined;
+  for (const { name, file, tolerance } of spec.goldenSamples) {
+    const { inputs, expected } = await readGoldenSample(spec, { name, file, tolerance });
+    const comparison = compareOutputs(expected, await run(inputs, Object.keys(expected)), tolerance);
+    if (comparison.agrees) continue;
+    wrong++;
+    reason ??= `golden sample ${name}: ${comparison.reason ?? 'its outputs differ'}`;
+  }
+  return { run: spec.goldenSamples.length, wrong, reason };
+}
+
+/** The widest tolerance of the version's golden samples: what its answers may differ by from another version's. */
+export function shadowTolerance({ goldenSamples }: Pick<ServableSpec, 'goldenSamples'>): GoldenSample['tolerance'] {
+  if (goldenSamples.length === 0) return DEFAULT_TOLERANCE;
+  return {
+    absolute: Math.max(...goldenSamples.map(({ tolerance }) => tolerance.absolute)),
+    relative: Math.max(...goldenSamples.map(({ tolerance }) => tolerance.relative)),
+  };
 }
 
 /** The error for a sample that did not come out right. */

@@ -14,6 +14,8 @@ export interface PoolParts {
   readonly logger: Logger;
   /** An instance became idle. */
   readonly onIdle: () => void;
+  /** An instance ended unasked. */
+  readonly onEnded?: (reason: SkerryError) => void;
   /** Workers ended more often than the limit allows; the pool has given up. */
   readonly onFailed: (error: SkerryError) => void;
 }
@@ -83,7 +85,10 @@ export class InstancePool {
     this.#alive.delete(instance);
     const at = this.#idle.indexOf(instance);
     if (at >= 0) this.#idle.splice(at, 1);
-    if (!this.#closed) this.#restartAfter(reason ?? new SkerryError('INFERENCE_INSTANCE_DIED', 'the instance ended'));
+    if (this.#closed) return;
+    const why = reason ?? new SkerryError('INFERENCE_INSTANCE_DIED', 'the instance ended');
+    this.#parts.onEnded?.(why);
+    this.#restartAfter(why);
   }
 
   #restartAfter(reason: SkerryError): void {

@@ -10,16 +10,21 @@ import type {
   InferRequest,
   PredictionRecorder,
   PredictionTarget,
+  Recheck,
   ServableControl,
   ServableSpec,
   ServableStatus,
+  TrafficPolicy,
 } from './contract.js';
+import { recheckGolden } from './golden.js';
 import { type Instance, startInstance } from './instance.js';
 import type { RuntimeDescription } from './instance-protocol.js';
 import { Loader } from './loader.js';
 import { type KeyValue, PlacementMemory } from './placement-memory.js';
 import { ServableHost } from './servable-host.js';
 import { DEFAULT_INFERENCE_SETTINGS, type InferenceSettings } from './settings.js';
+import { type KeptRequest, ShadowRunner } from './shadow.js';
+import { direct } from './traffic.js';
 
 export interface InferenceRuntimeOptions {
   readonly store: KeyValue;
@@ -28,6 +33,8 @@ export interface InferenceRuntimeOptions {
   readonly settings?: Partial<InferenceSettings>;
   readonly clock?: Clock;
   readonly random?: () => number;
+  /** Id of this device: what a split by device goes by. */
+  readonly device?: string;
   /** How instances are started; a worker thread each unless a test says otherwise. */
   readonly startInstance?: () => Instance;
 }
@@ -58,6 +65,9 @@ class Runtime implements InferenceRuntime {
   #stuck = 0;
   readonly #servables = new Map<ModelName, Map<VersionNumber, ServableHost>>();
   readonly #routes = new Map<ModelName, VersionNumber>();
+  readonly #policies = new Map<ModelName, TrafficPolicy>();
+  readonly #shadows: ShadowRunner;
+  readonly #random: () => number;
   readonly #listeners = new Set<(status: ServableStatus) => void>();
   #loader: Promise<Loader> | undefined;
   #description: Promise<RuntimeDescription> | undefined;
@@ -67,6 +77,8 @@ class Runtime implements InferenceRuntime {
     this.#options = options;
     this.#settings = { ...DEFAULT_INFERENCE_SETTINGS, ...options.settings };
     this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? Math.random;
+    this.#shadows = new ShadowRunner(options.recorder, options.logger);
     const stuckAfter = this.#settings.stuckAfter;
     const onStuck = (): void => {
       this.#stuck++;
@@ -101,22 +113,29 @@ class Runtime implements InferenceRuntime {
   async infer(request: InferRequest): Promise<InferReply> {
     const began = this.#clock.monotonic();
     let target: PredictionTarget | undefined;
+    let copy: KeptRequest | undefined;
     try {
       // Pinned here, before anything is awaited: a route that changes later does not move this request.
-      const host = this.#resolve(request.model, request.version);
-      target = host.target;
+      const { host, shadow } = this.#direct(request);
+      target = this.#targetOf(host);
       checkTensors(host.spec.inputs, request.inputs);
       if (request.outputs !== undefined) checkOutputs(host.spec, request.outputs);
+      copy = shadow === undefined ? undefined : this.#shadows.keep(shadow, request);
       const { outputs, queue, compute } = await host.submit({
         inputs: request.inputs,
         outputs: request.outputs,
         timeout: request.timeout ?? this.#settings.requestTimeout,
-        owned: request.owned ?? false,
+        // What a shadow runs on later must still be here then.
+        owned: copy === undefined && (request.owned ?? false),
         abandoned: request.abandoned,
       });
-      if (target !== undefined) this.#options.recorder.succeeded(target, { queue, compute, total: this.#clock.monotonic() - began });
+      if (target !== undefined) {
+        this.#options.recorder.succeeded(target, { queue, compute, total: this.#clock.monotonic() - began }, outputs);
+      }
+      copy?.compare(outputs);
       return { model: request.model, version: host.spec.version, outputs, timing: { queue, compute } };
     } catch (cause) {
+      copy?.discard();
       const error = asSkerryError(cause);
       this.#options.recorder.failed(target, error.code, this.#clock.monotonic() - began);
       throw error;
@@ -164,9 +183,31 @@ class Runtime implements InferenceRuntime {
     this.#options.logger.info({ model, version }, 'requests go to this version now');
   }
 
+  direct(model: ModelName, policy: TrafficPolicy | undefined): void {
+    if (policy === undefined) this.#policies.delete(model);
+    else this.#policies.set(model, policy);
+    const { candidate: version, action, share } = policy ?? {};
+    this.#options.logger.info(
+      { model, version, action, share },
+      policy === undefined ? 'one version answers alone' : 'two versions share requests',
+    );
+  }
+
+  async recheck(model: ModelName, version: VersionNumber): Promise<Recheck> {
+    const host = this.#find(model, version);
+    const target = this.#targetOf(host);
+    const result = await recheckGolden(host.spec, async (inputs, outputs) => {
+      const work = { inputs, outputs, timeout: this.#settings.requestTimeout, owned: false, abandoned: undefined };
+      return (await host.submit(work)).outputs;
+    });
+    if (target !== undefined) this.#options.recorder.rechecked(target, result);
+    return result;
+  }
+
   async unload(model: ModelName, version: VersionNumber): Promise<void> {
     const host = this.#servables.get(model)?.get(version);
     if (host === undefined) return;
+    if (this.#policies.get(model)?.candidate === version) this.#policies.delete(model);
     if (this.#routes.get(model) === version) this.#routes.delete(model);
     await host.stop();
     const versions = this.#servables.get(model);
@@ -185,9 +226,10 @@ class Runtime implements InferenceRuntime {
       loader,
       settings: this.#settings,
       clock: this.#clock,
-      random: this.#options.random ?? Math.random,
+      random: this.#random,
       logger: this.#options.logger.child({ model: spec.model, version: spec.version }),
       onChange: (changed) => this.#changed(changed),
+      onCrash: (crashed) => this.#crashed(crashed),
     });
     const versions = this.#servables.get(spec.model) ?? new Map<VersionNumber, ServableHost>();
     this.#servables.set(spec.model, versions.set(spec.version, host));
@@ -200,6 +242,27 @@ class Runtime implements InferenceRuntime {
     const { model, version, state, variant, provider, error } = status;
     this.#options.logger.info({ model, version, state, variant, provider, code: error?.code }, `servable is ${state}`);
     for (const listener of this.#listeners) listener(status);
+  }
+
+  #crashed(host: ServableHost): void {
+    const target = this.#targetOf(host);
+    if (target !== undefined) this.#options.recorder.crashed(target);
+  }
+
+  /** Which version answers, and which one runs on a copy. */
+  #direct({ model, version, key }: InferRequest): { readonly host: ServableHost; readonly shadow: ServableHost | undefined } {
+    const routed = version ?? this.#routes.get(model);
+    const policy = version === undefined ? this.#policies.get(model) : undefined;
+    const candidate = policy === undefined ? undefined : this.#servables.get(model)?.get(policy.candidate);
+    if (routed === undefined || candidate?.state !== 'available') return { host: this.#resolve(model, version), shadow: undefined };
+    const { answers, shadow } = direct(routed, policy, { key, random: this.#random() }, this.#options.device ?? '');
+    return { host: this.#find(model, answers), shadow: shadow === undefined ? undefined : candidate };
+  }
+
+  #targetOf(host: ServableHost): PredictionTarget | undefined {
+    const { target } = host;
+    if (target === undefined) return undefined;
+    return { ...target, role: this.#routes.get(target.model) === target.version ? 'serving' : 'candidate' };
   }
 
   #resolve(model: ModelName, version: VersionNumber | undefined): ServableHost {

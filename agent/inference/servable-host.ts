@@ -4,7 +4,8 @@ import type { Logger } from '#shared/kernel/logger.js';
 import type { ServableState } from '#shared/protocol/messages.js';
 import { batchPolicy } from './batch-policy.js';
 import type { PredictionTarget, ServableSpec, ServableStatus } from './contract.js';
-import type { Instance } from './instance.js';
+import type { Instance, SampleRun } from './instance.js';
+import type { SampleResult } from './instance-protocol.js';
 import type { Loader } from './loader.js';
 import { InstancePool } from './pool.js';
 import { Scheduler, type Work, type WorkResult } from './scheduler.js';
@@ -19,6 +20,8 @@ export interface HostParts {
   readonly logger: Logger;
   /** Called after every change of state. */
   readonly onChange: (host: ServableHost) => void;
+  /** Called when one of its workers ended unasked. */
+  readonly onCrash: (host: ServableHost) => void;
 }
 
 interface Live {
@@ -86,6 +89,21 @@ export class ServableHost {
     return this.#live.scheduler.submit(work);
   }
 
+  /**
+   * Runs and compares in a worker nobody waits for; `undefined` when there is none: a shadow never makes a request wait
+   * longer than the run it has begun.
+   */
+  async shadow(sample: Omit<SampleRun, 'runs' | 'budget'>): Promise<SampleResult | undefined> {
+    const pool = this.#state === 'available' ? this.#live?.pool : undefined;
+    const instance = pool?.acquire();
+    if (pool === undefined || instance === undefined) return undefined;
+    try {
+      return await instance.check({ ...sample, runs: 0, budget: 0 });
+    } finally {
+      pool.release(instance);
+    }
+  }
+
   /** Why it takes no request now. */
   refusal(): SkerryError {
     const { model, version } = this.spec;
@@ -124,6 +142,7 @@ export class ServableHost {
           settings,
           logger,
           onIdle: () => scheduler.wake(),
+          onEnded: () => this.#parts.onCrash(this),
           onFailed: (error) => this.#fail(error),
         },
         instance,

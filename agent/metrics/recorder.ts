@@ -1,5 +1,6 @@
-import type { PredictionRecorder, PredictionTarget, PredictionTiming } from '#agent/inference/contract.js';
+import type { PredictionRecorder, PredictionTarget, PredictionTiming, Recheck, ShadowResult } from '#agent/inference/contract.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
+import type { NamedTensors } from '#shared/tensor/tensor.js';
 import { TotalSeries, WindowSeries } from './series.js';
 
 /** A window taken out of the recorder: to be stored, or given back. */
@@ -14,10 +15,9 @@ export class MetricsRecorder implements PredictionRecorder {
   readonly #totals = new Map<string, TotalSeries>();
   readonly #refused = new Map<ErrorCode, number>();
 
-  succeeded(target: PredictionTarget, timing: PredictionTiming): void {
-    const key = keyOf(target);
-    this.#open(key, target).succeeded(timing);
-    this.#total(key, target).succeeded(timing);
+  succeeded(target: PredictionTarget, timing: PredictionTiming, outputs?: NamedTensors): void {
+    this.#open(target).succeeded(timing, outputs);
+    this.#total(target).succeeded(timing);
   }
 
   failed(target: PredictionTarget | undefined, code: ErrorCode): void {
@@ -26,9 +26,34 @@ export class MetricsRecorder implements PredictionRecorder {
       this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
       return;
     }
-    const key = keyOf(target);
-    this.#open(key, target).failed(code);
-    this.#total(key, target).failed(code);
+    this.#open(target).failed(code);
+    this.#total(target).failed(code);
+  }
+
+  crashed(target: PredictionTarget): void {
+    this.#open(target).signals.crashed();
+  }
+
+  rechecked(target: PredictionTarget, result: Recheck): void {
+    this.#open(target).signals.rechecked(result);
+  }
+
+  shadowed(target: PredictionTarget, result: ShadowResult): void {
+    this.#open(target).signals.shadowed(result);
+  }
+
+  shadowDropped(target: PredictionTarget): void {
+    this.#open(target).signals.shadowDropped();
+  }
+
+  /** The application says whether an answer was right. */
+  feedback(target: PredictionTarget, correct: boolean): void {
+    this.#open(target).signals.feedback(correct);
+  }
+
+  /** A number of the application's; false when the window holds as many other names as it may. */
+  metric(target: PredictionTarget, name: string, value: number): boolean {
+    return this.#open(target).signals.metric(name, value);
   }
 
   /** Closes the window and opens the next one. */
@@ -40,7 +65,7 @@ export class MetricsRecorder implements PredictionRecorder {
 
   /** Puts a window that could not be stored back into the open one. */
   giveBack(taken: TakenWindow): void {
-    for (const series of taken) this.#open(keyOf(series.target), series.target).merge(series);
+    for (const series of taken) this.#open(series.target).merge(series);
   }
 
   /** Since the start, by what predictions ran on. */
@@ -53,13 +78,16 @@ export class MetricsRecorder implements PredictionRecorder {
     return this.#refused;
   }
 
-  #open(key: string, target: PredictionTarget): WindowSeries {
+  #open(target: PredictionTarget): WindowSeries {
+    const key = `${keyOf(target)}\n${target.role ?? ''}`;
     let series = this.#window.get(key);
     if (series === undefined) this.#window.set(key, (series = new WindowSeries(target)));
     return series;
   }
 
-  #total(key: string, target: PredictionTarget): TotalSeries {
+  /** Whatever part it played: a scraper knows a version by its labels. */
+  #total(target: PredictionTarget): TotalSeries {
+    const key = keyOf(target);
     let series = this.#totals.get(key);
     if (series === undefined) this.#totals.set(key, (series = new TotalSeries(target)));
     return series;

@@ -102,7 +102,7 @@ function messages(taken: TakenWindow): readonly { readonly series: readonly Wind
   let bytes = 0;
   for (const series of taken) {
     const window = series.toWindow();
-    const size = BYTES_PER_WINDOW + window.queue.byteLength + window.compute.byteLength + window.total.byteLength;
+    const size = BYTES_PER_WINDOW + sketchBytes(window);
     let last = out.at(-1);
     if (last === undefined || last.windows.length >= MAX_WINDOWS || (last.windows.length > 0 && bytes + size > MAX_WINDOW_BYTES)) {
       last = { series: [], windows: [] };
@@ -114,4 +114,13 @@ function messages(taken: TakenWindow): readonly { readonly series: readonly Wind
     bytes += size;
   }
   return out;
+}
+
+function sketchBytes({ queue, compute, total, shadow, outputs = {}, metrics = {} }: MetricsWindow): number {
+  const named = [...Object.entries(outputs).map(([name, { values }]) => [name, values] as const), ...Object.entries(metrics)];
+  const sketches = [queue, compute, total, ...(shadow === undefined ? [] : [shadow.maxError, shadow.cost])];
+  return (
+    sketches.reduce((sum, sketch) => sum + sketch.byteLength, 0) +
+    named.reduce((sum, [name, sketch]) => sum + 32 + Buffer.byteLength(name) + sketch.byteLength, 0)
+  );
 }

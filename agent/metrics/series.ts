@@ -1,6 +1,13 @@
 import type { PredictionTarget, PredictionTiming } from '#agent/inference/contract.js';
 import type { MetricsWindow } from '#shared/protocol/messages.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
+import type { NamedTensors } from '#shared/tensor/tensor.js';
+import { sampleOutputs } from './output-sample.js';
+import { WindowSignals } from './window-signals.js';
+
+/** Outputs are looked at of so many predictions of a window, and then of one in so many. */
+const SAMPLED_FIRST = 64;
+const SAMPLED_EVERY = 8;
 
 /** Upper bounds of the histograms, milliseconds: from what a tiny model takes to what a slow device takes. */
 export const BUCKETS_MS: readonly number[] = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
@@ -8,7 +15,7 @@ export const BUCKETS_MS: readonly number[] = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25,
 export const PHASES = ['queue', 'compute', 'total'] as const;
 export type Phase = (typeof PHASES)[number];
 
-/** What happened to one (model, version, variant, provider) within one window. */
+/** What happened to one (model, version, variant, provider, role) within one window. */
 export class WindowSeries {
   readonly target: PredictionTarget;
   /** Answered and failed ones. */
@@ -20,13 +27,17 @@ export class WindowSeries {
     compute: new QuantileSketch(),
     total: new QuantileSketch(),
   };
+  readonly signals = new WindowSignals();
 
   constructor(target: PredictionTarget) {
     this.target = target;
   }
 
-  succeeded(timing: PredictionTiming): void {
+  succeeded(timing: PredictionTiming, outputs?: NamedTensors): void {
     this.predictions++;
+    if (outputs !== undefined && (this.predictions <= SAMPLED_FIRST || this.predictions % SAMPLED_EVERY === 0)) {
+      this.signals.outputs(sampleOutputs(outputs));
+    }
     for (const phase of PHASES) this.sketches[phase].add(Math.max(0, timing[phase]));
   }
 
@@ -40,10 +51,11 @@ export class WindowSeries {
     this.predictions += other.predictions;
     for (const [code, count] of other.errors) this.errors.set(code, (this.errors.get(code) ?? 0) + count);
     for (const phase of PHASES) this.sketches[phase].merge(other.sketches[phase]);
+    this.signals.merge(other.signals);
   }
 
   toWindow(): MetricsWindow {
-    const { model, version, variant, provider } = this.target;
+    const { model, version, variant, provider, role } = this.target;
     return {
       model,
       version,
@@ -54,6 +66,8 @@ export class WindowSeries {
       queue: this.sketches.queue.encode(),
       compute: this.sketches.compute.encode(),
       total: this.sketches.total.encode(),
+      ...(role === undefined ? {} : { role }),
+      ...this.signals.toWindow(),
     };
   }
 }

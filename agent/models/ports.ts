@@ -1,4 +1,5 @@
-import type { Digest } from '#shared/bundle/names.js';
+import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
+import type { QuantileSketch } from '#shared/stats/sketch.js';
 import type { DesiredState } from '#shared/trust/desired.js';
 import type { PartialBlob } from '#agent/store/contract.js';
 
@@ -38,4 +39,24 @@ export interface DesiredSource {
   /** The newest accepted one, from the store when offline. */
   current(): DesiredState | undefined;
   onAccepted(listener: (desired: DesiredState) => void): () => void;
+}
+
+/** How a version behaved on this device. */
+export interface BehaviourFigures {
+  readonly predictions: number;
+  readonly failed: number;
+  /** Unexpected ends of its workers. */
+  readonly crashes: number;
+  /** Whole requests that were answered, milliseconds. */
+  readonly latency: QuantileSketch;
+}
+
+/** What the device itself holds a version on trial to. */
+export interface BehaviourSource {
+  /** The last half hour of a version. */
+  recent(model: ModelName, version: VersionNumber): BehaviourFigures;
+  /** Everything since `begin`; `undefined` when it was not begun since the agent started. */
+  trial(model: ModelName, version: VersionNumber): BehaviourFigures | undefined;
+  begin(model: ModelName, version: VersionNumber): void;
+  forget(model: ModelName, version: VersionNumber): void;
 }

@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { PredictionRecorder, PredictionTarget, PredictionTiming, ServableSpec } from '#agent/inference/contract.js';
+import type {
+  PredictionRecorder,
+  PredictionTarget,
+  PredictionTiming,
+  Recheck,
+  ServableSpec,
+  ShadowResult,
+} from '#agent/inference/contract.js';
 import type { KeyValue } from '#agent/inference/placement-memory.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { bytesOf } from '#shared/tensor/elements.js';
@@ -110,6 +117,10 @@ export function memoryKeyValue(): KeyValue & { readonly entries: Map<string, str
 export class MemoryRecorder implements PredictionRecorder {
   readonly successes: { target: PredictionTarget; timing: PredictionTiming }[] = [];
   readonly failures: { target: PredictionTarget | undefined; code: string }[] = [];
+  readonly crashes: PredictionTarget[] = [];
+  readonly rechecks: Recheck[] = [];
+  readonly shadows: { target: PredictionTarget; result: ShadowResult }[] = [];
+  dropped = 0;
 
   succeeded(target: PredictionTarget, timing: PredictionTiming): void {
     this.successes.push({ target, timing });
@@ -117,5 +128,21 @@ export class MemoryRecorder implements PredictionRecorder {
 
   failed(target: PredictionTarget | undefined, code: string): void {
     this.failures.push({ target, code });
+  }
+
+  crashed(target: PredictionTarget): void {
+    this.crashes.push(target);
+  }
+
+  rechecked(_target: PredictionTarget, result: Recheck): void {
+    this.rechecks.push(result);
+  }
+
+  shadowed(target: PredictionTarget, result: ShadowResult): void {
+    this.shadows.push({ target, result });
+  }
+
+  shadowDropped(): void {
+    this.dropped++;
   }
 }

@@ -57,6 +57,7 @@ test('a worker that dies fails the request in it; what waits is served by its su
   made[0]?.die();
   await expect(running).rejects.toEqual(coded('INFERENCE_INSTANCE_DIED'));
   await restarted(clock, made, 1);
+  await waitFor(() => (made[1]?.runs.length ?? 0) > 0).promise;
   made[1]?.runs[0]?.finish();
   await expect(waiting).resolves.toMatchObject({ version: 1 });
   expect(runtime.list()).toMatchObject([{ state: 'available' }]);

@@ -1,0 +1,120 @@
+import type { PredictionRecorder, PredictionTarget, PredictionTiming } from '#agent/inference/contract.js';
+import type { BehaviourFigures, BehaviourSource } from '#agent/models/ports.js';
+import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { type Clock, type Millis, minutes } from '#shared/kernel/clock.js';
+import { QuantileSketch } from '#shared/stats/sketch.js';
+import type { NamedTensors } from '#shared/tensor/tensor.js';
+import { sampleOutputs } from './output-sample.js';
+
+/** How long a version's behaviour is remembered: so much, in cells of so much. */
+const CELL = minutes(1);
+const CELLS = 30;
+
+interface Sums {
+  predictions: number;
+  failed: number;
+  crashes: number;
+  readonly latency: QuantileSketch;
+}
+
+interface Kept {
+  /** Oldest first. */
+  readonly cells: { readonly from: Millis; readonly sums: Sums }[];
+  trial: Sums | undefined;
+}
+
+/**
+ * Remembers how versions behaved on this device: the last half hour of each, and everything since its trial began. A request
+ * whose caller went away counts as nothing; an answer with values that are no finite numbers counts as failed, as it would
+ * for a person, and as often for the version before if that is how the model is.
+ */
+export class BehaviourBook implements PredictionRecorder, BehaviourSource {
+  readonly #clock: Clock;
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  succeeded(target: PredictionTarget, { total }: PredictionTiming, outputs?: NamedTensors): void {
+    if (target.role === 'shadow') return;
+    const odd = outputs !== undefined && sampleOutputs(outputs).some(({ values }) => values.some((value) => !Number.isFinite(value)));
+    this.#add(target, (sums) => {
+      sums.predictions++;
+      if (odd) sums.failed++;
+      sums.latency.add(Math.max(0, total));
+    });
+  }
+
+  failed(target: PredictionTarget | undefined, code: string): void {
+    if (target === undefined || target.role === 'shadow' || code === 'INFERENCE_ABANDONED') return;
+    this.#add(target, (sums) => {
+      sums.predictions++;
+      sums.failed++;
+    });
+  }
+
+  crashed(target: PredictionTarget): void {
+    this.#add(target, (sums) => {
+      sums.crashes++;
+    });
+  }
+
+  rechecked(): void {}
+
+  shadowed(): void {}
+
+  shadowDropped(): void {}
+
+  begin(model: ModelName, version: VersionNumber): void {
+    this.#open(model, version).trial = empty();
+  }
+
+  recent(model: ModelName, version: VersionNumber): BehaviourFigures {
+    const sum = empty();
+    for (const { from, sums } of this.#kept.get(keyOf(model, version))?.cells ?? []) {
+      if (this.#clock.monotonic() - from >= CELL * CELLS) continue;
+      sum.predictions += sums.predictions;
+      sum.failed += sums.failed;
+      sum.crashes += sums.crashes;
+      sum.latency.merge(sums.latency);
+    }
+    return sum;
+  }
+
+  trial(model: ModelName, version: VersionNumber): BehaviourFigures | undefined {
+    return this.#kept.get(keyOf(model, version))?.trial;
+  }
+
+  forget(model: ModelName, version: VersionNumber): void {
+    this.#kept.delete(keyOf(model, version));
+  }
+
+  #add({ model, version }: PredictionTarget, change: (sums: Sums) => void): void {
+    const kept = this.#open(model, version);
+    const now = this.#clock.monotonic();
+    let last = kept.cells.at(-1);
+    if (last === undefined || now - last.from >= CELL) {
+      last = { from: now, sums: empty() };
+      kept.cells.push(last);
+      if (kept.cells.length > CELLS) kept.cells.shift();
+    }
+    change(last.sums);
+    if (kept.trial !== undefined) change(kept.trial);
+  }
+
+  #open(model: ModelName, version: VersionNumber): Kept {
+    const key = keyOf(model, version);
+    const kept = this.#kept.get(key) ?? { cells: [], trial: undefined };
+    this.#kept.set(key, kept);
+    return kept;
+  }
+}
+
+function empty(): Sums {
+  return { predictions: 0, failed: 0, crashes: 0, latency: new QuantileSketch() };
+}
+
+function keyOf(model: ModelName, version: VersionNumber): string {
+  return `${model}@${version}`;
+}

@@ -1,0 +1,41 @@
+import { elementsOf, isFixedSize } from '#shared/tensor/elements.js';
+import { bfloat16ToNumber, halfToNumber } from '#shared/tensor/half.js';
+import { elementCount } from '#shared/tensor/shape.js';
+import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
+import { OUTPUTS_PER_WINDOW } from '#shared/protocol/messages.js';
+
+const VALUES_PER_OUTPUT = 8;
+
+export interface OutputSample {
+  readonly name: string;
+  readonly values: readonly number[];
+}
+
+/**
+ * A few values of each output, at places that depend on its size alone, so that two versions are sampled alike. Values may
+ * not be finite; outputs of strings are left out.
+ */
+export function sampleOutputs(outputs: NamedTensors): OutputSample[] {
+  const samples: OutputSample[] = [];
+  for (const [name, tensor] of Object.entries(outputs)) {
+    if (samples.length >= OUTPUTS_PER_WINDOW) break;
+    const values = sampleTensor(tensor);
+    if (values.length > 0) samples.push({ name, values });
+  }
+  return samples;
+}
+
+function sampleTensor(tensor: Tensor): number[] {
+  if (!isFixedSize(tensor)) return [];
+  const count = elementCount(tensor.shape, 'output');
+  if (count === 0) return [];
+  const elements = elementsOf(tensor);
+  const taken = Math.min(count, VALUES_PER_OUTPUT);
+  return Array.from({ length: taken }, (_, i) => numberOf(tensor.datatype, elements[Math.floor((i * count) / taken)] ?? 0));
+}
+
+function numberOf(datatype: Tensor['datatype'], element: number | bigint): number {
+  if (datatype === 'FP16') return halfToNumber(Number(element));
+  if (datatype === 'BF16') return bfloat16ToNumber(Number(element));
+  return Number(element);
+}
