@@ -56,6 +56,16 @@ export const COMMANDS: readonly LazyCommand[] = [
     register: async (program, deps) => (await import('./deploy.js')).registerDeployCommand(program, deps),
   },
   {
+    name: 'rollout',
+    description: 'move a version across devices in waves that watch themselves',
+    register: async (program, deps) => (await import('./rollout.js')).registerRolloutCommands(program, deps),
+  },
+  {
+    name: 'cohort',
+    description: 'label selectors saved under names, for rollouts',
+    register: async (program, deps) => (await import('./cohort.js')).registerCohortCommands(program, deps),
+  },
+  {
     name: 'metrics',
     description: 'show what the versions of a model did on all devices: predictions, failures, latencies',
     register: async (program, deps) => (await import('./metrics.js')).registerMetricsCommand(program, deps),

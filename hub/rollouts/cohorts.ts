@@ -1,19 +1,10 @@
-import { z } from 'zod';
 import { parseSelector } from '#hub/fleet/selector.js';
 import type { Db } from '#hub/store/database.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { cohortNameSchema } from './document-parts.js';
+import type { SavedCohort } from './cohort-view.js';
 import { isActive, ROLLOUT_STATES } from './machine.js';
 import type { CohortsPort, RolloutStore } from './ports.js';
-
-export const savedCohortSchema = z.object({
-  name: cohortNameSchema,
-  selector: z.string(),
-  updatedAt: z.iso.datetime(),
-  updatedBy: z.string(),
-});
-export type SavedCohort = z.infer<typeof savedCohortSchema>;
 
 /** Selectors saved under names. */
 export class Cohorts implements CohortsPort {

@@ -1,13 +1,11 @@
-import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ROLES } from '#hub/api/capabilities.js';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { days, hours, minutes } from '#shared/kernel/clock.js';
 import { durationSchema } from '#shared/kernel/duration.js';
-import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { narrow } from '#shared/kernel/json.js';
-import { LIMITS } from '#shared/kernel/limits.js';
 import { cohortSchema, positiveShareSchema, selectorSchema, shareSchema } from './document-parts.js';
+import { parseYaml } from './document-text.js';
 import { DEFAULT_GATES, gateName, gateSchema } from './gate-document.js';
 import { scheduleSchema } from './schedule.js';
 
@@ -103,21 +101,7 @@ export function readRollout(value: unknown): RolloutDocument {
   return narrow(rolloutDocumentSchema, value, 'the rollout', 'ROLLOUT_INVALID');
 }
 
-/** Reads a rollout written as YAML (or JSON, which is YAML). Aliases are not expanded beyond a few, so a small text stays small. */
+/** Reads a rollout written as YAML (or JSON, which is YAML). */
 export function parseRollout(text: string): RolloutDocument {
-  if (Buffer.byteLength(text) > LIMITS.rolloutBytes) {
-    throw new SkerryError('INPUT_TOO_LARGE', `the rollout has more than ${LIMITS.rolloutBytes} bytes`);
-  }
-  const document = parseDocument(text, { prettyErrors: true });
-  const [error] = document.errors;
-  if (error !== undefined) throw new SkerryError('ROLLOUT_INVALID', `the rollout is not YAML: ${error.message}`, { cause: error });
-  return readRollout(plainValue(document));
-}
-
-function plainValue(document: ReturnType<typeof parseDocument>): unknown {
-  try {
-    return document.toJS({ maxAliasCount: 16 });
-  } catch (cause) {
-    throw new SkerryError('ROLLOUT_INVALID', `the rollout is not YAML: ${asSkerryError(cause).message}`, { cause });
-  }
+  return readRollout(parseYaml(text));
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type Cohorts, savedCohortSchema } from '#hub/rollouts/cohorts.js';
+import { cohortListSchema, savedCohortSchema } from '#hub/rollouts/cohort-view.js';
+import type { Cohorts } from '#hub/rollouts/cohorts.js';
 import type { RolloutController } from '#hub/rollouts/controller.js';
 import { readRollout } from '#hub/rollouts/document.js';
 import { cohortNameSchema } from '#hub/rollouts/document-parts.js';
@@ -179,7 +180,7 @@ function cohortRoutes(cohorts: Cohorts): readonly Route[] {
       tag: 'rollouts',
       summary: 'Lists the saved cohorts',
       access: 'rollout:read',
-      answer: z.object({ cohorts: z.array(savedCohortSchema) }),
+      answer: cohortListSchema,
       handler: async () => ({ cohorts: await cohorts.list() }),
     }),
     defineRoute({

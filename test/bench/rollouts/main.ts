@@ -10,7 +10,7 @@ import { GOOD, type Truth } from './truth.js';
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '2000' },
-    bad: { type: 'string', default: '200' },
+    bad: { type: 'string', default: '100' },
     json: { type: 'string' },
   },
 });

@@ -63,7 +63,7 @@ describe('EvidenceBook', () => {
                 group,
               );
             }
-            return evidence.figures(hours(8));
+            return evidence.figures(28_800_000);
           };
           expect(figures(shuffled)).toEqual(figures(list));
         },

@@ -1,0 +1,96 @@
+import { formatAgo, formatDuration } from '#shared/terminal/format.js';
+import { type Output, paint, printLine, printTable } from '#shared/terminal/output.js';
+import { EXIT, type ExitCode } from '#shared/terminal/run-cli.js';
+import type { DecisionView, PlanView, RolloutDetail } from '../rollouts/views.js';
+
+const COLOUR = { pass: 'green', fail: 'red', error: 'red', insufficient: 'yellow' } as const;
+const BAR = 20;
+
+/** A rollout as `show` and `watch` print it: waves with bars, gates with their evidence, what it waits for. */
+export function printRollout(out: Output, rollout: RolloutDetail, now: number): void {
+  const title = `${rollout.id}: ${rollout.model}@${rollout.version} to ${rollout.cohort === '' ? 'all devices' : rollout.cohort}`;
+  printLine(out, `${paint(out, 'bold', title)} (${rollout.strategy})`);
+  printLine(out, `${rollout.state} since ${formatAgo(Date.parse(rollout.since), now)}; created by ${rollout.createdBy}`);
+  printTable(
+    out,
+    [
+      { title: '', value: (wave: (typeof rollout.waveViews)[number]) => (rollout.waveViews[rollout.wave] === wave ? '>' : '') },
+      { title: 'wave', value: (wave) => wave.name },
+      { title: 'progress', value: (wave) => bar(wave.counts) },
+      { title: 'installed', align: 'right', value: (wave) => wave.counts.installed },
+      { title: 'failed', align: 'right', value: (wave) => wave.counts.failed },
+      { title: 'silent', align: 'right', value: (wave) => wave.counts.silent + wave.counts.unproven },
+      { title: 'back', align: 'right', value: (wave) => wave.counts.reverted },
+      { title: 'of', align: 'right', value: (wave) => total(wave.counts) },
+      { title: 'bake', value: (wave) => formatDuration(wave.bakeSeconds * 1_000) },
+      { title: 'approval', value: (wave) => wave.approval ?? undefined },
+    ],
+    rollout.waveViews,
+  );
+  for (const warning of rollout.warnings) printLine(out, paint(out, 'yellow', `note: ${warning}`));
+  if (rollout.incapable.length > 0) printLine(out, `${rollout.incapable.length} device(s) of the cohort cannot run it`);
+  printGates(out, rollout);
+  if (rollout.lastDecision !== null) {
+    const { at, event, reason, actor } = rollout.lastDecision;
+    printLine(out, `last: ${event} by ${actor}, ${formatAgo(Date.parse(at), now)}: ${reason}`);
+  }
+  if (rollout.actions.length > 0) printLine(out, paint(out, 'dim', `possible now: ${rollout.actions.join(', ')}`));
+}
+
+function printGates(out: Output, { outlook }: RolloutDetail): void {
+  if (outlook === null) return;
+  for (const result of outlook.results) {
+    printLine(out, `  ${paint(out, COLOUR[result.outcome], result.outcome.padEnd(12))} ${result.gate}: ${result.reason}`);
+  }
+  const { figures } = outlook;
+  if (figures !== null) printLine(out, `  ${figures.evidence.predictions} predictions on ${figures.evidence.devices} devices in this wave`);
+  if (outlook.waitingFor !== null) printLine(out, `waits for: ${outlook.waitingFor}`);
+}
+
+/** The decision record: who or which gate, on which figures. */
+export function printDecisions(out: Output, decisions: readonly DecisionView[]): void {
+  for (const decision of decisions) {
+    const { number, at, event, from, to, wave, actor, reason } = decision;
+    printLine(out, paint(out, 'bold', `${number}. ${at}  ${event}: ${from} -> ${to}, wave ${wave + 1}`));
+    printLine(out, `   by ${actor.name} (${actor.role}${actor.source === '' ? '' : `, ${actor.source}`}): ${reason}`);
+    for (const result of decision.results) {
+      printLine(out, `   ${paint(out, COLOUR[result.outcome], result.outcome.padEnd(12))} ${result.gate}: ${result.reason}`);
+    }
+  }
+}
+
+export function printPlan(out: Output, plan: PlanView): void {
+  printTable(
+    out,
+    [
+      { title: 'wave', value: (wave: PlanView['waves'][number]) => wave.name },
+      { title: 'devices', align: 'right', value: (wave) => wave.devices.length },
+      { title: 'does', value: (wave) => wave.action },
+      { title: 'gates', value: (wave) => wave.gates.join(', ') },
+      { title: 'approval', value: (wave) => wave.approval ?? undefined },
+      { title: 'first of them', value: (wave) => wave.devices.slice(0, 3).join(', ') },
+    ],
+    plan.waves,
+  );
+  for (const { device, why } of plan.incapable) printLine(out, paint(out, 'yellow', `cannot run it: ${device} (${why})`));
+  for (const warning of plan.warnings) printLine(out, paint(out, 'yellow', `note: ${warning}`));
+}
+
+/** Exit code of a rollout that somebody waits for; `undefined` while it goes on by itself. */
+export function outcomeOf(state: RolloutDetail['state']): ExitCode | undefined {
+  if (state === 'completed') return EXIT.ok;
+  if (state === 'rolled-back' || state === 'aborted' || state === 'superseded') return EXIT.failed;
+  return state === 'paused' || state === 'awaiting-approval' || state === 'draft' ? EXIT.partly : undefined;
+}
+
+type Counts = RolloutDetail['waveViews'][number]['counts'];
+
+function total(counts: Counts): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+function bar(counts: Counts): string {
+  const all = total(counts);
+  const done = all === 0 ? 0 : Math.round((BAR * (counts.installed + counts.failed + counts.silent)) / all);
+  return `${'#'.repeat(done)}${'.'.repeat(BAR - done)}`;
+}
