@@ -41,14 +41,12 @@ export function isAvailable(facts: VersionFacts): boolean {
 export function fallbacks(model: ModelSnapshot, complete: ReadonlySet<Digest>): readonly VersionFacts[] {
   const rank = (facts: VersionFacts): number => (facts.record.version === model.serving?.lastKnownGood ? 0 : 1);
   return model.versions
-    .filter(
-      ({ record, ...facts }) =>
-        record.install === 'good' &&
-        record.version !== model.serving?.serving &&
-        record.boots < MAX_BOOTS_OF_GOOD &&
-        // DESIGN "Trust": below the publisher's minimum nothing is installed, also not by going back.
-        record.version >= model.minimumVersion &&
-        isComplete({ record, ...facts }, complete),
-    )
+    .filter((facts) => {
+      const { install, version, boots } = facts.record;
+      if (install !== 'good' || version === model.serving?.serving) return false;
+      // DESIGN "Trust": below the publisher's minimum nothing is installed, also not by going back.
+      if (version < model.minimumVersion || !isComplete(facts, complete)) return false;
+      return isLive(facts) || boots < MAX_BOOTS_OF_GOOD;
+    })
     .toSorted((a, b) => rank(a) - rank(b) || b.record.version - a.record.version);
 }

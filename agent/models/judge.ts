@@ -46,6 +46,8 @@ const NOT_ITS_FAULT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'STORE_BLOB_CORRUPT',
   'INTERNAL',
   'TIMEOUT',
+  'INFERENCE_VERSION_CONFLICT',
+  'INFERENCE_TRANSITION',
 ]);
 
 /** Pure: decides by code, kind of step and count. */

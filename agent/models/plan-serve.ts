@@ -88,7 +88,7 @@ export const unloadStrayRule: Rule = (snapshot) => {
     if (servable === undefined || (servable.state !== 'available' && servable.state !== 'failed')) return false;
     // It answers although the serving record could not be written yet.
     if (serving !== undefined && record.version === routed) return false;
-    if (record.version === serving?.serving) return record.install === 'bad';
+    if (record.version === serving?.serving) return !['starting', 'probation', 'good'].includes(record.install);
     return record.version !== desired?.version || (record.install !== 'starting' && record.install !== 'good');
   });
   return stray === undefined ? undefined : { kind: 'unload', model, version: stray.record.version };

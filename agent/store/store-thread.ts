@@ -1,5 +1,5 @@
 import type { Worker } from 'node:worker_threads';
-import { fromErrorBody, SkerryError } from '#shared/kernel/errors.js';
+import { fromErrorBody, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { spawnWorker } from '#shared/kernel/worker-entry.js';
 import type { CallArguments, CallName, CallResult, StoreMessage, StoreThreadOptions } from './calls.js';
 
@@ -82,8 +82,11 @@ export class StoreThread {
     if (this.#ended !== undefined) return;
     const exited = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()));
     this.#failureListeners.clear();
-    // `call` looks at #closing, which is not set before this function first waits.
-    await this.call('close');
+    // `call` looks at #closing, which is not set before this function first waits. The thread may be gone before its answer
+    // arrives: then it did close.
+    await this.call('close').catch((cause: unknown) => {
+      if (!hasCode(cause, 'STORE_FAILED')) throw cause;
+    });
     await exited;
   }
 

@@ -1,0 +1,378 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Digest, VersionNumber } from '#shared/bundle/names.js';
+import { INSTALL_STATES } from '#shared/protocol/messages.js';
+import type { BlobEntry, ServingRecord, VersionRecord } from '#agent/store/contract.js';
+import { isProtected } from '#agent/models/plan-space.js';
+import { nextState } from '#agent/models/install-table.js';
+import { plan } from '#agent/models/plan.js';
+import type { DeviceSnapshot, HeldStep, ManifestFacts, ModelSnapshot, VersionFacts } from '#agent/models/snapshot.js';
+import { type Step, stepKey } from '#agent/models/step.js';
+import { bytesFrom, digestOfBytes } from '../../kit/agent-store.js';
+import { modelName, versionNumber } from '../../kit/servables.js';
+
+// A device in memory on which planned steps have the effects they promise, and loads go as each version's nature says.
+
+interface World {
+  snapshot: DeviceSnapshot;
+  readonly manifests: ReadonlyMap<Digest, ManifestFacts>;
+  /** Versions that load. */
+  readonly sound: ReadonlySet<string>;
+}
+
+const digest = (text: string): Digest => digestOfBytes(bytesFrom(text, 4));
+const FOREVER = Number.MAX_SAFE_INTEGER;
+
+const versionSeed = fc.record({
+  version: fc.integer({ min: 1, max: 5 }),
+  install: fc.constantFrom(...INSTALL_STATES),
+  boots: fc.integer({ min: 0, max: 6 }),
+  attempt: fc.integer({ min: 0, max: 1 }),
+  lastUsedAt: fc.integer({ min: 0, max: 9 }),
+  sound: fc.boolean(),
+  onDisk: fc.constantFrom('none', 'manifest', 'all', 'all', 'all'),
+  servable: fc.constantFrom(undefined, undefined, 'available', 'failed'),
+  usable: fc.constantFrom(true, true, true, false),
+  /** Small numbers: versions and models share files. */
+  files: fc.uniqueArray(fc.integer({ min: 0, max: 6 }), { minLength: 1, maxLength: 3 }),
+});
+
+const modelSeed = fc.record({
+  versions: fc.uniqueArray(versionSeed, { maxLength: 4, selector: ({ version }) => version }),
+  desired: fc.option(fc.record({ version: fc.integer({ min: 1, max: 6 }), attempt: fc.integer({ min: 0, max: 1 }), sound: fc.boolean() })),
+  serving: fc.option(fc.integer({ min: 1, max: 5 })),
+  lastKnownGood: fc.option(fc.integer({ min: 1, max: 5 })),
+  minimumVersion: fc.integer({ min: 0, max: 3 }),
+});
+
+const worldSeed = fc.record({
+  models: fc.array(modelSeed, { minLength: 1, maxLength: 3 }),
+  budgetBytes: fc.integer({ min: 5, max: 100 }),
+  desiredKnown: fc.boolean(),
+  diskFull: fc.boolean(),
+  freeMemoryBytes: fc.constantFrom(0, 100),
+});
+type WorldSeed = typeof worldSeed extends fc.Arbitrary<infer T> ? T : never;
+
+function build(seed: WorldSeed): World {
+  const manifests = new Map<Digest, ManifestFacts>();
+  const sound = new Set<string>();
+  const blobs = new Map<Digest, BlobEntry>();
+  const put = (entry: Digest, bytes: number): void => void blobs.set(entry, { digest: entry, bytes, complete: true });
+  const models = seed.models.map((model, index): ModelSnapshot => {
+    const name = modelName(`m${index}`);
+    const manifestOf = (version: number): Digest => digest(`manifest ${index} ${version}`);
+    const versions = model.versions.map((version): VersionFacts => {
+      const manifest = manifestOf(version.version);
+      const artifacts = version.files.map((file) => ({ digest: digest(`file ${file}`), length: 3 + file }));
+      manifests.set(manifest, { usable: version.usable, artifacts, loadBytes: 10 });
+      if (version.sound) sound.add(`${name}@${version.version}`);
+      if (version.onDisk !== 'none') put(manifest, 1);
+      if (version.onDisk === 'all') for (const artifact of artifacts) put(artifact.digest, artifact.length);
+      const { install, boots, attempt, lastUsedAt } = version;
+      const record: VersionRecord = { model: name, version: versionNumber(version.version), manifest, install, boots, attempt, lastUsedAt };
+      return {
+        record,
+        manifest: version.onDisk === 'none' ? undefined : manifests.get(manifest),
+        failures: 0,
+        ...(version.servable && { servable: { state: version.servable } }),
+      };
+    });
+    const { desired, serving, lastKnownGood } = model;
+    if (desired !== null) {
+      const manifest = manifestOf(desired.version);
+      if (!manifests.has(manifest))
+        manifests.set(manifest, { usable: true, artifacts: [{ digest: digest('file 0'), length: 3 }], loadBytes: 10 });
+      if (desired.sound && !model.versions.some(({ version }) => version === desired.version)) sound.add(`${name}@${desired.version}`);
+    }
+    return {
+      model: name,
+      desired:
+        desired === null || !seed.desiredKnown
+          ? undefined
+          : { model: name, version: versionNumber(desired.version), manifest: manifestOf(desired.version), attempt: desired.attempt },
+      serving:
+        serving === null
+          ? undefined
+          : {
+              model: name,
+              serving: versionNumber(serving),
+              lastKnownGood: lastKnownGood === null ? undefined : versionNumber(lastKnownGood),
+            },
+      routed: undefined,
+      versions,
+      minimumVersion: model.minimumVersion,
+      servingSince: undefined,
+      refusedManifest: undefined,
+      held: [],
+    };
+  });
+  put(digest('orphan'), 2);
+  const { budgetBytes, desiredKnown, diskFull, freeMemoryBytes } = seed;
+  return {
+    snapshot: { now: 0, desiredKnown, models, blobs: [...blobs.values()], budgetBytes, diskFull, freeMemoryBytes, bake: 60, maxBoots: 2 },
+    manifests,
+    sound,
+  };
+}
+
+/** Does what the step promises; a step that cannot keep its promise here is a bug of the planner and throws. */
+function apply(world: World, step: Step): void {
+  const device = world.snapshot;
+  if (step.kind === 'evict' || step.kind === 'sweep') {
+    const gone = new Set<Digest>(step.digests);
+    world.snapshot = { ...device, diskFull: false, blobs: device.blobs.filter((blob) => !gone.has(blob.digest)) };
+    if (step.kind === 'evict') edit(world, step.model, (model) => without(model, step.version));
+    refreshManifests(world);
+    return;
+  }
+  const version = (model: ModelSnapshot): VersionFacts => {
+    const facts = 'version' in step ? model.versions.find(({ record }) => record.version === step.version) : undefined;
+    if (facts === undefined) throw new Error(`${step.kind} about a version that is not there`);
+    return facts;
+  };
+  const change = (model: ModelSnapshot, record: Partial<VersionRecord>, more: Partial<VersionFacts> = {}): ModelSnapshot => {
+    const before = version(model);
+    const after = { ...before, ...more, record: { ...before.record, ...record } };
+    return { ...model, versions: model.versions.map((facts) => (facts === before ? after : facts)) };
+  };
+  const hold = (model: ModelSnapshot): ModelSnapshot => ({
+    ...model,
+    held: [...model.held, { key: stepKey(step), until: FOREVER } satisfies HeldStep],
+  });
+  edit(world, step.model, (model) => {
+    switch (step.kind) {
+      case 'accept': {
+        const known = model.versions.find(({ record }) => record.version === step.version);
+        const record = {
+          model: model.model,
+          version: step.version,
+          manifest: step.manifest,
+          install: 'wanted',
+          boots: 0,
+          attempt: step.attempt,
+          lastUsedAt: 10,
+        } as const;
+        const facts = { ...(known ?? { failures: 0 }), record, manifest: undefined };
+        return { ...model, versions: [...model.versions.filter((other) => other !== known), facts] };
+      }
+      case 'refuse':
+        return { ...model, refusedManifest: step.manifest };
+      case 'fetchManifest': {
+        const { record } = version(model);
+        const begun =
+          record.install === 'fetching' ? 'fetching' : nextState(record.install, record.install === 'wanted' ? 'begin' : 'lost');
+        fetched(world, record.manifest, 1);
+        return change(model, { install: begun, boots: 0 });
+      }
+      case 'fetchArtifact': {
+        const artifact = version(model).manifest?.artifacts.find((candidate) => candidate.digest === step.digest);
+        if (artifact === undefined) throw new Error('an artifact of another version');
+        fetched(world, artifact.digest, artifact.length);
+        return model;
+      }
+      case 'verify':
+        return change(model, { install: 'staged' });
+      case 'load': {
+        const facts = version(model);
+        if (
+          !(facts.manifest?.artifacts.every((artifact) => world.snapshot.blobs.some((blob) => blob.digest === artifact.digest)) ?? false)
+        ) {
+          throw new Error('loaded without its files');
+        }
+        const { record } = facts;
+        const started = { install: nextState(record.install, 'start'), boots: record.boots + 1 };
+        const cleared = step.replaces === undefined ? model : unloaded(model, step.replaces);
+        if (world.sound.has(`${model.model}@${step.version}`)) return change(cleared, started, { servable: { state: 'available' } });
+        const isTrial = step.purpose === 'install' || record.install === 'probation';
+        return isTrial
+          ? unloaded(change(cleared, { install: 'bad', attempt: attemptOf(model, record) }), step.version)
+          : hold(unloaded(cleared, step.version));
+      }
+      case 'switch': {
+        const { record } = version(model);
+        const switched = change(model, { install: nextState(record.install, 'switched') });
+        return serve(switched, step.version);
+      }
+      case 'rollBack':
+        return serve(model, step.version);
+      case 'route':
+        return { ...model, routed: step.version, servingSince: world.snapshot.now };
+      case 'unload':
+        return unloaded(model, step.version);
+      case 'markGood':
+        return change(model, { install: nextState(version(model).record.install, 'proved'), boots: 0 });
+      case 'markBad':
+        return change(model, {
+          install: nextState(version(model).record.install, 'refuse'),
+          attempt: attemptOf(model, version(model).record),
+        });
+      case 'withdraw':
+        return { ...model, serving: undefined };
+      case 'supersede':
+        return change(model, { install: nextState(version(model).record.install, 'superseded'), boots: 0 });
+      case 'forget':
+      default:
+        return { ...model, versions: model.versions.filter(({ record }) => record.version !== step.version) };
+    }
+  });
+  refreshManifests(world);
+}
+
+function edit(world: World, name: string, change: (model: ModelSnapshot) => ModelSnapshot): void {
+  const models = world.snapshot.models.map((model) => (model.model === name ? change(model) : model));
+  world.snapshot = { ...world.snapshot, models };
+}
+
+function without(model: ModelSnapshot, version: VersionNumber): ModelSnapshot {
+  return { ...model, versions: model.versions.filter(({ record }) => record.version !== version || record.install === 'bad') };
+}
+
+function unloaded(model: ModelSnapshot, version: VersionNumber): ModelSnapshot {
+  const versions = model.versions.map((facts) => {
+    if (facts.record.version !== version) return facts;
+    const { servable: _servable, ...rest } = facts;
+    return rest;
+  });
+  return model.routed === version ? { ...model, versions, routed: undefined, servingSince: undefined } : { ...model, versions };
+}
+
+function serve(model: ModelSnapshot, version: VersionNumber): ModelSnapshot {
+  const good = model.versions.find(({ record }) => record.version === model.serving?.serving && record.install === 'good');
+  const serving: ServingRecord = {
+    model: model.model,
+    serving: version,
+    lastKnownGood: good?.record.version === version ? undefined : good?.record.version,
+  };
+  const versions = model.versions.map((facts) =>
+    facts.record.version === model.serving?.serving && facts.record.version !== version && facts.record.install === 'probation'
+      ? { ...facts, record: { ...facts.record, install: 'staged' as const, boots: 0 } }
+      : facts,
+  );
+  return { ...model, serving, versions, routed: version, servingSince: 0 };
+}
+
+function fetched(world: World, entry: Digest, bytes: number): void {
+  const blobs = [...world.snapshot.blobs.filter((blob) => blob.digest !== entry), { digest: entry, bytes, complete: true }];
+  world.snapshot = { ...world.snapshot, blobs };
+}
+
+function attemptOf(model: ModelSnapshot, record: VersionRecord): number {
+  return model.desired?.version === record.version ? model.desired.attempt : record.attempt;
+}
+
+function refreshManifests(world: World): void {
+  const present = new Set(world.snapshot.blobs.map((blob) => blob.digest));
+  const models = world.snapshot.models.map((model) => ({
+    ...model,
+    versions: model.versions.map((facts) => ({
+      ...facts,
+      manifest: present.has(facts.record.manifest) ? world.manifests.get(facts.record.manifest) : undefined,
+    })),
+  }));
+  world.snapshot = { ...world.snapshot, models };
+}
+
+/** Every step that was done until the plan was empty and no time would change it. */
+function runToTheEnd(world: World): Step[] {
+  const done: Step[] = [];
+  for (let round = 0; round < 200; round += 1) {
+    const { steps, wakeAt } = plan(world.snapshot);
+    if (steps.length === 0 && (wakeAt === undefined || wakeAt === FOREVER)) return done;
+    if (steps.length === 0 && wakeAt !== undefined) world.snapshot = { ...world.snapshot, now: wakeAt };
+    const [step] = steps;
+    if (step !== undefined) {
+      done.push(step);
+      apply(world, step);
+    }
+  }
+  throw new Error(
+    `no end: ${done
+      .slice(-8)
+      .map((step) => `${'model' in step ? step.model : ''} ${stepKey(step)}`)
+      .join(', ')}`,
+  );
+}
+
+describe('the plan, from any state a device can be found in', () => {
+  it('comes to an end, every step keeps its promise, and then nothing is left to do', () => {
+    fc.assert(
+      fc.property(worldSeed, (seed) => {
+        const world = build(seed);
+        runToTheEnd(world);
+        expect(plan(world.snapshot).steps).toEqual([]);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('never evicts what serves, is kept to go back to, is wanted or is loaded', () => {
+    fc.assert(
+      fc.property(worldSeed, (seed) => {
+        const world = build(seed);
+        const violations: string[] = [];
+        for (let round = 0; round < 60; round += 1) {
+          const { steps } = plan(world.snapshot);
+          const kept = world.snapshot.models.flatMap((model) => model.versions.filter((facts) => isProtected(model, facts)));
+          const files = new Set(
+            kept.flatMap((facts) => [facts.record.manifest, ...(facts.manifest?.artifacts.map((artifact) => artifact.digest) ?? [])]),
+          );
+          for (const step of steps) {
+            if (step.kind !== 'evict' && step.kind !== 'sweep') continue;
+            if (step.digests.some((entry) => files.has(entry))) violations.push(stepKey(step));
+            if (step.kind === 'evict' && kept.some(({ record }) => record.model === step.model && record.version === step.version))
+              violations.push(stepKey(step));
+          }
+          const [step] = steps;
+          if (step === undefined) break;
+          apply(world, step);
+        }
+        expect(violations).toEqual([]);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('ends with the wanted version answering wherever it is sound, allowed, fits, and was not marked bad', () => {
+    fc.assert(
+      fc.property(worldSeed, (seed) => {
+        const world = build({ ...seed, budgetBytes: 1_000, desiredKnown: true, diskFull: false });
+        runToTheEnd(world);
+        const wrong = world.snapshot.models.filter(({ model, desired, routed, versions }) => {
+          if (desired === undefined || !world.sound.has(`${model}@${desired.version}`)) return false;
+          const record = versions.find((facts) => facts.record.version === desired.version)?.record;
+          return record?.install === 'bad' ? record.attempt !== desired.attempt : routed !== desired.version;
+        });
+        expect(wrong).toEqual([]);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('never leaves a model without an answer that has a good, complete, sound version to give it (R2)', () => {
+    fc.assert(
+      fc.property(worldSeed, (seed) => {
+        const world = build({ ...seed, desiredKnown: false });
+        const able = world.snapshot.models.filter(
+          ({ model, serving, minimumVersion, versions }) =>
+            serving !== undefined &&
+            versions.some(
+              ({ record, manifest }) =>
+                (record.version === serving.serving || record.version >= minimumVersion) &&
+                record.install === 'good' &&
+                record.boots < 5 &&
+                world.sound.has(`${model}@${record.version}`) &&
+                manifest?.usable === true &&
+                manifest.artifacts.every((artifact) => world.snapshot.blobs.some((blob) => blob.digest === artifact.digest)),
+            ),
+        );
+        // A serving version that does not load is only kept when there is nothing to replace it; loads of it are held here for ever.
+        const judged = able.filter(({ model, serving }) => world.sound.has(`${model}@${serving?.serving}`));
+        runToTheEnd(world);
+        const silent = judged.filter(({ model }) => world.snapshot.models.find((other) => other.model === model)?.routed === undefined);
+        expect(silent.map(({ model }) => model)).toEqual([]);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
