@@ -16,7 +16,7 @@ export async function benchAgent(fleet: Fleet): Promise<readonly Figure[]> {
   if (agent === undefined) throw new Error('no agent');
   const overhead = await benchOverhead(agent);
   const memory = residentMiB(agent.process.pid);
-  const starts = await benchStarts(fleet, agent);
+  const starts = await startTimes(fleet, agent);
   return [
     atMost('agent memory, one model (resident, after 2,800 predictions)', memory, 'MiB', 120),
     atMost('start to first prediction, from source (median of 5)', median(starts), 'ms', 1000),
@@ -68,10 +68,10 @@ async function medianTime(run: () => Promise<unknown>): Promise<number> {
   return median(times);
 }
 
-/** From spawning the process to the first 200 of a prediction, the model already on the device. */
-async function benchStarts(fleet: Fleet, agent: FleetAgent): Promise<readonly number[]> {
+/** Milliseconds from spawning the process to the first 200 of a prediction, the model already on the device. */
+export async function startTimes(fleet: Fleet, agent: FleetAgent, count = STARTS): Promise<readonly number[]> {
   const times: number[] = [];
-  for (let i = 0; i < STARTS; i += 1) {
+  for (let i = 0; i < count; i += 1) {
     await agent.process.stop();
     const port = await freePort();
     const client = vadClient(`http://127.0.0.1:${port}`);
@@ -85,7 +85,8 @@ async function benchStarts(fleet: Fleet, agent: FleetAgent): Promise<readonly nu
   return times;
 }
 
-function residentMiB(pid: number): number {
+/** Memory of a process that lies in the machine's (VmRSS). */
+export function residentMiB(pid: number): number {
   if (process.platform === 'linux') {
     const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
     return Number(kib) / 1024;

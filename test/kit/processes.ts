@@ -10,11 +10,13 @@ export const PROJECT_ROOT = ((): string => {
   return here.includes(`${path.sep}dist${path.sep}`) ? path.resolve(here, '../../..') : path.resolve(here, '../..');
 })();
 
-const PROGRAMS = {
+const SCRIPTS = {
   skerry: path.join(PROJECT_ROOT, 'dist/hub/main.js'),
   'skerry-agent': path.join(PROJECT_ROOT, 'dist/agent/main.js'),
 } as const;
-export type Program = keyof typeof PROGRAMS;
+export type Program = keyof typeof SCRIPTS;
+/** How programs are called instead of from source: the executable, then arguments before those of the call. */
+export type Commands = Readonly<Partial<Record<Program, readonly [string, ...string[]]>>>;
 
 export interface CommandResult {
   readonly code: number;
@@ -29,14 +31,18 @@ export class Processes {
     for (const child of this.#running) child.kill('SIGKILL');
   };
 
-  constructor() {
+  readonly #commands: Commands;
+
+  constructor(commands: Commands = {}) {
+    this.#commands = commands;
     process.on('exit', this.#killAll);
   }
 
   /** Starts a long-running program with its output in `logFile`. */
   start(program: Program, args: readonly string[], options: { logFile: string; env?: NodeJS.ProcessEnv; script?: string }): RunningProcess {
     const log = openSync(options.logFile, 'a');
-    const child = spawn(process.execPath, [options.script ?? PROGRAMS[program], ...args], {
+    const [file, ...before] = this.#command(program, options.script);
+    const child = spawn(file, [...before, ...args], {
       stdio: ['ignore', log, log],
       env: { ...cleanEnvironment(), ...options.env },
     });
@@ -51,7 +57,8 @@ export class Processes {
     args: readonly string[],
     options: { env?: NodeJS.ProcessEnv; onStderr?: (text: string) => void } = {},
   ): Promise<CommandResult> {
-    const child = spawn(process.execPath, [PROGRAMS[program], ...args], {
+    const [file, ...before] = this.#command(program);
+    const child = spawn(file, [...before, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...cleanEnvironment(), ...options.env },
     });
@@ -82,6 +89,10 @@ export class Processes {
   async close(): Promise<void> {
     await Promise.all([...this.#running].map((child) => endChild(child)));
     process.off('exit', this.#killAll);
+  }
+
+  #command(program: Program, script: string = SCRIPTS[program]): readonly [string, ...string[]] {
+    return this.#commands[program] ?? [process.execPath, script];
   }
 
   #track(child: ChildProcess): void {
