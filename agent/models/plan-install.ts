@@ -1,6 +1,6 @@
 import type { InstallState } from '#shared/protocol/messages.js';
 import { isComplete, isLive, missingArtifacts } from './facts.js';
-import type { PlanContext, Rule } from './plan.js';
+import type { PlanContext, Rule } from './rule.js';
 import type { ModelSnapshot, VersionFacts } from './snapshot.js';
 import type { Step } from './step.js';
 

@@ -1,8 +1,7 @@
-import type { Digest } from '#shared/bundle/names.js';
 import type { Millis } from '#shared/kernel/clock.js';
 import { completeDigests } from './facts.js';
 import { installRule } from './plan-install.js';
-import { planSpace, type SpacePlan } from './plan-space.js';
+import { planSpace } from './plan-space.js';
 import {
   fallBackRule,
   finishSwitchRule,
@@ -14,16 +13,9 @@ import {
   unloadStrayRule,
   withdrawRule,
 } from './plan-serve.js';
+import type { PlanContext, Rule } from './rule.js';
 import type { DeviceSnapshot, ModelSnapshot } from './snapshot.js';
 import { type Step, stepKey } from './step.js';
-
-/** What a rule looks at. */
-export interface PlanContext {
-  readonly device: DeviceSnapshot;
-  readonly complete: ReadonlySet<Digest>;
-  readonly space: SpacePlan;
-}
-export type Rule = (model: ModelSnapshot, context: PlanContext) => Step | undefined;
 
 /**
  * The rules, most urgent first: serving comes before installing, so a device serves what it served before it looks at

@@ -18,7 +18,7 @@ const { output } = await cruise(
     validate: true,
     parser: 'swc',
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^(dist|node_modules)/' },
+    exclude: { path: '^(dist|node_modules|packaging/out)/' },
   },
   {
     // `#room/x.js` means dist/room/x.js when run; here the arrows are to end at the sources.
