@@ -1,5 +1,5 @@
 import { factsOf, fallbacks, isAvailable, isComplete, isLive, MAX_BOOTS_OF_GOOD, maySelfServe } from './facts.js';
-import type { Rule } from './plan.js';
+import type { Rule } from './rule.js';
 import type { VersionFacts } from './snapshot.js';
 
 // Rules that keep a model served (DESIGN R2) and the runtime tidy. Each is pure and stands alone; their order is in plan.ts.
