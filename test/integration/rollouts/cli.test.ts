@@ -1,0 +1,61 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hubStateSchema } from '#hub/hub-state.js';
+import { type CommandResult, Processes } from '../../kit/processes.js';
+import { until } from '../../kit/until.js';
+
+const processes = new Processes();
+let folder: string;
+let env: NodeJS.ProcessEnv;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'skerry-rollout-'));
+  const args = ['hub', '--data', join(folder, 'hub'), '--http-port', '0', '--mqtt-port', '0'];
+  processes.start('skerry', args, { logFile: join(folder, 'hub.log') });
+  const state = await until('the hub', async () =>
+    hubStateSchema.parse(JSON.parse(await readFile(join(folder, 'hub', 'hub.json'), 'utf8'))),
+  );
+  const token = (await readFile(join(folder, 'hub', 'admin.token'), 'utf8')).trim();
+  env = { HOME: folder, XDG_CONFIG_HOME: '', XDG_DATA_HOME: '', SKERRY_HUB: state.httpUrl, SKERRY_TOKEN: token };
+});
+afterAll(async () => {
+  await processes.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const skerry = (...args: string[]): Promise<CommandResult> => processes.run('skerry', args, { env });
+const has = (text: string): string => expect.stringContaining(text) as string;
+
+describe('rollouts from the command line', () => {
+  it('keeps cohorts under names', async () => {
+    expect(await skerry('cohort', 'save', 'gold', 'tier in (gold),!legacy')).toMatchObject({
+      code: 0,
+      stdout: 'gold: tier=gold,!legacy\n',
+    });
+    expect((await skerry('cohort', 'list')).stdout).toContain('tier=gold,!legacy');
+    expect(await skerry('cohort', 'save', 'gold', 'tier in (')).toMatchObject({ code: 1, stderr: has('[SELECTOR_INVALID]') });
+    expect(await skerry('cohort', 'remove', 'gold')).toMatchObject({ code: 0 });
+    expect(await skerry('cohort', 'remove', 'gold')).toMatchObject({ code: 1, stderr: has('[COHORT_UNKNOWN]') });
+  });
+
+  it('says everything that is wrong with a document', async () => {
+    const file = join(folder, 'bad.yaml');
+    await writeFile(file, 'model: VAD\nversion: 0\ncohort: site=lab\nwaves: [0%]\n');
+    const bad = await skerry('rollout', 'create', '-f', file);
+    expect(bad).toMatchObject({ code: 1, stderr: has('[ROLLOUT_INVALID]') });
+    for (const path of ['model', 'version', 'waves.0.percent']) expect(bad.stderr).toContain(path);
+    await writeFile(file, 'model: [');
+    expect(await skerry('rollout', 'plan', '-f', file)).toMatchObject({ code: 1, stderr: has('not YAML') });
+    expect(await skerry('rollout', 'plan', '-f', join(folder, 'none.yaml'))).toMatchObject({ code: 2, stderr: has('there is no file') });
+  });
+
+  it('says what it needs and what is not there', async () => {
+    expect(await skerry('rollout', 'create', 'vad@1', '--all')).toMatchObject({ code: 1, stderr: has('[VERSION_UNKNOWN]') });
+    expect(await skerry('rollout', 'create', 'vad@1')).toMatchObject({ code: 2, stderr: has('--to SELECTOR or --all') });
+    expect(await skerry('rollout', 'create')).toMatchObject({ code: 2 });
+    expect(await skerry('rollout', 'pause', 'nothing-1')).toMatchObject({ code: 1, stderr: has('[ROLLOUT_UNKNOWN]') });
+    expect((await skerry('rollout', 'list', '--json')).stdout).toBe('{"rollouts":[]}\n');
+  });
+});
