@@ -91,11 +91,12 @@ function worstOf(canary: ReadonlyMap<DeviceId, DeviceCount>): Float64Array | und
     events += device.tolerated;
     expected += device.expected;
   }
-  let worst: DeviceCount | undefined;
-  let most = 0;
-  for (const device of canary.values()) {
+  let worst: { readonly id: DeviceId; readonly excess: number; readonly cells: Float64Array | undefined } | undefined;
+  for (const [id, device] of canary) {
     const excess = device.tolerated - (expected > 0 ? (events * device.expected) / expected : 0);
-    if (excess > most) [most, worst] = [excess, device];
+    // Equal ones by id, so that the order in which devices reported does not matter (DESIGN R8).
+    const more = worst === undefined ? excess > 0 : excess > worst.excess || (excess === worst.excess && id < worst.id);
+    if (more) worst = { id, excess, cells: device.cells };
   }
   return worst?.cells;
 }
