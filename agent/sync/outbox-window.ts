@@ -5,7 +5,7 @@ export interface WindowSettings {
   readonly size: number;
   /** Records sent in one second at most. */
   readonly perSecond: number;
-  /** How long the hub may take to acknowledge before everything unacknowledged is sent again; doubles with every silence. */
+  /** How long the hub may take to acknowledge the oldest record on the way before everything unacknowledged is sent again; doubles with every silence. */
   readonly ackTimeout: { readonly base: Millis; readonly max: Millis };
 }
 
@@ -57,9 +57,10 @@ export class OutboxWindow {
   }
 
   acknowledged(seqs: readonly number[], now: Millis): void {
-    let known = false;
-    for (const seq of seqs) known = this.#onTheWay.delete(seq) || known;
-    if (!known) return;
+    const oldest = this.#oldest();
+    for (const seq of seqs) this.#onTheWay.delete(seq);
+    // Only the oldest counts: one that got lost must not wait for ever because those after it keep arriving.
+    if (oldest === undefined || this.#onTheWay.has(oldest)) return;
     this.#lastProgress = now;
     this.#silences = 0;
   }
@@ -76,6 +77,12 @@ export class OutboxWindow {
     if (this.#onTheWay.size === 0) return undefined;
     const { base, max } = this.#settings.ackTimeout;
     return this.#lastProgress + Math.min(max, base * 2 ** Math.min(this.#silences, 16));
+  }
+
+  /** Records are sent in the order of their numbers, and a Set keeps that. */
+  #oldest(): number | undefined {
+    for (const seq of this.#onTheWay) return seq;
+    return undefined;
   }
 
   /** When the rate allows the next record, if it is the rate that holds it back. */

@@ -106,4 +106,15 @@ describe('OutboxWindow', () => {
     window.sent(2, 20);
     expect(window.silentAt()).toBe(1_020);
   });
+
+  it('sends a record again that got lost, although those after it keep being acknowledged', () => {
+    const window = new OutboxWindow({ size: 8, perSecond: 100, ackTimeout: { base: 1_000, max: 4_000 } });
+    window.sent(1, 0);
+    for (let seq = 2; seq <= 7; seq += 1) {
+      window.sent(seq, seq * 200);
+      window.acknowledged([seq], seq * 200 + 10);
+    }
+    expect(window.onTheWay).toBe(1);
+    expect(window.silentAt()).toBe(1_000);
+  });
 });
