@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import { systemClock } from '#shared/kernel/clock.js';
+import { seconds, systemClock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
+import { releaseMemory } from '#shared/kernel/release-memory.js';
 import { connectServiceManager } from '#shared/kernel/service-manager.js';
 import { EXIT } from '#shared/terminal/run-cli.js';
 import type { Agent } from '../app.js';
@@ -10,6 +11,8 @@ import { type AgentSettingKey, settingEntries } from '../config.js';
 
 /** Everything that must survive is on the disk already; what does not end by then is ended. */
 const CLOSE_DEADLINE_MS = 20_000;
+/** By then models from the disk serve and the link is up: what that took is not needed again. */
+const SETTLED = seconds(5);
 
 interface RunFlags extends Readonly<Record<string, string | undefined>> {
   readonly config?: string;
@@ -61,6 +64,7 @@ async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): 
   try {
     await agent.start();
     manager.ready();
+    systemClock.schedule(SETTLED, releaseMemory);
     logger.info({ device: agent.device, ...agent.address }, 'agent runs');
     const ending = await Promise.race([signal, agent.failed]);
     if (ending instanceof SkerryError) throw ending;

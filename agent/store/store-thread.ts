@@ -31,7 +31,7 @@ export class StoreThread {
   static async open(options: StoreThreadOptions): Promise<StoreOpening> {
     const worker = spawnWorker('store', new URL('./store-worker.js', import.meta.url), {
       workerData: options,
-      resourceLimits: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 8 },
+      resourceLimits: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 2 },
     });
     const thread = new StoreThread(worker);
     return new Promise((resolve, reject) => {

@@ -38,19 +38,19 @@ export async function compileSqlite(target: Target, node: NodeRuntime): Promise<
   return path.join(folder, 'better_sqlite3.node');
 }
 
-/** Compiles packaging/native/notify.c, which is Node-API and asks for no particular runtime. */
-export async function compileNotify(target: Target, node: NodeRuntime): Promise<string> {
-  const source = path.join(PROJECT_ROOT, 'packaging', 'native', 'notify.c');
+/** Compiles packaging/native/system.c, which is Node-API and asks for no particular runtime. */
+export async function compileSystem(target: Target, node: NodeRuntime): Promise<string> {
+  const source = path.join(PROJECT_ROOT, 'packaging', 'native', 'system.c');
   const { cc, strip } = toolchain(target);
-  const folder = await cached(`notify-${target.name}-${await cacheKey([source], cc)}`, async (temporary) => {
+  const folder = await cached(`system-${target.name}-${await cacheKey([source], cc)}`, async (temporary) => {
     await mkdir(temporary, { recursive: true });
-    const addon = path.join(temporary, 'skerry_notify.node');
+    const addon = path.join(temporary, 'skerry_system.node');
     const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', '-fvisibility=hidden', '-Wl,-z,relro,-z,now'];
     const include = path.join(node.headers, 'include', 'node');
-    await runTool(cc, [...flags, `-I${include}`, '-o', addon, 'notify.c'], { cwd: path.dirname(source) });
+    await runTool(cc, [...flags, `-I${include}`, '-o', addon, 'system.c'], { cwd: path.dirname(source) });
     await runTool(strip, stripArguments(target.platform, addon));
   });
-  return path.join(folder, 'skerry_notify.node');
+  return path.join(folder, 'skerry_system.node');
 }
 
 /** What decides the compiled bytes: the sources, the compiler, the runtime's release. */

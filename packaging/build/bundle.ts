@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 import { SkerryError } from '#shared/kernel/errors.js';
+import type { NativeManifest } from '../program/native-manifest.js';
 import type { Program } from '../targets.js';
 import { PROJECT_ROOT } from './tools.js';
 
@@ -15,19 +16,19 @@ export interface Bundle {
 }
 
 /** Bundles a program and its worker threads, each into one CommonJS script. */
-export async function bundleProgram(program: Program): Promise<Bundle> {
+export async function bundleProgram(program: Program, natives: NativeManifest): Promise<Bundle> {
   const entries = new Map([['main', program.entry], ...Object.entries(program.workers)]);
   const scripts = new Map<string, Uint8Array>();
   const packages = new Set<string>();
   for (const [name, entry] of entries) {
-    const { code, metafile } = await bundleScript(path.join(DIST, entry));
+    const { code, metafile } = await bundleScript(path.join(DIST, entry), natives);
     scripts.set(name, code);
     for (const folder of packageFolders(metafile)) packages.add(folder);
   }
   return { scripts, packages: [...packages].sort() };
 }
 
-async function bundleScript(entry: string): Promise<{ code: Uint8Array; metafile: Metafile }> {
+async function bundleScript(entry: string, natives: NativeManifest): Promise<{ code: Uint8Array; metafile: Metafile }> {
   const result = await build({
     entryPoints: [entry],
     absWorkingDir: PROJECT_ROOT,
@@ -40,16 +41,13 @@ async function bundleScript(entry: string): Promise<{ code: Uint8Array; metafile
     metafile: true,
     minifySyntax: true,
     minifyWhitespace: true,
-    // Names stay: stack traces and class names are worth more than the bytes.
-    keepNames: false,
-    charset: 'utf8',
+    // One character beyond Latin-1 would make the engine keep the whole script in two bytes a character.
+    charset: 'ascii',
     legalComments: 'none',
     logLevel: 'silent',
     // There is no file beside the program; what would look for one is replaced below, and the rest asks only for a URL to resolve against.
     define: { 'import.meta.url': JSON.stringify('file:///skerry/program.js') },
-    // Optional parts of dependencies that are not installed and not used.
-    external: [],
-    plugins: [standIns, nativeLoaders],
+    plugins: [standIns, leftOut, nativeLoaders(natives)],
   });
   const [output] = result.outputFiles;
   if (output === undefined) throw new SkerryError('PACKAGE_STEP_FAILED', `bundling ${entry} gave no output`);
@@ -60,7 +58,7 @@ async function bundleScript(entry: string): Promise<{ code: Uint8Array; metafile
 const standIns: Plugin = {
   name: 'stand-ins',
   setup(esbuild) {
-    for (const name of ['worker-source', 'notify-socket']) {
+    for (const name of ['worker-source', 'notify-socket', 'release-memory']) {
       const original = path.join(DIST, 'shared', 'kernel', `${name}.js`);
       const standIn = path.join(DIST, 'packaging', 'program', `${name}.js`);
       esbuild.onResolve({ filter: new RegExp(`/${name}\\.js$`) }, ({ path: wanted, resolveDir }) => {
@@ -71,12 +69,34 @@ const standIns: Plugin = {
   },
 };
 
+/** Parts of dependencies that nothing here calls, and that would be read and kept by every process. */
+const leftOut: Plugin = {
+  name: 'left-out',
+  setup(esbuild) {
+    // tuf-js falls back on it when it is given no fetcher; metadata comes over MQTT here (agent/sync/trust-mirror.ts).
+    esbuild.onResolve({ filter: /^make-fetch-happen$/ }, ({ path: name }) => ({ path: name, namespace: 'left-out' }));
+    esbuild.onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path: name }) => ({
+      contents: `module.exports = () => { throw new Error('${name} is not part of this program'); };`,
+      loader: 'js',
+    }));
+    // zod's messages in some fifty languages; ours are in the one it has built in.
+    esbuild.onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
+      contents: `export { default as en } from './en.js';`,
+      loader: 'js',
+    }));
+  },
+};
+
 /** How the native packages find their addon, and what takes that place. */
 const REQUIRE_BINDING = 'require(`../bin/napi-v6/${process.platform}/${process.arch}/onnxruntime_binding.node`)';
 
-const nativeLoaders: Plugin = {
+const nativeLoaders = (natives: NativeManifest): Plugin => ({
   name: 'native-loaders',
   setup(esbuild) {
+    esbuild.onLoad({ filter: /packaging[\\/]program[\\/]natives\.js$/ }, () => ({
+      contents: `export const NATIVES = ${JSON.stringify(natives)};`,
+      loader: 'js',
+    }));
     const loader = JSON.stringify(path.join(DIST, 'packaging', 'program', 'load-native.js'));
     esbuild.onLoad({ filter: /onnxruntime-node[\\/]dist[\\/]binding\.js$/ }, async ({ path: file }) => {
       const source = await readFile(file, 'utf8');
@@ -94,7 +114,7 @@ const nativeLoaders: Plugin = {
       loader: 'js',
     }));
   },
-};
+});
 
 /** `node_modules/a`, `node_modules/a/node_modules/@b/c` ... of everything that went into the bundle. */
 function packageFolders(metafile: Metafile): Set<string> {

@@ -1,6 +1,6 @@
 import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { nativeAsset, NATIVE_MANIFEST_ASSET } from '../program/native-manifest.js';
+import { nativeAsset } from '../program/native-manifest.js';
 import { workerAsset } from '../program/worker-asset.js';
 import type { Program, Target } from '../targets.js';
 import type { Bundle } from './bundle.js';
@@ -13,8 +13,8 @@ import { PROJECT_ROOT, runTool } from './tools.js';
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 const POSTJECT = path.join(PROJECT_ROOT, 'node_modules/postject/dist/cli.js');
 
-/** What the runtime is started with: a small young generation, since what lives long here are tensors outside the heap. */
-const EXEC_ARGV = ['--no-warnings', '--max-semi-space-size=4'];
+/** What the runtime is started with: a small young generation; what is large and short-lived here are tensors, outside the heap. */
+const EXEC_ARGV = ['--no-warnings', '--max-semi-space-size=1'];
 
 export interface ExecutableParts {
   readonly program: Program;
@@ -39,9 +39,6 @@ export async function makeExecutable(parts: ExecutableParts): Promise<string> {
     if (name !== 'main') assets[workerAsset(name)] = file;
   }
   for (const [name, file] of natives.files) assets[nativeAsset(name)] = file;
-  const manifest = path.join(work, 'manifest.json');
-  await writeFile(manifest, JSON.stringify(natives.manifest));
-  assets[NATIVE_MANIFEST_ASSET] = manifest;
 
   const blob = path.join(work, 'program.blob');
   const config = path.join(work, 'sea.json');

@@ -5,7 +5,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import type { NativeManifest, NativePart } from '../program/native-manifest.js';
 import { hashFile } from '../program/unpack.js';
 import type { Target } from '../targets.js';
-import { compileNotify, compileSqlite } from './addons.js';
+import { compileSystem, compileSqlite } from './addons.js';
 import type { NodeRuntime } from './node-runtime.js';
 import { stripArguments, toolchain } from './toolchain.js';
 import { PROJECT_ROOT, runTool } from './tools.js';
@@ -29,7 +29,7 @@ export async function gatherNatives(target: Target, node: NodeRuntime, folder: s
     ...libraries.map((name) => [path.join(ort, name), []] as const),
     [path.join(ort, ORT_BINDING), libraries],
     [await compileSqlite(target, node), []],
-    ...(target.platform === 'win32' ? [] : [[await compileNotify(target, node), []] as const]),
+    ...(target.platform === 'win32' ? [] : [[await compileSystem(target, node), []] as const]),
   ];
   const files = new Map<string, string>();
   const parts: NativePart[] = [];

@@ -30,6 +30,6 @@ export async function buildProgram(program: Program, target: Target, work: strin
   say(`${program.executable} for ${target.name}: native libraries (compiled the first time, some minutes)`);
   const natives = await gatherNatives(target, node, path.join(work, 'native'));
   say(`${program.executable} for ${target.name}: program`);
-  const bundle = await bundleProgram(program);
+  const bundle = await bundleProgram(program, natives.manifest);
   return { executable: await makeExecutable({ program, target, node, bundle, natives, hostNode, work }), bundle, node };
 }

@@ -1,9 +1,9 @@
 import path from 'node:path';
-import { getAsset, getRawAsset } from 'node:sea';
+import { getRawAsset } from 'node:sea';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
-import { parseJson } from '#shared/kernel/json.js';
 import { nativePartsHome } from '#shared/kernel/native-parts.js';
-import { NATIVE_MANIFEST_ASSET, NATIVE_MANIFEST_BYTES, type NativePart, nativeAsset, nativeManifestSchema } from './native-manifest.js';
+import { type NativePart, nativeAsset } from './native-manifest.js';
+import { NATIVES } from './natives.js';
 import { sweepOthers, unpackPart } from './unpack.js';
 
 /**
@@ -11,13 +11,11 @@ import { sweepOthers, unpackPart } from './unpack.js';
  * byte by SHA-256, opens it. Throws `NATIVE_*` or `DISK_FULL`. Blocks the thread: some milliseconds when it was there.
  */
 export function loadNative(name: string): unknown {
-  const bytes = new Uint8Array(getAsset(NATIVE_MANIFEST_ASSET));
-  const manifest = parseJson(nativeManifestSchema, bytes, { what: NATIVE_MANIFEST_ASSET, maxBytes: NATIVE_MANIFEST_BYTES });
-  const part = partNamed(manifest.parts, name);
+  const part = partNamed(name);
   const home = nativePartsHome();
   if (home === undefined) throw new SkerryError('NATIVE_HOME_UNKNOWN', `${name} is needed, and no data folder was named`);
-  const folder = path.join(home, 'native', manifest.digest);
-  for (const needed of part.needs) unpack(folder, partNamed(manifest.parts, needed));
+  const folder = path.join(home, 'native', NATIVES.digest);
+  for (const needed of part.needs) unpack(folder, partNamed(needed));
   const file = unpack(folder, part);
   const loaded: { exports: unknown } = { exports: {} };
   try {
@@ -25,7 +23,7 @@ export function loadNative(name: string): unknown {
   } catch (cause) {
     throw new SkerryError('NATIVE_REFUSED', `${file} could not be loaded: ${asSkerryError(cause).message}`, { cause });
   }
-  sweepOthers(path.join(home, 'native'), manifest.digest);
+  sweepOthers(path.join(home, 'native'), NATIVES.digest);
   return loaded.exports;
 }
 
@@ -33,8 +31,8 @@ function unpack(folder: string, part: NativePart): string {
   return unpackPart(folder, part, () => rawAsset(nativeAsset(part.name)));
 }
 
-function partNamed(parts: readonly NativePart[], name: string): NativePart {
-  const part = parts.find((candidate) => candidate.name === name);
+function partNamed(name: string): NativePart {
+  const part = NATIVES.parts.find((candidate) => candidate.name === name);
   if (part === undefined) throw new SkerryError('NATIVE_DAMAGED', `there is no ${name} in ${process.execPath}`);
   return part;
 }

@@ -1,0 +1,97 @@
+/*
+ * What the programs ask of the operating system and Node does not offer.
+ *
+ * send(address, state): one datagram to the service manager's socket (sd_notify(3)). An address that begins with '@' lies in
+ * Linux' abstract namespace. Throws with the system's message when it cannot be sent.
+ *
+ * release(): gives the system back what the process holds and does not use: freed memory that malloc kept (malloc_trim(3)),
+ * and the mappings of code and constants of the executable and its libraries that were needed to start. Such pages are
+ * clean copies of the file: they stay in the page cache, and one that is needed again comes back by a minor fault.
+ */
+#define _GNU_SOURCE
+#define NAPI_VERSION 8
+#include <node_api.h>
+#include <errno.h>
+#ifdef __linux__
+#include <link.h>
+#include <malloc.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#endif
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+
+static napi_value fail(napi_env env, const char *what) {
+  napi_throw_error(env, NULL, what);
+  return NULL;
+}
+
+static napi_value send_state(napi_env env, napi_callback_info info) {
+  size_t argc = 2, length, size;
+  napi_value argv[2];
+  struct sockaddr_un address;
+  char state[1024];
+
+  memset(&address, 0, sizeof address);
+  address.sun_family = AF_UNIX;
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc != 2) return fail(env, "two arguments are expected");
+  /* What does not fit is cut off; a cut address leads nowhere, a cut state is refused below. */
+  if (napi_get_value_string_utf8(env, argv[0], address.sun_path, sizeof address.sun_path, &length) != napi_ok || length == 0)
+    return fail(env, "the address is not text");
+  if (napi_get_value_string_utf8(env, argv[1], state, sizeof state, &size) != napi_ok || size + 1 >= sizeof state)
+    return fail(env, "the state is not text, or too long");
+  if (address.sun_path[0] == '@') address.sun_path[0] = '\0';
+
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return fail(env, strerror(errno));
+  ssize_t sent = sendto(fd, state, size, MSG_NOSIGNAL, (struct sockaddr *)&address,
+                        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+  int reason = errno;
+  close(fd);
+  return sent == (ssize_t)size ? NULL : fail(env, strerror(reason));
+}
+
+#ifdef __linux__
+static int drop_segments(struct dl_phdr_info *object, size_t size, void *page_size) {
+  uintptr_t page = *(uintptr_t *)page_size;
+  (void)size;
+  for (int i = 0; i < object->dlpi_phnum; i += 1) {
+    const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+    /* Only what was never written to: a page the loader relocated exists nowhere else. */
+    if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0) continue;
+    uintptr_t begin = (object->dlpi_addr + segment->p_vaddr + page - 1) & ~(page - 1);
+    uintptr_t end = (object->dlpi_addr + segment->p_vaddr + segment->p_filesz) & ~(page - 1);
+    if (end > begin) madvise((void *)begin, end - begin, MADV_DONTNEED);
+  }
+  return 0;
+}
+#endif
+
+static napi_value release(napi_env env, napi_callback_info info) {
+  (void)env;
+  (void)info;
+#ifdef __linux__
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  malloc_trim(0);
+  dl_iterate_phdr(drop_segments, &page);
+#endif
+  return NULL;
+}
+
+static napi_status offer(napi_env env, napi_value exports, const char *name, napi_callback call) {
+  napi_value function;
+  napi_status status = napi_create_function(env, name, NAPI_AUTO_LENGTH, call, NULL, &function);
+  return status == napi_ok ? napi_set_named_property(env, exports, name, function) : status;
+}
+
+NAPI_MODULE_INIT() {
+  if (offer(env, exports, "send", send_state) != napi_ok || offer(env, exports, "release", release) != napi_ok) return NULL;
+  return exports;
+}
