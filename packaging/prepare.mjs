@@ -41,7 +41,13 @@ function install() {
   const marker = path.join(root, 'node_modules', '.skerry-installed');
   const key = installKey();
   if (existsSync(marker) && readFileSync(marker, 'utf8') === key) return;
-  step('Installing dependencies (the first time this compiles SQLite, about two minutes)', 'npm', ['ci', '--no-audit', '--no-fund']);
+  // Not `npm ci`: it refuses a lock file without the entries of every foreign platform, and not every registry carries those.
+  step('Installing dependencies (the first time this compiles SQLite, about two minutes)', 'npm', [
+    'install',
+    '--no-save',
+    '--no-audit',
+    '--no-fund',
+  ]);
   writeFileSync(marker, key);
 }
 
