@@ -11,9 +11,12 @@ import { describeDevice } from './capabilities.js';
 import { type AgentConfig, socketPath } from './config.js';
 import { createInferenceRuntime, type InferenceRuntime } from './inference/runtime.js';
 import type { RuntimeDescription } from './inference/instance-protocol.js';
+import { BehaviourBook } from './metrics/behaviour.js';
+import { CrashWitness } from './metrics/crash-witness.js';
 import { HealthMonitor } from './metrics/health.js';
 import { MetricsRecorder } from './metrics/recorder.js';
 import { TelemetryReporter } from './metrics/reporter.js';
+import { tee } from './metrics/tee.js';
 import { createMetricsText } from './metrics/text.js';
 import { createModelManager } from './models/create-manager.js';
 import { DEFAULT_MODEL_SETTINGS } from './models/manager.js';
@@ -113,12 +116,15 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
 
   // What predicts.
   const recorder = new MetricsRecorder();
+  const behaviour = new BehaviourBook(clock);
+  const told = tee(recorder, behaviour);
   const runtime = createInferenceRuntime({
     store: {
       get: async (key) => (await opening).state.get(key),
       set: async (key, value) => (await opening).state.set(key, value),
     },
-    recorder,
+    recorder: told,
+    device,
     logger: logger.child({ room: 'inference' }),
     settings: { instances: config.instances, threads: config.threads },
     clock,
@@ -175,12 +181,15 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     servables: runtime,
     events,
     machine: { providers: () => description.providers, memoryBytes: () => os.totalmem(), freeMemoryBytes: () => os.freemem() },
+    behaviour,
     clock,
     logger: logger.child({ room: 'models' }),
     random,
     settings: { ...DEFAULT_MODEL_SETTINGS, bake: config.bake, maxBoots: config.maxBoots },
     ...(options.observe === undefined ? {} : { observe: options.observe }),
   });
+
+  const witness = new CrashWitness({ state: store.state, servables: runtime, recorder: told, logger });
 
   // What is said about all of it.
   const capabilities = describeDevice(description);
@@ -220,6 +229,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   const socket = socketPath(config);
   const server = createInferenceServer({
     dataPlane: runtime,
+    feedback: recorder,
     metricsText: createMetricsText({
       recorder,
       dataPlane: runtime,
@@ -265,6 +275,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   const start = async (): Promise<void> => {
     await runtime.start();
     await server.start();
+    await witness.start();
     await models.start();
     await telemetry.start();
     await trust.start();
@@ -272,7 +283,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     await reporter.start();
     const { tcp, unix } = server.address;
     const http = tcp === undefined ? null : `http://${tcp.host.includes(':') ? `[${tcp.host}]` : tcp.host}:${tcp.port}`;
-    await announce(config.data, {
+    const announced = await announce(config.data, {
       pid: process.pid,
       boot: store.boot,
       version: SKERRY_VERSION,
@@ -281,6 +292,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
       http,
       socket: unix ?? null,
     });
+    if (!announced) logger.warn({ code: 'DISK_FULL' }, 'agent.json could not be written: the command line does not find this agent');
     const { recovery } = store;
     events.emit({ kind: 'agent.started', detail: { version: SKERRY_VERSION, boot: store.boot, recovered: recovery !== undefined } });
     // DESIGN R2: predictions never wait for the network; the link begins once what is here serves, or shortly after.
@@ -303,6 +315,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     await pump.close();
     await link.close();
     await runtime.close();
+    await witness.close();
     await store.close();
   };
 

@@ -17,6 +17,7 @@ import { SpaceKeeper } from './space-keeper.js';
 import { type Step, stepKey } from './step.js';
 import { StepRunner } from './step-runner.js';
 import type { StepContext } from './steps/context.js';
+import { Trials } from './trials.js';
 import { survey } from './survey.js';
 
 /** Steps of one model without its plan ever becoming empty, before that is taken for a loop and left alone for a while. */
@@ -131,9 +132,13 @@ class Manager implements ModelManager {
       refusedManifests: this.#refusedManifests,
       losses: new Map(),
       downloads: new Map(),
+      trials: await Trials.load(state, logger),
+      behaviour: this.#deps.behaviour,
+      verdicts: new Map(),
       attemptOf: (record) => {
         const wanted = this.#desired(record.model);
-        return wanted?.version === record.version ? wanted.attempt : record.attempt;
+        const entry = [wanted, wanted?.candidate].find((candidate) => candidate?.version === record.version);
+        return entry?.attempt ?? record.attempt;
       },
     };
     const space = new SpaceKeeper({

@@ -1,8 +1,8 @@
 import type { Step, StepKind } from './step.js';
 import type { Handler, StepContext } from './steps/context.js';
 import { fetchArtifact, fetchManifest } from './steps/fetch.js';
-import { accept, forget, markBad, markGood, refuse, supersede } from './steps/records.js';
-import { load, rollBack, route, switchOver, unload, verify, withdraw } from './steps/serve.js';
+import { accept, forget, markBad, markGood, refuse, settle, supersede } from './steps/records.js';
+import { direct, load, recheck, rollBack, route, switchOver, unload, verify, withdraw } from './steps/serve.js';
 import { evict, sweep } from './steps/space.js';
 
 /** How each step is done; a new kind of step does not compile until it stands here. */
@@ -15,6 +15,9 @@ const HANDLERS: { readonly [K in StepKind]: Handler<K> } = {
   load,
   switch: switchOver,
   route,
+  direct,
+  recheck,
+  settle,
   unload,
   markGood,
   markBad,

@@ -1,4 +1,5 @@
 import type { Digest, VersionNumber } from '#shared/bundle/names.js';
+import type { Millis } from '#shared/kernel/clock.js';
 import type { DeviceSnapshot, ModelSnapshot, VersionFacts } from './snapshot.js';
 
 // Questions about a snapshot that several rules ask. Pure.
@@ -8,6 +9,11 @@ export const MAX_BOOTS_OF_GOOD = 5;
 
 export function factsOf(model: ModelSnapshot, version: VersionNumber | undefined): VersionFacts | undefined {
   return version === undefined ? undefined : model.versions.find((facts) => facts.record.version === version);
+}
+
+/** How long the serving version has to prove itself. */
+export function bakeOf(model: ModelSnapshot, device: DeviceSnapshot): Millis {
+  return model.bake ?? device.bake;
 }
 
 /** Digests of complete files. */

@@ -5,7 +5,7 @@ import type { DesiredGuard } from '#shared/trust/desired-rollout.js';
 import type { BehaviourFigures } from './ports.js';
 
 /** What a version on trial is held to, complete. */
-export type GuardLimits = Required<Omit<DesiredGuard, 'bake'>>;
+export type GuardLimits = { readonly [K in Exclude<keyof DesiredGuard, 'bake'>]-?: Exclude<DesiredGuard[K], undefined> };
 
 /** The device's own limits: wide, since a device sees little and its noise is large; the hub's gates see finer differences. */
 export const DEFAULT_GUARD: GuardLimits = {

@@ -29,8 +29,8 @@ export const INSTALL_TABLE: Readonly<Record<InstallState, Row>> = {
   fetching: { fetched: 'verifying', refuse: 'bad' },
   /** Every file is here with its digest; whether it may be installed is being checked once more. */
   verifying: { verified: 'staged', lost: 'fetching', refuse: 'bad' },
-  /** Complete, signed, allowed on this device; not running. */
-  staged: { start: 'starting', lost: 'fetching', refuse: 'bad' },
+  /** Complete, signed, allowed on this device; not serving, though perhaps loaded beside what serves. */
+  staged: { start: 'starting', switched: 'probation', lost: 'fetching', refuse: 'bad' },
   /** An attempt to load it was begun and counted in `boots`: if the process ends now, it was perhaps this version. */
   starting: { start: 'starting', switched: 'probation', superseded: 'staged', lost: 'fetching', refuse: 'bad' },
   /** It serves, and is not yet trusted: the one before it is kept to go back to. */

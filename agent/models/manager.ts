@@ -6,7 +6,7 @@ import type { ServableControl } from '#agent/inference/contract.js';
 import type { BlobStore, StateStore } from '#agent/store/contract.js';
 import type { EventSink } from '#agent/store/events.js';
 import type { Observe } from './observe.js';
-import type { BlobFetcher, DesiredSource, TrustClient } from './ports.js';
+import type { BehaviourSource, BlobFetcher, DesiredSource, TrustClient } from './ports.js';
 import type { Machine } from './variants.js';
 
 export interface ModelSettings {
@@ -33,6 +33,8 @@ export interface ModelManagerDeps {
   /** Uniform in [0, 1), for the jitter of retries. */
   readonly random: () => number;
   readonly settings: ModelSettings;
+  /** How versions behave here; without it none is judged by that. */
+  readonly behaviour?: BehaviourSource;
   /** For tests that look at, or end the process at, any moment of the work. */
   readonly observe?: Observe;
 }

@@ -1,14 +1,26 @@
 import type { InstallState } from '#shared/protocol/messages.js';
+import type { DesiredModel } from '#shared/trust/desired.js';
 import { isComplete, isLive, missingArtifacts } from './facts.js';
 import type { PlanContext, Rule } from './rule.js';
 import type { ModelSnapshot, VersionFacts } from './snapshot.js';
 import type { Step } from './step.js';
 
-/** The next step that brings the wanted version nearer to serving; one row for each install state, so every state resumes. */
-export const installRule: Rule = (snapshot, context) => {
-  const { model, desired } = snapshot;
-  if (desired === undefined) return undefined;
-  const { version, manifest, attempt } = desired;
+/** The next step of a version whose files are here. */
+export type Start = (snapshot: ModelSnapshot, facts: VersionFacts, context: PlanContext) => Step | undefined;
+
+/** The next step that brings the wanted version nearer to serving. */
+export const installRule: Rule = (snapshot, context) =>
+  snapshot.desired === undefined ? undefined : bring(snapshot, snapshot.desired, context, start);
+
+/** The next step that brings a version nearer to running; one row for each install state, so every state resumes. */
+export function bring(
+  snapshot: ModelSnapshot,
+  wanted: Pick<DesiredModel, 'version' | 'manifest' | 'attempt'>,
+  context: PlanContext,
+  whenComplete: Start,
+): Step | undefined {
+  const { model } = snapshot;
+  const { version, manifest, attempt } = wanted;
   const facts = snapshot.versions.find(({ record }) => record.version === version);
   const accept: Step = { kind: 'accept', model, version, manifest, attempt };
   if (facts === undefined) return accept;
@@ -18,21 +30,21 @@ export const installRule: Rule = (snapshot, context) => {
     const message = `${model} ${version} is below ${snapshot.minimumVersion}, the lowest version its publisher allows`;
     return { kind: 'markBad', model, version, error: { code: 'MODELS_BELOW_MINIMUM', message } };
   }
-  return ROWS[facts.record.install](snapshot, facts, context);
-};
+  return ROWS[facts.record.install](snapshot, facts, context, whenComplete);
+}
 
 /** The way of a version, state by state. */
-const ROWS: Readonly<Record<InstallState, (snapshot: ModelSnapshot, facts: VersionFacts, context: PlanContext) => Step | undefined>> = {
+const ROWS: Readonly<Record<InstallState, (...args: [...Parameters<Start>, whenComplete: Start]) => Step | undefined>> = {
   wanted: ({ model }, { record }) => ({ kind: 'fetchManifest', model, version: record.version }),
   fetching: fetchNext,
   verifying: ({ model }, facts, { complete }) => {
     const { version } = facts.record;
     return isComplete(facts, complete) ? { kind: 'verify', model, version } : { kind: 'fetchManifest', model, version };
   },
-  staged: start,
-  starting: start,
-  probation: start,
-  good: start,
+  staged: startAsTold,
+  starting: startAsTold,
+  probation: startAsTold,
+  good: startAsTold,
   bad: () => undefined,
 };
 
@@ -48,6 +60,10 @@ function fetchNext({ model }: ModelSnapshot, facts: VersionFacts, { complete, sp
     return markBad('MODELS_OVER_BUDGET', `${model} ${version} needs ${room.neededBytes} bytes more than the disk budget can give`);
   }
   return room.kind === 'now' ? { kind: 'fetchArtifact', model, version, digest: next.digest } : undefined;
+}
+
+function startAsTold(snapshot: ModelSnapshot, facts: VersionFacts, context: PlanContext, whenComplete: Start): Step | undefined {
+  return whenComplete(snapshot, facts, context);
 }
 
 function start(snapshot: ModelSnapshot, facts: VersionFacts, { device, complete }: PlanContext): Step | undefined {

@@ -1,4 +1,5 @@
-import { factsOf, fallbacks, isAvailable, isComplete, isLive, MAX_BOOTS_OF_GOOD, maySelfServe } from './facts.js';
+import { bakeOf, factsOf, fallbacks, isAvailable, isComplete, isLive, MAX_BOOTS_OF_GOOD, maySelfServe } from './facts.js';
+import { isRechecked } from './plan-guard.js';
 import type { Rule } from './rule.js';
 import type { VersionFacts } from './snapshot.js';
 
@@ -13,7 +14,8 @@ export const finishSwitchRule: Rule = (snapshot) => {
   const facts = factsOf(snapshot, desired?.version);
   if (facts === undefined || !isAvailable(facts)) return undefined;
   const { install, version } = facts.record;
-  const ready = install === 'starting' || (install === 'good' && serving?.serving !== version);
+  // One that stood beside the serving version is loaded already: the switch costs nothing more.
+  const ready = install === 'starting' || install === 'staged' || (install === 'good' && serving?.serving !== version);
   return ready ? { kind: 'switch', model, version } : undefined;
 };
 
@@ -25,7 +27,6 @@ export const withdrawRule: Rule = ({ model, desired, serving }, { device }) =>
 export const quarantineRule: Rule = (snapshot, { device, complete }) => {
   const { model, serving, desired } = snapshot;
   const serves = factsOf(snapshot, serving?.serving);
-  const wanted = factsOf(snapshot, desired?.version);
   const error = (facts: VersionFacts) => ({
     code: 'MODELS_CRASHED',
     message: `${model} ${facts.record.version}: the agent ended ${facts.record.boots} times while it was starting or on probation`,
@@ -37,9 +38,11 @@ export const quarantineRule: Rule = (snapshot, { device, complete }) => {
       return { kind: 'markBad', model, version: serves.record.version, error: error(serves) };
     }
   }
-  const trying = wanted !== undefined && wanted !== serves && ['staged', 'starting', 'good'].includes(wanted.record.install);
-  if (trying && !isLive(wanted) && wanted.record.boots >= device.maxBoots) {
-    return { kind: 'markBad', model, version: wanted.record.version, error: error(wanted) };
+  for (const wanted of [factsOf(snapshot, desired?.version), factsOf(snapshot, desired?.candidate?.version)]) {
+    const trying = wanted !== undefined && wanted !== serves && ['staged', 'starting', 'good'].includes(wanted.record.install);
+    if (trying && !isLive(wanted) && wanted.record.boots >= device.maxBoots) {
+      return { kind: 'markBad', model, version: wanted.record.version, error: error(wanted) };
+    }
   }
   return undefined;
 };
@@ -89,7 +92,8 @@ export const unloadStrayRule: Rule = (snapshot) => {
     // It answers although the serving record could not be written yet.
     if (serving !== undefined && record.version === routed) return false;
     if (record.version === serving?.serving) return !['starting', 'probation', 'good'].includes(record.install);
-    return record.version !== desired?.version || (record.install !== 'starting' && record.install !== 'good');
+    const wanted = record.version === desired?.version || record.version === desired?.candidate?.version;
+    return !wanted || !['staged', 'starting', 'good'].includes(record.install);
   });
   return stray === undefined ? undefined : { kind: 'unload', model, version: stray.record.version };
 };
@@ -100,7 +104,8 @@ export const proveRule: Rule = (snapshot, { device }) => {
   const serves = factsOf(snapshot, serving?.serving);
   if (serves === undefined || !isAvailable(serves) || servingSince === undefined) return undefined;
   const { install, boots, version } = serves.record;
-  const proved = (install === 'probation' && device.now >= servingSince + device.bake) || (install === 'good' && boots > 0);
+  const stood = device.now >= servingSince + bakeOf(snapshot, device) && isRechecked(snapshot);
+  const proved = (install === 'probation' && stood) || (install === 'good' && boots > 0);
   return proved ? { kind: 'markGood', model, version } : undefined;
 };
 
@@ -111,7 +116,7 @@ export const tidyRule: Rule = (snapshot, { device }) => {
     const { version, install } = record;
     if (version === serving?.serving) continue;
     if (install === 'probation') return { kind: 'supersede', model, version };
-    if (version === desired?.version || !device.desiredKnown) continue;
+    if (version === desired?.version || version === desired?.candidate?.version || !device.desiredKnown) continue;
     if (install === 'starting') return { kind: 'supersede', model, version };
     if (install === 'wanted' || install === 'fetching' || install === 'verifying') return { kind: 'forget', model, version };
   }

@@ -74,13 +74,16 @@ function takeInventory(device: DeviceSnapshot): Inventory {
 export function isProtected(model: ModelSnapshot, facts: VersionFacts): boolean {
   const { version, install } = facts.record;
   if (version === model.serving?.serving || version === model.serving?.lastKnownGood || isLive(facts)) return true;
-  return version === model.desired?.version && install !== 'bad';
+  return (version === model.desired?.version || version === model.desired?.candidate?.version) && install !== 'bad';
 }
 
-/** Bytes the wanted version still has to reserve; downloads already begun have theirs. */
+/** Bytes the version being fetched still has to reserve, the wanted one before the one beside it; downloads begun have theirs. */
 function needOf(model: ModelSnapshot, { complete, present }: Inventory): number {
-  const facts = factsOf(model, model.desired?.version);
-  if (facts === undefined || facts.record.install !== 'fetching' || facts.record.manifest !== model.desired?.manifest) return 0;
+  const wanted = [model.desired, model.desired?.candidate];
+  const facts = wanted
+    .map((entry) => ({ manifest: entry?.manifest, found: factsOf(model, entry?.version) }))
+    .find(({ manifest, found }) => found?.record.install === 'fetching' && found.record.manifest === manifest)?.found;
+  if (facts === undefined) return 0;
   const lacking = missingArtifacts(facts, complete).filter((artifact) => !present.has(artifact.digest));
   return sum(lacking.map((artifact) => artifact.length));
 }

@@ -1,5 +1,7 @@
 import type { Millis } from '#shared/kernel/clock.js';
-import { completeDigests } from './facts.js';
+import { bakeOf, completeDigests } from './facts.js';
+import { candidateRule, settleRule, settlesAt, trafficRule } from './plan-candidate.js';
+import { breakerRule, guardRule, nextLook, recheckRule } from './plan-guard.js';
 import { installRule } from './plan-install.js';
 import { planSpace } from './plan-space.js';
 import {
@@ -22,16 +24,22 @@ import { type Step, stepKey } from './step.js';
  * anything new (DESIGN R2). A model does one step at a time; the next is planned from what is true then.
  */
 const RULES: readonly Rule[] = [
+  breakerRule,
   finishSwitchRule,
   withdrawRule,
   quarantineRule,
+  guardRule,
   fallBackRule,
   serveRule,
   routeRule,
+  trafficRule,
   unloadStrayRule,
+  recheckRule,
   proveRule,
+  settleRule,
   tidyRule,
   installRule,
+  candidateRule,
 ];
 
 export interface Plan {
@@ -58,7 +66,8 @@ export function planContext(device: DeviceSnapshot): PlanContext {
 
 /** The same for one model alone. */
 export function planModel(model: ModelSnapshot, context: PlanContext): { readonly step?: Step; readonly wakeAt?: Millis } {
-  const { now, bake } = context.device;
+  const { device } = context;
+  const { now } = device;
   const wakes: Millis[] = [];
   for (const rule of RULES) {
     const step = rule(model, context);
@@ -67,6 +76,8 @@ export function planModel(model: ModelSnapshot, context: PlanContext): { readonl
     if (held === undefined || held.until <= now) return { step };
     wakes.push(held.until); // It waits after a failure; less urgent rules get their turn.
   }
-  if (model.servingSince !== undefined && now < model.servingSince + bake) wakes.push(model.servingSince + bake);
+  const bake = bakeOf(model, device);
+  const proved = model.servingSince === undefined ? undefined : model.servingSince + bake;
+  for (const at of [proved, settlesAt(model, device.bake), nextLook(model, device)]) if (at !== undefined && now < at) wakes.push(at);
   return wakes.length === 0 ? {} : { wakeAt: Math.min(...wakes) };
 }

@@ -21,14 +21,32 @@ export interface ReportSources {
 export function reportModels(sources: ReportSources): Reported['models'] {
   return [...sources.ledger.models()].sort().map((model) => {
     const routed = sources.board.routed(model);
-    return { model, serving: routed ?? null, versions: chosen(sources, model).map((record) => reportVersion(sources, record)) };
+    const candidate = reportCandidate(sources, model);
+    const versions = chosen(sources, model).map((record) => reportVersion(sources, record));
+    return { model, serving: routed ?? null, ...(candidate && { candidate }), versions };
   });
+}
+
+/** Said only while it is true: loaded for `stage`, and with its share of the requests for the others. */
+function reportCandidate(sources: ReportSources, model: ModelName): Reported['models'][number]['candidate'] {
+  const { board } = sources;
+  const wanted = sources.desired(model)?.candidate;
+  if (wanted === undefined || board.routed(model) === wanted.version) return undefined;
+  if (board.find(model, wanted.version)?.state !== 'available') return undefined;
+  const traffic = board.traffic(model);
+  if (wanted.action === 'stage') return { version: wanted.version, action: 'stage' };
+  return traffic?.candidate === wanted.version ? { version: wanted.version, action: traffic.action } : undefined;
 }
 
 function chosen(sources: ReportSources, model: ModelName): VersionRecord[] {
   const { ledger } = sources;
   const serving = ledger.serving(model);
-  const first = new Set<VersionNumber | undefined>([sources.desired(model)?.version, serving?.serving, serving?.lastKnownGood]);
+  const first = new Set<VersionNumber | undefined>([
+    sources.desired(model)?.version,
+    sources.desired(model)?.candidate?.version,
+    serving?.serving,
+    serving?.lastKnownGood,
+  ]);
   const byWeight = ledger
     .versions(model)
     .toSorted((a, b) => Number(first.has(b.version)) - Number(first.has(a.version)) || b.version - a.version);

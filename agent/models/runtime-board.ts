@@ -1,12 +1,16 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { Clock, Millis } from '#shared/kernel/clock.js';
-import type { ServableControl, ServableSpec, ServableStatus } from '#agent/inference/contract.js';
+import type { Recheck, ServableControl, ServableSpec, ServableStatus, TrafficPolicy } from '#agent/inference/contract.js';
 
 /** What runs now, as the runtime tells it, and where requests go. Nothing here survives the process. */
 export class RuntimeBoard {
   readonly #control: ServableControl;
   readonly #clock: Clock;
   readonly #statuses = new Map<string, ServableStatus>();
+  readonly #available = new Map<string, Millis>();
+  readonly #traffic = new Map<ModelName, TrafficPolicy>();
+  /** Golden samples run again since the version was routed. */
+  readonly #rechecked = new Map<string, Recheck>();
   readonly #failures = new Map<string, number>();
   readonly #routed = new Map<ModelName, { readonly version: VersionNumber; readonly since: Millis }>();
   readonly #stopListening: () => void;
@@ -45,6 +49,29 @@ export class RuntimeBoard {
     return this.#routed.get(model)?.since;
   }
 
+  /** Since when a version is available, monotonic. */
+  availableSince(model: ModelName, version: VersionNumber): Millis | undefined {
+    return this.#available.get(keyOf(model, version));
+  }
+
+  traffic(model: ModelName): TrafficPolicy | undefined {
+    return this.#traffic.get(model);
+  }
+
+  rechecked(model: ModelName, version: VersionNumber): Recheck | undefined {
+    return this.#rechecked.get(keyOf(model, version));
+  }
+
+  direct(model: ModelName, policy: TrafficPolicy | undefined): void {
+    this.#control.direct(model, policy);
+    if (policy === undefined) this.#traffic.delete(model);
+    else this.#traffic.set(model, policy);
+  }
+
+  async recheck(model: ModelName, version: VersionNumber): Promise<void> {
+    this.#rechecked.set(keyOf(model, version), await this.#control.recheck(model, version));
+  }
+
   /** Rejects as the runtime does; nothing of the version runs then. */
   async load(spec: ServableSpec, signal: AbortSignal): Promise<void> {
     try {
@@ -57,6 +84,7 @@ export class RuntimeBoard {
 
   route(model: ModelName, version: VersionNumber): void {
     this.#control.route(model, version);
+    this.#rechecked.delete(keyOf(model, version));
     this.#routed.set(model, { version, since: this.#clock.monotonic() });
   }
 
@@ -74,12 +102,19 @@ export class RuntimeBoard {
       this.#forget(status.model, status.version);
       return;
     }
-    this.#statuses.set(keyOf(status.model, status.version), status);
+    const key = keyOf(status.model, status.version);
+    this.#statuses.set(key, status);
+    if (status.state !== 'available') this.#available.delete(key);
+    else if (!this.#available.has(key)) this.#available.set(key, this.#clock.monotonic());
     if (status.state === 'failed') this.#unroute(status.model, status.version);
   }
 
   #forget(model: ModelName, version: VersionNumber): void {
     this.#statuses.delete(keyOf(model, version));
+    this.#available.delete(keyOf(model, version));
+    this.#rechecked.delete(keyOf(model, version));
+    // The runtime forgets a candidate it unloads.
+    if (this.#traffic.get(model)?.candidate === version) this.#traffic.delete(model);
     this.#unroute(model, version);
   }
 

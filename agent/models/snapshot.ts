@@ -2,7 +2,9 @@ import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { Millis } from '#shared/kernel/clock.js';
 import type { ServableState } from '#shared/protocol/messages.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
+import type { TrafficPolicy } from '#agent/inference/contract.js';
 import type { BlobEntry, ServingRecord, VersionRecord } from '#agent/store/contract.js';
+import type { GuardLimits, TrialFigures } from './guard.js';
 import type { StepError } from './step.js';
 
 /** What the manifest says that planning needs; only files this device can use count. */
@@ -20,7 +22,14 @@ export interface VersionFacts {
   /** `undefined` while the manifest is not on this device. */
   readonly manifest: ManifestFacts | undefined;
   /** Left out when it is not in the runtime. */
-  readonly servable?: { readonly state: ServableState; readonly error?: StepError };
+  readonly servable?: {
+    readonly state: ServableState;
+    readonly error?: StepError;
+    /** Since when it is available, monotonic. */
+    readonly since?: Millis;
+    /** Memory it took to load, measured. */
+    readonly memoryBytes?: number;
+  };
   /** How often it stopped serving by itself since the agent started. */
   readonly failures: number;
 }
@@ -46,6 +55,14 @@ export interface ModelSnapshot {
   /** Manifest already said no to under an installed version number. */
   readonly refusedManifest: Digest | undefined;
   readonly held: readonly HeldStep[];
+  /** What the runtime does with a version beside the routed one. */
+  readonly traffic?: TrafficPolicy;
+  /** Figures and limits of the version on trial; left out when the device does not judge for itself. */
+  readonly trial?: TrialFigures & { readonly limits: GuardLimits };
+  /** How long the serving version has to prove itself, when it is not the device's own setting. */
+  readonly bake?: Millis;
+  /** So often went the device back by itself that it tries nothing new under this attempt. */
+  readonly trippedAttempt?: number;
 }
 
 export interface DeviceSnapshot {

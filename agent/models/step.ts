@@ -1,3 +1,4 @@
+import type { TrafficPolicy } from '#agent/inference/contract.js';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 
 interface OfVersion {
@@ -8,6 +9,8 @@ interface OfVersion {
 export interface StepError {
   readonly code: string;
   readonly message: string;
+  /** What it was decided on; told, not kept. */
+  readonly figures?: Readonly<Record<string, number>>;
 }
 
 /** Every step of the plan and what it needs to know; union and executor derive from it. */
@@ -24,6 +27,12 @@ interface StepArguments {
   /** Make a loaded version the one that serves. */
   switch: OfVersion;
   route: OfVersion;
+  /** Let the version take or see part of the requests; without a policy it no longer does. */
+  direct: OfVersion & { readonly policy: TrafficPolicy | undefined };
+  /** Run the golden samples of the version on trial again. */
+  recheck: OfVersion;
+  /** A version beside the serving one stood for the bake time: attempts to load it took nothing down. */
+  settle: OfVersion;
   /** Drain and free. */
   unload: OfVersion;
   markGood: OfVersion;

@@ -1,12 +1,15 @@
 import type { Digest, ModelName } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
-import type { DesiredState } from '#shared/trust/desired.js';
+import type { DesiredModel, DesiredState } from '#shared/trust/desired.js';
 import type { BlobStore, VersionRecord } from '#agent/store/contract.js';
+import { guardLimits, isTripped } from './guard.js';
 import type { HeldStep } from './snapshot.js';
 import type { Ledger } from './ledger.js';
 import type { Manifests } from './manifests.js';
+import type { BehaviourSource } from './ports.js';
 import type { RuntimeBoard } from './runtime-board.js';
 import type { DeviceSnapshot, ManifestFacts, ModelSnapshot, VersionFacts } from './snapshot.js';
+import type { Trials } from './trials.js';
 import type { Machine } from './variants.js';
 
 export interface SurveySources {
@@ -15,6 +18,8 @@ export interface SurveySources {
   readonly manifests: Manifests;
   readonly blobs: BlobStore;
   readonly machine: Machine;
+  readonly trials: Trials;
+  readonly behaviour: BehaviourSource | undefined;
   readonly clock: Clock;
   readonly minimums: ReadonlyMap<string, number>;
   readonly refusedManifests: ReadonlyMap<string, Digest>;
@@ -52,10 +57,14 @@ export async function survey(sources: SurveySources): Promise<DeviceSnapshot> {
 
 function surveyModel(sources: SurveySources, model: ModelName, facts: ReadonlyMap<Digest, ManifestFacts>): ModelSnapshot {
   const { ledger, board, minimums, refusedManifests } = sources;
+  const desired = sources.desired()?.models.find((entry) => entry.model === model);
+  const traffic = board.traffic(model);
   return {
     model,
-    desired: sources.desired()?.models.find((entry) => entry.model === model),
+    desired,
     serving: ledger.serving(model),
+    ...(traffic && { traffic }),
+    ...surveyTrial(sources, model, desired),
     routed: board.routed(model),
     versions: ledger.versions(model).map((record) => surveyVersion(board, record, facts)),
     minimumVersion: minimums.get(model) ?? 0,
@@ -65,8 +74,24 @@ function surveyModel(sources: SurveySources, model: ModelName, facts: ReadonlyMa
   };
 }
 
+/** How the version on trial does, and what it is held to. */
+function surveyTrial(sources: SurveySources, model: ModelName, desired: DesiredModel | undefined): Partial<ModelSnapshot> {
+  const { ledger, board, behaviour, trials, clock } = sources;
+  const serving = ledger.serving(model)?.serving;
+  const breaker = trials.breaker(model);
+  const tripped = breaker !== undefined && isTripped(breaker, clock.now()) ? { trippedAttempt: breaker.attempt } : {};
+  if (serving === undefined || behaviour === undefined) return tripped;
+  const guard = desired?.version === serving ? desired.rollout?.guard : undefined;
+  const bake = guard?.bake === undefined ? {} : { bake: guard.bake };
+  const trial = behaviour.trial(model, serving);
+  if (trial === undefined || ledger.find(model, serving)?.install !== 'probation') return { ...tripped, ...bake };
+  const figures = { trial, baseline: trials.baseline(model, serving), golden: board.rechecked(model, serving) };
+  return { ...tripped, ...bake, trial: { ...figures, limits: guardLimits(guard) } };
+}
+
 function surveyVersion(board: RuntimeBoard, record: VersionRecord, facts: ReadonlyMap<Digest, ManifestFacts>): VersionFacts {
   const status = board.find(record.model, record.version);
+  const since = board.availableSince(record.model, record.version);
   return {
     record,
     manifest: facts.get(record.manifest),
@@ -74,6 +99,8 @@ function surveyVersion(board: RuntimeBoard, record: VersionRecord, facts: Readon
     ...(status && {
       servable: {
         state: status.state,
+        ...(since === undefined ? {} : { since }),
+        ...(status.memoryBytes === undefined ? {} : { memoryBytes: status.memoryBytes }),
         ...(status.error && { error: { code: status.error.code, message: status.error.message } }),
       },
     }),

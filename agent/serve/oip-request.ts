@@ -21,8 +21,13 @@ import {
 /** Length of the JSON part of a body whose rest is binary tensor data. */
 export const HEADER_LENGTH_FIELD = 'inference-header-content-length';
 
+/** Key of a request whose body does not say one in `parameters.key`. */
+export const KEY_FIELD = 'x-skerry-key';
+
 export interface OipRequest {
   readonly id: string | undefined;
+  /** `parameters.key`: requests with one key stay with one version while two share the traffic. */
+  readonly key: string | undefined;
   readonly inputs: NamedTensors;
   /** Outputs asked for, in order, and whether each comes back as binary data; undefined: all. */
   readonly outputs: readonly { readonly name: string; readonly binary: boolean }[] | undefined;
@@ -51,11 +56,18 @@ export function parseInferRequest(bytes: Uint8Array, headerLength: string | unde
   const timeout = optionalCountAt(parameters['timeout'], 'parameters.timeout');
   return {
     id: document['id'] === undefined ? undefined : stringAt(document['id'], 'id', LIMITS.nameLength),
+    key: parameters['key'] === undefined ? undefined : stringAt(parameters['key'], 'parameters.key', LIMITS.nameLength),
     inputs,
     outputs: readOutputs(document['outputs'], binaryOutput),
     binaryOutput,
     timeout: timeout === undefined || timeout === 0 ? undefined : timeout / 1000,
   };
+}
+
+/** The key a request's header gives; an empty one is none. */
+export function readKey(header: string | string[] | undefined): string | undefined {
+  if (header === undefined || header === '') return undefined;
+  return stringAt(header, `the header ${KEY_FIELD}`, LIMITS.nameLength);
 }
 
 function parseHeaderLength(text: string, bodyLength: number): number {

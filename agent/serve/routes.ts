@@ -1,14 +1,18 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { DataPlane, ServableStatus } from '#agent/inference/contract.js';
-import { type ModelName, modelNameSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
+import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { readBody } from './body.js';
-import { HEADER_LENGTH_FIELD, parseInferRequest } from './oip-request.js';
-import { type Answer, inferAnswer, jsonAnswer, modelMetadata } from './oip-response.js';
+import type { Handler } from './exchange.js';
+import { AnswerLog } from './answer-log.js';
+import { feedbackRoutes, type FeedbackSink } from './feedback-routes.js';
+import { namedModel, unknownModel } from './named.js';
+import { HEADER_LENGTH_FIELD, KEY_FIELD, parseInferRequest, readKey } from './oip-request.js';
+import { inferAnswer, jsonAnswer, modelMetadata } from './oip-response.js';
 import type { Route } from './router.js';
 
 export interface RouteParts {
   readonly dataPlane: DataPlane;
+  readonly feedback: FeedbackSink;
   /** Text of `/metrics` in Prometheus' exposition format. */
   readonly metricsText: () => string | Promise<string>;
   /** Document of `/skerry/v1/status`. */
@@ -17,46 +21,42 @@ export interface RouteParts {
   readonly bodyLimit: number;
 }
 
-export interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly params: Readonly<Record<string, string>>;
-}
-
-export type Handler = (exchange: Exchange) => Answer | Promise<Answer>;
-
 const MODEL = '/v2/models/:model';
 const VERSION = `${MODEL}/versions/:version`;
 
 /** The local API as a table: the Open Inference Protocol v2, and what a device says about itself. */
 export function localRoutes(parts: RouteParts): readonly Route<Handler>[] {
-  const { dataPlane } = parts;
+  const { dataPlane, feedback } = parts;
+  const answers = new AnswerLog();
 
   const infer: Handler = async ({ request, response, params }) => {
-    const { model, version } = named(params);
+    const { model, version } = namedModel(params);
     const { bytes, owned } = await readBody(request, parts.bodyLimit);
     const header = request.headers[HEADER_LENGTH_FIELD];
     const parsed = parseInferRequest(bytes, typeof header === 'string' ? header : undefined);
+    const key = parsed.key ?? readKey(request.headers[KEY_FIELD]);
     const reply = await dataPlane.infer({
       model,
       inputs: parsed.inputs,
+      ...(key === undefined ? {} : { key }),
       owned,
       abandoned: () => response.destroyed,
       ...(version === undefined ? {} : { version }),
       ...(parsed.outputs === undefined ? {} : { outputs: parsed.outputs.map((output) => output.name) }),
       ...(parsed.timeout === undefined ? {} : { timeout: parsed.timeout }),
     });
+    answers.answered(model, reply.version, { id: parsed.id, key });
     return inferAnswer(parsed, reply);
   };
 
   const metadata: Handler = ({ params }) => {
-    const { model, version } = named(params);
+    const { model, version } = namedModel(params);
     const versions = loaded(dataPlane, model).flatMap((status) => (status.state === 'available' ? [status.version] : []));
     return jsonAnswer(modelMetadata(find(dataPlane, model, version), versions));
   };
 
   const ready: Handler = ({ params }) => {
-    const { model, version } = named(params);
+    const { model, version } = namedModel(params);
     const status = find(dataPlane, model, version);
     if (status.state !== 'available') throw notReady(`${model}@${status.version} is ${status.state}`);
     return jsonAnswer({ name: model, ready: true });
@@ -94,18 +94,8 @@ export function localRoutes(parts: RouteParts): readonly Route<Handler>[] {
       }),
     },
     { method: 'GET', path: '/skerry/v1/status', handle: async () => jsonAnswer(await parts.status()) },
+    ...feedbackRoutes({ dataPlane, feedback, answers }),
   ];
-}
-
-/** Model and version of the path; a name that cannot be one is simply unknown here. */
-function named(params: Readonly<Record<string, string>>): { readonly model: ModelName; readonly version: VersionNumber | undefined } {
-  const model = modelNameSchema.safeParse(params['model']);
-  if (!model.success) throw unknown(params['model'] ?? '');
-  const text = params['version'];
-  if (text === undefined) return { model: model.data, version: undefined };
-  const version = versionNumberSchema.safeParse(/^[1-9]\d{0,15}$/.test(text) ? Number(text) : undefined);
-  if (version.success) return { model: model.data, version: version.data };
-  throw new SkerryError('INFERENCE_VERSION_UNKNOWN', `${JSON.stringify(text.slice(0, 64))} is no version number; versions are 1, 2, 3 ...`);
 }
 
 function loaded(dataPlane: DataPlane, model: ModelName): readonly ServableStatus[] {
@@ -114,17 +104,13 @@ function loaded(dataPlane: DataPlane, model: ModelName): readonly ServableStatus
 
 function find(dataPlane: DataPlane, model: ModelName, version: VersionNumber | undefined): ServableStatus {
   const statuses = loaded(dataPlane, model);
-  if (statuses.length === 0) throw unknown(model);
+  if (statuses.length === 0) throw unknownModel(model);
   const wanted = version ?? dataPlane.routed(model);
   const status = statuses.find((candidate) => candidate.version === wanted);
   if (status !== undefined) return status;
   if (wanted === undefined) throw notReady(`model ${model} has no version in service yet`);
   const versions = statuses.map((candidate) => candidate.version).join(', ');
   throw new SkerryError('INFERENCE_VERSION_UNKNOWN', `model ${model} is not loaded in version ${wanted}, but in ${versions}`);
-}
-
-function unknown(model: string): SkerryError {
-  return new SkerryError('INFERENCE_MODEL_UNKNOWN', `no model ${JSON.stringify(model.slice(0, 128))} is loaded on this device`);
 }
 
 function notReady(message: string): SkerryError {

@@ -4,14 +4,17 @@ import type { DataPlane } from '#agent/inference/contract.js';
 import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import type { FeedbackSink } from './feedback-routes.js';
 import { DEFAULT_SERVE_SETTINGS, type ServeConfig, type ServeSettings } from './config.js';
 import { listenTcp, listenUnix } from './listener.js';
 import { type Answer, jsonAnswer } from './oip-response.js';
 import { matchRoute, type Route } from './router.js';
-import { type Handler, localRoutes } from './routes.js';
+import type { Handler } from './exchange.js';
+import { localRoutes } from './routes.js';
 
 export interface InferenceServerOptions {
   readonly dataPlane: DataPlane;
+  readonly feedback: FeedbackSink;
   readonly metricsText: () => string | Promise<string>;
   readonly status: () => unknown;
   readonly config: ServeConfig;
@@ -43,10 +46,10 @@ class LocalServer implements InferenceServer {
   #closing: Promise<void> | undefined;
 
   constructor(options: InferenceServerOptions) {
-    const { dataPlane, metricsText, status, agentVersion, config } = options;
+    const { dataPlane, feedback, metricsText, status, agentVersion, config } = options;
     this.#options = options;
     this.#settings = { ...DEFAULT_SERVE_SETTINGS, ...config };
-    this.#routes = localRoutes({ dataPlane, metricsText, status, agentVersion, bodyLimit: this.#settings.bodyLimit });
+    this.#routes = localRoutes({ dataPlane, feedback, metricsText, status, agentVersion, bodyLimit: this.#settings.bodyLimit });
   }
 
   get address(): ServeAddress {

@@ -43,4 +43,6 @@ export const LIMITS = {
   fetchBytes: 768 * KiB,
   apiBodyBytes: 16 * MiB,
   inferBodyBytes: 64 * MiB,
+  /** What the application says of an answer. */
+  feedbackBytes: 16 * KiB,
 } as const;

@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { createModelManager } from '#agent/models/create-manager.js';
+import { BehaviourBook } from '#agent/metrics/behaviour.js';
 import type { ModelManager, ModelSettings } from '#agent/models/manager.js';
 import type { Moment } from '#agent/models/observe.js';
 import type { StoreLimits } from '#agent/store/limits.js';
@@ -18,6 +19,8 @@ export interface RigOptions {
   readonly limits?: Partial<StoreLimits>;
   readonly settings?: Partial<ModelSettings>;
   readonly providers?: readonly string[];
+  /** Has the device judge versions by how they behave: tell `rig.behaviour` what requests did. */
+  readonly judges?: boolean;
 }
 
 /** One run of the manager: from a start to a crash or a close. Runtime and events are its own; hub, desired state and disk outlive it. */
@@ -37,6 +40,8 @@ export class ModelRig {
   readonly clock = new VirtualClock();
   readonly events = new FakeEvents();
   readonly log = recordingLogger();
+  /** Of the run: what the process remembers. */
+  behaviour = new BehaviourBook(this.clock);
   readonly folder: string;
   readonly #options: RigOptions;
   readonly #behaviours: { version: FakeVersion; behaviour: Parameters<FakeServables['behave']>[1] }[] = [];
@@ -90,6 +95,7 @@ export class ModelRig {
     const store = await openStore(this.folder, this.#options.limits);
     const servables = new FakeServables();
     for (const { version, behaviour } of this.#behaviours) servables.behave(version, behaviour);
+    this.behaviour = new BehaviourBook(this.clock);
     const token = {};
     this.#token = token;
     const manager = createModelManager({
@@ -109,6 +115,7 @@ export class ModelRig {
       logger: this.log.logger,
       random: () => 0.5,
       settings: { ...SETTINGS, ...this.#options.settings },
+      ...(this.#options.judges === true ? { behaviour: this.behaviour } : {}),
       observe: (moment) => this.#observe(moment, token),
     });
     this.#run = { manager, store, servables };
@@ -163,6 +170,14 @@ export class ModelRig {
 
   async installOf({ model, version }: FakeVersion): Promise<string | undefined> {
     return (await this.run.store.state.versions()).find((record) => record.model === model && record.version === version)?.install;
+  }
+
+  /** Requests a version answered, or failed, now; milliseconds each took. */
+  asked({ model, version }: Pick<FakeVersion, 'model' | 'version'>, figures: { answered?: number; failed?: number; ms?: number }): void {
+    const target = { model, version, variant: 'fp32', provider: 'cpu' };
+    const { answered = 0, failed = 0, ms = 10 } = figures;
+    for (let i = 0; i < answered; i++) this.behaviour.succeeded(target, { queue: 0, compute: ms, total: ms });
+    for (let i = 0; i < failed; i++) this.behaviour.failed(target, 'INFERENCE_RUN_FAILED');
   }
 
   eventKinds(): string[] {

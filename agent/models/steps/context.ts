@@ -5,11 +5,12 @@ import type { BlobStore, VersionRecord } from '#agent/store/contract.js';
 import type { EventSink } from '#agent/store/events.js';
 import type { Ledger } from '../ledger.js';
 import type { Manifests } from '../manifests.js';
-import type { BlobFetcher, TrustClient } from '../ports.js';
+import type { BehaviourSource, BlobFetcher, TrustClient } from '../ports.js';
 import type { ProgressBoard } from '../progress.js';
 import type { RuntimeBoard } from '../runtime-board.js';
 import type { Machine } from '../variants.js';
 import type { Step, StepKind } from '../step.js';
+import type { Trials } from '../trials.js';
 
 /** What steps work with. */
 export interface StepContext {
@@ -30,6 +31,11 @@ export interface StepContext {
   readonly refusedManifests: Map<string, Digest>;
   /** How often complete versions lost files since they were accepted, by model and version: breaks the loop of fetching for nothing. */
   readonly losses: Map<string, number>;
+  readonly trials: Trials;
+  /** Left out: the device does not judge versions by how they behave. */
+  readonly behaviour: BehaviourSource | undefined;
+  /** What versions were marked bad on, by model and version, until it is told. */
+  readonly verdicts: Map<string, Readonly<Record<string, number>>>;
   /** The `attempt` under which a version is being tried. */
   attemptOf(record: VersionRecord): number;
   /** Files being downloaded now, so that two models never fetch one file twice. */

@@ -17,7 +17,14 @@ export const refuse: Handler<'refuse'> = ({ model, version, manifest, error }, {
 
 export const markGood: Handler<'markGood'> = ({ model, version }, { ledger }) => ledger.transition(model, version, 'proved');
 
-export const markBad: Handler<'markBad'> = ({ model, version, error }, context) => giveUp(context, model, version, error);
+/** A version beside the serving one is `staged` again, one that was good before stays good; both with no attempt held against them. */
+export const settle: Handler<'settle'> = ({ model, version }, { ledger }) =>
+  ledger.transition(model, version, ledger.get(model, version).install === 'good' ? 'proved' : 'superseded');
+
+export const markBad: Handler<'markBad'> = ({ model, version, error: { figures, ...error } }, context) => {
+  if (figures !== undefined) context.verdicts.set(`${model}@${version}`, figures);
+  return giveUp(context, model, version, error);
+};
 
 export const supersede: Handler<'supersede'> = ({ model, version }, { ledger }) => ledger.transition(model, version, 'superseded');
 

@@ -34,28 +34,52 @@ export const load: Handler<'load'> = async ({ model, version, purpose, replaces 
 };
 
 /** Serving record and versions in one transaction, then requests go to the new version; the old one is drained by the next step. */
-export const switchOver: Handler<'switch'> = async ({ model, version }, { ledger, board, events }) => {
+export const switchOver: Handler<'switch'> = async ({ model, version }, { ledger, board, events, trials, behaviour }) => {
   const before = ledger.serving(model);
+  // What the trial is judged by is kept first: after the switch the version before has no more figures.
+  const baseline = before === undefined || before.serving === version ? undefined : behaviour?.recent(model, before.serving);
+  if (behaviour !== undefined) await trials.begin(model, version, baseline);
   await ledger.switchTo(model, version, 'switched', lastKnownGoodAfter(ledger.versions(model), before, version));
   board.route(model, version);
+  behaviour?.begin(model, version);
   events.emit({ kind: 'version.served', model, version, detail: { from: before?.serving ?? null } });
 };
 
-export const route: Handler<'route'> = ({ model, version }, { board }) => {
+export const route: Handler<'route'> = ({ model, version }, { board, behaviour, ledger }) => {
   board.route(model, version);
+  if (ledger.find(model, version)?.install === 'probation') behaviour?.begin(model, version);
   return Promise.resolve();
 };
 
-export const unload: Handler<'unload'> = ({ model, version }, { board }) => board.unload(model, version);
+export const direct: Handler<'direct'> = ({ model, policy }, { board }) => {
+  board.direct(model, policy);
+  return Promise.resolve();
+};
+
+export const recheck: Handler<'recheck'> = ({ model, version }, { board }) => board.recheck(model, version);
+
+export const unload: Handler<'unload'> = async ({ model, version }, { board, behaviour }) => {
+  await board.unload(model, version);
+  behaviour?.forget(model, version);
+};
 
 /** The version before it serves again; that is durable where the disk lets it, and true either way. */
 export const rollBack: Handler<'rollBack'> = async ({ model, version, from }, context) => {
-  const { ledger, board, events } = context;
-  const error = ledger.find(model, from)?.error;
+  const { ledger, board, events, trials, behaviour, clock, verdicts } = context;
+  const failed = ledger.find(model, from);
+  const error = failed?.error;
   const before = ledger.serving(model);
   board.route(model, version);
   await ledger.switchTo(model, version, undefined, lastKnownGoodAfter(ledger.versions(model), before, version, from));
-  events.emit({ kind: 'version.rolled-back', model, version, ...(error && { error }), detail: { from } });
+  if (behaviour !== undefined && failed !== undefined) await trials.wentBack(model, failed.attempt, clock.now());
+  events.emit({
+    kind: 'version.rolled-back',
+    model,
+    version,
+    ...(error && { error }),
+    detail: { ...verdicts.get(`${model}@${from}`), from },
+  });
+  verdicts.delete(`${model}@${from}`);
 };
 
 export const withdraw: Handler<'withdraw'> = async ({ model }, context) => {

@@ -49,6 +49,42 @@ export const modelsCodes = defineCodes({
     summary: 'The version stopped serving by itself.',
     action: 'Look at the events of the device around it; deploy another version.',
   },
+  MODELS_NO_ROOM_BESIDE: {
+    fault: 'environment',
+    http: 507,
+    summary: 'The version does not fit into memory beside the one that serves.',
+    action: 'Roll it out so that it takes the place of the other (a canary does), or free memory and try again with a new attempt.',
+  },
+  MODELS_GUARD_ERRORS: {
+    fault: 'peer',
+    http: 500,
+    summary: 'On this device the version failed more predictions than the one before it, and the device went back.',
+    action: 'Look at the error codes in the metrics of the version; publish a corrected one.',
+  },
+  MODELS_GUARD_LATENCY: {
+    fault: 'peer',
+    http: 500,
+    summary: 'On this device the version took longer than the one before it, and the device went back.',
+    action: 'Publish a faster variant, or allow more in the latency gate of the rollout.',
+  },
+  MODELS_GUARD_CRASHES: {
+    fault: 'peer',
+    http: 500,
+    summary: 'On this device the workers of the version ended unasked while it was on trial, and the device went back.',
+    action: 'Look for the crash in the log of the device; publish a corrected version.',
+  },
+  MODELS_GUARD_GOLDEN: {
+    fault: 'peer',
+    http: 500,
+    summary: 'After real requests the version gave other answers to its golden samples than before, and the device went back.',
+    action: 'Look for state that requests leave behind in the model, and for memory errors of the device.',
+  },
+  MODELS_GUARD_FLAPPING: {
+    fault: 'peer',
+    http: 500,
+    summary: 'The device took versions of this model back by itself so often within a day that it tries no further one.',
+    action: 'Find out why they failed there; deploy with a new attempt (`--retry`) to try once more.',
+  },
   MODELS_LOOP: {
     fault: 'ours',
     http: 500,

@@ -49,4 +49,16 @@ export const serveCodes = defineCodes({
     summary: 'The HTTP request itself cannot be read.',
     action: 'Correct the request; the message says what the HTTP parser refused.',
   },
+  SERVE_FEEDBACK_UNKNOWN: {
+    fault: 'caller',
+    http: 404,
+    summary: 'It is not known which version gave the answer that the feedback is about.',
+    action: 'Send an id or a key with the request and repeat it in the feedback within the next thousands of answers, or name the version.',
+  },
+  SERVE_METRIC_LIMIT: {
+    fault: 'caller',
+    http: 429,
+    summary: 'More different metrics of one version were reported in one window than are counted.',
+    action: 'Report fewer names; put what varies into the value.',
+  },
 });

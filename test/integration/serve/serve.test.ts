@@ -23,6 +23,7 @@ const closing: InferenceServer[] = [];
 async function serve(config: Partial<ServeConfig>): Promise<InferenceServer> {
   const made = createInferenceServer({
     dataPlane: runtime,
+    feedback: recorder,
     metricsText: () => 'skerry_build_info 1\n',
     status: () => ({ device: 'dev-1' }),
     agentVersion: '0.1.0',

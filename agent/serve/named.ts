@@ -1,0 +1,20 @@
+import { type ModelName, modelNameSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+
+/** Model and version of the path; a name that cannot be one is simply unknown here. */
+export function namedModel(params: Readonly<Record<string, string>>): {
+  readonly model: ModelName;
+  readonly version: VersionNumber | undefined;
+} {
+  const model = modelNameSchema.safeParse(params['model']);
+  if (!model.success) throw unknownModel(params['model'] ?? '');
+  const text = params['version'];
+  if (text === undefined) return { model: model.data, version: undefined };
+  const version = versionNumberSchema.safeParse(/^[1-9]\d{0,15}$/.test(text) ? Number(text) : undefined);
+  if (version.success) return { model: model.data, version: version.data };
+  throw new SkerryError('INFERENCE_VERSION_UNKNOWN', `${JSON.stringify(text.slice(0, 64))} is no version number; versions are 1, 2, 3 ...`);
+}
+
+export function unknownModel(model: string): SkerryError {
+  return new SkerryError('INFERENCE_MODEL_UNKNOWN', `no model ${JSON.stringify(model.slice(0, 128))} is loaded on this device`);
+}
