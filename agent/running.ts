@@ -1,8 +1,8 @@
-import { readFile, rm } from 'node:fs/promises';
+import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
-import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, errnoOf, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 
 const FILE = 'agent.json';
@@ -20,8 +20,35 @@ const runningSchema = z.object({
 /** How to find the agent that runs with a data folder; `agent.json` in that folder holds it while one runs. */
 export type RunningAgent = z.infer<typeof runningSchema>;
 
-export async function announce(data: string, running: RunningAgent): Promise<void> {
-  await writeFileAtomic(join(data, FILE), `${JSON.stringify(running, undefined, 2)}\n`);
+/**
+ * Writes how this agent is found. A full disk must not keep a device from serving (DESIGN R2): then the file a killed agent
+ * left is overwritten where it lies, which takes no space; false when there is none.
+ */
+export async function announce(data: string, running: RunningAgent): Promise<boolean> {
+  const file = join(data, FILE);
+  const text = `${JSON.stringify(running, undefined, 2)}\n`;
+  try {
+    await writeFileAtomic(file, text);
+    return true;
+  } catch (cause) {
+    if (!hasCode(asSkerryError(cause), 'DISK_FULL')) throw cause;
+    return overwrite(file, text);
+  }
+}
+
+async function overwrite(file: string, text: string): Promise<boolean> {
+  try {
+    const handle = await open(file, 'r+');
+    try {
+      await handle.write(text, 0);
+      await handle.truncate(Buffer.byteLength(text));
+    } finally {
+      await handle.close();
+    }
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export async function withdraw(data: string): Promise<void> {
