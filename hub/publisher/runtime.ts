@@ -1,5 +1,6 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { silenceOnnxRuntime } from '#shared/kernel/onnx-environment.js';
 import { fromOrt, specFromOrt, toOrt } from '#shared/tensor/ort.js';
 import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
 
@@ -23,6 +24,7 @@ const QUIET = 4;
 /** Loads a model from its path, never through our memory. `ONNX_UNLOADABLE`, `TENSOR_UNSUPPORTED`. */
 export async function loadModel(path: string): Promise<LoadedModel> {
   // Loaded here and not at the top, so that commands that run no model start fast.
+  silenceOnnxRuntime();
   const { default: ort } = await import('onnxruntime-node');
   let session: InferenceSession;
   try {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { silenceOnnxRuntime } from '#shared/kernel/onnx-environment.js';
 import { type Fleet, type FleetAgent, freePort, sileroVad } from '../kit/fleet.js';
 import { until } from '../kit/until.js';
 import { atMost, type Figure, median, plain } from './figure.js';
@@ -26,6 +27,7 @@ export async function benchAgent(fleet: Fleet): Promise<readonly Figure[]> {
 
 /** Direct runs and HTTP predictions in turn, in the same run, so that a slow moment of the machine slows both. */
 async function benchOverhead(agent: FleetAgent): Promise<readonly Figure[]> {
+  silenceOnnxRuntime();
   const session = await InferenceSession.create(sileroVad('v5'), { intraOpNumThreads: 1, interOpNumThreads: 1 });
   const feeds = {
     input: new Tensor('float32', new Float32Array(576).fill(0.01), [1, 576]),
