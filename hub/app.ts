@@ -111,6 +111,7 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
     });
 
     // Devices: what they are, should run, fetch and report.
+    const widths = { ...INGEST_DEFAULTS.widths, device: config.deviceStep };
     const fleet = new Fleet({
       db,
       clock,
@@ -125,7 +126,8 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
       brokerForgets: broker.embedded !== undefined,
       disconnect: (device) => broker.embedded?.disconnect(device),
       onCredentials: broker.onCredentials,
-      // Single devices make a row every five minutes each: kept for as long as devices are compared, no longer.
+      ingest: { widths },
+      // Single devices make a row every few minutes each: kept for as long as devices are compared, no longer.
       retention: { events: days(config.eventDays), models: days(config.metricDays), devices: days(Math.min(config.metricDays, 7)) },
     });
     tuf.onPublished((publication) => {
@@ -150,10 +152,11 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
     const rollouts = new RolloutController({
       store: rolloutStore,
       fleet: rolloutFleet,
-      evidence: new HubEvidence({ db, clock, bucket: INGEST_DEFAULTS.widths.device }),
+      evidence: new HubEvidence({ db, clock, bucket: widths.device }),
       registry: new HubRegistry(store),
       cohorts,
       alerts: new AllAlerts([new LogAlerts(logger), ...(webhook === undefined ? [] : [webhook])]),
+      every: config.rolloutLook,
       onMoved: ({ id, state, since }) => bus.publish({ kind: 'rollout.changed', at: new Date(since).toISOString(), rollout: id, state }),
       clock,
       logger,

@@ -3,6 +3,8 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
+import { hours, seconds } from '#shared/kernel/clock.js';
+import { durationSchema } from '#shared/kernel/duration.js';
 import { fleetIdSchema } from '#shared/protocol/device.js';
 
 const port = z
@@ -52,6 +54,8 @@ const hubConfigSchema = z
     auditDays: dayCount,
     eventDays: dayCount,
     metricDays: dayCount,
+    deviceStep: durationSchema.refine((step) => step >= seconds(1) && step <= hours(1), 'between 1s and 1h'),
+    rolloutLook: durationSchema.refine((every) => every >= seconds(1) && every <= hours(1), 'between 1s and 1h'),
     logLevel: z.enum(['debug', 'info', 'warn', 'error']),
   })
   .refine((config) => (config.tlsCertFile === undefined) === (config.tlsKeyFile === undefined), {
@@ -172,6 +176,13 @@ export const HUB_SETTINGS: Readonly<Record<HubSettingKey, SettingEntry>> = {
   auditDays: { flag: 'audit-days', env: 'SKERRY_HUB_AUDIT_DAYS', default: 400, doc: 'days the audit log is kept' },
   eventDays: { flag: 'event-days', env: 'SKERRY_HUB_EVENT_DAYS', default: 90, doc: 'days device events are kept' },
   metricDays: { flag: 'metric-days', env: 'SKERRY_HUB_METRIC_DAYS', default: 90, doc: 'days measurements are kept' },
+  deviceStep: {
+    flag: 'device-step',
+    env: 'SKERRY_HUB_DEVICE_STEP',
+    default: '5m',
+    doc: 'time step of what is kept of a single device; finer ones let rollouts decide sooner and cost space',
+  },
+  rolloutLook: { flag: 'rollout-look', env: 'SKERRY_HUB_ROLLOUT_LOOK', default: '5s', doc: 'how often rollouts under way are looked at' },
   logLevel: { flag: 'log-level', env: 'SKERRY_HUB_LOG_LEVEL', default: 'info', doc: 'debug, info, warn or error' },
 };
 

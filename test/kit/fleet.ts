@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { type Processes, PROJECT_ROOT, type RunningProcess } from './processes.js';
+import { type CommandResult, type Processes, PROJECT_ROOT, type RunningProcess } from './processes.js';
 import { until } from './until.js';
 
 export interface FleetOptions {
@@ -151,6 +151,17 @@ export class Fleet {
   /** Runs a `skerry` command against this hub and parses its JSON. */
   command(args: readonly string[]): Promise<unknown> {
     return this.#options.processes.json('skerry', args, { env: this.environment() });
+  }
+
+  /** Runs a `skerry` command as a person would, handing over its output line by line. */
+  watch(args: readonly string[], onLine: (line: string) => void): Promise<CommandResult> {
+    let rest = '';
+    const onText = (text: string): void => {
+      const lines = `${rest}${text}`.split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) onLine(line);
+    };
+    return this.#options.processes.run('skerry', args, { env: this.environment(), onStdout: onText, onStderr: onText });
   }
 
   /** Settings that point the command line at this hub. */

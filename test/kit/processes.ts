@@ -55,7 +55,7 @@ export class Processes {
   run(
     program: Program,
     args: readonly string[],
-    options: { env?: NodeJS.ProcessEnv; onStderr?: (text: string) => void } = {},
+    options: { env?: NodeJS.ProcessEnv; onStdout?: (text: string) => void; onStderr?: (text: string) => void } = {},
   ): Promise<CommandResult> {
     const [file, ...before] = this.#command(program);
     const child = spawn(file, [...before, ...args], {
@@ -67,6 +67,7 @@ export class Processes {
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
+      options.onStdout?.(text);
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;

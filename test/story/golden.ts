@@ -22,6 +22,14 @@ export async function goldenFiles(folder: string, recording: Recording): Promise
   );
 }
 
+/** One frame of silence alone. */
+export async function silenceGoldenFile(folder: string, recording: Recording): Promise<string> {
+  const files = await goldenFiles(folder, recording);
+  const silence = files.find((file) => path.basename(file).includes('silence'));
+  if (silence === undefined) throw new Error('no golden sample of silence');
+  return silence;
+}
+
 /** Golden inputs of the oldest Silero VAD, whose state is two tensors. */
 export async function legacyGoldenFiles(folder: string): Promise<readonly string[]> {
   const state = { shape: [2, 1, 64], fill: 0 };

@@ -37,8 +37,9 @@ async function tell({ once, report, devices, keep }: Options): Promise<number> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort(new Error('stopped')));
 
-  const agentArgs = ['--window', '2s', '--bake', '3s', '--reconnect-max', '2s'];
-  const fleet = new Fleet({ folder, processes, agentArgs });
+  const agentArgs = ['--window', '1s', '--bake', '3s', '--reconnect-max', '2s'];
+  const hubArgs = ['--device-step', '1s', '--rollout-look', '1s'];
+  const fleet = new Fleet({ folder, processes, hubArgs, agentArgs });
   const scene: Scene = { fleet, recording: await readRecording(), tell: narrator, devices, predictions: new Map(), signal: stop.signal };
   const records: StepRecord[] = [];
   let held = false;

@@ -3,18 +3,18 @@ import { reportedOf } from '#hub/fleet/device-view.js';
 import { readLabels } from '#hub/fleet/labels.js';
 import { candidateProgress, progressOf } from '#hub/fleet/progress.js';
 import type { Db, Queryable } from '#hub/store/database.js';
-import { type Digest, digestSchema, type ModelName, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
+import { digestSchema, type ModelName, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
 import { capabilitiesSchema, type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import type { Observation } from '../devices.js';
 import type { PlanDevice } from '../plan.js';
 import type { FleetPort, Wish } from '../ports.js';
+import { currentTarget, type Target } from './current-target.js';
 
 /** Devices per query: SQLite binds at most 32,766 values (sqlite.org/limits.html). */
 const PAGE = 1000;
 
-type Target = { readonly version: VersionNumber; readonly manifest: Digest };
 type ObservedWish = Parameters<FleetPort['observe']>[0][number];
 
 /** The hub's own devices, wishes and reports behind the rollouts' port. */
@@ -41,22 +41,23 @@ export class HubFleet implements FleetPort {
   async current(model: ModelName, devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, Target>> {
     const found = new Map<DeviceId, Target>();
     for (const page of pages(devices)) {
-      const states = await this.#db.selectFrom('device_states').select(['device', 'reported']).where('device', 'in', page).execute();
-      for (const row of states) {
-        const target = servedBy(reportedOf(row), model);
-        if (target !== undefined) found.set(deviceIdSchema.parse(row.device), target);
-      }
       const wishes = await this.#db
         .selectFrom('desired_models')
         .select(['device', 'version', 'manifest_digest'])
         .where('model', '=', model)
         .where('device', 'in', page)
         .execute();
-      for (const row of wishes) {
-        found.set(deviceIdSchema.parse(row.device), {
-          version: versionNumberSchema.parse(row.version),
-          manifest: digestSchema.parse(row.manifest_digest),
-        });
+      const wished = new Map(
+        wishes.map((row) => [
+          row.device,
+          { version: versionNumberSchema.parse(row.version), manifest: digestSchema.parse(row.manifest_digest) },
+        ]),
+      );
+      const states = await this.#db.selectFrom('device_states').select(['device', 'reported']).where('device', 'in', page).execute();
+      const reports = new Map(states.map((row) => [row.device, reportedOf(row)]));
+      for (const device of page) {
+        const target = currentTarget(model, wished.get(device), reports.get(device));
+        if (target !== undefined) found.set(device, target);
       }
     }
     return found;
@@ -116,12 +117,6 @@ export function outcomeOf(wish: ObservedWish, counter: number, reported: Reporte
   if (progress.state === 'serving') return { outcome: 'reached' };
   if (progress.state !== 'refused') return { outcome: 'pending' };
   return progress.error === undefined ? { outcome: 'failed' } : { outcome: 'failed', error: progress.error };
-}
-
-function servedBy(reported: Reported | undefined, model: ModelName): Target | undefined {
-  const entry = reported?.models.find((candidate) => candidate.model === model);
-  const version = entry?.versions.find((candidate) => candidate.version === entry.serving);
-  return version === undefined ? undefined : { version: version.version, manifest: version.manifest };
 }
 
 function latest(a: EpochMillis | null, b: EpochMillis | null): EpochMillis | null {

@@ -1,22 +1,23 @@
 import { sileroVad } from '../../kit/fleet.js';
-import { deployAndWatch } from '../deploy.js';
 import { goldenArgs, goldenFiles } from '../golden.js';
 import { type LoadResult, SteadyLoad } from '../load.js';
+import { rollOut } from '../rollout.js';
 import { countPredictions, type Scene, type Step } from '../scene.js';
 
 const PAUSE_MS = 10;
 
 export const updateStep: Step = {
-  name: 'Silero VAD v6 replaces v5 under a steady stream of requests',
+  name: 'Silero VAD v6 replaces v5 in waves, under a steady stream of requests',
   async run(scene, notes) {
     const { fleet, recording, tell } = scene;
     const loads = fleet.agents.map((agent) => new SteadyLoad(agent.url, recording, PAUSE_MS));
-    let seconds: number;
+    const started = performance.now();
+    let code: number;
     let results: readonly LoadResult[];
     try {
       const golden = goldenArgs(await goldenFiles(fleet.folder, recording));
       await fleet.publish(sileroVad('v6'), ['--name', 'vad', '--version', '6', ...golden, '--description', 'Silero VAD v6']);
-      ({ seconds } = await deployAndWatch(scene, 'vad@6'));
+      ({ code } = await rollOut(scene, 'vad', 6));
       await switched(loads);
     } finally {
       results = await Promise.all(loads.map((load) => load.stop()));
@@ -28,6 +29,7 @@ export const updateStep: Step = {
     const fresh = sum(results.map((result) => result.byVersion.get('6') ?? 0));
     tell.say(`${sent} requests during the update: ${old} answered by vad@5, ${fresh} by vad@6.`);
     for (const failure of failures.slice(0, 3)) tell.failure(failure);
+    notes.check('the rollout went through all its waves', code === 0, `exit code ${code}`);
     notes.check('not one prediction failed', failures.length === 0 && sent > 0, `${failures.length} of ${sent}`);
     notes.check(
       'every device went from the old to the new version',
@@ -36,7 +38,7 @@ export const updateStep: Step = {
     notes.figure('requestsDuringUpdate', sent);
     notes.figure('failedDuringUpdate', failures.length);
     notes.figure('slowestMs', Math.max(...results.map((result) => result.slowestMs)));
-    notes.figure('updateSeconds', seconds);
+    notes.figure('rolloutSeconds', (performance.now() - started) / 1000);
   },
 };
 
