@@ -82,7 +82,8 @@ export class EmbeddedBroker implements Service {
     this.#aedes.on('connectionError', (_client, error) => options.logger.debug({ error: error.message }, 'mqtt connection error'));
     const onDevice = (socket: Socket): void => this.#accept(socket, DEVICE_FRAMES);
     const { tls } = options.listen;
-    this.#public = tls === undefined ? createServer({ noDelay: true }, onDevice) : createTlsServer({ ...tls, minVersion: 'TLSv1.2' }, onDevice);
+    this.#public =
+      tls === undefined ? createServer({ noDelay: true }, onDevice) : createTlsServer({ ...tls, minVersion: 'TLSv1.2' }, onDevice);
     this.#internal = createServer((socket) => {
       this.#hubStreams.add(socket);
       this.#accept(socket, HUB_FRAMES);
