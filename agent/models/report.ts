@@ -22,7 +22,7 @@ export function reportModels(sources: ReportSources): Reported['models'] {
   return [...sources.ledger.models()].sort().map((model) => {
     const routed = sources.board.routed(model);
     const candidate = reportCandidate(sources, model);
-    const versions = chosen(sources, model).map((record) => reportVersion(sources, record));
+    const versions = chosen(sources, model).map((record) => reportVersion(sources, asWanted(sources, record)));
     return { model, serving: routed ?? null, ...(candidate && { candidate }), versions };
   });
 }
@@ -51,6 +51,21 @@ function chosen(sources: ReportSources, model: ModelName): VersionRecord[] {
     .versions(model)
     .toSorted((a, b) => Number(first.has(b.version)) - Number(first.has(a.version)) || b.version - a.version);
   return byWeight.slice(0, REPORTED_VERSIONS).sort((a, b) => a.version - b.version);
+}
+
+/**
+ * A version that was given up and is wanted again under another attempt is reported as wanted at once, not only once its record
+ * says so: the report that confirms the wish must not repeat the old refusal, which the hub would take for the answer to it.
+ */
+function asWanted(sources: ReportSources, record: VersionRecord): VersionRecord {
+  if (record.install !== 'bad') return record;
+  const wish = sources.desired(record.model);
+  const again = [wish, wish?.candidate].some(
+    (entry) => entry?.version === record.version && entry.manifest === record.manifest && entry.attempt !== record.attempt,
+  );
+  if (!again) return record;
+  const { error: _error, ...rest } = record;
+  return { ...rest, install: 'wanted' };
 }
 
 function reportVersion({ board, progress }: ReportSources, record: VersionRecord): ReportedVersion {
