@@ -1,5 +1,5 @@
 import { type Command, CommanderError } from 'commander';
-import { asSkerryError, type ErrorBody, SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, errnoOf, type ErrorBody, SkerryError } from '#shared/kernel/errors.js';
 import { createOutput, type Output, type OutputOptions, paint } from './output.js';
 
 /** Exit codes of both programs. `partly`: some of what was asked was done. */
@@ -19,12 +19,21 @@ export async function runCli(program: Command, options: RunOptions = {}): Promis
   const argv = options.argv ?? process.argv.slice(2);
   const out = createOutput({ ...options, json: wantsJson(argv) });
   prepare(program, out);
+  endWithReader();
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (thrown) {
     process.exitCode = report(out, thrown);
   }
   return Number(process.exitCode ?? EXIT.ok);
+}
+
+/** `skerry device list | head -1`: when whoever reads has had enough, that is the end and no error. */
+function endWithReader(): void {
+  process.stdout.on('error', (error) => {
+    if (errnoOf(error) === 'EPIPE') process.exit();
+    throw error;
+  });
 }
 
 /** True when `--json` stands among the options (before `--`). */
