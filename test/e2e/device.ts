@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentStatus } from '#agent/app.js';
 import type { InstallState } from '#shared/protocol/messages.js';
@@ -15,6 +15,12 @@ export interface StartOptions {
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
   readonly faults?: Faults;
+}
+
+export interface InputOptions {
+  readonly name?: string;
+  readonly datatype?: string;
+  readonly deadlineMs?: number;
 }
 
 export interface Answer {
@@ -57,9 +63,22 @@ export class Device {
     return this.#process;
   }
 
+  /** Was it ever started? */
+  get launched(): boolean {
+    return this.#process !== undefined;
+  }
+
   /** Base URL of the local API. */
   get url(): string {
     return this.#url;
+  }
+
+  /** From now on its broker does not know its password. */
+  async forgetPassword(): Promise<void> {
+    const file = path.join(this.data, 'identity.json');
+    const identity = JSON.parse(await readFile(file, 'utf8')) as { mqtt: { password: string } };
+    identity.mqtt.password = 'not the password';
+    await writeFile(file, JSON.stringify(identity), { mode: 0o600 });
   }
 
   /** Starts the process and does not wait for it. */
@@ -116,7 +135,7 @@ export class Device {
   }
 
   /** One prediction with one row. */
-  async predict(model: string, x: readonly number[], input: { name?: string; datatype?: string } = {}): Promise<Answer> {
+  async predict(model: string, x: readonly number[], input: InputOptions = {}): Promise<Answer> {
     const { name = 'x', datatype = 'FP32' } = input;
     const response = await fetch(`${this.#url}/v2/models/${model}/infer`, {
       method: 'POST',
@@ -141,15 +160,15 @@ export class Device {
   }
 
   /** Waits until a prediction is answered by `version`. */
-  answeredBy(model: string, version: number, x: readonly number[] = [1, 2, 3, 4], deadlineMs = 30_000): Promise<Answer> {
+  answeredBy(model: string, version: number, x: readonly number[] = [1, 2, 3, 4], input: InputOptions = {}): Promise<Answer> {
     return this.#orLog(
       until(
         `${this.name} to answer with ${model}@${version}`,
         async () => {
-          const answer = await this.predict(model, x);
+          const answer = await this.predict(model, x, input);
           return answer.version === version && answer;
         },
-        { deadlineMs },
+        { deadlineMs: input.deadlineMs ?? 30_000 },
       ),
     );
   }

@@ -28,6 +28,7 @@ const UPDATE = [
   'before switch 2',
   'persisted probation 2',
   'before unload 1',
+  'before recheck 2',
   'before markGood 2',
   'persisted good 2',
 ] as const;

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { StoredEvent, VersionMetrics } from '#hub/telemetry/views.js';
 import { Fleet } from '../kit/fleet.js';
-import { Processes } from '../kit/processes.js';
+import { type CommandResult, Processes } from '../kit/processes.js';
 import { TcpProxy } from '../kit/tcp-proxy.js';
 import { Device } from './device.js';
 
@@ -75,6 +75,11 @@ export class World {
   async deploy(reference: string, to = '', args: readonly string[] = []): Promise<number> {
     const { id } = (await this.fleet.command(['deploy', reference, '--to', to, ...args])) as { id: number };
     return id;
+  }
+
+  /** Runs a `skerry` command against the hub, whatever comes of it. */
+  run(args: readonly string[]): Promise<CommandResult> {
+    return this.processes.run('skerry', args, { env: this.fleet.environment() });
   }
 
   async metrics(model: string): Promise<readonly VersionMetrics[]> {
