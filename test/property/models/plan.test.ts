@@ -211,6 +211,10 @@ function apply(world: World, step: Step): void {
         return { ...model, serving: undefined };
       case 'supersede':
         return change(model, { install: nextState(version(model).record.install, 'superseded'), boots: 0 });
+      case 'direct':
+      case 'recheck':
+      case 'settle':
+        throw new Error(`"${step.kind}" is about versions beside the serving one, which this world does not have`);
       case 'forget':
       default:
         return { ...model, versions: model.versions.filter(({ record }) => record.version !== step.version) };
