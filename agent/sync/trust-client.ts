@@ -96,7 +96,6 @@ export class TufTrustClient implements TrustClient {
     const files = await mirror.complete(mirrorDeadline ?? seconds(30));
     // A clock set back must not bring expired metadata to life.
     const now = Math.max(clock.now(), state.signedTime ?? 0, signedTime?.() ?? 0);
-    // Loaded here: the TUF library takes longer to load than the rest of the agent.
     const { refreshTrust } = await import('./trust-refresh.js');
     try {
       const next = await refreshTrust(this.#folder, state, files, now, fleet);

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Fetcher, Updater } from 'tuf-js';
+import type { Fetcher } from 'tuf-js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -60,6 +60,8 @@ function isSame(state: TrustState, walked: CompleteSet): boolean {
 }
 
 async function updateByLibrary(work: string, state: TrustState, walked: CompleteSet, files: MirroredFiles): Promise<void> {
+  // Loaded when something changed, and not at every start: with what it depends on it is larger than all of the agent's own modules.
+  const { Updater } = await import('tuf-js');
   try {
     const updater = new Updater({
       metadataDir: work,
