@@ -11,6 +11,11 @@ import { PROJECT_ROOT, runTool } from './tools.js';
 
 /** Marks in the runtime whether a program was injected (nodejs.org, Single executable applications). */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+/**
+ * Chance shows in the order of a code cache; fixed, it makes the same bytes each time. Not by --hash-seed, which belongs to the
+ * flags a cache is refused for when they differ where it is used.
+ */
+const SEED = '--random-seed=1';
 const POSTJECT = path.join(PROJECT_ROOT, 'node_modules/postject/dist/cli.js');
 
 /** What the runtime is started with: a small young generation; what is large and short-lived here are tensors, outside the heap. */
@@ -41,12 +46,15 @@ export async function makeExecutable(parts: ExecutableParts): Promise<string> {
   for (const [name, file] of natives.files) assets[nativeAsset(name)] = file;
 
   const blob = path.join(work, 'program.blob');
-  const config = path.join(work, 'sea.json');
   // A code cache fits one kind of processor; a snapshot cannot start worker threads (nodejs/node issue 56077).
   const useCodeCache = hostNode.executable === node.executable;
-  const settings = { main: path.join(work, 'main.js'), output: blob, disableExperimentalSEAWarning: true, useSnapshot: false };
-  await writeFile(config, JSON.stringify({ ...settings, useCodeCache, execArgv: EXEC_ARGV, execArgvExtension: 'none', assets }));
-  await runTool(hostNode.executable, ['--experimental-sea-config', config]);
+  // Relative, because the name of the script goes into the blob, and into its stack traces.
+  const settings = { main: 'main.js', output: 'program.blob', disableExperimentalSEAWarning: true, useSnapshot: false };
+  await writeFile(
+    path.join(work, 'sea.json'),
+    JSON.stringify({ ...settings, useCodeCache, execArgv: EXEC_ARGV, execArgvExtension: 'none', assets }),
+  );
+  await runTool(hostNode.executable, [SEED, '--experimental-sea-config', 'sea.json'], { cwd: work });
 
   const file = path.join(work, target.platform === 'win32' ? `${program.executable}.exe` : program.executable);
   await rm(file, { force: true });

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import path from 'node:path';
 import { getRawAsset } from 'node:sea';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
@@ -5,6 +6,14 @@ import { nativePartsHome } from '#shared/kernel/native-parts.js';
 import { type NativePart, nativeAsset } from './native-manifest.js';
 import { NATIVES } from './natives.js';
 import { sweepOthers, unpackPart } from './unpack.js';
+
+/** RTLD_NODELETE of glibc, which Node has no name for. */
+const NO_DELETE = process.platform === 'linux' ? 0x1000 : 0;
+/**
+ * A library stays when the thread that loaded it ends: at the very end of a thread the engine calls back into addons for
+ * objects that are left, and Node has closed them by then (WiseLibs/better-sqlite3 pull request 1477).
+ */
+const OPEN_FLAGS = constants.dlopen.RTLD_LAZY | NO_DELETE;
 
 /**
  * Loads the addon `name` out of the executable: unpacks it and what it needs to `<data folder>/native/<digest>/`, checks every
@@ -19,7 +28,7 @@ export function loadNative(name: string): unknown {
   const file = unpack(folder, part);
   const loaded: { exports: unknown } = { exports: {} };
   try {
-    process.dlopen(loaded, file);
+    process.dlopen(loaded, file, OPEN_FLAGS);
   } catch (cause) {
     throw new SkerryError('NATIVE_REFUSED', `${file} could not be loaded: ${asSkerryError(cause).message}`, { cause });
   }

@@ -3,8 +3,8 @@ import { loadNative } from './load-native.js';
 
 /** What packaging/native/system.c offers. */
 export interface SystemAddon {
-  send(address: string, state: string): void;
-  release(): void;
+  readonly send: (address: string, state: string) => void;
+  readonly release: () => void;
 }
 
 /** Loads the addon; loading it again gives the same one. */

@@ -44,7 +44,7 @@ export function unpackPart(folder: string, part: NativePart, content: () => Uint
     renameSync(temporary, file);
     syncFolderNow(folder);
   } catch (cause) {
-    rmSync(temporary, { force: true });
+    ifPossible(() => rmSync(temporary, { force: true }));
     throw unwritable(cause, part, folder);
   }
   if (ifPossible(() => hashFile(file)) !== part.sha256) {

@@ -1,0 +1,249 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Fleet, sileroVad } from '../kit/fleet.js';
+import { Processes, type RunningProcess } from '../kit/processes.js';
+import { until } from '../kit/until.js';
+import { BareRoot } from './bare-root.js';
+import { buildPackages, fileEnding, must, whyNot } from './tools.js';
+import { agentUrl, firstPrediction, predictVad, publishVad } from './vad.js';
+
+const reason = whyNot(['debootstrap', 'dpkg-deb', 'gcc', 'g++', 'strip', 'xz', 'unshare'], { root: true });
+const DATA = '/var/lib/skerry-agent';
+const BUILD = 600_000;
+
+/** Folders in which an installed agent may write: its own, and dpkg's while it is installed. */
+const OWN = [DATA, '/proc', '/dev', '/tmp'];
+
+describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
+  let packages: { first: readonly string[]; again: readonly string[]; second: readonly string[] };
+  let root: BareRoot;
+  let folder: string;
+  let outside: Processes;
+  let inside: Processes;
+  let fleet: Fleet;
+  let agent: RunningProcess;
+  let url: string;
+  let expected: readonly number[];
+
+  beforeAll(async () => {
+    const agentDeb = ['--target', 'linux-x64', '--program', 'agent', '--format', 'deb'];
+    const [first, bare] = await Promise.all([
+      buildPackages(['--target', 'linux-x64', '--program', 'agent', 'hub', '--format', 'deb']),
+      BareRoot.make(),
+    ]);
+    root = bare;
+    packages = { first, again: await buildPackages(agentDeb), second: await buildPackages([...agentDeb, '--revision', '2']) };
+    folder = await mkdtemp(path.join(os.tmpdir(), 'skerry-bare-'));
+    outside = new Processes();
+    inside = new Processes({ 'skerry-agent': root.command('/usr/bin/skerry-agent') });
+    fleet = new Fleet({ folder, processes: outside });
+    await fleet.startHub();
+    await fleet.initTrust();
+  }, BUILD);
+  afterAll(async () => {
+    await inside?.close();
+    await outside?.close();
+    await root?.remove();
+    const made = packages === undefined ? [] : Object.values(packages).map(([file]) => path.dirname(file ?? ''));
+    await Promise.all(
+      [folder, ...made].filter((each) => each !== undefined && each !== '').map((each) => rm(each, { recursive: true, force: true })),
+    );
+  });
+
+  const start = async (): Promise<void> => {
+    agent = inside.start('skerry-agent', ['run', '--config', '/etc/skerry-agent/agent.yaml', '--http-port', '0', '--bake', '1s'], {
+      logFile: path.join(folder, 'agent.log'),
+    });
+    const failed = agent.exited.then(async (code) => {
+      throw new Error(`the agent ended with ${code}:\n${await agent.log()}`);
+    });
+    url = await Promise.race([agentUrl(root.inside(DATA), agent.pid), failed]);
+    failed.catch(() => undefined);
+  };
+  const native = async (): Promise<string> => {
+    const [digest] = await readdir(root.inside(`${DATA}/native`));
+    return root.inside(`${DATA}/native/${digest}`);
+  };
+
+  it('is the same bytes when it is built again', async () => {
+    expect(packages.again).not.toEqual(packages.first);
+    const [first, again] = await Promise.all(
+      [packages.first, packages.again].map(async (files) => sha256(await readFile(fileEnding(files, 'skerry-agent_0.1.0-1_amd64.deb')))),
+    );
+    expect(again).toBe(first);
+  });
+
+  it('carries bill of materials, licences and checksums', async () => {
+    const deb = fileEnding(packages.first, 'skerry-agent_0.1.0-1_amd64.deb');
+    const sums = await readFile(fileEnding(packages.first, 'SHA256SUMS'), 'utf8');
+    expect(sums).toContain(`${sha256(await readFile(deb))}  ${path.basename(deb)}`);
+    const listing = await must('dpkg-deb', ['-c', deb]);
+    for (const file of ['sbom.cdx.json', 'third-party-licences.txt', 'copyright'])
+      expect(listing).toContain(`/usr/share/doc/skerry-agent/${file}`);
+    // Every file belongs to root, whoever built it.
+    expect(
+      listing
+        .trimEnd()
+        .split('\n')
+        .filter((line) => !line.includes(' 0/0 ') && !line.includes(' root/root ')),
+    ).toEqual([]);
+  });
+
+  it('installs where there is no Node, no npm and no compiler', async () => {
+    for (const tool of ['node', 'nodejs', 'npm', 'gcc', 'cc', 'python3']) {
+      expect((await root.run(['sh', '-c', `command -v ${tool}`])).code, tool).not.toBe(0);
+    }
+    await root.install(fileEnding(packages.first, 'skerry-agent_0.1.0-1_amd64.deb'));
+    expect(await root.must(['skerry-agent', '--version'])).toContain('0.1.0');
+    expect(await root.must(['skerry-agent', '--help'])).toContain('enroll');
+    expect((await root.run(['skerry-agent', 'status'])).code).not.toBe(0);
+    // None of these needs a native library, so none was unpacked.
+    expect(await root.exists(`${DATA}/native`)).toBe(false);
+  });
+
+  it('enrols by its one command, as a user of its own', async () => {
+    const before = await root.files(OWN);
+    const { token } = (await fleet.command(['token', 'create', 'enrolment'])) as { token: string };
+    await inside.json('skerry-agent', ['enroll', '--hub', fleet.hub.url, '--token', token, '--name', 'bare-1']);
+    const { uid } = await stat(root.inside(`${DATA}/identity.json`));
+    expect(uid).toBe(Number(await root.must(['id', '-u', 'skerry-agent'])));
+    expect(uid).not.toBe(0);
+    expect(await root.files(OWN)).toBe(before);
+  });
+
+  it('takes a model from the hub outside and predicts', async () => {
+    const before = await root.files(OWN);
+    await start();
+    await publishVad(fleet);
+    expected = await firstPrediction(url);
+    expect(expected).toHaveLength(257);
+    // No file outside its data folder.
+    expect(await root.files(OWN)).toBe(before);
+    expect(await readdir(await native())).toEqual(
+      expect.arrayContaining(['better_sqlite3.node', 'libonnxruntime.so.1', 'onnxruntime_binding.node']),
+    );
+  });
+
+  it('is killed, finds the hub gone and a library damaged, and predicts the same', async () => {
+    await agent.kill();
+    await fleet.hubProcess.kill();
+    await truncate(path.join(await native(), 'libonnxruntime.so.1'), 1_000_000);
+    await start();
+    expect(await firstPrediction(url)).toEqual(expected);
+    await fleet.startHub();
+  });
+
+  it('ends by itself when it is told to, ten times over', async () => {
+    await agent.stop();
+    for (let round = 0; round < 10; round += 1) {
+      await start();
+      await firstPrediction(url);
+      expect(await agent.stop()).toBe(0);
+    }
+  });
+
+  it('unpacks safely when two processes start at once', async () => {
+    await rm(root.inside(`${DATA}/native`), { recursive: true });
+    const both = await Promise.all([1, 2].map(() => root.run(['skerry-agent', 'doctor', '--json'])));
+    for (const { text } of both) expect(text).toMatch(/"runtime","verdict":"good"|"name": "runtime",\s+"verdict": "good"/);
+    expect((await readdir(await native())).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  it('says what is wrong when the disk is full or read-only', async () => {
+    const on = (options: string): Promise<{ text: string }> =>
+      root.run([
+        'sh',
+        '-c',
+        `mkdir /tmp/d && mount -t tmpfs -o ${options} none /tmp/d && SKERRY_AGENT_DATA=/tmp/d skerry-agent doctor --json`,
+      ]);
+    const full = await on('size=8m');
+    expect(full.text).toContain('DISK_FULL');
+    expect(full.text).toMatch(/libonnxruntime\.so\.1 \(44 MiB\) could not be unpacked into/);
+    expect((await on('ro')).text).toContain('NATIVE_UNWRITABLE');
+    expect((await on('noexec')).text).toContain('NATIVE_REFUSED');
+  });
+
+  it('tells the service manager when it is ready, alive and ending', async () => {
+    const heard = path.join(folder, 'heard');
+    const listener = [
+      'use IO::Socket::UNIX; use Socket;',
+      'unlink "/opt/notify"; my $s = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => "/opt/notify") or die $!; chmod 0666, "/opt/notify";',
+      '$| = 1; print "listening\\n"; while (1) { $s->recv(my $m, 1024); print "$m\\n"; last if $m =~ /STOPPING/ }',
+    ].join(' ');
+    const perl = new Processes({ skerry: root.command('perl', '-e', listener) });
+    const listening = perl.start('skerry', [], { logFile: heard });
+    await until('the listener', async () => (await readFile(heard, 'utf8')).includes('listening'));
+    agent = inside.start('skerry-agent', ['run', '--http-port', '0'], {
+      logFile: path.join(folder, 'agent.log'),
+      env: { NOTIFY_SOCKET: '/opt/notify', WATCHDOG_USEC: '300000' },
+    });
+    await until('three beats', async () => (await readFile(heard, 'utf8')).split('WATCHDOG=1').length > 3);
+    await agent.stop();
+    await listening.exited;
+    const lines = (await readFile(heard, 'utf8')).trimEnd().split('\n').slice(1);
+    expect([lines[0], lines.at(-1)]).toEqual(['READY=1', 'STOPPING=1']);
+  });
+
+  it('keeps its state and its settings through an upgrade', async () => {
+    const identity = await readFile(root.inside(`${DATA}/identity.json`), 'utf8');
+    await writeFile(root.inside('/etc/skerry-agent/agent.yaml'), 'socket: none\n');
+    await root.install(fileEnding(packages.second, 'skerry-agent_0.1.0-2_amd64.deb'));
+    expect(await root.must(['dpkg-query', '-W', '-f', '${Version}', 'skerry-agent'])).toBe('0.1.0-2');
+    expect(await readFile(root.inside(`${DATA}/identity.json`), 'utf8')).toBe(identity);
+    expect(await readFile(root.inside('/etc/skerry-agent/agent.yaml'), 'utf8')).toBe('socket: none\n');
+    await start();
+    expect(await firstPrediction(url)).toEqual(expected);
+    expect(JSON.parse(await readFile(root.inside(`${DATA}/agent.json`), 'utf8'))).toMatchObject({ socket: null });
+    await agent.stop();
+  });
+
+  it('leaves state and settings when it is removed, and nothing when it is purged', async () => {
+    await root.must(['dpkg', '-r', 'skerry-agent']);
+    expect(await root.exists('/usr/bin/skerry-agent')).toBe(false);
+    expect(await root.exists(`${DATA}/identity.json`)).toBe(true);
+    expect(await root.exists('/etc/skerry-agent/agent.yaml')).toBe(true);
+    await root.must(['dpkg', '-P', 'skerry-agent']);
+    expect(await root.exists(DATA)).toBe(false);
+    expect(await root.exists('/etc/skerry-agent')).toBe(false);
+    const left = await root.must(['sh', '-c', 'find / -xdev -name "*skerry-agent*" -not -path "/proc/*"']);
+    expect(left.trim()).toBe('');
+  });
+
+  it('has a hub beside it that needs no Node either', async () => {
+    await root.install(fileEnding(packages.first, 'skerry-hub_0.1.0-1_amd64.deb'));
+    const programs = new Processes({ skerry: root.command('env', 'SKERRY_HUB_DATA=/var/lib/skerry-hub', '/usr/bin/skerry') });
+    try {
+      const log = path.join(folder, 'packaged-hub.log');
+      const hub = programs.start('skerry', ['hub', 'run', '--http-port', '0', '--mqtt-port', '0'], { logFile: log });
+      const state = await until('the packaged hub', async () => {
+        const found = JSON.parse(await readFile(root.inside('/var/lib/skerry-hub/hub.json'), 'utf8')) as { pid: number; httpUrl: string };
+        return found.pid === hub.pid && found;
+      });
+      expect((await fetch(`${state.httpUrl}/readyz`)).status).toBe(200);
+      await writeFile(root.inside('/opt/vad.onnx'), await readFile(sileroVad('v5')));
+      expect(await programs.json('skerry', ['inspect', '/opt/vad.onnx'])).toMatchObject({ opset: expect.any(Number) as number });
+      expect(await hub.stop()).toBe(0);
+    } finally {
+      await programs.close();
+    }
+  });
+
+  it('predicted what the same model predicts from source', async () => {
+    const agents = new Fleet({ folder: path.join(folder, 'source'), processes: outside });
+    await agents.startHub();
+    await agents.initTrust();
+    const device = await agents.enrol('source-1', {});
+    await publishVad(agents);
+    await firstPrediction(device.url);
+    const values = await predictVad(device.url);
+    expect(values).toHaveLength(expected.length);
+    for (const [i, value] of values.entries()) expect(value).toBeCloseTo(expected[i] ?? Number.NaN, 5);
+  });
+});
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

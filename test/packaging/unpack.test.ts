@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { NativePart } from '#packaging/program/native-manifest.js';
+import { sweepOthers, unpackPart } from '#packaging/program/unpack.js';
+import { coded } from '../kit/coded.js';
+import { tempFolder } from '../kit/temp-folder.js';
+
+const bytes = Buffer.from('a library '.repeat(150_000));
+const part: NativePart = { name: 'a.node', sha256: createHash('sha256').update(bytes).digest('hex'), size: bytes.byteLength, needs: [] };
+const never = (): Uint8Array => {
+  throw new Error('the part was read although the file is right');
+};
+
+describe('unpacking a native library', () => {
+  it('writes it once, for its owner only, and afterwards only reads', async () => {
+    const folder = path.join(await tempFolder(), 'native', 'digest');
+    const file = unpackPart(folder, part, () => bytes);
+    expect(bytes.equals(await readFile(file))).toBe(true);
+    expect((await stat(file)).mode & 0o777).toBe(0o500);
+    expect((await stat(folder)).mode & 0o777).toBe(0o700);
+    expect(unpackPart(folder, part, never)).toBe(file);
+    expect(await readdir(folder)).toEqual(['a.node']);
+  });
+
+  it.each([
+    ['cut off', bytes.subarray(0, 1000)],
+    ['empty', Buffer.alloc(0)],
+    ['of the same length with one bit changed', Buffer.from(bytes).fill(bytes.readUInt8(77) ^ 1, 77, 78)],
+  ])('replaces one that is %s', async (_what, damaged) => {
+    const folder = await tempFolder();
+    await writeFile(path.join(folder, part.name), damaged);
+    expect(bytes.equals(await readFile(unpackPart(folder, part, () => bytes)))).toBe(true);
+    expect(await readdir(folder)).toEqual(['a.node']);
+  });
+
+  it('refuses a part that is damaged inside the executable, and writes nothing', async () => {
+    const folder = await tempFolder();
+    expect(() => unpackPart(folder, part, () => bytes.subarray(1))).toThrow(coded('NATIVE_DAMAGED'));
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('says that the folder cannot be written', async () => {
+    const blocked = path.join(await tempFolder(), 'file');
+    await writeFile(blocked, '');
+    expect(() => unpackPart(path.join(blocked, 'native'), part, () => bytes)).toThrow(coded('NATIVE_UNWRITABLE'));
+  });
+
+  it('removes what other versions unpacked, and nothing else', async () => {
+    const home = await tempFolder();
+    const [mine, other] = ['a', 'b'].map((digit) => digit.repeat(64));
+    for (const name of [mine, other, 'notes']) await mkdir(path.join(home, name ?? ''));
+    sweepOthers(home, mine ?? '');
+    expect(await readdir(home)).toEqual([mine, 'notes']);
+  });
+});
