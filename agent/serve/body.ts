@@ -18,6 +18,7 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Body>
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
     let size = 0;
+    let complete = false;
     request.on('data', (chunk: Uint8Array) => {
       size += chunk.byteLength;
       // What comes after is read and dropped, within the time a request has, so that the client gets to read the answer.
@@ -25,11 +26,15 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Body>
       else chunks.push(chunk);
     });
     request.once('end', () => {
+      complete = true;
       const [only] = chunks;
       if (chunks.length === 1 && only !== undefined) resolve({ bytes: only, owned: false });
       else resolve({ bytes: Buffer.concat(chunks, size), owned: true });
     });
-    request.once('close', () => reject(new SkerryError('ABORTED', 'the client went away before its request was complete')));
+    // Every request closes in the end; an error made for each, with its stack, would cost more than parsing it.
+    request.once('close', () => {
+      if (!complete) reject(new SkerryError('ABORTED', 'the client went away before its request was complete'));
+    });
     request.once('error', (cause) => reject(new SkerryError('ABORTED', 'the client went away before its request was complete', { cause })));
   });
 }

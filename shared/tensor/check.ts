@@ -39,10 +39,11 @@ function unknownNames(specs: readonly TensorSpec[], tensors: NamedTensors, kind:
 }
 
 function checkOne(spec: TensorSpec, tensors: NamedTensors, kind: string): readonly Problem[] {
-  const expected = `expected ${spec.datatype} ${formatShape(spec.shape)}`;
-  const problem = (code: ErrorCode, what: string): readonly Problem[] => [
-    { code, tensor: spec.name, message: `${kind} ${JSON.stringify(spec.name)} ${what}, ${expected}` },
-  ];
+  // In words only for what is wrong: this runs on every prediction.
+  const problem = (code: ErrorCode, what: string): readonly Problem[] => {
+    const expected = `expected ${spec.datatype} ${formatShape(spec.shape)}`;
+    return [{ code, tensor: spec.name, message: `${kind} ${JSON.stringify(spec.name)} ${what}, ${expected}` }];
+  };
   const tensor = Object.hasOwn(tensors, spec.name) ? tensors[spec.name] : undefined;
   if (tensor === undefined) return problem('TENSOR_MISSING', 'is missing');
   if (tensor.datatype !== spec.datatype) return problem('TENSOR_DATATYPE', `is ${tensor.datatype}`);
