@@ -143,7 +143,8 @@ export class RolloutRunner {
         from: record.waveFrom ?? record.since,
         to: this.#deps.clock.now(),
         lasts: wave?.deadline ?? record.document.deadline,
-        canary: () => rows.filter((row) => row.status === 'installed').map((row) => row.device),
+        // A device that ran the version and took itself back is part of the evidence: leaving it out would hide the worst ones.
+        canary: () => rows.filter((row) => row.status === 'installed' || row.status === 'failed').map((row) => row.device),
         control: () => rows.filter((row) => row.status === 'waiting' || row.status === 'holdout').map((row) => row.device),
         gates,
       });
