@@ -69,5 +69,5 @@ describe.skipIf(missing !== undefined)(`a full disk${missing === undefined ? '' 
     device.cable.join();
     await rm(filler);
     expect(await device.answeredBy('m', 2, X, { deadlineMs: 60_000 })).toMatchObject({ y: [5, 10, 15, 20] });
-  }, 90_000);
+  });
 });

@@ -39,7 +39,7 @@ describe('an outbox that is full (DESIGN R4)', () => {
     const { reported } = (await world.fleet.api(`/devices/${device.name}`)) as { reported: { outbox: { coarsened: number } } };
     expect(reported.outbox.coarsened).toBeGreaterThanOrEqual(3);
     await device.stop();
-  }, 90_000);
+  });
 
   it.concurrent('drops what cannot be merged: bounded, counted and reported', async () => {
     const device = await joined('reports-5', ['--outbox-bytes', '1K']);
@@ -65,5 +65,5 @@ describe('an outbox that is full (DESIGN R4)', () => {
       return view.reported.outbox.dropped > 0;
     });
     await device.stop();
-  }, 90_000);
+  });
 });

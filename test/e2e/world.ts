@@ -1,11 +1,15 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { vi } from 'vitest';
 import type { StoredEvent, VersionMetrics } from '#hub/telemetry/views.js';
 import { Fleet } from '../kit/fleet.js';
 import { type CommandResult, Processes } from '../kit/processes.js';
 import { TcpProxy } from '../kit/tcp-proxy.js';
 import { Device } from './device.js';
+
+// Real processes on a machine that may be busy: what takes seconds here may take a minute there, and is no failure.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** A hub of real processes, a publisher, and devices that are started when a test says so, each on a network cable of its own. */
 export class World {
