@@ -12,8 +12,10 @@ import { World } from './world.js';
 const MiB = 1024 * 1024;
 const X = [1, 2, 3, 4];
 const DISK = mkdtempSync(path.join(os.tmpdir(), 'skerry-disk-'));
-const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', DISK]);
-const missing = mounted.status === 0 ? undefined : 'no small disk can be mounted here';
+const mount = (): boolean => spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', DISK]).status === 0;
+const unmount = (): boolean => spawnSync('umount', ['--lazy', DISK]).status === 0;
+const missing = mount() && unmount() ? undefined : 'no small disk can be mounted here';
+rmdirSync(DISK);
 
 describe.skipIf(missing !== undefined)(`a full disk${missing === undefined ? '' : ` (skipped: ${missing})`} (DESIGN R4)`, () => {
   let world: World;
@@ -21,6 +23,8 @@ describe.skipIf(missing !== undefined)(`a full disk${missing === undefined ? '' 
   const filler = path.join(DISK, 'filler');
 
   beforeAll(async () => {
+    mkdirSync(DISK);
+    mount();
     world = await World.start();
     const data = path.join(DISK, 'device');
     mkdirSync(data);
@@ -34,9 +38,12 @@ describe.skipIf(missing !== undefined)(`a full disk${missing === undefined ? '' 
     await world.publish('m', 2, file, ['--samples', '1']);
   });
   afterAll(async () => {
-    await world.close();
-    spawnSync('umount', ['--lazy', DISK]);
-    rmdirSync(DISK);
+    try {
+      await world.close();
+    } finally {
+      unmount();
+      rmdirSync(DISK);
+    }
   });
 
   /** Leaves about so many bytes free. */
