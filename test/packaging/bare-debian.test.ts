@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Fleet, sileroVad } from '../kit/fleet.js';
-import { Processes, type RunningProcess } from '../kit/processes.js';
+import { Processes, PROJECT_ROOT, type RunningProcess } from '../kit/processes.js';
 import { until } from '../kit/until.js';
 import { BareRoot } from './bare-root.js';
 import { buildPackages, fileEnding, must, whyNot } from './tools.js';
@@ -200,6 +200,30 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     await agent.stop();
   });
 
+  it('runs as the container does: enrolled by its entry point, as nobody of importance', async () => {
+    await copyFile(path.join(PROJECT_ROOT, 'packaging/container/agent-entrypoint.sh'), root.inside('/opt/agent-entrypoint'));
+    await root.must(['install', '-d', '-o', 'skerry-agent', '/opt/container']);
+    const { token } = (await fleet.command(['token', 'create', 'enrolment'])) as { token: string };
+    const user = ['setpriv', '--reuid=skerry-agent', '--regid=skerry-agent', '--clear-groups', '--no-new-privs'];
+    const variables = [
+      'SKERRY_AGENT_DATA=/opt/container',
+      `SKERRY_HUB=${fleet.hub.url}`,
+      `SKERRY_ENROLL_TOKEN=${token}`,
+      'SKERRY_LABELS=kind=gpu,site=lab',
+    ];
+    const container = new Processes({ 'skerry-agent': root.command(...user, 'env', ...variables, '/opt/agent-entrypoint') });
+    try {
+      const pod = container.start('skerry-agent', ['--http-port', '0'], { logFile: path.join(folder, 'container.log') });
+      await agentUrl(root.inside('/opt/container'), pod.pid);
+      expect(JSON.parse(await readFile(root.inside('/opt/container/identity.json'), 'utf8'))).toMatchObject({
+        labels: { kind: 'gpu', site: 'lab' },
+      });
+      expect(await pod.stop()).toBe(0);
+    } finally {
+      await container.close();
+    }
+  });
+
   it('leaves state and settings when it is removed, and nothing when it is purged', async () => {
     await root.must(['dpkg', '-r', 'skerry-agent']);
     expect(await root.exists('/usr/bin/skerry-agent')).toBe(false);
@@ -208,6 +232,8 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     await root.must(['dpkg', '-P', 'skerry-agent']);
     expect(await root.exists(DATA)).toBe(false);
     expect(await root.exists('/etc/skerry-agent')).toBe(false);
+    await rm(root.inside('/opt'), { recursive: true });
+    await mkdir(root.inside('/opt'));
     const left = await root.must(['sh', '-c', 'find / -xdev -name "*skerry-agent*" -not -path "/proc/*"']);
     expect(left.trim()).toBe('');
   });
