@@ -17,6 +17,8 @@ test('without anything said every setting has its default', async () => {
     auditDays: 400,
     eventDays: 90,
     metricDays: 90,
+    deviceStep: 300_000,
+    rolloutLook: 5000,
     logLevel: 'info',
   });
 });
