@@ -54,8 +54,13 @@ export interface Program {
   readonly entry: string;
   /** Worker threads by name (WORKER_NAMES of shared/kernel/worker-entry.ts) with the module each runs. */
   readonly workers: Readonly<Record<string, string>>;
+  /** Options of the runtime it is started with. */
+  readonly nodeFlags: readonly string[];
   readonly summary: string;
 }
+
+/** What is large and short-lived in both programs lies outside the heap. */
+const SMALL_YOUNG_GENERATION = '--max-semi-space-size=1';
 
 /** Modules are paths below dist. */
 export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
@@ -65,6 +70,9 @@ export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
     packageName: 'skerry-agent',
     entry: 'packaging/program/agent.js',
     workers: { instance: 'agent/inference/instance-worker.js', store: 'agent/store/store-worker.js' },
+    // One helper thread for compiling and collecting instead of four, each of which keeps memory of its own; the first line of
+    // agent/main.ts says the same for an agent from source.
+    nodeFlags: [SMALL_YOUNG_GENERATION, '--v8-pool-size=1'],
     summary: 'runs the machine-learning models of one device',
   },
   hub: {
@@ -73,6 +81,7 @@ export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
     packageName: 'skerry-hub',
     entry: 'packaging/program/hub.js',
     workers: {},
+    nodeFlags: [SMALL_YOUNG_GENERATION],
     summary: 'puts machine-learning models on fleets of devices',
   },
 };

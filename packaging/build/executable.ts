@@ -18,9 +18,6 @@ const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 const SEED = '--random-seed=1';
 const POSTJECT = path.join(PROJECT_ROOT, 'node_modules/postject/dist/cli.js');
 
-/** What the runtime is started with: a small young generation; what is large and short-lived here are tensors, outside the heap. */
-const EXEC_ARGV = ['--no-warnings', '--max-semi-space-size=1'];
-
 export interface ExecutableParts {
   readonly program: Program;
   readonly target: Target;
@@ -52,7 +49,7 @@ export async function makeExecutable(parts: ExecutableParts): Promise<string> {
   const settings = { main: 'main.js', output: 'program.blob', disableExperimentalSEAWarning: true, useSnapshot: false };
   await writeFile(
     path.join(work, 'sea.json'),
-    JSON.stringify({ ...settings, useCodeCache, execArgv: EXEC_ARGV, execArgvExtension: 'none', assets }),
+    JSON.stringify({ ...settings, useCodeCache, execArgv: ['--no-warnings', ...program.nodeFlags], execArgvExtension: 'none', assets }),
   );
   await runTool(hostNode.executable, [SEED, '--experimental-sea-config', 'sea.json'], { cwd: work });
 

@@ -3,6 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PROGRAMS } from '#packaging/targets.js';
 
 /** Root of the checkout, from source (test/kit) and from the build (dist/test/kit) alike. */
 export const PROJECT_ROOT = ((): string => {
@@ -93,7 +94,9 @@ export class Processes {
   }
 
   #command(program: Program, script: string = SCRIPTS[program]): readonly [string, ...string[]] {
-    return this.#commands[program] ?? [process.execPath, script];
+    // As the first lines of the two scripts say.
+    const flags = program === 'skerry-agent' ? PROGRAMS.agent.nodeFlags : [];
+    return this.#commands[program] ?? [process.execPath, ...flags, script];
   }
 
   #track(child: ChildProcess): void {
