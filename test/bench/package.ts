@@ -78,7 +78,8 @@ async function measure(what: string, commands: Commands): Promise<readonly Figur
     const idle = await idleCpu(agent);
     const starts = await startTimes(fleet, agent);
     const fresh = residentMiB(agent.process.pid);
-    const first = unpacked === 0 ? [] : [plain(`${what}: the same when the libraries are unpacked first`, await startUnpacked(fleet, agent), 'ms')];
+    const first =
+      unpacked === 0 ? [] : [plain(`${what}: the same when the libraries are unpacked first`, await startUnpacked(fleet, agent), 'ms')];
     return [
       ...(unpacked === 0 ? [] : [plain(`${what}: native libraries unpacked in the data folder`, unpacked / MEGABYTE, 'MB')]),
       atMost(`${what}: resident after ${PREDICTIONS.toLocaleString('en')} predictions`, busy, 'MiB', 120),
