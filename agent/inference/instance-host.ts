@@ -1,6 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
-import { releaseMemory } from '#shared/kernel/release-memory.js';
 import { compareOutputs } from '#shared/tensor/compare.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
 import type { FromInstance, SampleResult, ToInstance } from './instance-protocol.js';
@@ -54,8 +53,6 @@ class InstanceHost {
         return { kind: 'described', id, description: await describeOrt(await loadOrt()) };
       case 'load': {
         this.#session = await OrtSession.open(await loadOrt(), message.file, message.provider, message.threads);
-        // Reading and preparing a model takes several times the memory that keeping it does.
-        releaseMemory();
         return { kind: 'loaded', id, inputs: this.#session.inputs, outputs: this.#session.outputs };
       }
       case 'check':

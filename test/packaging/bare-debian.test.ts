@@ -7,7 +7,7 @@ import { Fleet, sileroVad } from '../kit/fleet.js';
 import { Processes, PROJECT_ROOT, type RunningProcess } from '../kit/processes.js';
 import { until } from '../kit/until.js';
 import { BareRoot } from './bare-root.js';
-import { buildPackages, fileEnding, must, whyNot } from './tools.js';
+import { buildPackages, fileEnding, must, sh, whyNot } from './tools.js';
 import { agentUrl, firstPrediction, predictVad, publishVad } from './vad.js';
 
 const reason = whyNot(['debootstrap', 'dpkg-deb', 'gcc', 'g++', 'strip', 'xz', 'unshare'], { root: true });
@@ -31,7 +31,7 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
   beforeAll(async () => {
     const agentDeb = ['--target', 'linux-x64', '--program', 'agent', '--format', 'deb'];
     const [first, bare] = await Promise.all([
-      buildPackages(['--target', 'linux-x64', '--program', 'agent', 'hub', '--format', 'deb']),
+      buildPackages(['--target', 'linux-x64', '--program', 'agent', 'hub', '--format', 'deb', 'tar.gz']),
       BareRoot.make(),
     ]);
     root = bare;
@@ -187,6 +187,17 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     expect([lines[0], lines.at(-1)]).toEqual(['READY=1', 'STOPPING=1']);
   });
 
+  it.skipIf(whyNot(['systemd-analyze']) !== undefined)('has units that systemd understands', async () => {
+    const units = ['skerry-agent.service', 'skerry-agent-enrolled.path'].map((unit) => root.inside(`/usr/lib/systemd/system/${unit}`));
+    const { text } = await sh('systemd-analyze', ['verify', '--man=no', ...units]);
+    // Back-off has names that only newer releases know; programs are looked for outside of this root.
+    const lines = text
+      .trim()
+      .split('\n')
+      .filter((line) => line !== '' && !/RestartSteps|RestartMaxDelaySec|is not executable/.test(line));
+    expect(lines).toEqual([]);
+  });
+
   it('keeps its state and its settings through an upgrade', async () => {
     const identity = await readFile(root.inside(`${DATA}/identity.json`), 'utf8');
     await writeFile(root.inside('/etc/skerry-agent/agent.yaml'), 'socket: none\n');
@@ -235,6 +246,17 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     await rm(root.inside('/opt'), { recursive: true });
     await mkdir(root.inside('/opt'));
     const left = await root.must(['sh', '-c', 'find / -xdev -name "*skerry-agent*" -not -path "/proc/*"']);
+    expect(left.trim()).toBe('');
+  });
+
+  it('installs from the plain archive as well, and leaves nothing', async () => {
+    await must('tar', ['-xzf', fileEnding(packages.first, 'skerry-agent-0.1.0-linux-x64.tar.gz'), '-C', root.inside('/opt')]);
+    const installer = '/opt/skerry-agent-0.1.0-linux-x64/install.sh';
+    await root.must([installer]);
+    expect(await root.must(['skerry-agent', '--version'])).toContain('0.1.0');
+    await root.must([installer]);
+    await root.must([installer, '--purge']);
+    const left = await root.must(['sh', '-c', 'find / -xdev -path /opt -prune -o -name "*skerry-agent*" -not -path "/proc/*" -print']);
     expect(left.trim()).toBe('');
   });
 

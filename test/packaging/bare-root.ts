@@ -45,7 +45,7 @@ export class BareRoot {
   /** Runs a program inside to its end. */
   run(args: readonly string[]): Promise<{ code: number; text: string }> {
     const [file, ...rest] = this.command(...args);
-    return sh(file, rest, { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' });
+    return sh(file, rest, { PATH: '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' });
   }
 
   async must(args: readonly string[]): Promise<string> {
