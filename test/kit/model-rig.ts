@@ -168,6 +168,13 @@ export class ModelRig {
     );
   }
 
+  /** Waits until `version` answers and the work that brought it there is over: the switch shows before it is written down. */
+  async answers(model: FakeVersion['model'], version: number): Promise<void> {
+    await this.eventually(`${model} ${version} answers`, async () => {
+      return this.run.servables.answering(model) === version && (await this.settled(model)) === version;
+    });
+  }
+
   async installOf({ model, version }: FakeVersion): Promise<string | undefined> {
     return (await this.run.store.state.versions()).find((record) => record.model === model && record.version === version)?.install;
   }

@@ -130,8 +130,7 @@ describe('killed', () => {
     await rig.start();
     // Probation was entered once by loading: that was the first of the two starts it may take down.
     if (state === 'probation' && rig.run.servables.answering(VAD) === 2) await rig.crashAt(moment, () => rig.start());
-    await rig.eventually('version 1 answers', () => rig.run.servables.answering(VAD) === 1);
-    await rig.settled(VAD);
+    await rig.answers(VAD, 1);
     expect(chainOf(rig, 2)).toEqual(['bad']);
     expect(rig.events.emitted.find((event) => event.kind === 'version.refused')?.error?.code).toBe('MODELS_CRASHED');
     expect([await rig.installOf(one), await rig.installOf(two)]).toEqual(['good', 'bad']);
@@ -161,8 +160,7 @@ describe('killed', () => {
   it('while it rolls back: the last-known-good serves after the next start', async () => {
     const { rig, two } = await serving();
     rig.desired.want(two);
-    await rig.eventually('version 2 serves', () => rig.run.servables.answering(VAD) === 2);
-    await rig.settled(VAD);
+    await rig.answers(VAD, 2);
     for (const moment of [persisted(2, 'bad'), during('before', 'rollBack', 1)]) {
       await rig.crashAt(moment, async () => {
         if (rig.eventKinds().includes('version.refused')) await rig.start();
@@ -211,7 +209,7 @@ describe('without network', () => {
       }
     };
     rig.desired.want(two);
-    await rig.eventually('version 2 serves', () => rig.run.servables.answering(VAD) === 2);
+    await rig.answers(VAD, 2);
     expect(new Set(rig.hub.sent).size).toBe(rig.hub.sent.length);
   });
 });
@@ -249,8 +247,7 @@ describe('with a full disk', () => {
   it('takes a broken version back all the same', async () => {
     const { rig, two } = await serving();
     rig.desired.want(two);
-    await rig.eventually('version 2 serves', () => rig.run.servables.answering(VAD) === 2);
-    await rig.settled(VAD);
+    await rig.answers(VAD, 2);
     let full = false;
     rig.onMoment = (moment) => {
       if (persisted(2, 'bad')(moment)) rig.diskFull = full = true;
@@ -269,11 +266,9 @@ describe('with errors of a version', () => {
   it('on probation: it is taken back with its reason', async () => {
     const { rig, two } = await serving();
     rig.desired.want(two);
-    await rig.eventually('version 2 serves', () => rig.run.servables.answering(VAD) === 2);
-    await rig.settled(VAD);
+    await rig.answers(VAD, 2);
     rig.run.servables.fail(two, BROKEN);
-    await rig.eventually('version 1 answers', () => rig.run.servables.answering(VAD) === 1);
-    await rig.settled(VAD);
+    await rig.answers(VAD, 1);
     expect(chainOf(rig, 2)).toEqual(['wanted', 'fetching', 'verifying', 'staged', 'starting', 'probation', 'bad']);
     expect(rig.events.emitted.find((event) => event.kind === 'version.rolled-back')).toMatchObject({
       version: 1,
@@ -289,10 +284,10 @@ describe('with errors of a version', () => {
     await rig.eventually('version 2 is good', async () => (await rig.installOf(two)) === 'good');
     for (let n = 0; n < 3; n += 1) {
       rig.run.servables.fail(two, BROKEN);
-      await rig.eventually('version 2 answers again', () => rig.run.servables.answering(VAD) === 2);
+      await rig.answers(VAD, 2);
     }
     rig.run.servables.fail(two, BROKEN);
-    await rig.eventually('version 1 answers', () => rig.run.servables.answering(VAD) === 1);
+    await rig.answers(VAD, 1);
     expect(await rig.installOf(two)).toBe('bad');
   });
 
@@ -311,7 +306,7 @@ describe('with errors of a version', () => {
     expect(tries).toBeGreaterThan(5);
     expect(tries).toBeLessThan(30);
     rig.behave(one, 'good');
-    await rig.eventually('it serves', () => rig.run.servables.answering(VAD) === 1);
+    await rig.answers(VAD, 1);
   });
 
   it('at a start: the last-known-good takes over, without network', async () => {
@@ -340,7 +335,7 @@ describe('with a file damaged on the disk', () => {
     expect(await rig.settled(VAD)).toBe(1);
     rig.behave(two, 'good');
     networkGone(rig, false);
-    await rig.eventually('version 2 serves again', () => rig.run.servables.answering(VAD) === 2);
+    await rig.answers(VAD, 2);
     expect(rig.eventKinds()).not.toContain('version.refused');
   });
 
@@ -352,7 +347,7 @@ describe('with a file damaged on the disk', () => {
     await rig.start();
     expect(await rig.settled(VAD)).toBeUndefined();
     networkGone(rig, false);
-    await rig.eventually('version 1 serves', () => rig.run.servables.answering(VAD) === 1);
+    await rig.answers(VAD, 1);
   });
 
   it('again and again: the version is given up', async () => {

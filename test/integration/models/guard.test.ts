@@ -22,13 +22,12 @@ async function serving(settings: Parameters<typeof ModelRig.create>[0] = {}) {
 async function onTrial(rig: ModelRig, number: number, attempt = 0, rollout?: DesiredRollout) {
   const version = rig.version('vad', number);
   rig.desired.want({ ...version, attempt, ...(rollout && { rollout }) });
-  await rig.eventually(`version ${number} serves`, () => rig.run.servables.answering(VAD) === number);
+  await rig.answers(VAD, number);
   return version;
 }
 
 async function wentBack(rig: ModelRig, to: number): Promise<void> {
-  await rig.eventually(`back on ${to}`, () => rig.run.servables.answering(VAD) === to);
-  await rig.settled(VAD);
+  await rig.answers(VAD, to);
 }
 
 describe('a version on trial', () => {
@@ -96,7 +95,7 @@ describe('a version on trial', () => {
     const two = await onTrial(rig, 2);
     await rig.crash();
     await rig.start();
-    await rig.eventually('version 2 serves again', () => rig.run.servables.answering(VAD) === 2);
+    await rig.answers(VAD, 2);
     rig.asked(two, { answered: 200, ms: 60 });
     await wentBack(rig, 1);
     expect(rig.events.emitted.find(({ kind }) => kind === 'version.rolled-back')?.error?.code).toBe('MODELS_GUARD_LATENCY');
@@ -131,6 +130,6 @@ describe('a version on trial', () => {
     await rig.settled(VAD);
     expect(await rig.installOf(five)).toBe('bad');
     rig.desired.want({ ...five, attempt: 1 });
-    await rig.eventually('version 5 serves', () => rig.run.servables.answering(VAD) === 5);
+    await rig.answers(VAD, 5);
   });
 });

@@ -53,8 +53,7 @@ describe('an update', () => {
     const two = rig.version('vad', 2, 'good', { content: changed });
     rig.hub.sent.length = 0;
     rig.desired.want(two);
-    await rig.eventually('version 2 serves', () => rig.run.servables.answering(VAD) === 2);
-    await rig.settled(VAD);
+    await rig.answers(VAD, 2);
     const [file, golden] = two.artifacts;
     expect(rig.hub.sent).toEqual([`${two.manifest}/0`, `${file}/0`, `${golden}/0`]);
     expect(rig.run.servables.calls.slice(2)).toEqual(['load vad@2', 'route vad@2', 'unload vad@1']);
@@ -89,7 +88,7 @@ describe('an update', () => {
     // Another attempt does.
     rig.behave(two, 'good');
     rig.desired.want({ ...two, attempt: 1 });
-    await rig.eventually('version 2 serves', () => rig.run.servables.answering(VAD) === 2);
+    await rig.answers(VAD, 2);
   });
 
   it('of a model no longer wanted drains and unloads it, and keeps its files', async () => {
@@ -100,7 +99,7 @@ describe('an update', () => {
     expect(await rig.run.store.blobs.has(one.manifest)).toBe(true);
     rig.hub.sent.length = 0;
     rig.desired.want(one);
-    await rig.eventually('it serves again', () => rig.run.servables.answering(VAD) === 1);
+    await rig.answers(VAD, 1);
     expect(rig.hub.sent).toEqual([]);
   });
 
@@ -108,11 +107,10 @@ describe('an update', () => {
     const { rig, one } = await serving();
     const two = rig.version('vad', 2);
     rig.desired.want(two);
-    await rig.eventually('version 2 serves', () => rig.run.servables.answering(VAD) === 2);
+    await rig.answers(VAD, 2);
     rig.hub.sent.length = 0;
     rig.desired.want(one);
-    await rig.eventually('version 1 serves', () => rig.run.servables.answering(VAD) === 1);
-    await rig.settled(VAD);
+    await rig.answers(VAD, 1);
     expect(rig.hub.sent).toEqual([]);
     expect([await rig.installOf(one), await rig.installOf(two)]).toEqual(['good', 'staged']);
   });
@@ -125,8 +123,7 @@ describe('an update', () => {
     rig.desired.want(two);
     await rig.eventually('fetching', async () => (await rig.installOf(two)) === 'fetching');
     rig.desired.want(three);
-    await rig.eventually('version 3 serves', () => rig.run.servables.answering(VAD) === 3);
-    await rig.settled(VAD);
+    await rig.answers(VAD, 3);
     expect(await rig.installOf(two)).toBeUndefined();
   });
 
@@ -171,7 +168,7 @@ describe('what is refused', () => {
     const { rig, one } = await serving();
     const two = rig.version('vad', 2);
     rig.desired.want(two);
-    await rig.eventually('version 2 serves', () => rig.run.servables.answering(VAD) === 2);
+    await rig.answers(VAD, 2);
     rig.hub.minimums.set('vad', 2);
     rig.desired.want(one);
     await rig.eventually('refused', async () => (await rig.installOf(one)) === 'bad');
