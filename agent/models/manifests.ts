@@ -1,5 +1,5 @@
-import { decodeManifest } from '#shared/bundle/manifest-codec.js';
-import type { Manifest } from '#shared/bundle/manifest.js';
+import { decodeModelManifest } from '#shared/bundle/manifest-codec.js';
+import type { ModelManifest } from '#shared/bundle/model-manifest.js';
 import type { Digest } from '#shared/bundle/names.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { BlobStore } from '#agent/store/contract.js';
@@ -18,8 +18,8 @@ export class Manifests {
   }
 
   /** Throws `STORE_BLOB_MISSING`, `STORE_BLOB_CORRUPT`, `BUNDLE_MANIFEST_INVALID`. */
-  async read(digest: Digest): Promise<Manifest> {
-    return decodeManifest(await this.#blobs.read(digest, LIMITS.manifestBytes));
+  async read(digest: Digest): Promise<ModelManifest> {
+    return decodeModelManifest(await this.#blobs.read(digest, LIMITS.manifestBytes));
   }
 
   /** Figures of a manifest whose file is complete; `undefined` when it cannot be read, which the fetching step then reports. */
@@ -41,7 +41,7 @@ export class Manifests {
   }
 }
 
-function factsOfManifest(manifest: Manifest, machine: Machine): ManifestFacts {
+function factsOfManifest(manifest: ModelManifest, machine: Machine): ManifestFacts {
   const variants = usableVariants(manifest, machine);
   const wanted = new Set<string>([
     ...variants.map((variant) => variant.artifact),

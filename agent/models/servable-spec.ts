@@ -1,11 +1,11 @@
-import type { Manifest } from '#shared/bundle/manifest.js';
+import type { ModelManifest } from '#shared/bundle/model-manifest.js';
 import type { Digest } from '#shared/bundle/names.js';
 import type { ServableSpec } from '#agent/inference/contract.js';
 import type { BlobStore } from '#agent/store/contract.js';
 import { type Machine, usableVariants } from './variants.js';
 
 /** What the runtime needs of a complete version: paths of the variants this machine can run and of the golden samples. */
-export function servableSpec(manifest: Manifest, digest: Digest, blobs: Pick<BlobStore, 'path'>, machine: Machine): ServableSpec {
+export function servableSpec(manifest: ModelManifest, digest: Digest, blobs: Pick<BlobStore, 'path'>, machine: Machine): ServableSpec {
   return {
     model: manifest.model,
     version: manifest.version,
@@ -24,7 +24,7 @@ export function servableSpec(manifest: Manifest, digest: Digest, blobs: Pick<Blo
   };
 }
 
-function batching(hints: NonNullable<Manifest['batching']>): NonNullable<ServableSpec['batching']> {
+function batching(hints: NonNullable<ModelManifest['batching']>): NonNullable<ServableSpec['batching']> {
   const { maxBatchSize, preferredSizes, maxDelayMicros } = hints;
   return {
     maxBatchSize,

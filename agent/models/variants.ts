@@ -1,4 +1,4 @@
-import type { Manifest, Variant } from '#shared/bundle/manifest.js';
+import type { ModelManifest, Variant } from '#shared/bundle/model-manifest.js';
 
 /** What variants are chosen by. */
 export interface Machine {
@@ -9,7 +9,7 @@ export interface Machine {
 }
 
 /** Variants that can run on this machine at all, in the manifest's order; which of them does is measured by placement. */
-export function usableVariants(manifest: Manifest, machine: Machine): readonly Variant[] {
+export function usableVariants(manifest: ModelManifest, machine: Machine): readonly Variant[] {
   const providers = new Set(machine.providers());
   return manifest.variants.filter(
     ({ requires }) =>

@@ -1,4 +1,7 @@
 import type { Command } from 'commander';
+import type { AgentManifest } from '#shared/bundle/agent-manifest.js';
+import type { Manifest } from '#shared/bundle/manifest.js';
+import type { ModelManifest } from '#shared/bundle/model-manifest.js';
 import { formatAgo, formatBytes } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
 import type { ModelDetail, VersionDetail } from '../registry/views.js';
@@ -72,6 +75,12 @@ function printVersion(out: Output, version: VersionDetail, now: number): void {
   printLine(out, `published ${formatAgo(Date.parse(version.acceptedAt), now)} by ${version.publisher}, signed by role ${version.role}`);
   printLine(out, `manifest sha256:${version.manifest}`);
   printLine(out);
+  if (document.kind === 'agent') printAgentContent(out, document);
+  else printModelContent(out, document);
+  printLine(out, `${formatBytes(version.bytes)} in all`);
+}
+
+function printModelContent(out: Output, document: ModelManifest): void {
   const tensors = [
     ...document.inputs.map((spec) => ({ kind: 'input', ...spec })),
     ...document.outputs.map((spec) => ({ kind: 'output', ...spec })),
@@ -87,7 +96,7 @@ function printVersion(out: Output, version: VersionDetail, now: number): void {
     tensors,
   );
   printLine(out);
-  const lengths = new Map<string, number>(document.artifacts.map((artifact) => [artifact.digest, artifact.length]));
+  const lengths = lengthsOf(document);
   printTable(
     out,
     [
@@ -99,5 +108,24 @@ function printVersion(out: Output, version: VersionDetail, now: number): void {
     ],
     document.variants,
   );
-  printLine(out, `${document.goldenSamples.length} golden samples, ${formatBytes(version.bytes)} in all`);
+  printLine(out, `${document.goldenSamples.length} golden samples`);
+}
+
+function printAgentContent(out: Output, document: AgentManifest): void {
+  const lengths = lengthsOf(document);
+  printLine(out, `release ${document.release} of the agent, takes over from release ${document.takesOverFrom} and later`);
+  printTable(
+    out,
+    [
+      { title: 'platform', value: (row) => row.platform },
+      { title: 'processor', value: (row) => row.arch },
+      { title: 'size', align: 'right', value: (row) => formatBytes(lengths.get(row.artifact) ?? 0) },
+      { title: 'artifact', value: (row) => row.artifact.slice(0, 12) },
+    ],
+    document.variants,
+  );
+}
+
+function lengthsOf(document: Manifest): ReadonlyMap<string, number> {
+  return new Map(document.artifacts.map((artifact) => [artifact.digest, artifact.length]));
 }

@@ -1,6 +1,6 @@
 import type { Db } from '#hub/store/database.js';
 import type { ArtifactStorage } from '#hub/store/artifacts.js';
-import type { Artifact } from '#shared/bundle/manifest.js';
+import type { Artifact } from '#shared/bundle/manifest-parts.js';
 import { decodeManifest } from '#shared/bundle/manifest-codec.js';
 import type { Digest } from '#shared/bundle/names.js';
 import { LIMITS } from '#shared/kernel/limits.js';

@@ -1,5 +1,8 @@
 import { cutArtifact, cutArtifactFile } from '#shared/bundle/cut-artifact.js';
-import { type Artifact, MANIFEST_SCHEMA, type Manifest, type Variant } from '#shared/bundle/manifest.js';
+import type { AgentManifest } from '#shared/bundle/agent-manifest.js';
+import type { Manifest } from '#shared/bundle/manifest.js';
+import { type Artifact, MANIFEST_SCHEMA } from '#shared/bundle/manifest-parts.js';
+import type { ModelManifest, Variant } from '#shared/bundle/model-manifest.js';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Tolerance } from '#shared/tensor/compare.js';
@@ -45,10 +48,14 @@ export interface BuiltFile {
 }
 
 /** A version that lacks only its number. */
-export interface BuiltVersion {
-  readonly content: Omit<Manifest, 'version'>;
+export interface Built<M extends Manifest> {
+  readonly content: Omit<M, 'version'>;
   readonly files: readonly BuiltFile[];
 }
+/** A version of a model. */
+export type BuiltVersion = Built<ModelManifest>;
+/** A release of the agent. */
+export type BuiltRelease = Built<AgentManifest>;
 
 /** Golden samples generated when none are given. */
 export const GENERATED_SAMPLES = 3;
@@ -145,7 +152,7 @@ async function assemble(
     const opset = inspections[index]?.opset ?? reference.opset;
     return { name, format: 'onnx', opset, artifact, requires: { providers: [...request.providers] } };
   });
-  const goldenSamples: Manifest['goldenSamples'] = [];
+  const goldenSamples: ModelManifest['goldenSamples'] = [];
   const sampleFiles: BuiltFile[] = [];
   for (const sample of samples) {
     const artifact = await cutArtifact([sample.bytes], `golden sample ${sample.name}`);
@@ -154,7 +161,8 @@ async function assemble(
   }
   const unique = new Map<Digest, BuiltFile>([...variantFiles, ...sampleFiles].map((file) => [file.artifact.digest, file]));
   const files = [...unique.values()];
-  const mutable = (specs: ReturnType<typeof specsOf>): Manifest['inputs'] => specs.map((spec) => ({ ...spec, shape: [...spec.shape] }));
+  const mutable = (specs: ReturnType<typeof specsOf>): ModelManifest['inputs'] =>
+    specs.map((spec) => ({ ...spec, shape: [...spec.shape] }));
   return {
     content: {
       schema: MANIFEST_SCHEMA,
@@ -172,6 +180,6 @@ async function assemble(
 }
 
 /** The manifest of a built version under a number. */
-export function numbered(built: BuiltVersion, version: VersionNumber): Manifest {
+export function numbered(built: BuiltVersion | BuiltRelease, version: VersionNumber): Manifest {
   return { ...built.content, version };
 }

@@ -1,5 +1,5 @@
 import { encodeGolden } from '#shared/bundle/golden.js';
-import type { GoldenSample } from '#shared/bundle/manifest.js';
+import type { GoldenSample } from '#shared/bundle/model-manifest.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { checkTensors } from '#shared/tensor/check.js';

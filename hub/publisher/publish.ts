@@ -4,7 +4,7 @@ import { contentIdentity, encodeManifest } from '#shared/bundle/manifest-codec.j
 import { type Digest, type ModelName, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { type BuiltVersion, numbered } from './build.js';
+import { type BuiltRelease, type BuiltVersion, numbered } from './build.js';
 import type { PublishedVersion, PublisherHub } from './hub-port.js';
 import type { VersionTarget } from './trust-sign.js';
 
@@ -52,7 +52,7 @@ export interface PublishDeps {
  * manifest and posts both. `VERSION_CONFLICT` when the number asked for holds other content; every refusal of the hub.
  */
 export async function publishVersion(
-  built: BuiltVersion,
+  built: BuiltVersion | BuiltRelease,
   options: PublishOptions,
   deps: PublishDeps,
   onStep: (step: PublishStep) => void = () => undefined,
@@ -108,7 +108,7 @@ export function decideVersion(
   return { kind: 'new', version: versionNumberSchema.parse((newestFirst[0]?.version ?? 0) + 1) };
 }
 
-async function uploadMissing(built: BuiltVersion, hub: PublisherHub, onStep: (step: PublishStep) => void): Promise<number> {
+async function uploadMissing(built: BuiltVersion | BuiltRelease, hub: PublisherHub, onStep: (step: PublishStep) => void): Promise<number> {
   let uploaded = 0;
   for (const file of built.files) {
     const { digest, length } = file.artifact;

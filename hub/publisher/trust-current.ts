@@ -1,7 +1,7 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import { type PublicKey, publicKeySchema } from '#shared/trust/keys.js';
 import type { MetadataFile } from '#shared/trust/metadata.js';
-import type { Delegation, RoleKeys } from '#shared/trust/metadata-build.js';
+import { AGENT_PATHS, type Delegation, type RoleKeys } from '#shared/trust/metadata-build.js';
 
 // Reads signed metadata back into the terms it was built from, so that the next version can be built with one thing changed.
 
@@ -21,7 +21,8 @@ export function delegationsOf(targets: MetadataFile<'targets'>): readonly Delega
   const { delegations } = targets.metadata.signed;
   return Object.values(delegations?.roles ?? {}).map((role) => ({
     role: role.name,
-    models: (role.paths ?? []).map((path) => path.split('/')[1] ?? path),
+    models: (role.paths ?? []).filter((path) => path !== AGENT_PATHS).map((path) => path.split('/')[1] ?? path),
+    agent: (role.paths ?? []).includes(AGENT_PATHS),
     keys: role.keyIDs.map((id) => publicKeyOf(delegations?.keys ?? {}, id)),
     threshold: role.threshold,
   }));

@@ -34,7 +34,7 @@ export interface RootPolicy {
 export interface InitTrust extends Ceremony, RootPolicy {
   readonly hub: HubPublicKeys;
   /** The first publisher, whose key is made in the same folder. */
-  readonly publisher: { readonly role: string; readonly models: readonly string[] };
+  readonly publisher: { readonly role: string; readonly models: readonly string[]; readonly agent?: boolean };
 }
 
 /**
@@ -55,7 +55,8 @@ export async function initTrust(options: InitTrust): Promise<TrustUpdate> {
     timestamp: { keys: [hub.timestamp], threshold: 1 },
   };
   const root = signMetadata('root', rootSigned(1, expiry(options), roles), signing(rootKeys));
-  const delegation = { role: request.role, models: publisher.models, keys: [request.publicKey], threshold: 1 };
+  const { models, agent = false } = publisher;
+  const delegation = { role: request.role, models, agent, keys: [request.publicKey], threshold: 1 };
   const director = directorBytes(hub);
   const targets = signTargets(options, 1, director, [delegation], targetsKey.key);
   await folder.write(DIRECTOR_FILE, director);
@@ -124,17 +125,19 @@ export interface AddPublisher extends Ceremony {
   readonly request: PublisherRequest;
   /** Model names or patterns with `*` the publisher may publish. */
   readonly models: readonly string[];
+  /** May publish releases of the agent. */
+  readonly agent?: boolean;
 }
 
 /** Delegates model names to a publisher, or gives a known one another key or other names. */
 export async function addPublisher(options: AddPublisher): Promise<TrustUpdate> {
-  const { request, models } = options;
+  const { request, models, agent = false } = options;
   const role = roleNameSchema.parse(request.role);
   // Checked before anything is signed: the hub would only refuse it later, when the folder has moved on.
   if (!isSignedBy(parseMetadata('targets', request.file, role), request.publicKey)) {
     throw new SkerryError('TRUST_TARGETS_SIGNATURE', `the first file of publisher ${role} is not signed by its own key`);
   }
-  const delegation: Delegation = { role, models, keys: [request.publicKey], threshold: 1 };
+  const delegation: Delegation = { role, models, agent, keys: [request.publicKey], threshold: 1 };
   const update = await resignTargets(options, undefined, (before) =>
     before.some((known) => known.role === role)
       ? before.map((known) => (known.role === role ? delegation : known))

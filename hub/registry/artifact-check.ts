@@ -1,6 +1,6 @@
 import { createHash, webcrypto } from 'node:crypto';
 import type { ArtifactStorage } from '#hub/store/artifacts.js';
-import type { Artifact } from '#shared/bundle/manifest.js';
+import type { Artifact } from '#shared/bundle/manifest-parts.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 
 /** Chunks read and hashed at once: enough to keep the thread pool busy, little enough to hold in memory. */

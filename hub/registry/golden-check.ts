@@ -1,5 +1,5 @@
 import { decodeGolden } from '#shared/bundle/golden.js';
-import type { GoldenSample, Manifest } from '#shared/bundle/manifest.js';
+import type { GoldenSample, ModelManifest } from '#shared/bundle/model-manifest.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
 
@@ -7,7 +7,7 @@ import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
  * Checks that a golden sample's file holds exactly the tensors the manifest declares, of their types and shapes, so that no
  * device meets a sample it cannot use. Throws `SAFETENSORS_INVALID` or `MANIFEST_MISMATCH`.
  */
-export function checkGoldenSample(bytes: Uint8Array, sample: GoldenSample, manifest: Pick<Manifest, 'inputs' | 'outputs'>): void {
+export function checkGoldenSample(bytes: Uint8Array, sample: GoldenSample, manifest: Pick<ModelManifest, 'inputs' | 'outputs'>): void {
   const golden = decodeGolden(bytes, `golden sample ${sample.name}`);
   checkTensors(golden.inputs, manifest.inputs, `golden sample ${sample.name}, input`);
   checkTensors(golden.outputs, manifest.outputs, `golden sample ${sample.name}, output`);

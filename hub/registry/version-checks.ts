@@ -1,10 +1,12 @@
 import type { ArtifactStorage } from '#hub/store/artifacts.js';
 import { digestOf } from '#shared/bundle/digest.js';
 import type { Manifest } from '#shared/bundle/manifest.js';
+import type { ModelManifest } from '#shared/bundle/model-manifest.js';
 import { decodeManifest } from '#shared/bundle/manifest-codec.js';
 import type { ModelName } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
+import { checkExecutables } from './agent-check.js';
 import { checkArtifact } from './artifact-check.js';
 import { checkGoldenSample } from './golden-check.js';
 
@@ -28,7 +30,8 @@ export function readCandidate(model: ModelName, bytes: Uint8Array): Candidate {
 export async function checkContent({ manifest }: Candidate, storage: ArtifactStorage): Promise<void> {
   await checkPresence(manifest, storage);
   for (const artifact of manifest.artifacts) await checkArtifact(storage, artifact);
-  await checkGoldenSamples(manifest, storage);
+  if (manifest.kind === 'agent') await checkExecutables(manifest, storage);
+  else await checkGoldenSamples(manifest, storage);
 }
 
 async function checkPresence(manifest: Manifest, storage: ArtifactStorage): Promise<void> {
@@ -44,7 +47,7 @@ async function checkPresence(manifest: Manifest, storage: ArtifactStorage): Prom
   }
 }
 
-async function checkGoldenSamples(manifest: Manifest, storage: ArtifactStorage): Promise<void> {
+async function checkGoldenSamples(manifest: ModelManifest, storage: ArtifactStorage): Promise<void> {
   for (const sample of manifest.goldenSamples) {
     const length = manifest.artifacts.find((artifact) => artifact.digest === sample.artifact)?.length ?? 0;
     if (length > LIMITS.goldenSampleBytes) {

@@ -1,4 +1,6 @@
-import type { Variant } from '#shared/bundle/manifest.js';
+import type { AgentVariant } from '#shared/bundle/agent-manifest.js';
+import type { Variant } from '#shared/bundle/model-manifest.js';
+import { type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Capabilities } from '#shared/protocol/device.js';
 
 /** Opset each ONNX Runtime release first supports (onnxruntime.ai, "ONNX Runtime compatibility"); older opsets need no newer runtime. */
@@ -11,8 +13,19 @@ const OPSET_SINCE: readonly (readonly [opset: number, minor: number])[] = [
   [16, 11],
 ];
 
+/** An executable of the agent, and the oldest release it can follow. */
+export interface AgentExecutable extends Pick<AgentVariant, 'name' | 'platform' | 'arch'> {
+  readonly takesOverFrom: VersionNumber;
+}
+
+/** What of a version decides who can run it. */
+export type Runnable = Pick<Variant, 'name' | 'opset' | 'requires'> | AgentExecutable;
+
+/** What an agent that does not know its release counts as: one that came with a package, before there were any. */
+const PACKAGED_RELEASE = versionNumberSchema.parse(1);
+
 /** Why a device can run none of the variants, one reason for each; `undefined` when it can run one. */
-export function whyIncapable(variants: readonly Pick<Variant, 'name' | 'opset' | 'requires'>[], device: Capabilities): string | undefined {
+export function whyIncapable(variants: readonly Runnable[], device: Capabilities): string | undefined {
   const reasons: string[] = [];
   for (const variant of variants) {
     const why = whyNot(variant, device);
@@ -22,7 +35,20 @@ export function whyIncapable(variants: readonly Pick<Variant, 'name' | 'opset' |
   return reasons.length === 0 ? 'the version has no variants' : reasons.join('; ');
 }
 
-function whyNot({ opset, requires }: Pick<Variant, 'opset' | 'requires'>, device: Capabilities): string | undefined {
+function whyNot(variant: Runnable, device: Capabilities): string | undefined {
+  return 'platform' in variant ? whyNotAgent(variant, device) : whyNotModel(variant, device);
+}
+
+function whyNotAgent({ platform, arch, takesOverFrom }: AgentExecutable, device: Capabilities): string | undefined {
+  if (platform !== device.os || arch !== device.arch) return `the device is ${device.os}-${device.arch}`;
+  const { selfUpdate } = device;
+  if (selfUpdate === undefined) return 'the agent of the device does not say that it can replace itself';
+  if (!selfUpdate.able) return `the agent cannot replace itself: ${selfUpdate.reason ?? 'it does not say why'}`;
+  const running = selfUpdate.release ?? PACKAGED_RELEASE;
+  return running < takesOverFrom ? `takes over from release ${takesOverFrom}, the device runs ${running}` : undefined;
+}
+
+function whyNotModel({ opset, requires }: Pick<Variant, 'opset' | 'requires'>, device: Capabilities): string | undefined {
   const providers = new Set(['cpu', ...device.providers]);
   if (!requires.providers.some((provider) => providers.has(provider))) {
     return `needs ${requires.providers.join(' or ')}, the device has ${[...providers].join(', ')}`;

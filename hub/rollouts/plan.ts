@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { deviceIdSchema, type Capabilities, type DeviceId, type Labels } from '#shared/protocol/device.js';
-import type { Variant } from '#shared/bundle/manifest.js';
 import type { Selector } from '#hub/fleet/selector.js';
-import { whyIncapable } from './capability.js';
+import { type Runnable, whyIncapable } from './capability.js';
 import type { Cohort } from './document-parts.js';
 import type { RolloutDocument, WaveDocument } from './document.js';
 import { type Gate, isComparison } from './gate-document.js';
@@ -51,7 +50,7 @@ export interface PlanInput {
   /** Fixes who is in which slice. */
   readonly seed: string;
   readonly devices: readonly PlanDevice[];
-  readonly variants: readonly Pick<Variant, 'name' | 'opset' | 'requires'>[];
+  readonly variants: readonly Runnable[];
   /** Reads a cohort; saved ones are looked up. Throws `COHORT_UNKNOWN`. */
   readonly selectorOf: (cohort: Cohort) => Selector;
 }

@@ -1,8 +1,8 @@
-import type { Variant } from '#shared/bundle/manifest.js';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { DesiredGuard } from '#shared/trust/desired-rollout.js';
+import type { Runnable } from './capability.js';
 import type { Observation } from './devices.js';
 import type { WAVE_ACTIONS, PlanDevice } from './plan.js';
 import type { Decision, RolloutDevice, RolloutRecord } from './record.js';
@@ -67,7 +67,7 @@ export interface FleetPort {
 
 export interface RegistryPort {
   /** Throws when there is no such version. */
-  version(model: ModelName, version: VersionNumber): Promise<{ readonly manifest: Digest; readonly variants: readonly Variant[] }>;
+  version(model: ModelName, version: VersionNumber): Promise<{ readonly manifest: Digest; readonly variants: readonly Runnable[] }>;
 }
 
 export interface CohortsPort {

@@ -4,7 +4,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { chunks } from './chunker.js';
 import { digestOf } from './digest.js';
-import type { Artifact } from './manifest.js';
+import type { Artifact } from './manifest-parts.js';
 import { digestSchema } from './names.js';
 
 /**

@@ -4,6 +4,8 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import { canonicalJson } from './canonical-json.js';
 import { digestOf } from './digest.js';
 import { type Manifest, manifestSchema } from './manifest.js';
+import type { AgentManifest } from './agent-manifest.js';
+import type { ModelManifest } from './model-manifest.js';
 import type { Digest } from './names.js';
 
 const CODE = 'BUNDLE_MANIFEST_INVALID';
@@ -26,7 +28,21 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
   return manifest;
 }
 
+/** `decodeManifest` of what has to be a model's version: a release of the agent is refused with `BUNDLE_MANIFEST_INVALID`. */
+export function decodeModelManifest(bytes: Uint8Array): ModelManifest {
+  const manifest = decodeManifest(bytes);
+  if (manifest.kind !== 'agent') return manifest;
+  throw new SkerryError(CODE, `the manifest is of a release of the agent, ${manifest.release}, not of a model`);
+}
+
+/** `decodeManifest` of what has to be a release of the agent: a model's version is refused with `BUNDLE_MANIFEST_INVALID`. */
+export function decodeAgentManifest(bytes: Uint8Array): AgentManifest {
+  const manifest = decodeManifest(bytes);
+  if (manifest.kind === 'agent') return manifest;
+  throw new SkerryError(CODE, `the manifest is of model ${manifest.model}, not of a release of the agent`);
+}
+
 /** What makes two versions the same content: the digest of the manifest without its version number. */
-export function contentIdentity(manifest: Omit<Manifest, 'version'>): Digest {
+export function contentIdentity(manifest: Omit<ModelManifest, 'version'> | Omit<AgentManifest, 'version'>): Digest {
   return digestOf(canonicalJson({ ...manifest, version: undefined }));
 }

@@ -10,6 +10,9 @@ export const modelNameSchema = z
   .brand<'ModelName'>();
 export type ModelName = z.infer<typeof modelNameSchema>;
 
+/** The name under which the agent's own releases are published, deployed and reported; no model may have it. */
+export const AGENT_MODEL: ModelName = modelNameSchema.parse('skerry-agent');
+
 /** The release counter of a version: 1, 2, 3 ... It only grows. */
 export const versionNumberSchema = z.int().min(1).max(Number.MAX_SAFE_INTEGER).brand<'VersionNumber'>();
 export type VersionNumber = z.infer<typeof versionNumberSchema>;

@@ -6,6 +6,8 @@ const GiB = 1024 * MiB;
 export const LIMITS = {
   manifestBytes: 8 * MiB,
   artifactBytes: 64 * GiB,
+  /** One executable of the agent. */
+  agentBytes: 1 * GiB,
   variantsPerVersion: 16,
   goldenSamplesPerVersion: 64,
   goldenSampleBytes: 64 * MiB,

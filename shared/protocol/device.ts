@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { versionNumberSchema } from '#shared/bundle/names.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 
 export const deviceIdSchema = z
@@ -21,6 +22,16 @@ export const labelsSchema = z
   .refine((labels) => Object.keys(labels).length <= LIMITS.labelsPerDevice, `at most ${LIMITS.labelsPerDevice} labels`);
 export type Labels = z.infer<typeof labelsSchema>;
 
+/** Whether an agent can replace itself by another release. */
+export const selfUpdateSchema = z.strictObject({
+  able: z.boolean(),
+  /** Why not: it runs from source, or nothing would start the next one. */
+  reason: z.string().max(256).optional(),
+  /** Counter of the release that runs; left out by one that came with a package and was never replaced. */
+  release: versionNumberSchema.optional(),
+});
+export type SelfUpdate = z.infer<typeof selfUpdateSchema>;
+
 /** What a device can do; said at enrolment and in every report. */
 export const capabilitiesSchema = z.strictObject({
   os: z.string().max(32),
@@ -30,5 +41,6 @@ export const capabilitiesSchema = z.strictObject({
   /** Execution providers the runtime on this device offers. */
   providers: z.array(z.string().max(32)).max(32),
   runtime: z.strictObject({ name: z.string().max(64), version: z.string().max(64) }),
+  selfUpdate: selfUpdateSchema.optional(),
 });
 export type Capabilities = z.infer<typeof capabilitiesSchema>;

@@ -41,12 +41,17 @@ export function rootSigned(
   };
 }
 
-/** A publisher role and the model names it may publish. */
+/** A publisher role and what it may publish. */
 export interface Delegation extends RoleKeys {
   readonly role: string;
   /** Model names or patterns with `*`: `vad`, `vad-*`, `*`. */
   readonly models: readonly string[];
+  /** May publish releases of the agent. */
+  readonly agent?: boolean;
 }
+
+/** Paths of the agent's releases (`manifestTargetPath`). */
+export const AGENT_PATHS = 'agent/*.json';
 
 /** `delegations` of the top-level targets (TUF 4.5): one role per publisher, most trusted first, none cuts off the ones after it. */
 export function delegationsObject(delegations: readonly Delegation[]): JsonObject {
@@ -57,7 +62,7 @@ export function delegationsObject(delegations: readonly Delegation[]): JsonObjec
       name: delegation.role,
       terminating: false,
       // "*" does not cross "/": the last one stands for every version file of the model.
-      paths: delegation.models.map((model) => `models/${model}/*`),
+      paths: [...delegation.models.map((model) => `models/${model}/*`), ...(delegation.agent === true ? [AGENT_PATHS] : [])],
     })),
   };
 }

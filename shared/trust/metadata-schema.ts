@@ -72,10 +72,13 @@ const snapshotSigned = z.looseObject({
     .refine((meta) => Object.keys(meta).length <= MAX_DELEGATIONS + 1, 'lists too many files'),
 });
 
-/** `models/<name pattern>/<file pattern>`; `*` never crosses a `/` (TUF 4.5, "paths"). */
+/** `models/<name pattern>/<file pattern>`, or the releases of the agent; `*` never crosses a `/` (TUF 4.5, "paths"). */
 const delegatedPathSchema = z
   .string()
-  .regex(/^models\/[a-z0-9._*-]{1,128}\/[a-z0-9._*-]{1,32}$/, 'models/<name or pattern>/<file or pattern>')
+  .regex(
+    /^(?:models\/[a-z0-9._*-]{1,128}\/[a-z0-9._*-]{1,32}|agent\/\*\.json)$/,
+    'models/<name or pattern>/<file or pattern>, or agent/*.json',
+  )
   .refine((path) => path.split('*').length <= 6, 'at most five "*"');
 
 const delegatedRoleSchema = z

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bitIndices, bitmapFromBase64 } from '#shared/bundle/bitmap.js';
 import { digestOf } from '#shared/bundle/digest.js';
-import type { Manifest } from '#shared/bundle/manifest.js';
+import type { ModelManifest as Manifest } from '#shared/bundle/model-manifest.js';
 import { fetchSchema } from '#shared/protocol/messages.js';
 import { parseTopic } from '#shared/protocol/topics.js';
 import { writeInflatedModel } from '../kit/onnx-models.js';

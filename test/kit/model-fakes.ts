@@ -1,7 +1,9 @@
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { bitIndices } from '#shared/bundle/bitmap.js';
 import { encodeManifest } from '#shared/bundle/manifest-codec.js';
-import { MANIFEST_SCHEMA, manifestSchema, manifestTargetPath } from '#shared/bundle/manifest.js';
+import { manifestTargetPath } from '#shared/bundle/manifest.js';
+import { MANIFEST_SCHEMA } from '#shared/bundle/manifest-parts.js';
+import { modelManifestSchema } from '#shared/bundle/model-manifest.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { DESIRED_SCHEMA, type DesiredModel, type DesiredState, desiredStateSchema } from '#shared/trust/desired.js';
@@ -51,7 +53,7 @@ export class FakeHub implements TrustClient, BlobFetcher {
     const content = options.content ?? bytesFrom(`${name} ${number}`, 10_000);
     const golden = bytesFrom(`golden ${name} ${number}`, 500);
     const [file, sample] = [this.#put(content, CHUNK), this.#put(golden, CHUNK)];
-    const manifest = manifestSchema.parse({
+    const manifest = modelManifestSchema.parse({
       schema: MANIFEST_SCHEMA,
       model,
       version,

@@ -6,7 +6,9 @@ import { signVersionTarget } from '#hub/publisher/trust-sign.js';
 import { cutArtifact } from '#shared/bundle/cut-artifact.js';
 import { digestOf } from '#shared/bundle/digest.js';
 import { encodeGolden } from '#shared/bundle/golden.js';
-import { type Artifact, MANIFEST_SCHEMA, type Manifest, manifestSchema, manifestTargetPath } from '#shared/bundle/manifest.js';
+import { type Manifest, manifestTargetPath } from '#shared/bundle/manifest.js';
+import { type Artifact, MANIFEST_SCHEMA } from '#shared/bundle/manifest-parts.js';
+import { type ModelManifest, modelManifestSchema } from '#shared/bundle/model-manifest.js';
 import { canonicalJson } from '#shared/bundle/canonical-json.js';
 import { versionNumberSchema } from '#shared/bundle/names.js';
 import { systemClock } from '#shared/kernel/clock.js';
@@ -17,7 +19,7 @@ const ROLE = 'alice';
 
 /** The content of a small version that a hub accepts: a "model" of random bytes and one golden sample that fits. */
 export interface TestVersion {
-  readonly manifest: Manifest;
+  readonly manifest: ModelManifest;
   readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
 }
 
@@ -26,7 +28,7 @@ export async function testVersion(model: string, version: number, bytes = 300_00
   const golden = new Uint8Array(goldenFile([1, 2]));
   const artifacts = [await cutArtifact([weights], 'weights'), await cutArtifact([golden], 'golden')];
   const [weightsArtifact, goldenArtifact] = artifacts as [Artifact, Artifact];
-  const manifest = manifestSchema.parse({
+  const manifest = modelManifestSchema.parse({
     schema: MANIFEST_SCHEMA,
     model,
     version,

@@ -1,4 +1,4 @@
-import type { Manifest } from '#shared/bundle/manifest.js';
+import type { ModelManifest } from '#shared/bundle/model-manifest.js';
 import type { Digest } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -108,7 +108,7 @@ function targetPieces(length: number): { length: number }[] {
   }));
 }
 
-function requireItsManifest(manifest: Manifest, { model, version }: VersionRecord): void {
+function requireItsManifest(manifest: ModelManifest, { model, version }: VersionRecord): void {
   if (manifest.model === model && manifest.version === version) return;
   throw new SkerryError('MODELS_MANIFEST_MISMATCH', `the manifest of ${model} ${version} describes ${manifest.model} ${manifest.version}`);
 }
@@ -123,7 +123,7 @@ async function tellProgress({ manifests, blobs, progress }: StepContext, { model
 
 /** Artifacts of other versions of this model, newest first: that is where equal chunks are likely. */
 async function reusable({ ledger, manifests, blobs }: StepContext, { model, version }: VersionRecord): Promise<BlobPlan['reuse']> {
-  const sources: { digest: Digest; chunks: Manifest['artifacts'][number]['chunks'] }[] = [];
+  const sources: { digest: Digest; chunks: ModelManifest['artifacts'][number]['chunks'] }[] = [];
   const others = ledger.versions(model).filter((record) => record.version !== version && record.install !== 'wanted');
   for (const record of others.toReversed().slice(0, REUSE_VERSIONS)) {
     if (!(await blobs.has(record.manifest))) continue;

@@ -15,6 +15,10 @@ export class HubRegistry implements RegistryPort {
     const row = await this.#versions.find(model, version);
     const manifest = row === undefined ? undefined : await this.#versions.document(row.manifest_digest);
     if (row === undefined || manifest === undefined) throw new SkerryError('VERSION_UNKNOWN', `there is no version ${version} of ${model}`);
-    return { manifest: digestSchema.parse(row.manifest_digest), variants: manifest.variants };
+    const variants =
+      manifest.kind === 'agent'
+        ? manifest.variants.map((variant) => ({ ...variant, takesOverFrom: manifest.takesOverFrom }))
+        : manifest.variants;
+    return { manifest: digestSchema.parse(row.manifest_digest), variants };
   }
 }

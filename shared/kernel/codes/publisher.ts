@@ -56,4 +56,10 @@ export const publisherCodes = defineCodes({
     summary: 'The model cannot be batched along dimension 0 of all its inputs and outputs.',
     action: 'Publish without --batch, or export the model with a varying first dimension everywhere.',
   },
+  AGENT_EXECUTABLE_INVALID: {
+    fault: 'caller',
+    http: 400,
+    summary: 'A file given as an executable of the agent is not one for a platform agents are built for.',
+    action: 'Give the executables that "npm run package" builds; the message says what the file is.',
+  },
 });

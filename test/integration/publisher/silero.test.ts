@@ -7,7 +7,7 @@ import { checkVariant, recordSample } from '#hub/publisher/golden.js';
 import { readGoldenCase } from '#hub/publisher/golden-inputs.js';
 import { inspectModel, withModel } from '#hub/publisher/inspect.js';
 import { decodeGolden } from '#shared/bundle/golden.js';
-import { contentIdentity, decodeManifest, encodeManifest } from '#shared/bundle/manifest-codec.js';
+import { contentIdentity, decodeModelManifest, encodeManifest } from '#shared/bundle/manifest-codec.js';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { coded } from '../../kit/coded.js';
 
@@ -62,7 +62,7 @@ describe('Silero VAD v5, a real model', () => {
 
   it('is built with golden samples recorded by running it', async () => {
     const built = await buildVersion(request());
-    const manifest = decodeManifest(encodeManifest(numbered(built, versionNumberSchema.parse(1))));
+    const manifest = decodeModelManifest(encodeManifest(numbered(built, versionNumberSchema.parse(1))));
     expect(manifest.goldenSamples.map((sample) => sample.name)).toEqual(['silence', 'noise']);
     expect(manifest.artifacts[0]!.chunks.length).toBeGreaterThan(15);
     const samples = built.files.flatMap(({ source }) => ('bytes' in source ? [decodeGolden(source.bytes, 'golden')] : []));

@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { canonicalJson } from '#shared/bundle/canonical-json.js';
 import { cutArtifact } from '#shared/bundle/cut-artifact.js';
-import type { Manifest } from '#shared/bundle/manifest.js';
+import type { ModelManifest as Manifest } from '#shared/bundle/model-manifest.js';
 import { encodeTrustUpdate, hubPublicKeysSchema } from '#shared/trust/update.js';
 import { type ApiHub, startApiHub } from '../../kit/api-hub.js';
 import { goldenFile, SigningPublisher, type TestVersion, testVersion } from '../../kit/signing-publisher.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { digestOf } from '#shared/bundle/digest.js';
-import { type Manifest, manifestSchema } from '#shared/bundle/manifest.js';
+import { type ModelManifest as Manifest, modelManifestSchema as manifestSchema } from '#shared/bundle/model-manifest.js';
 import { contentIdentity, decodeManifest, encodeManifest } from '#shared/bundle/manifest-codec.js';
 import { coded } from '../../kit/coded.js';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BuildRequest, type BuildStep, buildVersion, DEFAULT_TOLERANCE, numbered } from '#hub/publisher/build.js';
 import { decodeGolden } from '#shared/bundle/golden.js';
-import { contentIdentity, decodeManifest, encodeManifest } from '#shared/bundle/manifest-codec.js';
+import { contentIdentity, decodeModelManifest, encodeManifest } from '#shared/bundle/manifest-codec.js';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { toJson } from '#shared/tensor/json.js';
 import { writeSafetensors } from '#shared/tensor/safetensors.js';
@@ -42,7 +42,7 @@ describe('buildVersion', () => {
   it('gives a valid manifest and the bytes of everything it names', async () => {
     const steps: BuildStep[] = [];
     const built = await buildVersion(await request(models.affineModel(), { description: 'x2 + 1' }), (step) => steps.push(step));
-    const manifest = decodeManifest(encodeManifest(numbered(built, two)));
+    const manifest = decodeModelManifest(encodeManifest(numbered(built, two)));
     expect(manifest).toMatchObject({
       model: 'affine',
       version: 2,

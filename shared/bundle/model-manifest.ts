@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { DATATYPES } from '#shared/tensor/datatype.js';
+import { artifactSchema, checkArtifactList, checkNamesListed, checkUniqueNames, MANIFEST_SCHEMA } from './manifest-parts.js';
+import { AGENT_MODEL, digestSchema, modelNameSchema, versionNumberSchema } from './names.js';
+
+const tensorSpecSchema = z.strictObject({
+  name: z.string().min(1).max(LIMITS.nameLength),
+  datatype: z.enum(DATATYPES),
+  /** -1 is a dimension that varies. */
+  shape: z.array(z.int().min(-1)).max(LIMITS.tensorRank),
+});
+
+const variantSchema = z.strictObject({
+  /** "fp32", "fp16", "int8", ... */
+  name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/),
+  format: z.literal('onnx'),
+  opset: z.int().min(1),
+  artifact: digestSchema,
+  requires: z.strictObject({
+    /** Execution providers this variant can run on, best first; every device has `cpu`. */
+    providers: z.array(z.string().regex(/^[a-z0-9]{1,32}$/)).min(1),
+    /** Least free memory needed to load and run it, bytes, as measured by the publisher. */
+    memoryBytes: z.int().min(0).optional(),
+  }),
+});
+export type Variant = z.infer<typeof variantSchema>;
+
+const goldenSampleSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/),
+  /** A safetensors file holding `inputs/<name>` and `outputs/<name>`. */
+  artifact: digestSchema,
+  /** An output element `actual` agrees when |actual - expected| <= absolute + relative * |expected| (as numpy.allclose). */
+  tolerance: z.strictObject({ absolute: z.number().min(0), relative: z.number().min(0) }),
+});
+export type GoldenSample = z.infer<typeof goldenSampleSchema>;
+
+/** The signed description of a model's version. Its canonical JSON bytes are the TUF target `models/<model>/<version>.json`. */
+export const modelManifestSchema = z
+  .strictObject({
+    schema: z.literal(MANIFEST_SCHEMA),
+    /** Left out by publishers, so that manifests and their digests are what they were before agents were published too. */
+    kind: z.literal('model').optional(),
+    model: modelNameSchema.refine((name) => name !== AGENT_MODEL, `"${AGENT_MODEL}" is the name of the agent's own releases`),
+    version: versionNumberSchema,
+    description: z.string().max(4096).optional(),
+    inputs: z.array(tensorSpecSchema).min(1).max(LIMITS.tensorsPerModel),
+    outputs: z.array(tensorSpecSchema).min(1).max(LIMITS.tensorsPerModel),
+    variants: z.array(variantSchema).min(1).max(LIMITS.variantsPerVersion),
+    goldenSamples: z.array(goldenSampleSchema).min(1).max(LIMITS.goldenSamplesPerVersion),
+    batching: z
+      .strictObject({
+        /** Largest batch along dimension 0; inputs and outputs then have -1 there. */
+        maxBatchSize: z.int().min(1).max(65_536),
+        preferredSizes: z.array(z.int().min(1)).max(16).optional(),
+        maxDelayMicros: z.int().min(0).max(10_000_000).optional(),
+      })
+      .optional(),
+    artifacts: z.array(artifactSchema).min(1),
+  })
+  .superRefine((manifest, context) => {
+    checkArtifactList(manifest, context);
+    for (const path of ['inputs', 'outputs', 'variants', 'goldenSamples'] as const) checkUniqueNames(manifest[path], path, context);
+    for (const path of ['variants', 'goldenSamples'] as const) checkNamesListed(manifest[path], path, manifest, context);
+  });
+export type ModelManifest = z.infer<typeof modelManifestSchema>;
