@@ -1,30 +1,19 @@
-import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import { hours, seconds } from '#shared/kernel/clock.js';
 import { durationSchema } from '#shared/kernel/duration.js';
+import {
+  loadSettings,
+  type SettingEntry,
+  type SettingSources,
+  type SettingTable,
+  wholeNumber,
+  xdgFolder,
+} from '#shared/kernel/settings.js';
 import { fleetIdSchema } from '#shared/protocol/device.js';
 
-const port = z
-  .union([
-    z.int(),
-    z
-      .string()
-      .regex(/^\d{1,5}$/)
-      .transform(Number),
-  ])
-  .pipe(z.int().min(0).max(65_535));
-const dayCount = z
-  .union([
-    z.int(),
-    z
-      .string()
-      .regex(/^\d{1,5}$/)
-      .transform(Number),
-  ])
-  .pipe(z.int().min(1).max(36_500));
+const port = wholeNumber(0, 65_535);
+const dayCount = wholeNumber(1, 36_500);
 const host = z.string().min(1).max(253);
 const file = z.string().min(1).max(4096);
 const httpUrl = z.url({ protocol: /^https?$/ }).max(512);
@@ -69,15 +58,6 @@ const hubConfigSchema = z
 /** Every setting of a hub, complete. */
 export type HubConfig = z.infer<typeof hubConfigSchema>;
 export type HubSettingKey = keyof HubConfig;
-
-export interface SettingEntry {
-  /** `--flag` of `skerry hub run`, and the same word in the file. */
-  readonly flag: string;
-  readonly env: string;
-  /** Left out: no value. */
-  readonly default?: string | number;
-  readonly doc: string;
-}
 
 /** The settings as one table: the command line, the file, the environment and the documentation read it. All are read once, at the start. */
 export const HUB_SETTINGS: Readonly<Record<HubSettingKey, SettingEntry>> = {
@@ -186,80 +166,22 @@ export const HUB_SETTINGS: Readonly<Record<HubSettingKey, SettingEntry>> = {
   logLevel: { flag: 'log-level', env: 'SKERRY_HUB_LOG_LEVEL', default: 'info', doc: 'debug, info, warn or error' },
 };
 
-export interface ConfigSources {
-  /** By setting key, as the command line gave them. */
-  readonly flags: Readonly<Partial<Record<HubSettingKey, string>>>;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** YAML file (default: hub.yaml in the data folder, if it is there). */
-  readonly configFile?: string | undefined;
-}
+export type ConfigSources = SettingSources<HubSettingKey>;
 
-/** Compiles the settings: flag before environment before file before default. `CONFIG_INVALID` lists every bad one with its source. */
+/** The settings of a hub from flags, environment, `hub.yaml` and defaults. `CONFIG_INVALID` lists every bad one with its source. */
 export async function loadHubConfig(sources: ConfigSources): Promise<HubConfig> {
-  const early = sources.flags.dataDir ?? sources.env[HUB_SETTINGS.dataDir.env] ?? defaultDataDir(sources.env);
-  const fromFile = await readConfigFile(sources.configFile ?? join(early, 'hub.yaml'), sources.configFile !== undefined);
-  const origin = new Map<string, string>();
-  const values: Record<string, unknown> = {};
-  for (const [key, entry] of settingEntries()) {
-    const found = firstOf([
-      [`--${entry.flag}`, sources.flags[key]],
-      [entry.env, sources.env[entry.env]],
-      [`"${entry.flag}" in the settings file`, fromFile[entry.flag]],
-      ['its default', key === 'dataDir' ? early : entry.default],
-    ]);
-    if (found === undefined) continue;
-    values[key] = found.value;
-    origin.set(key, found.source);
-  }
-  const result = hubConfigSchema.safeParse(values);
-  if (!result.success) {
-    const issues = result.error.issues.map((issue) => `${origin.get(String(issue.path[0])) ?? String(issue.path[0])}: ${issue.message}`);
-    throw new SkerryError('CONFIG_INVALID', `settings that cannot be used: ${issues.join('; ')}`, { details: { issues } });
-  }
-  return { ...result.data, dataDir: resolve(result.data.dataDir) };
+  const dataDir = sources.flags.dataDir ?? sources.env[HUB_SETTINGS.dataDir.env] ?? defaultDataDir(sources.env);
+  const rules = { schema: hubConfigSchema, table: settingEntries(), usualFile: join(dataDir, 'hub.yaml'), known: { dataDir } };
+  const config = await loadSettings(rules, sources);
+  return { ...config, dataDir: resolve(config.dataDir) };
 }
 
 /** Every setting with its entry, in the order of the table. */
-export function settingEntries(): readonly (readonly [HubSettingKey, SettingEntry])[] {
+export function settingEntries(): SettingTable<HubSettingKey> {
   return hubConfigSchema.keyof().options.map((key) => [key, HUB_SETTINGS[key]]);
-}
-
-function firstOf(candidates: readonly (readonly [string, unknown])[]): { source: string; value: unknown } | undefined {
-  const found = candidates.find(([, value]) => value !== undefined && value !== '');
-  return found === undefined ? undefined : { source: found[0], value: found[1] };
 }
 
 /** Where a hub keeps its data unless told (XDG Base Directory Specification). */
 export function defaultDataDir(env: Readonly<Record<string, string | undefined>>): string {
   return join(xdgFolder(env, 'XDG_DATA_HOME', join('.local', 'share')), 'skerry', 'hub');
-}
-
-/** A base folder of the XDG specification; set to nothing, a variable counts as not set. */
-export function xdgFolder(env: Readonly<Record<string, string | undefined>>, variable: string, below: string): string {
-  const folder = env[variable];
-  return folder === undefined || folder === '' ? join(env['HOME'] ?? homedir(), below) : folder;
-}
-
-async function readConfigFile(path: string, mustExist: boolean): Promise<Readonly<Record<string, unknown>>> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    if (!mustExist && errnoOf(cause) === 'ENOENT') return {};
-    throw new SkerryError('CONFIG_INVALID', `the settings file ${path} could not be read`, { cause });
-  }
-  const { parse } = await import('yaml');
-  let value: unknown;
-  try {
-    value = parse(text) ?? {};
-  } catch (cause) {
-    throw new SkerryError('CONFIG_INVALID', `the settings file ${path} is not YAML`, { cause });
-  }
-  const table = z.record(z.string(), z.unknown()).safeParse(value);
-  if (!table.success) throw new SkerryError('CONFIG_INVALID', `the settings file ${path} is not a table of settings`);
-  const known = new Set(settingEntries().map(([, entry]) => entry.flag));
-  const unknown = Object.keys(table.data).filter((name) => !known.has(name));
-  if (unknown.length > 0)
-    throw new SkerryError('CONFIG_INVALID', `the settings file ${path} has settings nobody knows: ${unknown.join(', ')}`);
-  return table.data;
 }

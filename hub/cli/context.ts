@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { defaultDataDir, xdgFolder } from '#hub/config.js';
+import { defaultDataDir } from '#hub/config.js';
+import { xdgFolder } from '#shared/kernel/settings.js';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';

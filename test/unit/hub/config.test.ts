@@ -43,7 +43,7 @@ test('every bad setting is named, with where it came from', async () => {
 test.each([
   ['an unknown setting', 'colour: red\n', 'colour'],
   ['no table', '- a\n- b\n', 'not a table'],
-  ['no YAML', 'a: [', 'not YAML'],
+  ['no YAML', 'a: [', 'neither YAML nor JSON'],
 ])('a settings file with %s is refused', async (_what, text, says) => {
   const file = join(await tempFolder(), 'settings.yaml');
   await writeFile(file, text);
