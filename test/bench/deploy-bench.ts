@@ -1,7 +1,8 @@
 import { deploymentOf } from '../story/hub-view.js';
 import { goldenArgs, goldenFiles } from '../story/golden.js';
 import { readRecording } from '../story/audio.js';
-import { type Fleet, sileroVad } from '../kit/fleet.js';
+import { type Fleet } from '../kit/fleet.js';
+import { sileroVad } from '../kit/silero.js';
 import type { TcpProxy } from '../kit/tcp-proxy.js';
 import { until } from '../kit/until.js';
 import { type Figure, plain } from './figure.js';

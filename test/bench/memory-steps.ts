@@ -35,31 +35,15 @@ const { openStore } = await import('../kit/agent-store.js');
 const store = await openStore(folder);
 await measured('store thread: an isolate, SQLite');
 const { createInferenceRuntime } = await import('#agent/inference/runtime.js');
-const { memoryKeyValue, MemoryRecorder, fp32, sileroVad, writeServable } = await import('../kit/servables.js');
+const { memoryKeyValue, MemoryRecorder, writeServable } = await import('../kit/servables.js');
+const { SILERO, sileroBytes, sileroInputs, sileroSample } = await import('../kit/silero.js');
 const { silentLogger } = await import('#shared/kernel/logger.js');
 const runtime = createInferenceRuntime({ store: memoryKeyValue(), recorder: new MemoryRecorder(), logger: silentLogger });
 await runtime.start();
 await runtime.describe();
 await measured('inference thread: an isolate, the ONNX Runtime library');
-const inputs = {
-  input: fp32([1, 576], new Float32Array(576).fill(0.01)),
-  state: fp32([2, 1, 128], new Float32Array(256)),
-  sr: { datatype: 'INT64', shape: [], data: new Uint8Array(BigInt64Array.from([16_000n]).buffer) },
-} as const;
-const spec = await writeServable(await sileroVad(), {
-  model: 'vad',
-  inputs: [
-    { name: 'input', datatype: 'FP32', shape: [-1, -1] },
-    { name: 'state', datatype: 'FP32', shape: [2, -1, 128] },
-    { name: 'sr', datatype: 'INT64', shape: [] },
-  ],
-  outputs: [
-    { name: 'output', datatype: 'FP32', shape: [-1, 1] },
-    { name: 'stateN', datatype: 'FP32', shape: [-1, -1, -1] },
-  ],
-  samples: [{ inputs, outputs: { output: fp32([1, 1], [0]), stateN: fp32([2, 1, 128], new Float32Array(256)) } }],
-  tolerance: { absolute: 10, relative: 0 },
-});
+const inputs = sileroInputs(new Float32Array(576).fill(0.01));
+const spec = await writeServable(await sileroBytes(), { ...SILERO, ...sileroSample(inputs) });
 await runtime.load(spec);
 runtime.route(spec.model, spec.version);
 await measured("Silero VAD (2.3 MB): its session, and the runtime's tables of operators");

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { type CommandResult, type Processes, PROJECT_ROOT, type RunningProcess } from './processes.js';
+import { type CommandResult, type Processes, type RunningProcess } from './processes.js';
 import { until } from './until.js';
 
 export interface FleetOptions {
@@ -86,10 +86,10 @@ export class Fleet {
     this.#address = { url: httpUrl, token: (await readFile(path.join(this.hubData, 'admin.token'), 'utf8')).trim() };
   }
 
-  /** Makes the publisher folder and gives the hub its root of trust. */
-  async initTrust(): Promise<void> {
+  /** Makes the publisher folder and gives the hub its root of trust; `--agent` lets its publisher sign agents as well. */
+  async initTrust(args: readonly string[] = []): Promise<void> {
     await writeFile(path.join(this.folder, 'passphrase'), 'a passphrase for this run only\n', { mode: 0o600 });
-    await this.command(['trust', 'init', ...this.#keyArgs()]);
+    await this.command(['trust', 'init', ...args, ...this.#keyArgs()]);
   }
 
   /** Enrols a device with a one-time token of its own. */
@@ -144,6 +144,11 @@ export class Fleet {
     return this.command(['publish', file, ...args, ...this.#keyArgs()]);
   }
 
+  /** Publishes a release of the agent with the publisher's keys; resolves with what the command says. */
+  publishAgent(files: readonly string[], args: readonly string[]): Promise<unknown> {
+    return this.command(['publish-agent', ...files, ...args, ...this.#keyArgs()]);
+  }
+
   #keyArgs(): readonly string[] {
     return ['--keys', this.publisherFolder, '--passphrase-file', path.join(this.folder, 'passphrase')];
   }
@@ -193,9 +198,4 @@ export async function freePort(): Promise<number> {
   await new Promise<void>((resolve) => server.close(() => resolve()));
   if (address === null || typeof address === 'string') throw new Error('no port');
   return address.port;
-}
-
-/** One of the Silero VAD models in the package that carries them. */
-export function sileroVad(version: 'legacy' | 'v5' | 'v6'): string {
-  return path.join(PROJECT_ROOT, `node_modules/@ricky0123/vad-web/dist/silero_vad_${version}.onnx`);
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type {
@@ -15,7 +15,6 @@ import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bund
 import { bytesOf } from '#shared/tensor/elements.js';
 import { writeSafetensors } from '#shared/tensor/safetensors.js';
 import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
-import { PROJECT_ROOT } from './processes.js';
 
 export const modelName = (name: string) => modelNameSchema.parse(name);
 export const versionNumber = (version: number) => versionNumberSchema.parse(version);
@@ -93,11 +92,6 @@ export async function writeServable(bytes: Uint8Array, options: SpecOptions = {}
     goldenSamples,
     ...(options.batching === undefined ? {} : { batching: options.batching }),
   };
-}
-
-/** A real model: Silero VAD, as a dev dependency carries it. */
-export function sileroVad(release: 'v5' | 'v6' = 'v5'): Promise<Uint8Array> {
-  return readFile(path.join(PROJECT_ROOT, `node_modules/@ricky0123/vad-web/dist/silero_vad_${release}.onnx`));
 }
 
 /** A key-value store in memory. */

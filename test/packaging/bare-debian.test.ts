@@ -3,7 +3,8 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeF
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Fleet, sileroVad } from '../kit/fleet.js';
+import { Fleet } from '../kit/fleet.js';
+import { sileroVad } from '../kit/silero.js';
 import { Processes, PROJECT_ROOT, type RunningProcess } from '../kit/processes.js';
 import { until } from '../kit/until.js';
 import { BareRoot } from './bare-root.js';

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type Fleet, sileroVad } from '../kit/fleet.js';
+import { type Fleet } from '../kit/fleet.js';
+import { sileroVad } from '../kit/silero.js';
 import { readRecording } from '../story/audio.js';
 import { goldenArgs, goldenFiles } from '../story/golden.js';
 import { until } from '../kit/until.js';

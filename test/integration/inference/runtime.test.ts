@@ -11,10 +11,10 @@ import {
   memoryKeyValue,
   modelName,
   numbersOf,
-  sileroVad,
   versionNumber,
   writeServable,
 } from '../../kit/servables.js';
+import { SILERO, sileroBytes, sileroInputs, sileroSample } from '../../kit/silero.js';
 import { until } from '../../kit/until.js';
 
 const open: InferenceRuntime[] = [];
@@ -61,25 +61,8 @@ describe('a servable in real workers', () => {
 
   test('runs a real model: Silero VAD, whose state goes round', async () => {
     const { runtime } = await runtimeWith();
-    const inputs = {
-      input: fp32([1, 512], new Float32Array(512)),
-      state: fp32([2, 1, 128], new Float32Array(256)),
-      sr: { datatype: 'INT64', shape: [], data: new Uint8Array(BigInt64Array.of(16_000n).buffer) },
-    } as const;
-    const spec = await writeServable(await sileroVad(), {
-      model: 'vad',
-      inputs: [
-        { name: 'input', datatype: 'FP32', shape: [-1, -1] },
-        { name: 'state', datatype: 'FP32', shape: [2, -1, 128] },
-        { name: 'sr', datatype: 'INT64', shape: [] },
-      ],
-      outputs: [
-        { name: 'output', datatype: 'FP32', shape: [-1, 1] },
-        { name: 'stateN', datatype: 'FP32', shape: [-1, -1, -1] },
-      ],
-      samples: [{ inputs, outputs: { output: fp32([1, 1], [0]), stateN: fp32([2, 1, 128], new Float32Array(256)) } }],
-      tolerance: { absolute: 10, relative: 0 },
-    });
+    const inputs = sileroInputs(new Float32Array(512));
+    const spec = await writeServable(await sileroBytes(), { ...SILERO, ...sileroSample(inputs) });
     await runtime.load(spec);
     const first = await runtime.infer({ model: spec.model, version: V1, inputs });
     const state = first.outputs['stateN'];

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import { createInferenceRuntime } from '#agent/inference/runtime.js';
 import { OrtSession, loadOrt } from '#agent/inference/ort-session.js';
 import { silentLogger } from '#shared/kernel/logger.js';
-import { MemoryRecorder, memoryKeyValue, fp32, sileroVad, writeServable } from '../../kit/servables.js';
+import { MemoryRecorder, memoryKeyValue, writeServable } from '../../kit/servables.js';
+import { SILERO, sileroBytes, sileroInputs } from '../../kit/silero.js';
 
 // A Vulkan device in software, as Debian's chromium carries it: the runtime's webgpu provider runs on it without a GPU, and
 // gives other numbers than the CPU for this model. Just the accelerator that placement must not choose (DESIGN R6).
@@ -13,28 +14,12 @@ const present = existsSync(ICD);
 test.skipIf(!present)('a GPU that gives wrong numbers is measured, refused and remembered', async () => {
   process.env['VK_ICD_FILENAMES'] = ICD;
   const random = Float32Array.from({ length: 512 }, (_, index) => Math.sin(index / 3) * 0.3);
-  const inputs = {
-    input: fp32([1, 512], random),
-    state: fp32(
-      [2, 1, 128],
-      Float32Array.from({ length: 256 }, (_, index) => Math.cos(index) * 0.5),
-    ),
-    sr: { datatype: 'INT64', shape: [], data: new Uint8Array(BigInt64Array.of(16_000n).buffer) },
-  } as const;
-  const signature = {
-    model: 'vad',
-    inputs: [
-      { name: 'input', datatype: 'FP32', shape: [-1, -1] },
-      { name: 'state', datatype: 'FP32', shape: [2, -1, 128] },
-      { name: 'sr', datatype: 'INT64', shape: [] },
-    ],
-    outputs: [
-      { name: 'output', datatype: 'FP32', shape: [-1, 1] },
-      { name: 'stateN', datatype: 'FP32', shape: [-1, -1, -1] },
-    ],
-    providers: ['webgpu', 'cpu'],
-  } as const;
-  const bytes = await sileroVad();
+  const inputs = sileroInputs(
+    random,
+    Float32Array.from({ length: 256 }, (_, index) => Math.cos(index) * 0.5),
+  );
+  const signature = { ...SILERO, providers: ['webgpu', 'cpu'] };
+  const bytes = await sileroBytes();
   const bare = await writeServable(bytes, { ...signature, samples: [] });
   const session = await OrtSession.open(await loadOrt(), bare.variants[0]?.file ?? '', 'cpu', 1);
   const outputs = await session.run(inputs, undefined);

@@ -1,4 +1,4 @@
-import { sileroVad } from '../../kit/fleet.js';
+import { sileroVad } from '../../kit/silero.js';
 import { goldenArgs, goldenFiles } from '../golden.js';
 import { deployAndWatch } from '../deploy.js';
 import type { Step } from '../scene.js';

@@ -1,4 +1,4 @@
-import { sileroVad } from '../../kit/fleet.js';
+import { sileroVad } from '../../kit/silero.js';
 import { goldenArgs, goldenFiles } from '../golden.js';
 import { type LoadResult, SteadyLoad } from '../load.js';
 import { rollOut } from '../rollout.js';

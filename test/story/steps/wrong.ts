@@ -1,4 +1,4 @@
-import { sileroVad } from '../../kit/fleet.js';
+import { sileroVad } from '../../kit/silero.js';
 import { publishWithWrongGolden } from '../wrong-golden.js';
 import { deployRefused } from '../refusal.js';
 import type { Step } from '../scene.js';
