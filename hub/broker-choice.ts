@@ -2,7 +2,7 @@ import type { Logger } from '#shared/kernel/logger.js';
 import { EmbeddedBroker, HUB_USER } from './broker/embedded.js';
 import type { BrokerConnection } from './broker/link.js';
 import { mosquittoHash } from './broker/mosquitto.js';
-import { writeBrokerFiles } from './broker-files.js';
+import { BrokerFiles } from './broker-files.js';
 import type { HubConfig } from './config.js';
 import { readSetting } from './data-folder.js';
 import type { DevicePasswords } from './fleet/device-passwords.js';
@@ -28,7 +28,7 @@ export interface BrokerChoice {
 /** The embedded broker, not started yet, or the external one the settings name. */
 export async function openBroker({ config, tls, passwords, logger }: BrokerChoiceOptions): Promise<BrokerChoice> {
   const { mqttUrl } = config;
-  if (mqttUrl !== undefined) return externalBroker(config, mqttUrl, passwords);
+  if (mqttUrl !== undefined) return externalBroker(config, mqttUrl, passwords, logger);
   const embedded = new EmbeddedBroker({
     fleet: config.fleet,
     listen: { host: config.mqttHost, port: config.mqttPort, ...(tls === undefined ? {} : { tls }) },
@@ -44,15 +44,16 @@ export async function openBroker({ config, tls, passwords, logger }: BrokerChoic
   };
 }
 
-async function externalBroker(config: HubConfig, url: string, passwords: DevicePasswords): Promise<BrokerChoice> {
-  const { mosquittoDir, mqttUsername: username = HUB_USER } = config;
+async function externalBroker(config: HubConfig, url: string, passwords: DevicePasswords, logger: Logger): Promise<BrokerChoice> {
+  const { mosquittoDir: folder, mosquittoReload: reload, mqttUsername: username = HUB_USER } = config;
   const password = config.mqttPasswordFile === undefined ? undefined : (await readSetting(config.mqttPasswordFile, 'password file')).trim();
   const ca = config.mqttCaFile === undefined ? undefined : await readSetting(config.mqttCaFile, 'certificate authority');
   const hubHash = mosquittoHash(password ?? '');
-  const onCredentials = async (): Promise<void> => {
-    if (mosquittoDir === undefined) return;
-    await writeBrokerFiles({ folder: mosquittoDir, fleet: config.fleet, hubUser: username, hubHash, passwords });
-  };
+  const files =
+    folder === undefined
+      ? undefined
+      : new BrokerFiles({ folder, fleet: config.fleet, hubUser: username, hubHash, passwords, reload, logger });
+  const onCredentials = async (): Promise<void> => files?.update();
   await onCredentials();
   return { embedded: undefined, connection: () => ({ url, username, password, ca }), port: () => 0, onCredentials };
 }

@@ -34,6 +34,7 @@ const hubConfigSchema = z
     mqttPasswordFile: file.optional(),
     mqttCaFile: file.optional(),
     mosquittoDir: file.optional(),
+    mosquittoReload: z.string().min(1).max(4096).optional(),
     tlsCertFile: file.optional(),
     tlsKeyFile: file.optional(),
     keySecretFile: file.optional(),
@@ -54,6 +55,10 @@ const hubConfigSchema = z
   .refine((config) => (config.alertUrl === undefined) === (config.alertSecretFile === undefined), {
     path: ['alertUrl'],
     message: 'a webhook needs its secret, and a secret its webhook',
+  })
+  .refine((config) => config.mosquittoReload === undefined || config.mosquittoDir !== undefined, {
+    path: ['mosquittoReload'],
+    message: 'a command that has the files read needs the folder they are written to (mosquitto-files)',
   });
 /** Every setting of a hub, complete. */
 export type HubConfig = z.infer<typeof hubConfigSchema>;
@@ -126,6 +131,11 @@ export const HUB_SETTINGS: Readonly<Record<HubSettingKey, SettingEntry>> = {
     flag: 'mosquitto-files',
     env: 'SKERRY_HUB_MOSQUITTO_FILES',
     doc: 'folder the password and ACL files of an external mosquitto are written to',
+  },
+  mosquittoReload: {
+    flag: 'mosquitto-reload',
+    env: 'SKERRY_HUB_MOSQUITTO_RELOAD',
+    doc: 'shell command run each time those files changed, so that mosquitto reads them, e.g. "systemctl reload mosquitto"',
   },
   tlsCertFile: {
     flag: 'tls-cert',

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -18,7 +18,7 @@ import { SigningPublisher } from '../../kit/signing-publisher.js';
 import { tempFolder } from '../../kit/temp-folder.js';
 import { until } from '../../kit/until.js';
 
-async function startMosquitto(folder: string, files: string, port: number): Promise<ChildProcess> {
+async function startMosquitto(folder: string, files: string, port: number, pidFile: string): Promise<void> {
   const settings = [
     `listener ${port} 127.0.0.1`,
     'allow_anonymous false',
@@ -26,19 +26,20 @@ async function startMosquitto(folder: string, files: string, port: number): Prom
     `acl_file ${join(files, 'acl')}`,
     `password_file ${join(files, 'passwords')}`,
     'user root',
+    `pid_file ${pidFile}`,
     '',
   ];
   await writeFile(join(folder, 'mosquitto.conf'), settings.join('\n'));
   const child = spawn('mosquitto', ['-c', join(folder, 'mosquitto.conf')], { stdio: 'ignore' });
   onTestFinished(() => void child.kill('SIGKILL'));
-  return child;
 }
 
-test('with an external mosquitto the hub waits for it, writes what it has to know, and devices get in', async (context) => {
+test('with an external mosquitto the hub waits for it, writes what it has to know and has it read, and devices get in', async (context) => {
   const missing = mosquittoMissing();
   context.skip(missing !== undefined, missing);
   const folder = await tempFolder();
   const [data, files, port] = [join(folder, 'hub'), join(folder, 'broker'), await freePort()];
+  const pidFile = join(folder, 'mosquitto.pid');
   await writeFile(join(folder, 'password'), 'a password of the hub\n');
   const config = await loadHubConfig({
     flags: {
@@ -47,6 +48,7 @@ test('with an external mosquitto the hub waits for it, writes what it has to kno
       mqttUrl: `mqtt://127.0.0.1:${port}`,
       mqttPasswordFile: join(folder, 'password'),
       mosquittoDir: files,
+      mosquittoReload: `kill -HUP "$(cat '${pidFile}')"`,
     },
     env: {},
   });
@@ -55,7 +57,7 @@ test('with an external mosquitto the hub waits for it, writes what it has to kno
   const status = async (): Promise<number> => (await fetch(`${hub.state.httpUrl}/readyz`)).status;
   expect([hub.state.broker, await status()]).toEqual(['external', 503]);
 
-  const mosquitto = await startMosquitto(folder, files, port);
+  await startMosquitto(folder, files, port, pidFile);
   await until('the hub to find the broker', async () => (await status()) === 200);
 
   const client = new HubClient({ url: hub.state.httpUrl, token: (await readFile(join(data, 'admin.token'), 'utf8')).trim() });
@@ -65,7 +67,6 @@ test('with an external mosquitto the hub waits for it, writes what it has to kno
   const enrolled = await client.post(enrollResponseSchema, '/api/v1/enroll', enrolRequest({ token }));
   expect(enrolled.mqtt.url).toBe(`mqtt://127.0.0.1:${port}`);
 
-  mosquitto.kill('SIGHUP');
   const device = await until('mosquitto to read the passwords again', () => connectDevice(port, enrolled.device, enrolled.mqtt.password));
   onTestFinished(() => device.endAsync(true));
   const granted = await device.subscribeAsync(deviceTopic('main', enrolled.device, 'desired'), { qos: 1 });

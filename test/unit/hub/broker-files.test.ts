@@ -1,0 +1,45 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { BrokerFiles } from '#hub/broker-files.js';
+import type { DevicePasswords } from '#hub/fleet/device-passwords.js';
+import { recordingLogger } from '../../kit/recorder.js';
+import { tempFolder } from '../../kit/temp-folder.js';
+
+async function brokerFiles(reload: (folder: string) => string) {
+  const folder = await tempFolder();
+  const devices: { username: string; hash: string }[] = [];
+  const passwords = { mosquittoEntries: () => Promise.resolve([...devices]) } as Pick<
+    DevicePasswords,
+    'mosquittoEntries'
+  > as DevicePasswords;
+  const log = recordingLogger();
+  const files = new BrokerFiles({
+    folder,
+    fleet: 'main',
+    hubUser: 'hub',
+    hubHash: '$7$hub',
+    passwords,
+    reload: reload(folder),
+    logger: log.logger,
+  });
+  return { files, devices, log, read: (name: string) => readFile(join(folder, name), 'utf8') };
+}
+
+test('of many who ask at once, two writings serve all, and the last one knows every device', async () => {
+  const { files, devices, read } = await brokerFiles((folder) => `echo read >> '${join(folder, 'reloads')}'`);
+  const asked = Array.from({ length: 20 }, (_, n) => {
+    devices.push({ username: `device-${n}`, hash: `$7$${n}` });
+    return files.update();
+  });
+  await Promise.all(asked);
+  expect((await read('reloads')).split('\n').filter((line) => line !== '')).toHaveLength(2);
+  const lines = (await read('passwords')).split('\n').filter((line) => line !== '');
+  expect(lines).toHaveLength(21);
+});
+
+test('a broker that could not be told is an error in the log, not one of the enrolment', async () => {
+  const { files, log } = await brokerFiles(() => 'exit 3');
+  await files.update();
+  expect(log.lines.map(({ level, fields }) => [level, fields['command']])).toEqual([['error', 'exit 3']]);
+});
