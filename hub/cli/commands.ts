@@ -36,6 +36,11 @@ export const COMMANDS: readonly LazyCommand[] = [
     register: async (program, deps) => (await import('./publish.js')).registerPublishCommand(program, deps),
   },
   {
+    name: 'publish-agent',
+    description: 'sign and upload a release of the agent itself',
+    register: async (program, deps) => (await import('./publish-agent.js')).registerPublishAgentCommand(program, deps),
+  },
+  {
     name: 'model',
     description: 'models and their versions',
     register: async (program, deps) => (await import('./model.js')).registerModelCommands(program, deps),

@@ -2,15 +2,16 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { formatBytes } from '#shared/terminal/format.js';
-import { type Output, paint, printJson, printLine, printNote } from '#shared/terminal/output.js';
-import { createProgress, type Progress, type ProgressBar } from '#shared/terminal/progress.js';
+import { type Output, printJson, printNote } from '#shared/terminal/output.js';
+import { createProgress, type Progress } from '#shared/terminal/progress.js';
 import type { Tolerance } from '#shared/tensor/compare.js';
 import { type BuildStep, buildVersion, DEFAULT_TOLERANCE, GENERATED_SAMPLES, type VariantFile } from '../publisher/build.js';
 import type { ModelInspection } from '../publisher/inspect.js';
-import { type PublishResult, publishVersion, type PublishStep } from '../publisher/publish.js';
+import { type PublishResult, publishVersion } from '../publisher/publish.js';
 import { checkSecret, chooseRole, folderSigner } from '../publisher/target-signer.js';
 import { PublisherFolder } from '../publisher/trust-folder.js';
 import { PUBLISH_HELP } from './publish-help.js';
+import { barsOf, printResult, showPublish } from './publish-view.js';
 import {
   collectDimension,
   collectProvider,
@@ -143,47 +144,7 @@ function showBuild(out: Output, progress: Progress): (step: BuildStep) => void {
   };
 }
 
-function showPublish(out: Output, progress: Progress): (step: PublishStep) => void {
-  const bars = barsOf(progress);
-  return (step) => {
-    switch (step.kind) {
-      case 'present':
-        printNote(out, `${step.digest.slice(0, 12)} (${formatBytes(step.length)}) is on the hub already`);
-        break;
-      case 'uploading':
-        bars(`upload ${step.digest.slice(0, 12)}`, step.sent, step.length);
-        break;
-      case 'signing':
-        printNote(out, `signing ${step.path}; the hub checks everything again`);
-        break;
-    }
-  };
-}
-
-/** One bar per label, made when first needed and finished when full. */
-function barsOf(progress: Progress): (label: string, done: number, total: number) => void {
-  const bars = new Map<string, ProgressBar>();
-  return (label, done, total) => {
-    const bar = bars.get(label) ?? progress.bar(label, total, 'bytes');
-    bars.set(label, bar);
-    if (done >= total) bar.finish();
-    else bar.update(done);
-  };
-}
-
 function describe(inspection: ModelInspection): string {
   const names = (side: ModelInspection['inputs']): string => side.map(({ spec }) => `${spec.name} ${spec.datatype}`).join(', ');
   return `${formatBytes(inspection.sizeBytes)}, opset ${inspection.opset}, ${names(inspection.inputs)} -> ${names(inspection.outputs)}`;
-}
-
-function printResult(out: Output, result: PublishResult): void {
-  const name = paint(out, 'bold', `${result.model}@${result.version}`);
-  if (!result.created) {
-    printLine(out, `already published as ${name}`);
-    return;
-  }
-  const saved = result.totalBytes - result.uploadedBytes;
-  const reused = saved === 0 ? '' : `, ${formatBytes(saved)} were there already`;
-  printLine(out, `${paint(out, 'green', 'published')} ${name} (${formatBytes(result.uploadedBytes)} uploaded${reused})`);
-  printLine(out, `manifest sha256:${result.manifest}`);
 }

@@ -21,11 +21,15 @@ export async function showTrust(out: Output, hub: PublisherHub, now: EpochMillis
       { title: 'version', align: 'right', value: (role) => (role.version === 0 ? undefined : role.version) },
       { title: 'expires', value: (role) => expiryText(out, role.expires, now) },
       { title: 'signatures', value: (role) => `${role.threshold} of ${role.keys}` },
-      { title: 'models', value: (role) => role.models.join(', ') || undefined },
-      { title: 'versions', align: 'right', value: (role) => (role.models.length === 0 ? undefined : role.targets) },
+      { title: 'may publish', value: (role) => mayPublish(role) },
+      { title: 'versions', align: 'right', value: (role) => (mayPublish(role) === undefined ? undefined : role.targets) },
     ],
     overview,
   );
+}
+
+function mayPublish({ models, agent }: RoleOverview): string | undefined {
+  return [...models, ...(agent ? ['the agent'] : [])].join(', ') || undefined;
 }
 
 function isoOf(at: EpochMillis | undefined): string | undefined {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
-import { asSkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { type Output, printJson, printLine, printNote } from '#shared/terminal/output.js';
 import type { PublisherHub } from '../publisher/hub-port.js';
 import { currentRequest, decodePublisherRequest, encodePublisherRequest } from '../publisher/publisher-request.js';
@@ -62,6 +62,7 @@ function addInit(trust: Command, deps: PublisherCliDeps): void {
     .description('make the root of trust of a new hub, and the first publisher, in a folder on this machine')
     .option('--role <name>', 'name of the first publisher', 'publisher')
     .option('--models <pattern>', 'model names it may publish, "*" as a wildcard; repeatable (default: all)', collectText, [])
+    .option('--agent', 'it may publish releases of the agent as well')
     .option('--root-keys <n>', 'root keys to make', parseCount, 1)
     .option('--root-threshold <n>', 'root keys that must sign together', parseCount, 1);
   addHubOptions(addKeyOptions(command))
@@ -70,7 +71,7 @@ function addInit(trust: Command, deps: PublisherCliDeps): void {
       '\nThe folder holds the private keys, sealed with a passphrase. It is never needed by the hub: keep it off that machine, and keep a copy.' +
         '\n\nExample:\n  skerry trust init --keys ./publisher --role alice --models "vad*"',
     )
-    .action(async (flags: RootFlags & { role: string; models: readonly string[] }) => {
+    .action(async (flags: RootFlags & { role: string; models: readonly string[]; agent?: boolean }) => {
       const opened = await open(deps, flags);
       const { out, hub, folder } = opened;
       if (!(await deliverPending(folder, hub))) {
@@ -81,7 +82,7 @@ function addInit(trust: Command, deps: PublisherCliDeps): void {
           secret,
           clock: deps.clock,
           hub: await hub.hubKeys(),
-          publisher: { role: flags.role, models },
+          publisher: { role: flags.role, models, agent: flags.agent === true },
           rootKeys: flags.rootKeys,
           rootThreshold: flags.rootThreshold,
         });
@@ -116,23 +117,36 @@ function addRequest(trust: Command, deps: PublisherCliDeps): void {
     await writeFileAtomic(path, encodePublisherRequest(request));
     if (out.json) printJson(out, { request: path, role: request.role, publicKey: request.publicKey });
     else
-      printLine(out, `Give ${path} to the root keeper, who runs: skerry trust add-publisher ${request.role}.request.json --models PATTERN`);
+      printLine(
+        out,
+        `Give ${path} to the root keeper, who runs: skerry trust add-publisher ${request.role}.request.json --models PATTERN (or --agent)`,
+      );
   });
 }
 
 function addAddPublisher(trust: Command, deps: PublisherCliDeps): void {
   const command = trust
     .command('add-publisher')
-    .description('let a publisher publish models of the given names (root keeper)')
+    .description('let a publisher publish models of the given names, or the agent itself (root keeper)')
     .argument('<request.json>', 'the file "skerry trust request" made on the publisher\'s machine')
-    .requiredOption('--models <pattern>', 'model names it may publish, "*" as a wildcard; repeatable', collectText, []);
-  addHubOptions(addKeyOptions(command)).action(async (path: string, flags: TrustFlags & { models: readonly string[] }) => {
+    .option('--models <pattern>', 'model names it may publish, "*" as a wildcard; repeatable', collectText, [])
+    .option('--agent', 'it may publish releases of the agent: programs that run on every device');
+  command.addHelpText(
+    'after',
+    '\nWhat is said here replaces what the publisher might do before. A key that signs agents decides what program runs on your devices:' +
+      '\ngive it to few, and not to those that only publish models.' +
+      '\n\nExamples:\n  skerry trust add-publisher alice.request.json --models "vad*"\n  skerry trust add-publisher releases.request.json --agent',
+  );
+  addHubOptions(addKeyOptions(command)).action(async (path: string, flags: TrustFlags & { models: readonly string[]; agent?: boolean }) => {
+    const agent = flags.agent === true;
+    if (flags.models.length === 0 && !agent)
+      throw new SkerryError('CLI_USAGE', 'say what it may publish: --models PATTERN, --agent, or both');
     const opened = await open(deps, flags);
     const bytes = await readFile(path).catch((cause: unknown) => {
       throw asSkerryError(cause, 'IO_FAILED');
     });
     const request = await currentRequest(opened.hub, decodePublisherRequest(bytes, path));
-    await ceremony(opened, flags, deps, async (options) => addPublisher({ ...options, request, models: flags.models }));
+    await ceremony(opened, flags, deps, async (options) => addPublisher({ ...options, request, models: flags.models, agent }));
   });
 }
 

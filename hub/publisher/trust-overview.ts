@@ -12,6 +12,8 @@ export interface RoleOverview {
   readonly threshold: number;
   /** Models a publisher may publish; none for the top-level roles. */
   readonly models: readonly string[];
+  /** True for a publisher that may publish releases of the agent. */
+  readonly agent: boolean;
   /** Versions the role lists. */
   readonly targets: number;
 }
@@ -37,6 +39,7 @@ export async function readTrustOverview(hub: PublisherHub): Promise<readonly Rol
     keys: keys.keys.length,
     threshold: keys.threshold,
     models: [],
+    agent: false,
     targets: 0,
   });
   const targets = await read('targets', 'targets');
@@ -44,7 +47,12 @@ export async function readTrustOverview(hub: PublisherHub): Promise<readonly Rol
   for (const delegation of targets === undefined ? [] : delegationsOf(targets)) {
     const file = await read('targets', delegation.role);
     const listed = Object.keys(file?.metadata.signed.targets ?? {}).length;
-    publishers.push({ ...line(delegation.role, file, delegation), models: delegation.models, targets: listed });
+    publishers.push({
+      ...line(delegation.role, file, delegation),
+      models: delegation.models,
+      agent: delegation.agent === true,
+      targets: listed,
+    });
   }
   return [
     line('root', root, roles.root),

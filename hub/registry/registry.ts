@@ -14,6 +14,7 @@ import { type Clock, days, parseTimestamp } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { asVersion } from '#shared/trust/target-lookup.js';
+import { checkReleaseFree } from './agent-check.js';
 import { checkTargetOf } from './target-check.js';
 import type { TufRepository } from './tuf/repository.js';
 import { type Candidate, checkContent, readCandidate } from './version-checks.js';
@@ -63,6 +64,7 @@ export class Registry {
       const candidate = readCandidate(model, request.manifest);
       const known = await this.#known(candidate);
       if (known !== undefined) return { created: false, version: await this.#detail(known) };
+      if (candidate.manifest.kind === 'agent') await checkReleaseFree(candidate.manifest, this.#deps.store);
       await checkContent(candidate, this.#deps.storage);
       checkTargetOf(candidate, request.role, request.targets, (path) => this.#deps.tuf.target(path));
       await this.#deps.tuf.accept({ roles: { [request.role]: request.targets } });

@@ -10,7 +10,7 @@ export type AgentPlatform = (typeof AGENT_PLATFORMS)[number];
 export type AgentArch = (typeof AGENT_ARCHS)[number];
 
 /** Semantic Versioning 2.0.0, as the agent names its releases to people. */
-const releaseTextSchema = z
+export const releaseTextSchema = z
   .string()
   .max(64)
   .regex(/^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$/, 'a release such as 0.4.0 or 0.4.0-rc.1');

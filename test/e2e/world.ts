@@ -11,6 +11,12 @@ import { Device } from './device.js';
 // Real processes on a machine that may be busy: what takes seconds here may take a minute there, and is no failure.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
+export interface WorldOptions {
+  readonly hubArgs?: readonly string[];
+  /** Further arguments of `skerry trust init`, such as `--agent`. */
+  readonly trustArgs?: readonly string[];
+}
+
 /** A hub of real processes, a publisher, and devices that are started when a test says so, each on a network cable of its own. */
 export class World {
   readonly folder: string;
@@ -24,10 +30,10 @@ export class World {
   }
 
   /** Starts a hub with a root of trust. */
-  static async start({ hubArgs = [] }: { readonly hubArgs?: readonly string[] } = {}): Promise<World> {
+  static async start({ hubArgs = [], trustArgs = [] }: WorldOptions = {}): Promise<World> {
     const world = new World(await mkdtemp(path.join(os.tmpdir(), 'skerry-e2e-')), hubArgs);
     await world.fleet.startHub();
-    await world.fleet.initTrust();
+    await world.fleet.initTrust(trustArgs);
     return world;
   }
 

@@ -1,0 +1,114 @@
+import { resolve } from 'node:path';
+import { InvalidArgumentError, type Command } from 'commander';
+import { agentVariantName, releaseTextSchema } from '#shared/bundle/agent-manifest.js';
+import { type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
+import { SKERRY_VERSION } from '#shared/kernel/version.js';
+import { formatBytes } from '#shared/terminal/format.js';
+import { type Output, printJson, printNote } from '#shared/terminal/output.js';
+import { createProgress, type Progress } from '#shared/terminal/progress.js';
+import { checkMaySignAgents } from '../publisher/agent-right.js';
+import { buildRelease, type ReleaseStep } from '../publisher/build-agent.js';
+import { type PublishResult, publishVersion } from '../publisher/publish.js';
+import { checkSecret, chooseRole, folderSigner } from '../publisher/target-signer.js';
+import { PublisherFolder } from '../publisher/trust-folder.js';
+import { parseVersion } from './publish-options.js';
+import { barsOf, printResult, showPublish } from './publish-view.js';
+import {
+  addHubOptions,
+  addKeyOptions,
+  type HubFlags,
+  type KeyFlags,
+  openHub,
+  openSecret,
+  type PublisherCliDeps,
+} from './publisher-deps.js';
+
+interface PublishAgentFlags extends HubFlags, KeyFlags {
+  readonly release: string;
+  readonly version?: VersionNumber;
+  readonly takesOverFrom: VersionNumber;
+  readonly minVersion?: VersionNumber;
+  readonly description?: string;
+  readonly role?: string;
+  readonly json?: boolean;
+}
+
+const HELP = `
+One file for each platform; what a file is made for is read from its header (ELF, Mach-O, PE), not from its name.
+"npm run package" puts them into packaging/out/packages. Only a publisher that the root keeper let in with
+"skerry trust add-publisher ... --agent" can sign agents.
+
+Devices take a release as they take a version of a model: skerry deploy skerry-agent@4 --to SELECTOR, or in waves
+with skerry rollout create. A device goes back by itself when the new agent does not come up healthy and connected.
+
+Examples
+  skerry publish-agent packaging/out/packages/skerry-agent-linux-* --release 0.4.0 --keys ./publisher
+  skerry publish-agent skerry-agent-linux-x64 --release 0.4.1 --takes-over-from 3 --keys ./publisher --passphrase-file ./passphrase
+`;
+
+/** Adds `skerry publish-agent`. */
+export function registerPublishAgentCommand(program: Command, deps: PublisherCliDeps): void {
+  // As for `publish`: the --version behind the word is that of the command.
+  program.enablePositionalOptions();
+  const command = program
+    .command('publish-agent')
+    .description('sign and upload a release of the agent itself')
+    .argument('<executables...>', 'the agent, one file for each platform')
+    .option('--release <text>', 'what people call the release', parseRelease, SKERRY_VERSION)
+    .option('--version <n>', 'release counter, by which releases are ordered (default: the next one)', parseVersion)
+    .option('--takes-over-from <n>', 'lowest release counter whose state it can take over', parseVersion, versionNumberSchema.parse(1))
+    .option('--min-version <n>', 'never install releases below this one again, even by rollback', parseVersion)
+    .option('--description <text>', 'what is new, for people')
+    .option('--role <name>', 'publisher to sign as, when the folder holds several');
+  addHubOptions(addKeyOptions(command))
+    .addHelpText('after', HELP)
+    .action(async (paths: readonly string[], flags: PublishAgentFlags) => {
+      const out = deps.output(flags.json === true);
+      const result = await publishAgent(paths, flags, deps, out);
+      if (out.json) printJson(out, result);
+      else printResult(out, result);
+    });
+}
+
+async function publishAgent(
+  paths: readonly string[],
+  flags: PublishAgentFlags,
+  deps: PublisherCliDeps,
+  out: Output,
+): Promise<PublishResult & { readonly release: string }> {
+  const hub = await openHub(deps, flags);
+  const folder = new PublisherFolder(resolve(flags.keys));
+  const role = await chooseRole(folder, flags.role);
+  await checkMaySignAgents(hub, role);
+  const secret = await openSecret(out, flags);
+  await checkSecret(folder, role, secret);
+  const progress = await createProgress(out);
+  try {
+    const { release, takesOverFrom, description } = flags;
+    const request = { paths, release, takesOverFrom, ...(description === undefined ? {} : { description }) };
+    const built = await buildRelease(request, showBuild(out, progress));
+    const options = {
+      ...(flags.version === undefined ? {} : { version: flags.version }),
+      ...(flags.minVersion === undefined ? {} : { minimumVersion: flags.minVersion }),
+    };
+    const sign = folderSigner({ folder, secret, hub, clock: deps.clock, role });
+    return { release, ...(await publishVersion(built, options, { hub, sign, clock: deps.clock }, showPublish(out, progress))) };
+  } finally {
+    progress.close();
+  }
+}
+
+function showBuild(out: Output, progress: Progress): (step: ReleaseStep) => void {
+  const bars = barsOf(progress);
+  return (step) => {
+    if (step.kind === 'cutting') return bars(`cut ${step.variant}`, step.read, step.total);
+    const { path, format, sizeBytes } = step.executable;
+    printNote(out, `${path}: ${format}, ${agentVariantName(step.executable)}, ${formatBytes(sizeBytes)}`);
+  };
+}
+
+function parseRelease(text: string): string {
+  const release = releaseTextSchema.safeParse(text);
+  if (release.success) return release.data;
+  throw new InvalidArgumentError('Expected a release such as 0.4.0 or 0.4.0-rc.1.');
+}
