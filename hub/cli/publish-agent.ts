@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
-import { agentVariantName, releaseTextSchema } from '#shared/bundle/agent-manifest.js';
-import { type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
+import { agentVariantName, PACKAGED_RELEASE, releaseTextSchema } from '#shared/bundle/agent-manifest.js';
+import type { VersionNumber } from '#shared/bundle/names.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { formatBytes } from '#shared/terminal/format.js';
 import { type Output, printJson, printNote } from '#shared/terminal/output.js';
@@ -55,8 +55,13 @@ export function registerPublishAgentCommand(program: Command, deps: PublisherCli
     .description('sign and upload a release of the agent itself')
     .argument('<executables...>', 'the agent, one file for each platform')
     .option('--release <text>', 'what people call the release', parseRelease, SKERRY_VERSION)
-    .option('--version <n>', 'release counter, by which releases are ordered (default: the next one)', parseVersion)
-    .option('--takes-over-from <n>', 'lowest release counter whose state it can take over', parseVersion, versionNumberSchema.parse(1))
+    .option('--version <n>', 'release counter, by which releases are ordered, from 2 on (default: the next one)', parseVersion)
+    .option(
+      '--takes-over-from <n>',
+      'lowest release counter whose state it can take over; 1 is the agent of a package',
+      parseVersion,
+      PACKAGED_RELEASE,
+    )
     .option('--min-version <n>', 'never install releases below this one again, even by rollback', parseVersion)
     .option('--description <text>', 'what is new, for people')
     .option('--role <name>', 'publisher to sign as, when the folder holds several');

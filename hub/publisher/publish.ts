@@ -1,3 +1,4 @@
+import { PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
 import { digestOf } from '#shared/bundle/digest.js';
 import { manifestTargetPath } from '#shared/bundle/manifest.js';
 import { contentIdentity, encodeManifest } from '#shared/bundle/manifest-codec.js';
@@ -60,7 +61,8 @@ export async function publishVersion(
   const { model } = built.content;
   const totalBytes = built.files.reduce((sum, file) => sum + file.artifact.length, 0);
   const published = await deps.hub.versions(model);
-  const decision = decideVersion(published, contentIdentity(built.content), options.version);
+  const first = built.content.kind === 'agent' ? PACKAGED_RELEASE + 1 : 1;
+  const decision = decideVersion(published, contentIdentity(built.content), options.version, first);
   if (decision.kind === 'conflict') {
     throw new SkerryError('VERSION_CONFLICT', `${model}@${decision.version} is already published with other content`);
   }
@@ -93,11 +95,12 @@ export type VersionDecision =
   | { readonly kind: 'conflict'; readonly version: VersionNumber }
   | { readonly kind: 'new'; readonly version: VersionNumber };
 
-/** Which version a content becomes: the one it is already, or the number asked for, or the next one. Pure. */
+/** Which version a content becomes: the one it is already, or the number asked for, or the next one, `first` where there is none. Pure. */
 export function decideVersion(
   published: readonly PublishedVersion[],
   identity: Digest,
   wanted: VersionNumber | undefined,
+  first = 1,
 ): VersionDecision {
   const newestFirst = published.toSorted((a, b) => b.version - a.version);
   const same = newestFirst.find((entry) => entry.contentIdentity === identity && (wanted === undefined || entry.version === wanted));
@@ -105,7 +108,7 @@ export function decideVersion(
   if (wanted !== undefined) {
     return published.some((entry) => entry.version === wanted) ? { kind: 'conflict', version: wanted } : { kind: 'new', version: wanted };
   }
-  return { kind: 'new', version: versionNumberSchema.parse((newestFirst[0]?.version ?? 0) + 1) };
+  return { kind: 'new', version: versionNumberSchema.parse((newestFirst[0]?.version ?? first - 1) + 1) };
 }
 
 async function uploadMissing(built: BuiltVersion | BuiltRelease, hub: PublisherHub, onStep: (step: PublishStep) => void): Promise<number> {

@@ -1,6 +1,6 @@
-import type { AgentVariant } from '#shared/bundle/agent-manifest.js';
+import { type AgentVariant, PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
 import type { Variant } from '#shared/bundle/model-manifest.js';
-import { type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
+import type { VersionNumber } from '#shared/bundle/names.js';
 import type { Capabilities } from '#shared/protocol/device.js';
 
 /** Opset each ONNX Runtime release first supports (onnxruntime.ai, "ONNX Runtime compatibility"); older opsets need no newer runtime. */
@@ -20,9 +20,6 @@ export interface AgentExecutable extends Pick<AgentVariant, 'name' | 'platform' 
 
 /** What of a version decides who can run it. */
 export type Runnable = Pick<Variant, 'name' | 'opset' | 'requires'> | AgentExecutable;
-
-/** What an agent that does not know its release counts as: one that came with a package, before there were any. */
-const PACKAGED_RELEASE = versionNumberSchema.parse(1);
 
 /** Why a device can run none of the variants, one reason for each; `undefined` when it can run one. */
 export function whyIncapable(variants: readonly Runnable[], device: Capabilities): string | undefined {
@@ -45,7 +42,8 @@ function whyNotAgent({ platform, arch, takesOverFrom }: AgentExecutable, device:
   if (selfUpdate === undefined) return 'the agent of the device does not say that it can replace itself';
   if (!selfUpdate.able) return `the agent cannot replace itself: ${selfUpdate.reason ?? 'it does not say why'}`;
   const running = selfUpdate.release ?? PACKAGED_RELEASE;
-  return running < takesOverFrom ? `takes over from release ${takesOverFrom}, the device runs ${running}` : undefined;
+  const name = running === PACKAGED_RELEASE ? 'the one of its package' : `release ${running}`;
+  return running < takesOverFrom ? `takes over from release ${takesOverFrom}, the device runs ${name}` : undefined;
 }
 
 function whyNotModel({ opset, requires }: Pick<Variant, 'opset' | 'requires'>, device: Capabilities): string | undefined {

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { artifactSchema, checkArtifactList, checkNamesListed, checkUniqueNames, MANIFEST_SCHEMA } from './manifest-parts.js';
-import { AGENT_MODEL, digestSchema, modelNameSchema, versionNumberSchema } from './names.js';
+import { AGENT_MODEL, digestSchema, modelNameSchema, type VersionNumber, versionNumberSchema } from './names.js';
+
+/** What an agent counts as that came with a package and was never replaced: no published release has this number. */
+export const PACKAGED_RELEASE: VersionNumber = versionNumberSchema.parse(1);
 
 /** Operating systems and processors as Node names them (`process.platform`, `process.arch`), and as devices report them. */
 export const AGENT_PLATFORMS = ['linux', 'darwin', 'win32'] as const;
@@ -41,11 +44,14 @@ export const agentManifestSchema = z
     kind: z.literal('agent'),
     model: modelNameSchema.refine((name) => name === AGENT_MODEL, `a release of the agent is called "${AGENT_MODEL}"`),
     /** The release counter, by which releases are ordered. */
-    version: versionNumberSchema,
+    version: versionNumberSchema.refine(
+      (version) => version > PACKAGED_RELEASE,
+      `${PACKAGED_RELEASE} is the agent that came with a package`,
+    ),
     /** The release as people call it. */
     release: releaseTextSchema,
     description: z.string().max(4096).optional(),
-    /** Lowest release counter whose state this one can take over; an agent that came with a package counts as 1. */
+    /** Lowest release counter whose state this one can take over; `PACKAGED_RELEASE` for every one. */
     takesOverFrom: versionNumberSchema,
     variants: z.array(agentVariantSchema).min(1).max(LIMITS.variantsPerVersion),
     artifacts: z

@@ -27,7 +27,7 @@ export const selfUpdateSchema = z.strictObject({
   able: z.boolean(),
   /** Why not: it runs from source, or nothing would start the next one. */
   reason: z.string().max(256).optional(),
-  /** Counter of the release that runs; left out by one that came with a package and was never replaced. */
+  /** Counter of the release that runs; left out, or `PACKAGED_RELEASE`, by one that came with a package. */
   release: versionNumberSchema.optional(),
 });
 export type SelfUpdate = z.infer<typeof selfUpdateSchema>;

@@ -88,7 +88,7 @@ describe('skerry publish-agent, against a real hub', () => {
     const published = publishVersion(built, {}, { hub: hubPort, sign, clock: systemClock });
     await expect(published).rejects.toMatchObject({
       code: 'TRUST_TARGET_FORBIDDEN',
-      message: expect.stringContaining('agent/1.json') as string,
+      message: expect.stringContaining('agent/2.json') as string,
     });
     expect((await hub.fetch('viewer', '/api/v1/models/skerry-agent')).status).toBe(404);
   });
@@ -106,11 +106,11 @@ describe('skerry publish-agent, against a real hub', () => {
 
   it('reads the platforms from the headers, publishes once, and finds the same content again in any order', async () => {
     const first = await skerry('publish-agent', ...programs, '--release', '0.4.0', ...keys('releases'));
-    expect([first.code, first.stdout]).toEqual([0, expect.stringMatching(/^published skerry-agent@1 /) as string]);
+    expect([first.code, first.stdout]).toEqual([0, expect.stringMatching(/^published skerry-agent@2 /) as string]);
     expect(first.stderr).toMatch(/skerry-agent-linux-arm64: ELF, linux-arm64, /);
     const again = await skerry('publish-agent', ...programs.toReversed(), '--release', '0.4.0', ...keys('releases'), '--json');
-    expect(JSON.parse(again.stdout)).toMatchObject({ model: 'skerry-agent', version: 1, release: '0.4.0', created: false });
-    const shown = (await (await hub.fetch('viewer', '/api/v1/models/skerry-agent/versions/1')).json()) as { document: unknown };
+    expect(JSON.parse(again.stdout)).toMatchObject({ model: 'skerry-agent', version: 2, release: '0.4.0', created: false });
+    const shown = (await (await hub.fetch('viewer', '/api/v1/models/skerry-agent/versions/2')).json()) as { document: unknown };
     expect(shown.document).toMatchObject({
       kind: 'agent',
       release: '0.4.0',
@@ -120,7 +120,7 @@ describe('skerry publish-agent, against a real hub', () => {
         { name: 'linux-x64', platform: 'linux', arch: 'x64' },
       ],
     });
-    expect(hub.tuf.target('agent/1.json')?.role).toBe('releases');
+    expect(hub.tuf.target('agent/2.json')?.role).toBe('releases');
   });
 
   it('refuses other content under a taken release or a taken number', async () => {
@@ -129,11 +129,15 @@ describe('skerry publish-agent, against a real hub', () => {
     const options = [...keys('releases'), '--release'];
     expect(await failing('publish-agent', other, ...options, '0.4.0')).toMatchObject({
       code: 'VERSION_CONFLICT',
-      message: 'release 0.4.0 is skerry-agent@1, with other content',
+      message: 'release 0.4.0 is skerry-agent@2, with other content',
     });
-    expect(await failing('publish-agent', other, ...options, '0.4.1', '--version', '1')).toMatchObject({ code: 'VERSION_CONFLICT' });
-    const next = await skerry('publish-agent', other, ...options, '0.4.1', '--takes-over-from', '1', '--json');
-    expect(JSON.parse(next.stdout)).toMatchObject({ version: 2, created: true });
+    expect(await failing('publish-agent', other, ...options, '0.4.1', '--version', '2')).toMatchObject({ code: 'VERSION_CONFLICT' });
+    expect(await failing('publish-agent', other, ...options, '0.4.1', '--version', '1')).toMatchObject({
+      code: 'BUNDLE_MANIFEST_INVALID',
+      message: expect.stringContaining('1 is the agent that came with a package') as string,
+    });
+    const next = await skerry('publish-agent', other, ...options, '0.4.1', '--takes-over-from', '2', '--json');
+    expect(JSON.parse(next.stdout)).toMatchObject({ version: 3, created: true });
   });
 
   it('refuses what is no agent, two files for one platform, and a release that is none', async () => {
