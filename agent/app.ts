@@ -143,12 +143,11 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   const syncLogger = logger.child({ room: 'sync' });
   const time = await SignedClock.open({ state: store.state, clock, events });
   const ca = config.caFile === undefined ? identity.mqtt.ca : await readFile(config.caFile, 'utf8');
-  const { url, username, password } = identity.mqtt;
   const link = new MqttLink({
     fleet,
     device,
     boot: store.boot,
-    broker: { url, username, password, ...(ca === undefined ? {} : { ca }) },
+    broker: { ...identity.mqtt, ...(ca === undefined ? {} : { ca }) },
     keepalive: config.keepalive,
     clock,
     logger: syncLogger,

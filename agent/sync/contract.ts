@@ -30,8 +30,10 @@ export interface Subscription {
 export interface BrokerAddress {
   /** `mqtt:`, `mqtts:`, `ws:` or `wss:`. */
   readonly url: string;
-  readonly username?: string;
-  readonly password?: string;
+  /** Tried in turn with `url` while neither answers: the same broker over WebSocket, for networks that let only HTTP out. */
+  readonly wsUrl?: string | undefined;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
   /** PEM of the authority that signed the broker's certificate, when it is not one the system trusts. */
-  readonly ca?: string;
+  readonly ca?: string | undefined;
 }

@@ -45,11 +45,14 @@ export class MqttLink implements LinkPort, Service {
   #sessionId = '';
   #connection = 0;
   #attempt = 0;
+  /** Where the next connection goes; it stays with an address that let it in. */
+  #url: string;
   #cancelRetry: () => void = () => undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#url = options.broker.url;
     this.#backoff = { ...(options.backoff ?? { base: seconds(1), max: seconds(60) }), random: options.random };
     this.#status = { kind: 'offline', since: options.clock.now() };
   }
@@ -107,7 +110,7 @@ export class MqttLink implements LinkPort, Service {
     const { broker, device, fleet, keepalive } = this.#options;
     try {
       const client = await openMqtt({
-        broker,
+        broker: { ...broker, url: this.#url },
         clientId: device,
         keepalive,
         will: { topic: deviceTopic(fleet, device, 'presence'), payload: this.#presence('offline') },
@@ -135,13 +138,13 @@ export class MqttLink implements LinkPort, Service {
   async #onConnected(client: MqttClient): Promise<void> {
     const session = new SessionSubscriptions(client, this.#subscriptions);
     await session.settle();
-    const { fleet, device, clock, broker } = this.#options;
+    const { fleet, device, clock } = this.#options;
     await send(client, deviceTopic(fleet, device, 'presence'), this.#presence('online'), true);
     // What was wanted while the birth was on its way.
     await session.settle();
     if (this.#client !== client) return;
     this.#session = session;
-    this.#become({ kind: 'online', since: clock.now(), broker: new URL(broker.url).host });
+    this.#become({ kind: 'online', since: clock.now(), broker: new URL(this.#url).host });
   }
 
   async #dispatch({ topic, payload, retained }: IncomingMessage, taken: () => void): Promise<void> {
@@ -165,7 +168,9 @@ export class MqttLink implements LinkPort, Service {
   }
 
   #retry(reason: string): void {
-    const { clock } = this.#options;
+    const { clock, broker } = this.#options;
+    const { url, wsUrl = url } = broker;
+    if (this.#status.kind !== 'online') this.#url = this.#url === url ? wsUrl : url;
     const held = this.#status.kind === 'online' ? clock.now() - this.#status.since : 0;
     if (held >= STABLE_AFTER) this.#attempt = 0;
     const delay = fullJitter(this.#attempt, this.#backoff);

@@ -1,14 +1,18 @@
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { LinkStatus } from '#agent/sync/contract.js';
 import { type LinkOptions, MqttLink } from '#agent/sync/link.js';
+import { hashPassword } from '#hub/broker/credentials.js';
+import { EmbeddedBroker, MQTT_PATH } from '#hub/broker/embedded.js';
 import { systemClock } from '#shared/kernel/clock.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { decodeMessage } from '#shared/protocol/codec.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import { TestBroker } from '../../kit/broker.js';
+import { freePort } from '../../kit/fleet.js';
 import { until } from '../../kit/until.js';
 
 const device = 'lab-1' as DeviceId;
@@ -61,6 +65,33 @@ describe('MqttLink', () => {
     await broker.publish(deviceTopic('test', device, 'cmd'), 'live');
     await until('the live message', () => got.length === 2);
     expect(got).toEqual(['retained', 'live']);
+  });
+
+  it("goes by WebSocket where the broker's own port does not answer, and stays with what worked", async () => {
+    const broker = new EmbeddedBroker({
+      fleet: 'test',
+      listen: { host: '127.0.0.1', port: 0 },
+      logger: silentLogger,
+      credentials: { passwordHash: () => Promise.resolve(hashPassword('password')) },
+    });
+    await broker.start();
+    cleanups.push(() => broker.close());
+    const server = createHttpServer();
+    broker.attachTo(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => new Promise((resolve) => server.close(resolve)));
+    const web = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const blocked = `mqtt://127.0.0.1:${await freePort()}`;
+    const { link } = makeLink(blocked, {
+      broker: { url: blocked, wsUrl: `ws://${web}${MQTT_PATH}`, username: device, password: 'password' },
+    });
+    await link.start();
+    await online(link);
+    expect(link.status).toMatchObject({ broker: web });
+    broker.disconnect(device);
+    await until('offline', () => link.status.kind === 'offline');
+    await online(link);
+    expect(link.status).toMatchObject({ broker: web });
   });
 
   it('comes back after the broker was killed, with a growing connection number and its subscriptions', async () => {
