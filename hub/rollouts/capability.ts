@@ -23,8 +23,11 @@ export type Runnable = Pick<Variant, 'name' | 'opset' | 'requires'> | AgentExecu
 
 /** Why a device can run none of the variants, one reason for each; `undefined` when it can run one. */
 export function whyIncapable(variants: readonly Runnable[], device: Capabilities): string | undefined {
+  const executables = variants.filter((variant) => 'platform' in variant);
+  if (executables.length > 0) return whyNotAgent(executables, device);
   const reasons: string[] = [];
   for (const variant of variants) {
+    if ('platform' in variant) continue;
     const why = whyNot(variant, device);
     if (why === undefined) return undefined;
     reasons.push(`${variant.name}: ${why}`);
@@ -32,12 +35,12 @@ export function whyIncapable(variants: readonly Runnable[], device: Capabilities
   return reasons.length === 0 ? 'the version has no variants' : reasons.join('; ');
 }
 
-function whyNot(variant: Runnable, device: Capabilities): string | undefined {
-  return 'platform' in variant ? whyNotAgent(variant, device) : whyNotModel(variant, device);
-}
-
-function whyNotAgent({ platform, arch, takesOverFrom }: AgentExecutable, device: Capabilities): string | undefined {
-  if (platform !== device.os || arch !== device.arch) return `the device is ${device.os}-${device.arch}`;
+function whyNotAgent(executables: readonly AgentExecutable[], device: Capabilities): string | undefined {
+  const fitting = executables.find(({ platform, arch }) => platform === device.os && arch === device.arch);
+  if (fitting === undefined) {
+    return `the device is ${device.os}-${device.arch}, the release is for ${executables.map(({ name }) => name).join(', ')}`;
+  }
+  const { takesOverFrom } = fitting;
   const { selfUpdate } = device;
   if (selfUpdate === undefined) return 'the agent of the device does not say that it can replace itself';
   if (!selfUpdate.able) return `the agent cannot replace itself: ${selfUpdate.reason ?? 'it does not say why'}`;
@@ -46,7 +49,7 @@ function whyNotAgent({ platform, arch, takesOverFrom }: AgentExecutable, device:
   return running < takesOverFrom ? `takes over from release ${takesOverFrom}, the device runs ${name}` : undefined;
 }
 
-function whyNotModel({ opset, requires }: Pick<Variant, 'opset' | 'requires'>, device: Capabilities): string | undefined {
+function whyNot({ opset, requires }: Pick<Variant, 'opset' | 'requires'>, device: Capabilities): string | undefined {
   const providers = new Set(['cpu', ...device.providers]);
   if (!requires.providers.some((provider) => providers.has(provider))) {
     return `needs ${requires.providers.join(' or ')}, the device has ${[...providers].join(', ')}`;

@@ -4,6 +4,7 @@ import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { days, hours, minutes } from '#shared/kernel/clock.js';
 import { durationSchema } from '#shared/kernel/duration.js';
 import { narrow } from '#shared/kernel/json.js';
+import { checkAgentRollout, withAgentDefaults } from './agent-rules.js';
 import { cohortSchema, positiveShareSchema, selectorSchema, shareSchema } from './document-parts.js';
 import { parseYaml } from './document-text.js';
 import { DEFAULT_GATES, gateName, gateSchema } from './gate-document.js';
@@ -57,8 +58,7 @@ const strategySchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('ab'), share: positiveShareSchema.default(0.5), sticky: z.enum(['key', 'device']).default('key') }),
 ]);
 
-/** A rollout as written by a person; shares come out as numbers, durations as milliseconds, defaults filled in. */
-export const rolloutDocumentSchema = z.strictObject({
+const objectSchema = z.strictObject({
   schema: z.literal(ROLLOUT_SCHEMA).default(ROLLOUT_SCHEMA),
   name: z
     .string()
@@ -93,6 +93,8 @@ export const rolloutDocumentSchema = z.strictObject({
   onFailure: z.enum(['pause', 'rollback-wave', 'rollback-all']).default('rollback-all'),
   rollback: z.strictObject({ maxInFlight: z.int().min(1).max(1e6).default(1000) }).prefault({}),
 });
+/** A rollout as written by a person; shares come out as numbers, durations as milliseconds, defaults filled in. */
+export const rolloutDocumentSchema = z.preprocess(withAgentDefaults, objectSchema.superRefine(checkAgentRollout));
 export type RolloutDocument = z.infer<typeof rolloutDocumentSchema>;
 export type WaveDocument = RolloutDocument['waves'][number];
 
