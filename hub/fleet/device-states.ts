@@ -133,7 +133,7 @@ async function store(db: Queryable, device: DeviceId, pending: Pending): Promise
   if (presence !== undefined && presenceSupersedes(presenceMark(row), presence.message)) accepted.presence = presence;
   const known = row.reported === null ? undefined : { boot: row.reported_boot, at: row.reported_at };
   if (reported !== undefined && reportedSupersedes(known, mark(reported.message), reported.replayed)) accepted.reported = reported;
-  const changes = { ...presenceColumns(accepted), ...reportedColumns(accepted) };
+  const changes = { ...presenceColumns(accepted), ...reportedColumns(accepted, row.revision + 1) };
   if (Object.keys(changes).length > 0) await db.updateTable('device_states').set(changes).where('device', '=', device).execute();
   return accepted;
 }
@@ -150,7 +150,7 @@ function presenceColumns({ presence }: Pending): Partial<DeviceStatesTable> {
   };
 }
 
-function reportedColumns({ reported }: Pending): Partial<DeviceStatesTable> {
+function reportedColumns({ reported }: Pending, revision: number): Partial<DeviceStatesTable> {
   if (reported === undefined) return {};
   const { boot, at } = mark(reported.message);
   return {
@@ -158,6 +158,7 @@ function reportedColumns({ reported }: Pending): Partial<DeviceStatesTable> {
     reported_boot: boot,
     reported_at: at,
     reported_received_at: reported.received,
+    revision,
   };
 }
 

@@ -127,11 +127,15 @@ async function insertDevice(db: Queryable, row: DevicesTable): Promise<void> {
   await db.insertInto('devices').values(row).execute();
   await db
     .insertInto('device_states')
-    .values({ device: row.id, ...SILENT })
+    .values({ device: row.id, revision: 0, ...SILENT })
     .execute();
 }
 
 async function renewDevice(db: Queryable, id: DeviceId, row: Omit<DevicesTable, 'id' | 'public_key'>): Promise<void> {
   await db.updateTable('devices').set(row).where('id', '=', id).execute();
-  await db.updateTable('device_states').set(SILENT).where('device', '=', id).execute();
+  await db
+    .updateTable('device_states')
+    .set((eb) => ({ ...SILENT, revision: eb('revision', '+', 1) }))
+    .where('device', '=', id)
+    .execute();
 }

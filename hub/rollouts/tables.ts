@@ -40,6 +40,16 @@ export interface RolloutDecisionsTable {
   decision: string;
 }
 
+/** What a device did before the evidence of a rollout began; the device '' stands for all together. */
+export interface RolloutBaselinesTable {
+  rollout: string;
+  device: string;
+  /** When the evidence began that it belongs to. */
+  begun: EpochMillis;
+  /** JSON (hub/baseline-text.ts). */
+  baseline: string;
+}
+
 export interface CohortsTable {
   name: string;
   /** Canonical selector. */
@@ -52,5 +62,6 @@ export interface RolloutTables {
   rollouts: RolloutsTable;
   rollout_devices: RolloutDevicesTable;
   rollout_decisions: RolloutDecisionsTable;
+  rollout_baselines: RolloutBaselinesTable;
   cohorts: CohortsTable;
 }

@@ -84,7 +84,7 @@ async function seenOf(trx: Queryable, device: string, { boot }: Position): Promi
 
 async function addRollUp(trx: Queryable, sums: RollUp): Promise<void> {
   for (const { key, measure } of sums.models) await addModel(trx, key, measure);
-  for (const { key, measure } of sums.devices) await addDevice(trx, key, measure);
+  await addDeviceMeasures(trx, sums.devices);
   for (const { key, predictions, errors } of sums.totals) {
     const before = await trx
       .selectFrom('metrics_total')
@@ -123,7 +123,32 @@ async function addModel(trx: Queryable, key: ModelKey, measure: Sum): Promise<vo
     .execute();
 }
 
-async function addDevice(trx: Queryable, key: DeviceKey, measure: Sum): Promise<void> {
+/** Adds to the sums of single devices, each row once; every change of a row gets the next number of its model. */
+export async function addDeviceMeasures(trx: Queryable, sums: RollUp['devices']): Promise<void> {
+  for (const model of new Set(sums.map(({ key }) => key.model))) {
+    const own = sums.filter(({ key }) => key.model === model);
+    let changed = await takeNumbers(trx, model, own.length);
+    for (const { key, measure } of own) {
+      changed += 1;
+      await addDevice(trx, key, measure, changed);
+    }
+  }
+}
+
+/** Takes so many numbers; returns the one before the first. INVARIANT: one transaction writes at a time, so numbers commit in order. */
+async function takeNumbers(trx: Queryable, model: string, count: number): Promise<number> {
+  const before = await trx.selectFrom('metrics_changes').select('last').where('model', '=', model).executeTakeFirst();
+  const last = before?.last ?? 0;
+  const row = { model, last: last + count };
+  await trx
+    .insertInto('metrics_changes')
+    .values(row)
+    .onConflict((conflict) => conflict.column('model').doUpdateSet(row))
+    .execute();
+  return last;
+}
+
+async function addDevice(trx: Queryable, key: DeviceKey, measure: Sum, changed: number): Promise<void> {
   const before = await trx
     .selectFrom('metrics_device')
     .selectAll()
@@ -134,7 +159,7 @@ async function addDevice(trx: Queryable, key: DeviceKey, measure: Sum): Promise<
     .executeTakeFirst();
   const sum = before === undefined ? emptyMeasure() : readMeasure(before);
   mergeMeasure(sum, measure);
-  const row = { ...key, ...measureColumns(sum) };
+  const row = { ...key, changed, ...measureColumns(sum) };
   await trx
     .insertInto('metrics_device')
     .values(row)

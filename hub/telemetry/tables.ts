@@ -29,6 +29,14 @@ export interface MetricsModelTable {
 /** The same per device, in wider buckets and kept shorter. */
 export interface MetricsDeviceTable extends MetricsModelTable {
   device: string;
+  /** Number of the last change of the row among all of its model; grows with every change. */
+  changed: number;
+}
+
+/** The last number given to a change, by model; it never goes back, whatever is dropped. */
+export interface MetricsChangesTable {
+  model: string;
+  last: number;
 }
 
 /** Totals since the beginning, for counters that may never go back. */
@@ -69,6 +77,7 @@ export interface TelemetryTables {
   ingest_seen: IngestSeenTable;
   metrics_model: MetricsModelTable;
   metrics_device: MetricsDeviceTable;
+  metrics_changes: MetricsChangesTable;
   metrics_total: MetricsTotalTable;
   device_health: DeviceHealthTable;
   events: EventsTable;

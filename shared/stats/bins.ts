@@ -28,6 +28,13 @@ export class Bins {
     return [...this.#counts].sort((a, b) => a[0] - b[0]);
   }
 
+  /** Counts of the bins with an index in [first, last]. */
+  between(first: number, last: number): number {
+    let sum = 0;
+    for (const [index, weight] of this.#counts) if (index >= first && index <= last) sum += weight;
+    return sum;
+  }
+
   #collapse(): void {
     const sorted = this.ascending();
     const cut = sorted.length - MAX_BINS;

@@ -49,11 +49,6 @@ export function histogramOf(sketch: QuantileSketch, edges: readonly number[]): n
   return counts;
 }
 
-/** How many values of a sketch lie above `threshold`, to within the bin that holds it (1 % of the value). */
-export function countAbove(sketch: QuantileSketch, threshold: number): number {
-  return histogramOf(sketch, [threshold])[1] ?? 0;
-}
-
 function shares(histogram: Histogram, added: number): number[] {
   const total = histogram.reduce((sum, count) => sum + count + added, 0);
   if (!(total > 0)) throw new SkerryError('STATS_ARGUMENT', 'a histogram is empty');

@@ -87,6 +87,22 @@ export class QuantileSketch {
     return Math.min(Math.max(this.#atRank(rank), this.#min), this.#max);
   }
 
+  /** How many values lie above `threshold`; a bin counts by its middle, so to within 1 % of the value. */
+  countAbove(threshold: number): number {
+    if (threshold >= 0) {
+      let first = threshold < MIN_MAGNITUDE ? Number.NEGATIVE_INFINITY : binIndex(threshold) - 1;
+      while (Number.isFinite(first) && middleOf(first) <= threshold) first += 1;
+      return this.#positive.between(first, Number.POSITIVE_INFINITY);
+    }
+    let last = threshold > -MIN_MAGNITUDE ? Number.NEGATIVE_INFINITY : binIndex(-threshold) + 1;
+    while (Number.isFinite(last) && middleOf(last) >= -threshold) last -= 1;
+    return (
+      this.#negative.between(Number.NEGATIVE_INFINITY, last) +
+      this.#zero +
+      this.#positive.between(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY)
+    );
+  }
+
   /** The bins by rising value. */
   bins(): SketchBin[] {
     const out: SketchBin[] = [];
@@ -158,4 +174,8 @@ export class QuantileSketch {
     }
     return this.#max;
   }
+}
+
+function middleOf(index: number): number {
+  return (BIN_GAMMA ** (index - 1) + BIN_GAMMA ** index) / 2;
 }

@@ -1,120 +1,213 @@
-import type { EpochMillis, Millis } from '#shared/kernel/clock.js';
-import { minutes } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/clock.js';
 import type { DeviceId } from '#shared/protocol/device.js';
-import type { GateFigures } from '../figures.js';
+import { pearsonDispersion } from '#shared/stats/dispersion.js';
+import { AGES, type GateFigures } from '../figures.js';
 import { type Gate, gateName, type RateName } from '../gate-document.js';
-import { ComparisonMeter, MAX_STRATA } from './comparison-meter.js';
-import { meterOf } from './meters.js';
-import { OutputBook } from './outputs.js';
+import {
+  BEYOND,
+  Columns,
+  EXPECTED,
+  EXPOSURE,
+  LIMITED,
+  type MeterColumns,
+  PREDICTIONS,
+  rateOf,
+  RULED_OUT,
+  TOLERATED,
+  VALUES,
+} from './columns.js';
+import { compare, controlSums, rowFrom } from './compared.js';
+import { Lane } from './lane.js';
+import { firstStratumFrom, type Layout, layoutOf, type WaveSpan } from './layout.js';
+import { outputFigures } from './outputs.js';
 import type { Evidence } from './source.js';
-import type { Baseline, DeviceWindow, Group, Tally } from './window.js';
+import type { Baseline, DeviceWindow, Group } from './window.js';
 
 export interface BookOptions {
   readonly gates: readonly Gate[];
-  /** Begin of the wave. */
-  readonly from: EpochMillis;
-  /** Longest the wave may take; it is cut into strata of equal length. */
-  readonly lasts: Millis;
-  /** What a device reported before the wave on the old version. */
+  /** What a device reported before the rollout on the old version. */
   readonly baseline: (device: DeviceId) => Baseline | undefined;
   /** The same of all devices together. */
   readonly fleet: Baseline | undefined;
+  /** Waves of the rollout, begun or not. */
+  readonly planned: number;
 }
 
-const RATE_FIELDS = {
-  errors: 'errors',
-  crashes: 'crashes',
-  disagreement: 'golden',
-  'shadow-disagreement': 'shadow',
-  'wrong-answers': 'feedback',
-} as const satisfies Record<RateName, keyof DeviceWindow>;
+export interface Look {
+  /** As of when. */
+  readonly to: EpochMillis;
+  /** Devices that took the version up: their windows of it are the canary's. */
+  readonly canary: { has(device: DeviceId): boolean };
+  /** Devices whose windows of other versions are the control's. */
+  readonly control: { has(device: DeviceId): boolean };
+}
+
+/** Control devices left out of the variation, as the worst canary device is left out of the comparison. */
+const TRIM = 0.02;
 
 /**
- * Collects what devices reported during a wave and gives the figures of its gates. Order and grouping of the windows do
- * not matter; each is added once.
+ * Running sums of what devices reported since the evidence of a rollout began, and the figures of its gates from them. What
+ * shows that the version is worse is carried through all waves; what shows that it is good enough, each wave has to show anew.
  */
 export class EvidenceBook {
   readonly #options: BookOptions;
-  readonly #comparisons = new Map<string, ComparisonMeter>();
-  readonly #rateNames: readonly RateName[];
-  readonly #rates = new Map<RateName, { events: number; exposure: number; devices: Set<DeviceId> }>();
-  readonly #outputs = new OutputBook();
-  /** Canary errors by start of window, for burn rates. */
-  readonly #recent = new Map<EpochMillis, { events: number; exposure: number }>();
-  readonly #reporting = new Set<DeviceId>();
-  #predictions = 0;
+  readonly #columns: Columns;
+  readonly #horizon: number;
+  readonly #lanes = new Map<string, Lane>();
+  #sorted: readonly Lane[] | undefined;
+  #layout: Layout = layoutOf([{ from: 0, lasts: 0 }], 1);
 
   constructor(options: BookOptions) {
     this.#options = options;
-    this.#rateNames = [...new Set(options.gates.flatMap(rateOf))];
-    const width = Math.max(minutes(1), options.lasts / MAX_STRATA);
-    for (const gate of options.gates) {
-      const meter = meterOf(gate, options.fleet);
-      if (meter !== undefined) this.#comparisons.set(gateName(gate), new ComparisonMeter(gateName(gate), meter, options.from, width));
-    }
+    this.#columns = new Columns(options.gates, options.fleet);
+    this.#horizon = Math.max(
+      0,
+      ...options.gates.map((gate) => (gate.gate === 'burn' ? Math.max(...gate.windows.map(({ long }) => long)) : 0)),
+    );
   }
 
-  add(window: DeviceWindow, group: Group): void {
-    const baseline = this.#options.baseline(window.device);
-    for (const meter of this.#comparisons.values()) meter.add(window, group, baseline);
-    this.#outputs.add(window, group);
-    if (group === 'control') return;
-    this.#predictions += window.errors.exposure;
-    if (window.errors.exposure > 0) this.#reporting.add(window.device);
-    const recent = this.#recent.get(window.from) ?? { events: 0, exposure: 0 };
-    this.#recent.set(window.from, plus(recent, window.errors));
-    for (const name of this.#rateNames) {
-      const tally = window[RATE_FIELDS[name]];
-      if (tally !== undefined) this.#addRate(name, window.device, tally);
-    }
+  /** Waves that began, oldest first; the newest is under way. */
+  begin(waves: readonly WaveSpan[]): void {
+    if (waves.length === this.#layout.waves.length && waves.every((wave, i) => wave.from === this.#layout.waves[i]?.from)) return;
+    this.#layout = layoutOf(waves, this.#options.planned);
+    for (const lane of this.#lanes.values()) lane.restratify(this.#layout);
   }
 
-  /** Figures as of `to`. */
-  figures(to: EpochMillis): Evidence {
+  /** The sums of one device and version; made when there are none. */
+  lane(device: DeviceId, group: Group, version = 0): Lane {
+    const key = `${device} ${group} ${version}`;
+    const known = this.#lanes.get(key);
+    if (known !== undefined) return known;
+    const made = new Lane({ device, group, version }, this.#columns.width, this.#horizon);
+    this.#lanes.set(key, made);
+    this.#sorted = undefined;
+    return made;
+  }
+
+  /** Takes a window, or a newer state of the one taken last; false when an older one comes late and the lane must be read again. */
+  put(lane: Lane, window: DeviceWindow): boolean {
+    return lane.put(this.#layout, window, this.#columns.read(window, lane.group, this.#options.baseline(window.device)));
+  }
+
+  figures({ to, canary, control }: Look): Evidence {
+    const lanes = this.#inOrder();
+    const sides = {
+      canary: lanes.filter((lane) => lane.group === 'canary' && canary.has(lane.device)),
+      control: lanes.filter((lane) => lane.group === 'control' && control.has(lane.device)),
+    };
+    const predictions = sides.canary.map((lane) => this.#inWave(lane, PREDICTIONS));
     return {
-      evidence: { predictions: this.#predictions, devices: this.#reporting.size },
-      gates: this.#options.gates.filter((gate) => gate.gate !== 'install').map((gate) => this.#figuresOf(gate, to)),
+      evidence: {
+        predictions: predictions.reduce((sum, count) => sum + count, 0),
+        devices: predictions.filter((count) => count > 0).length,
+      },
+      gates: this.#options.gates.filter((gate) => gate.gate !== 'install').map((gate) => this.#figuresOf(gate, to, sides)),
     };
   }
 
-  #figuresOf(gate: Gate, to: EpochMillis): GateFigures {
+  #figuresOf(gate: Gate, to: EpochMillis, sides: Readonly<Record<Group, readonly Lane[]>>): GateFigures {
     const name = gateName(gate);
-    const comparison = this.#comparisons.get(name);
-    if (comparison !== undefined) return comparison.figures();
+    const meter = this.#columns.meters.find((columns) => columns.gate === name);
+    if (meter !== undefined) return this.#comparison(meter, sides);
     const [rate] = rateOf(gate);
-    if (rate !== undefined) return this.#rate(name, rate);
-    if (gate.gate === 'drift') return this.#outputs.figures(name);
-    if (gate.gate === 'burn') return { gate: name, kind: 'burn', long: this.#since(to - gate.long), short: this.#since(to - gate.short) };
+    if (rate !== undefined) return this.#rate(name, rate, sides.canary);
+    const level = this.#columns.levels.get(name);
+    if (level !== undefined) return this.#level(name, level, sides.canary);
+    const wave = this.#layout.waves.length - 1;
+    if (gate.gate === 'drift') return outputFigures(name, wave, sides.canary, sides.control);
+    if (gate.gate === 'burn')
+      return {
+        gate: name,
+        kind: 'burn',
+        windows: gate.windows.map(({ long, short }) => ({
+          long: since(sides.canary, wave, to - long),
+          short: since(sides.canary, wave, to - short),
+        })),
+      };
     return { gate: name, kind: 'failed', why: 'no figures are collected for this gate' };
   }
 
-  #rate(gate: string, name: RateName): GateFigures {
-    const rate = this.#rates.get(name);
-    if (rate === undefined) return { gate, kind: 'missing', why: `no device reported ${name}` };
-    return { gate, kind: 'rate', events: rate.events, exposure: rate.exposure, devices: rate.devices.size };
+  #comparison({ gate, at }: MeterColumns, { canary, control }: Readonly<Record<Group, readonly Lane[]>>): GateFigures {
+    const units = control.map((lane) => ({ events: this.#sum(lane, at + TOLERATED, 0), exposure: this.#sum(lane, at + EXPECTED, 0) }));
+    const canaryDevices = canary.filter((lane) => this.#sum(lane, at + EXPECTED, 0) > 0).length;
+    const controlDevices = units.filter((unit) => unit.exposure > 0).length;
+    if (canaryDevices + controlDevices === 0) return { gate, kind: 'missing', why: 'no device reported what this gate compares' };
+    const { width } = this.#columns;
+    const strata = this.#layout.waves.length * this.#layout.perWave;
+    const tolerated = { width, at, events: TOLERATED };
+    const ruledOut = { width, at, events: RULED_OUT };
+    const begin = this.#waveBegin;
+    const against = controlSums(control, tolerated, strata);
+    return {
+      gate,
+      kind: 'comparison',
+      tolerated: compare(canary, against, tolerated, () => 0),
+      aged: AGES.map((age) => {
+        const compared = compare(canary, against, tolerated, (lane) => firstStratumFrom(this.#layout, (lane.first ?? 0) + age));
+        // Strata in which nobody was of that age say nothing; recorded figures need not carry them.
+        const reached = compared.strata.some((stratum) => stratum.canaryExposure > 0);
+        return reached ? compared : { strata: [] };
+      }),
+      ruledOut: { strata: compare(canary, controlSums(control, ruledOut, strata, begin), ruledOut, () => begin).strata },
+      dispersion: pearsonDispersion(units, TRIM),
+      canaryDevices,
+      controlDevices,
+      events: canary.reduce((sum, lane) => sum + this.#inWave(lane, at + TOLERATED), 0),
+      exposure: canary.reduce((sum, lane) => sum + this.#inWave(lane, at + EXPOSURE), 0),
+    };
   }
 
-  #since(from: EpochMillis): Tally {
-    let sum: Tally = { events: 0, exposure: 0 };
-    for (const [at, tally] of this.#recent) if (at >= from) sum = plus(sum, tally);
+  #rate(gate: string, name: RateName, canary: readonly Lane[]): GateFigures {
+    const at = this.#columns.rates.get(name) ?? 0;
+    const exposures = canary.map((lane) => this.#inWave(lane, at + 1));
+    const devices = exposures.filter((exposure) => exposure > 0).length;
+    if (devices === 0) return { gate, kind: 'missing', why: `no device reported ${name}` };
+    const events = canary.reduce((sum, lane) => sum + this.#inWave(lane, at), 0);
+    return { gate, kind: 'rate', events, exposure: exposures.reduce((sum, exposure) => sum + exposure, 0), devices };
+  }
+
+  #level(gate: string, at: number, canary: readonly Lane[]): GateFigures {
+    const units = canary
+      .map((lane) => ({
+        events: this.#inWave(lane, at + LIMITED),
+        beyond: this.#inWave(lane, at + BEYOND),
+        exposure: this.#inWave(lane, at + VALUES),
+      }))
+      .filter((unit) => unit.exposure > 0);
+    if (units.length === 0) return { gate, kind: 'missing', why: 'no device reported what this gate limits' };
+    const sum = (of: 'events' | 'beyond' | 'exposure'): number => units.reduce((total, unit) => total + unit[of], 0);
+    const counts = { events: sum('events'), beyond: sum('beyond'), exposure: sum('exposure') };
+    return { gate, kind: 'level', ...counts, dispersion: pearsonDispersion(units, TRIM), devices: units.length };
+  }
+
+  /** By device, so that sums of fractions do not depend on who reported first (DESIGN R8). */
+  #inOrder(): readonly Lane[] {
+    this.#sorted ??= [...this.#lanes].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, lane]) => lane);
+    return this.#sorted;
+  }
+
+  /** First stratum of the wave under way. */
+  get #waveBegin(): number {
+    return (this.#layout.waves.length - 1) * this.#layout.perWave;
+  }
+
+  #inWave(lane: Lane, column: number): number {
+    return this.#sum(lane, column, this.#waveBegin);
+  }
+
+  #sum(lane: Lane, column: number, stratum: number): number {
+    let sum = 0;
+    for (let row = rowFrom(lane, stratum); row < lane.strata.length; row++) sum += lane.cells[row * this.#columns.width + column] ?? 0;
     return sum;
   }
+}
 
-  #addRate(name: RateName, device: DeviceId, tally: Tally): void {
-    const rate = this.#rates.get(name) ?? { events: 0, exposure: 0, devices: new Set() };
-    rate.events += tally.events;
-    rate.exposure += tally.exposure;
-    rate.devices.add(device);
-    this.#rates.set(name, rate);
+function since(canary: readonly Lane[], wave: number, from: EpochMillis): { events: number; exposure: number } {
+  const sum = { events: 0, exposure: 0 };
+  for (const lane of canary) {
+    const { events, exposure } = lane.since(wave, from);
+    sum.events += events;
+    sum.exposure += exposure;
   }
-}
-
-/** The rate a gate with a fixed limit looks at. */
-function rateOf(gate: Gate): RateName[] {
-  if (gate.gate === 'disagreement') return [gate.source === 'shadow' ? 'shadow-disagreement' : 'disagreement'];
-  return gate.gate === 'limit' ? [gate.of] : [];
-}
-
-function plus(a: Tally, b: Tally): { events: number; exposure: number } {
-  return { events: a.events + b.events, exposure: a.exposure + b.exposure };
+  return sum;
 }

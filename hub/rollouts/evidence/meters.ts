@@ -1,5 +1,5 @@
 import type { Gate } from '../gate-document.js';
-import type { Baseline, DeviceWindow, Distribution, Group, Tally } from './window.js';
+import type { Baseline, DeviceWindow, Distribution, Group, Quantiles, Tally } from './window.js';
 
 /** What a comparing gate counts in one window: events against `tolerate`, against `ruleOut`, and how many were to be expected. */
 export interface Reading {
@@ -23,12 +23,14 @@ export function meterOf(gate: Gate, fleet: Baseline | undefined): Meter | undefi
     const name = gate.gate;
     return (window, _group, baseline) => rateReading(window[name], baseline?.[name], fleet?.[name]);
   }
-  const read = (from: DeviceWindow | Baseline): Distribution | undefined =>
-    gate.gate === 'metric' ? from.metrics?.[gate.name] : from[gate.gate];
+  const before = (from: Baseline | undefined): number | undefined => {
+    const values: Quantiles | undefined = gate.gate === 'metric' ? from?.metrics?.[gate.name] : from?.[gate.gate];
+    return values?.quantile(gate.quantile);
+  };
+  const ofFleet = before(fleet);
   return (window, group, baseline) => {
-    const threshold =
-      (baseline === undefined ? undefined : read(baseline)?.quantile(gate.quantile)) ?? (fleet && read(fleet)?.quantile(gate.quantile));
-    return quantileReading(read(window), threshold, group, gate);
+    const values = gate.gate === 'metric' ? window.metrics?.[gate.name] : window[gate.gate];
+    return quantileReading(values, before(baseline) ?? ofFleet, group, gate);
   };
 }
 

@@ -1,46 +1,42 @@
-import type { DeviceId } from '#shared/protocol/device.js';
 import { pearsonDispersion } from '#shared/stats/dispersion.js';
 import type { GateFigures } from '../figures.js';
-import type { DeviceWindow, Group } from './window.js';
+import type { Lane } from './lane.js';
 
-type ByDevice = Map<DeviceId, number[]>;
+/** What one wave's outputs look like on both sides, by name. */
+export function outputFigures(gate: string, wave: number, canary: readonly Lane[], control: readonly Lane[]): GateFigures {
+  const sides = { canary: byName(canary, wave), control: byName(control, wave) };
+  const names = [...new Set([...sides.canary.keys(), ...sides.control.keys()])].sort();
+  if (names.length === 0) return { gate, kind: 'missing', why: 'no device reported outputs' };
+  const outputs = names.map((name) => {
+    const devices = sides.control.get(name) ?? [];
+    const sum = total(devices);
+    return { name, canary: total(sides.canary.get(name) ?? []), control: sum, dispersion: binDispersion(devices, sum) };
+  });
+  const uneven = outputs.find(
+    (output) => output.canary.length !== output.control.length && output.canary.length * output.control.length > 0,
+  );
+  if (uneven !== undefined)
+    return { gate, kind: 'failed', why: `the output "${uneven.name}" is counted in different bins by the two versions` };
+  return { gate, kind: 'distance', outputs };
+}
 
-/** Outputs of both groups, by name and device. */
-export class OutputBook {
-  readonly #outputs = new Map<string, Record<Group, ByDevice>>();
-
-  add(window: DeviceWindow, group: Group): void {
-    for (const [name, histogram] of Object.entries(window.outputs ?? {})) {
-      const output: Record<Group, ByDevice> = this.#outputs.get(name) ?? { canary: new Map(), control: new Map() };
-      this.#outputs.set(name, output);
-      const before = output[group].get(window.device);
-      output[group].set(window.device, before === undefined ? [...histogram] : plus(histogram, before));
+function byName(lanes: readonly Lane[], wave: number): Map<string, (readonly number[])[]> {
+  const found = new Map<string, (readonly number[])[]>();
+  for (const lane of lanes) {
+    for (const [name, histogram] of lane.outputs(wave)) {
+      const histograms = found.get(name) ?? [];
+      found.set(name, histograms);
+      histograms.push(histogram);
     }
   }
-
-  figures(gate: string): GateFigures {
-    if (this.#outputs.size === 0) return { gate, kind: 'missing', why: 'no device reported outputs' };
-    const outputs = [...this.#outputs].map(([name, { canary, control }]) => {
-      const sum = total(control);
-      return { name, canary: total(canary), control: sum, dispersion: binDispersion([...control.values()], sum) };
-    });
-    const uneven = outputs.find(
-      (output) => output.canary.length !== output.control.length && output.canary.length * output.control.length > 0,
-    );
-    if (uneven !== undefined)
-      return { gate, kind: 'failed', why: `the output "${uneven.name}" is counted in different bins by the two versions` };
-    return { gate, kind: 'distance', outputs };
-  }
+  return found;
 }
 
-function total(devices: ByDevice): number[] {
-  let sum: number[] = [];
-  for (const histogram of devices.values()) sum = sum.length === 0 ? [...histogram] : plus(sum, histogram);
+function total(histograms: readonly (readonly number[])[]): number[] {
+  const [first = [], ...others] = histograms;
+  const sum = [...first];
+  for (const histogram of others) for (const [i, count] of histogram.entries()) sum[i] = (sum[i] ?? 0) + count;
   return sum;
-}
-
-function plus(a: readonly number[], b: readonly number[]): number[] {
-  return a.map((count, i) => count + (b[i] ?? 0));
 }
 
 /** Mean over bins of the variation between devices beyond chance. */

@@ -1,24 +1,24 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
-import type { EpochMillis, Millis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/clock.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { GateFigures, WaveFigures } from '../figures.js';
 import type { Gate } from '../gate-document.js';
+import type { WaveSpan } from './layout.js';
 
 export interface EvidenceQuery {
   readonly rollout: string;
-  readonly wave: number;
   readonly model: ModelName;
   /** Windows of this version are the canary's. */
   readonly version: VersionNumber;
-  /** Since the wave began. */
-  readonly from: EpochMillis;
+  /** Waves whose evidence counts, oldest first; the last one is under way. */
+  readonly waves: readonly WaveSpan[];
+  /** Gates of every planned wave, begun or not. */
+  readonly plan: readonly (readonly Gate[])[];
   readonly to: EpochMillis;
-  /** Longest the wave may take. */
-  readonly lasts: Millis;
   /** Devices that took the version up. */
   readonly canary: () => readonly DeviceId[];
-  /** Devices of the cohort that were never told of it. */
-  readonly control: () => readonly DeviceId[];
+  /** Devices of the cohort to compare with, and until when: the time they were told of it, or `Infinity`. */
+  readonly control: () => ReadonlyMap<DeviceId, EpochMillis>;
   /** Gates to give figures for; `install` is not asked here. */
   readonly gates: readonly Gate[];
 }

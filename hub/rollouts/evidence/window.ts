@@ -1,12 +1,15 @@
 import type { EpochMillis, Millis } from '#shared/kernel/clock.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 
-/** Values of which only counts above a threshold and quantiles are asked; a quantile sketch is one. */
+export interface Quantiles {
+  quantile(q: number): number | undefined;
+}
+
+/** Values of which only counts above a threshold are asked; a quantile sketch is one. */
 export interface Distribution {
   readonly count: number;
   /** How many values lie above the threshold. */
   above(threshold: number): number;
-  quantile(q: number): number | undefined;
 }
 
 export interface Tally {
@@ -41,7 +44,15 @@ export interface DeviceWindow {
   readonly outputs?: Readonly<Record<string, readonly number[]>>;
 }
 
-/** What the same devices reported on the old version before the wave, each device on its own. */
-export type Baseline = Omit<DeviceWindow, 'outputs'>;
+/** What a device reported of the old version before the rollout: what its later reports are measured against. */
+export interface Baseline {
+  readonly errors: Tally;
+  readonly crashes?: Tally;
+  readonly feedback?: Tally;
+  readonly latency?: Quantiles;
+  readonly memory?: Quantiles;
+  readonly temperature?: Quantiles;
+  readonly metrics?: Readonly<Record<string, Quantiles>>;
+}
 
 export type Group = 'canary' | 'control';

@@ -1,6 +1,7 @@
-import { type RateStratum, rateRatioEvidence, rateRatioInterval } from '#shared/stats/rate-ratio.js';
+import { logAdd } from '#shared/stats/log-space.js';
 import { rateLimitEvidence } from '#shared/stats/rate-limit.js';
-import type { GateFigures } from '../figures.js';
+import { type RateRatioOptions, type RateStratum, rateRatioEvidence, rateRatioInterval } from '#shared/stats/rate-ratio.js';
+import { AGES, type Compared, type GateFigures } from '../figures.js';
 import { finite, type GateResult, type Levels, short } from './result.js';
 
 export interface ComparisonRule {
@@ -22,13 +23,12 @@ type Figures = Extract<GateFigures, { kind: 'comparison' }>;
  */
 export function compare(figures: Figures, rule: ComparisonRule, levels: Levels): GateResult {
   const options = { tolerate: rule.tolerate, ruleOut: rule.ruleOut, dispersion: figures.dispersion };
-  const all = rateRatioEvidence(figures.tolerated.strata, options).evidenceWorse;
-  const rest = rateRatioEvidence(figures.tolerated.withoutWorst ?? figures.tolerated.strata, options).evidenceWorse;
+  const worse = evidenceWorse(figures, options);
   const acceptable = rateRatioEvidence(figures.ruledOut.strata, options).evidenceAcceptable;
   const needAlarm = Math.log(1 / levels.alarm);
   const needClearance = Math.log(1 / levels.miss);
   const rate = figures.exposure > 0 ? figures.events / figures.exposure : 0;
-  const alarm = rate > rule.negligible ? Math.min(all, rest) / needAlarm : 0;
+  const alarm = rate > rule.negligible ? worse / needAlarm : 0;
   const clearance = Math.max(acceptable, negligible(figures, rule)) / needClearance;
   const interval = rateRatioInterval(figures.tolerated.strata, levels.miss, figures.dispersion);
   const result = {
@@ -42,7 +42,23 @@ export function compare(figures: Figures, rule: ComparisonRule, levels: Levels):
   const seen = `${rule.what}: ${short(result.estimate)} times the control's (${short(result.lower)} to ${short(result.upper)})`;
   if (alarm >= 1) return { ...result, outcome: 'fail', reason: `${seen}, above the ${short(rule.tolerate)} tolerated` };
   if (clearance >= 1) return { ...result, outcome: 'pass', reason: `${seen}; ${short(rule.ruleOut)} is ruled out` };
-  return { ...result, outcome: 'insufficient', reason: `${seen}; ${lacking(figures.tolerated.strata)}` };
+  return { ...result, outcome: 'insufficient', reason: `${seen}; ${lacking(figures.ruledOut.strata)}` };
+}
+
+/** Weight of the devices' whole time; the ages share the rest. */
+const WHOLE = 0.7;
+
+/**
+ * ln of the e-value that the canary exceeds `tolerate`, without its worst device where that is less. Harm that begins after a
+ * while is diluted by fresh devices: what only devices of some age did is tested as well, and a weighted mean of e-values is
+ * one (Vovk & Wang, "E-values: Calibration, combination and applications", Annals of Statistics 49(3), 2021, section 4).
+ */
+function evidenceWorse(figures: Figures, options: RateRatioOptions): number {
+  const of = ({ strata, withoutWorst }: Compared): number =>
+    Math.min(...[strata, withoutWorst ?? strata].map((counted) => rateRatioEvidence(counted, options).evidenceWorse));
+  // Always of as many ages: the weights are fixed before anything is seen, and an age nobody has reached bets nothing.
+  const ages = AGES.map((_, i) => figures.aged?.[i] ?? { strata: [] }).map(of);
+  return ages.reduce((sum, age) => logAdd(sum, age + Math.log((1 - WHOLE) / AGES.length)), of(figures.tolerated) + Math.log(WHOLE));
 }
 
 /** Evidence that the canary's own rate lies below what is negligible. */

@@ -1,14 +1,8 @@
-import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { Db } from '#hub/store/database.js';
-import { emptyMeasure, type Measure, mergeMeasure, readMeasure } from '#hub/telemetry/measure.js';
-import type { MetricsDeviceTable } from '#hub/telemetry/tables.js';
-import type { ModelName } from '#shared/bundle/names.js';
-import { type Clock, type EpochMillis, hours, type Millis, seconds } from '#shared/kernel/clock.js';
-import { type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
-import { EvidenceBook } from '../evidence/book.js';
+import { type Clock, hours, type Millis, minutes, seconds } from '#shared/kernel/clock.js';
 import type { Evidence, EvidenceQuery, EvidenceSource } from '../evidence/source.js';
-import type { Baseline, Group } from '../evidence/window.js';
-import { windowOf } from './measured-window.js';
+import { gateName } from '../gate-document.js';
+import { EvidenceReader } from './evidence-reader.js';
 
 export interface HubEvidenceDeps {
   readonly db: Db;
@@ -17,27 +11,27 @@ export interface HubEvidenceDeps {
   readonly bucket: Millis;
   /** How far back a device's own history is looked at (default 24 h: every time of the day once). */
   readonly history?: Millis;
-  /** Figures are read again at most so often (default 15 s), and never more than a twentieth of the time is spent reading. */
+  /** Figures are worked out again at most so often (default 15 s), and never more than a twentieth of the time is spent on it. */
   readonly refresh?: Millis;
+  /** Longest a look reads from the beginning what it does not know yet (default 1 s); the next one goes on. */
+  readonly patience?: Millis;
 }
 
-interface Baselines {
+interface Followed {
   readonly key: string;
-  readonly devices: ReadonlyMap<DeviceId, Baseline>;
-  readonly fleet: Baseline | undefined;
+  readonly reader: EvidenceReader;
+  usedAt: Millis;
+  /** The newest figures, for whom they were worked out, and how long they are good for. */
+  last: { readonly of: string; readonly evidence: Evidence; readonly until: Millis } | undefined;
 }
 
-interface Cached {
-  readonly key: string;
-  readonly evidence: Evidence;
-  readonly validUntil: Millis;
-}
+/** Sums of a rollout nobody asked for are dropped after this long, and read again when somebody does. */
+const IDLE = minutes(10);
 
 /** Figures of gates from what devices reported, per device and bucket. */
 export class HubEvidence implements EvidenceSource {
   readonly #deps: HubEvidenceDeps;
-  readonly #baselines = new Map<string, Baselines>();
-  readonly #cached = new Map<string, Cached>();
+  readonly #followed = new Map<string, Followed>();
 
   constructor(deps: HubEvidenceDeps) {
     this.#deps = deps;
@@ -45,82 +39,44 @@ export class HubEvidence implements EvidenceSource {
 
   async figures(query: EvidenceQuery): Promise<Evidence> {
     const { clock } = this.#deps;
-    const key = `${query.wave}/${query.from}/${query.canary().length}`;
-    const cached = this.#cached.get(query.rollout);
-    if (cached?.key === key && clock.monotonic() < cached.validUntil) return cached.evidence;
     const begun = clock.monotonic();
-    const evidence = await this.#read(query);
-    const took = clock.monotonic() - begun;
-    this.#cached.set(query.rollout, {
-      key,
-      evidence,
-      validUntil: clock.monotonic() + Math.max(this.#deps.refresh ?? seconds(15), took * 20),
-    });
-    return evidence;
-  }
-
-  async #read(query: EvidenceQuery): Promise<Evidence> {
-    const baselines = await this.#baselineOf(query);
-    const book = new EvidenceBook({
-      gates: query.gates,
-      from: query.from,
-      lasts: query.lasts,
-      fleet: baselines.fleet,
-      baseline: (device) => baselines.devices.get(device),
-    });
-    const groups = groupsOf(query);
-    // The bucket the wave began in counts whole: waves may be shorter than a bucket.
-    for await (const row of this.#rows(query.model, query.from - this.#deps.bucket + 1, query.to)) {
-      const device = deviceIdSchema.parse(row.device);
-      const group = groups.get(device);
-      if (group === undefined || (row.version === query.version) !== (group === 'canary')) continue;
-      book.add(windowOf(device, row.bucket, this.#deps.bucket, readMeasure(row)), group);
-    }
-    return book.figures(query.to);
-  }
-
-  /** Rows of a model with buckets in [from, to], one bucket at a time: the database and the loop are free in between. */
-  async *#rows(model: ModelName, from: EpochMillis, to: EpochMillis): AsyncGenerator<MetricsDeviceTable> {
-    const { db } = this.#deps;
-    const inRange = db.selectFrom('metrics_device').where('model', '=', model).where('bucket', '>=', from).where('bucket', '<=', to);
-    const buckets = await inRange.select('bucket').distinct().orderBy('bucket').execute();
-    for (const { bucket } of buckets) {
-      yield* await db.selectFrom('metrics_device').selectAll().where('model', '=', model).where('bucket', '=', bucket).execute();
-      await yieldToLoop();
+    const followed = this.#follow(query, begun);
+    const of = `${query.waves.length}/${query.canary().length}`;
+    if (followed.last?.of === of && begun < followed.last.until) return followed.last.evidence;
+    try {
+      const patience = this.#deps.patience ?? seconds(1);
+      const looked = await followed.reader.look(query, () => clock.monotonic() - begun >= patience);
+      if (typeof looked === 'number') return notYet(query, looked);
+      const now = clock.monotonic();
+      followed.last = { of, evidence: looked, until: now + Math.max(this.#deps.refresh ?? seconds(15), (now - begun) * 20) };
+      return looked;
+    } catch (thrown) {
+      // What was half taken in is read again.
+      this.#followed.delete(query.rollout);
+      throw thrown;
     }
   }
 
-  /** What each device reported of other versions before the wave; read once for a wave. */
-  async #baselineOf(query: EvidenceQuery): Promise<Baselines> {
-    const key = `${query.wave}/${query.from}`;
-    const known = this.#baselines.get(query.rollout);
-    if (known?.key === key) return known;
-    const length = this.#deps.history ?? hours(24);
-    const sums = new Map<DeviceId, Measure>();
-    const all = emptyMeasure();
-    for await (const row of this.#rows(query.model, query.from - length, query.from - 1)) {
-      if (row.version === query.version) continue;
-      const device = deviceIdSchema.parse(row.device);
-      const sum = sums.get(device) ?? emptyMeasure();
-      sums.set(device, sum);
-      const measure = readMeasure(row);
-      mergeMeasure(sum, measure);
-      mergeMeasure(all, measure);
+  #follow(query: EvidenceQuery, now: Millis): Followed {
+    for (const [rollout, { usedAt }] of this.#followed) if (now - usedAt > IDLE) this.#followed.delete(rollout);
+    const key = JSON.stringify([query.model, query.version, query.waves[0]?.from, query.gates]);
+    const known = this.#followed.get(query.rollout);
+    if (known?.key === key) {
+      known.usedAt = now;
+      return known;
     }
-    const from = query.from - length;
-    const baselines: Baselines = {
-      key,
-      devices: new Map([...sums].map(([device, sum]) => [device, windowOf(device, from, length, sum)])),
-      fleet: all.predictions === 0 ? undefined : windowOf(deviceIdSchema.parse('fleet'), from, length, all),
-    };
-    this.#baselines.set(query.rollout, baselines);
-    return baselines;
+    const { db, bucket, history = hours(24) } = this.#deps;
+    const made: Followed = { key, reader: new EvidenceReader({ db, bucket, history }, query), usedAt: now, last: undefined };
+    this.#followed.set(query.rollout, made);
+    return made;
   }
 }
 
-function groupsOf(query: EvidenceQuery): ReadonlyMap<DeviceId, Group> {
-  const groups = new Map<DeviceId, Group>();
-  for (const device of query.control()) groups.set(device, 'control');
-  for (const device of query.canary()) groups.set(device, 'canary');
-  return groups;
+/** Gates wait: what is not read yet may say anything. */
+function notYet(query: EvidenceQuery, devices: number): Evidence {
+  const why = `the reports of ${devices} devices have still to be read`;
+  return {
+    evidence: { predictions: 0, devices: 0 },
+    gates: query.gates.map((gate) => ({ gate: gateName(gate), kind: 'missing', why })),
+  };
 }

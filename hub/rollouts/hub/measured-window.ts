@@ -1,44 +1,78 @@
-import type { Measure } from '#hub/telemetry/measure.js';
-import { outputBins } from '#hub/telemetry/signals.js';
+import { readErrors } from '#hub/telemetry/measure.js';
+import { emptySignals, outputBins, readSignals, type Signals } from '#hub/telemetry/signals.js';
+import type { MetricsDeviceTable } from '#hub/telemetry/tables.js';
 import { type EpochMillis, hours, type Millis } from '#shared/kernel/clock.js';
 import type { DeviceId } from '#shared/protocol/device.js';
-import type { QuantileSketch } from '#shared/stats/sketch.js';
+import { QuantileSketch } from '#shared/stats/sketch.js';
 import type { DeviceWindow, Tally } from '../evidence/window.js';
+import type { Needs } from './needs.js';
 import { SketchDistribution } from './sketch-distribution.js';
 
-/** What a device reported of one version over one stretch of time, as gates look at it; what was not reported is left out. */
-export function windowOf(device: DeviceId, from: EpochMillis, length: Millis, measure: Measure): DeviceWindow {
-  const { signals } = measure;
-  const { golden, shadow, feedback, memory, temperature, metrics, outputs } = signals;
+/** The columns gates look at; those not needed are not read from the database. */
+export type MeasuredRow = Pick<MetricsDeviceTable, 'version' | 'bucket' | 'predictions' | 'errors'> &
+  Partial<Pick<MetricsDeviceTable, 'total' | 'signals'>>;
+
+/** What a device did with one version in one bucket, unpacked as far as it is needed. */
+export interface Measured {
+  readonly from: EpochMillis;
+  readonly predictions: number;
+  readonly failed: number;
+  readonly latency: QuantileSketch;
+  readonly signals: Signals;
+}
+
+export function measuredOf(row: MeasuredRow): Measured {
   return {
-    device,
-    from,
-    length,
-    errors: { events: failures(measure), exposure: measure.predictions },
-    latency: new SketchDistribution(measure.total),
-    ...(signals.exposure === 0 ? {} : { crashes: { events: signals.crashes, exposure: signals.exposure / hours(1) } }),
-    ...(golden === undefined ? {} : { golden: tally(golden.wrong, golden.run) }),
-    ...(shadow === undefined ? {} : { shadow: tally(shadow.disagreed, shadow.compared) }),
-    ...(feedback === undefined ? {} : { feedback: tally(feedback.wrong, feedback.total) }),
-    ...distribution('memory', memory),
-    ...distribution('temperature', temperature),
-    ...(metrics.size === 0
-      ? {}
-      : { metrics: Object.fromEntries([...metrics].map(([name, values]) => [name, new SketchDistribution(values)])) }),
-    ...(outputs.size === 0 ? {} : { outputs: Object.fromEntries([...outputs.keys()].map((name) => [name, outputBins(signals, [name])])) }),
+    from: row.bucket,
+    predictions: row.predictions,
+    failed: row.errors === '[]' ? 0 : total(readErrors(row.errors)),
+    latency: row.total === undefined ? new QuantileSketch() : QuantileSketch.decode(row.total),
+    signals: row.signals === undefined || row.signals === null ? emptySignals() : readSignals(row.signals),
   };
 }
 
-function distribution<K extends string>(name: K, sketch: QuantileSketch): Partial<Record<K, SketchDistribution>>;
-function distribution(name: string, sketch: QuantileSketch): Partial<Record<string, SketchDistribution>> {
-  return sketch.count === 0 ? {} : { [name]: new SketchDistribution(sketch) };
+/** The same as gates look at it; what was not reported is left out. */
+export function windowOf(device: DeviceId, length: Millis, measured: Measured, needs: Pick<Needs, 'outputs'>): DeviceWindow {
+  const { signals } = measured;
+  const { golden, shadow, memory, temperature, metrics, outputs } = signals;
+  return {
+    device,
+    from: measured.from,
+    length,
+    ...talliesOf(measured),
+    latency: new SketchDistribution(measured.latency),
+    ...(golden === undefined ? {} : { golden: tally(golden.wrong, golden.run) }),
+    ...(shadow === undefined ? {} : { shadow: tally(shadow.disagreed, shadow.compared) }),
+    ...(memory.count === 0 ? {} : { memory: new SketchDistribution(memory) }),
+    ...(temperature.count === 0 ? {} : { temperature: new SketchDistribution(temperature) }),
+    ...(metrics.size === 0
+      ? {}
+      : { metrics: Object.fromEntries([...metrics].map(([name, values]) => [name, new SketchDistribution(values)])) }),
+    ...(needs.outputs && outputs.size > 0
+      ? { outputs: Object.fromEntries([...outputs.keys()].map((name) => [name, outputBins(signals, [name])])) }
+      : {}),
+  };
+}
+
+/** Counts that are compared with the device's own before. */
+export function talliesOf({ predictions, failed, signals }: Pick<Measured, 'predictions' | 'failed' | 'signals'>): {
+  errors: Tally;
+  crashes?: Tally;
+  feedback?: Tally;
+} {
+  const { feedback } = signals;
+  return {
+    errors: tally(failed, predictions),
+    ...(signals.exposure === 0 ? {} : { crashes: tally(signals.crashes, signals.exposure / hours(1)) }),
+    ...(feedback === undefined ? {} : { feedback: tally(feedback.wrong, feedback.total) }),
+  };
 }
 
 function tally(events: number, exposure: number): Tally {
   return { events, exposure };
 }
 
-function failures({ errors }: Measure): number {
+function total(errors: ReadonlyMap<string, number>): number {
   let sum = 0;
   for (const count of errors.values()) sum += count;
   return sum;

@@ -1,4 +1,3 @@
-import { countAbove } from '#shared/stats/drift.js';
 import type { QuantileSketch } from '#shared/stats/sketch.js';
 import type { Distribution } from '../evidence/window.js';
 
@@ -16,7 +15,7 @@ export class SketchDistribution implements Distribution {
   }
 
   above(threshold: number): number {
-    return countAbove(this.#sketch, threshold);
+    return this.#sketch.countAbove(threshold);
   }
 
   quantile(q: number): number | undefined {

@@ -45,7 +45,6 @@ class SimFleet implements FleetPort, RegistryPort, EvidenceSource {
   readonly #members: readonly PlanDevice[];
   readonly #wishes = new Map<DeviceId, Wish>();
   #book: EvidenceBook | undefined;
-  #key = '';
 
   constructor(world: World, clock: VirtualClock) {
     this.#world = world;
@@ -64,7 +63,7 @@ class SimFleet implements FleetPort, RegistryPort, EvidenceSource {
     for (const device of this.#world.devices) {
       const group = groupOf(device);
       const window = group === undefined ? undefined : this.#world.window(device, from);
-      if (window !== undefined && group !== undefined) this.#book?.add(window, group);
+      if (window !== undefined && group !== undefined) this.#book?.put(this.#book.lane(device.id, group), window);
     }
     for (const [id, wish] of this.#wishes) {
       const device = this.#byId.get(id);
@@ -76,13 +75,15 @@ class SimFleet implements FleetPort, RegistryPort, EvidenceSource {
   }
 
   figures(query: EvidenceQuery): Promise<Evidence> {
-    const key = `${query.wave}/${query.from}`;
-    if (this.#book === undefined || this.#key !== key) {
-      this.#key = key;
-      const { gates, from, lasts } = query;
-      this.#book = new EvidenceBook({ gates, from, lasts, fleet: this.#world.fleet, baseline: (id) => this.#byId.get(id)?.baseline });
-    }
-    return Promise.resolve(this.#book.figures(query.to));
+    const { gates, plan, to } = query;
+    this.#book ??= new EvidenceBook({
+      gates,
+      planned: plan.length,
+      fleet: this.#world.fleet,
+      baseline: (id) => this.#byId.get(id)?.baseline,
+    });
+    this.#book.begin(query.waves);
+    return Promise.resolve(this.#book.figures({ to, canary: new Set(query.canary()), control: query.control() }));
   }
 
   members(): Promise<readonly PlanDevice[]> {
@@ -103,6 +104,10 @@ class SimFleet implements FleetPort, RegistryPort, EvidenceSource {
       seen.set(id, { outcome: reached ? 'reached' : 'pending', heardAt: device.silent ? null : now });
     }
     return Promise.resolve(seen);
+  }
+
+  held(): ReturnType<FleetPort['held']> {
+    return Promise.resolve(new Map());
   }
 
   issue(devices: readonly DeviceId[]): Promise<void> {

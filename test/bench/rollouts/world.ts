@@ -48,9 +48,6 @@ export class World {
       { events: 0, exposure: 0 },
     );
     return {
-      device: deviceIdSchema.parse('fleet'),
-      from: 0,
-      length: DAY,
       errors: sum,
       crashes: { events: 0, exposure: 24 * this.devices.length },
     };
@@ -97,12 +94,9 @@ export class World {
       silent: random.bernoulli(silent),
       affected: random.bernoulli(affected),
       baseline: {
-        device: id,
-        from: 0,
-        length: DAY,
         errors: { events: random.poisson(before * own), exposure: before },
         crashes: { events: 0, exposure: 24 },
-        latency: { count: before, above: () => before * (1 - QUANTILE), quantile: () => threshold },
+        latency: { quantile: () => threshold },
       },
       serving: 'old',
       since: 0,
@@ -146,10 +140,6 @@ class SimLatency implements Distribution {
     this.#lastCount = left;
     this.#lastShare = share;
     return left;
-  }
-
-  quantile(): undefined {
-    return undefined;
   }
 }
 

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EvidenceBook } from '#hub/rollouts/evidence/book.js';
 import type { Baseline, DeviceWindow, Group } from '#hub/rollouts/evidence/window.js';
+import type { WaveSpan } from '#hub/rollouts/evidence/layout.js';
 import { gateSchema } from '#hub/rollouts/gate-document.js';
 import { SketchDistribution } from '#hub/rollouts/hub/sketch-distribution.js';
 import { hours, minutes } from '#shared/kernel/clock.js';
@@ -26,8 +27,39 @@ function latencies(values: readonly number[]): SketchDistribution {
   return new SketchDistribution(sketch);
 }
 
-function book(baselines: ReadonlyMap<string, Baseline> = new Map(), fleet?: Baseline): EvidenceBook {
-  return new EvidenceBook({ gates: GATES, from: 0, lasts: hours(8), baseline: (device) => baselines.get(device), fleet });
+const EVERYBODY = { has: () => true };
+
+/** One wave of eight hours; windows are sorted into lanes as they come, and read again when one comes late. */
+class TestBook {
+  readonly #book: EvidenceBook;
+  readonly #taken: { readonly window: DeviceWindow; readonly group: Group }[] = [];
+
+  constructor(baselines: ReadonlyMap<string, Baseline> = new Map(), fleet?: Baseline) {
+    this.#book = new EvidenceBook({ gates: GATES, planned: 1, baseline: (device) => baselines.get(device), fleet });
+    this.#book.begin([{ from: 0, lasts: hours(8) }]);
+  }
+
+  begin(...waves: WaveSpan[]): void {
+    this.#book.begin(waves);
+  }
+
+  add(window: DeviceWindow, group: Group): void {
+    this.#taken.push({ window, group });
+    const lane = this.#book.lane(window.device, group);
+    if (this.#book.put(lane, window)) return;
+    lane.clear();
+    const own = this.#taken.filter((taken) => taken.group === group && taken.window.device === window.device);
+    const newest = new Map(own.map((taken) => [taken.window.from, taken.window]));
+    for (const again of [...newest.values()].toSorted((a, b) => a.from - b.from)) this.#book.put(lane, again);
+  }
+
+  figures(to: number) {
+    return this.#book.figures({ to, canary: EVERYBODY, control: EVERYBODY });
+  }
+}
+
+function book(baselines?: ReadonlyMap<string, Baseline>, fleet?: Baseline): TestBook {
+  return new TestBook(baselines, fleet);
 }
 
 function windowFor(device: string, from: number, changes: Partial<DeviceWindow> = {}): DeviceWindow {
@@ -87,7 +119,7 @@ describe('EvidenceBook', () => {
   });
 
   it('expects more errors of a device that always had more', () => {
-    const history = (events: number): Baseline => ({ device: id('x'), from: 0, length: hours(24), errors: { events, exposure: 10_000 } });
+    const history = (events: number): Baseline => ({ errors: { events, exposure: 10_000 } });
     const evidence = book(new Map([['worse', history(400)]]), history(100));
     evidence.add(windowFor('worse', 0), 'canary');
     evidence.add(windowFor('new', 0), 'control');
@@ -101,9 +133,6 @@ describe('EvidenceBook', () => {
 
   it("counts a device's latencies above its own quantile, stretched for the canary", () => {
     const own: Baseline = {
-      device: id('x'),
-      from: 0,
-      length: hours(24),
       errors: { events: 0, exposure: 100 },
       latency: latencies(Array.from({ length: 100 }, (_, i) => i + 1)),
     };
