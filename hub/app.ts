@@ -152,7 +152,7 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
     const rollouts = new RolloutController({
       store: rolloutStore,
       fleet: rolloutFleet,
-      evidence: new HubEvidence({ db, clock, bucket: widths.device }),
+      evidence: new HubEvidence({ db, clock, bucket: widths.device, refresh: config.rolloutLook * 3 }),
       registry: new HubRegistry(store),
       cohorts,
       alerts: new AllAlerts([new LogAlerts(logger), ...(webhook === undefined ? [] : [webhook])]),

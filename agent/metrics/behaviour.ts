@@ -4,7 +4,7 @@ import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { type Clock, type Millis, minutes } from '#shared/kernel/clock.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
-import { sampleOutputs } from './output-sample.js';
+import { isNotFinite, sampleOutputs } from './output-sample.js';
 
 /** How long a version's behaviour is remembered: so much, in cells of so much. */
 const CELL = minutes(1);
@@ -38,7 +38,7 @@ export class BehaviourBook implements PredictionRecorder, BehaviourSource {
 
   succeeded(target: PredictionTarget, { total }: PredictionTiming, outputs?: NamedTensors): void {
     if (target.role === 'shadow') return;
-    const odd = outputs !== undefined && sampleOutputs(outputs).some(({ values }) => values.some((value) => !Number.isFinite(value)));
+    const odd = outputs !== undefined && isNotFinite(sampleOutputs(outputs));
     this.#add(target, (sums) => {
       sums.predictions++;
       if (odd) sums.failed++;

@@ -1,6 +1,7 @@
 import type { PredictionRecorder, PredictionTarget, PredictionTiming, Recheck, ShadowResult } from '#agent/inference/contract.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
+import { sampleOutputs } from './output-sample.js';
 import { TotalSeries, WindowSeries } from './series.js';
 
 /** A window taken out of the recorder: to be stored, or given back. */
@@ -16,8 +17,9 @@ export class MetricsRecorder implements PredictionRecorder {
   readonly #refused = new Map<ErrorCode, number>();
 
   succeeded(target: PredictionTarget, timing: PredictionTiming, outputs?: NamedTensors): void {
-    this.#open(target).succeeded(timing, outputs);
-    this.#total(target).succeeded(timing);
+    const samples = outputs === undefined ? [] : sampleOutputs(outputs);
+    this.#open(target).succeeded(timing, samples);
+    this.#total(target).succeeded(timing, samples);
   }
 
   failed(target: PredictionTarget | undefined, code: ErrorCode): void {

@@ -1,8 +1,8 @@
 import type { PredictionTarget, PredictionTiming } from '#agent/inference/contract.js';
+import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import type { MetricsWindow } from '#shared/protocol/messages.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
-import type { NamedTensors } from '#shared/tensor/tensor.js';
-import { sampleOutputs } from './output-sample.js';
+import { isNotFinite, type OutputSample } from './output-sample.js';
 import { WindowSignals } from './window-signals.js';
 
 /** Outputs are looked at of so many predictions of a window, and then of one in so many. */
@@ -20,6 +20,7 @@ export class WindowSeries {
   readonly target: PredictionTarget;
   /** Answered and failed ones. */
   predictions = 0;
+  /** At most one of each prediction; of answered ones only that the answer was no number. */
   readonly errors = new Map<string, number>();
   /** Of the answered ones, milliseconds. */
   readonly sketches: Readonly<Record<Phase, QuantileSketch>> = {
@@ -33,11 +34,10 @@ export class WindowSeries {
     this.target = target;
   }
 
-  succeeded(timing: PredictionTiming, outputs?: NamedTensors): void {
+  succeeded(timing: PredictionTiming, outputs: readonly OutputSample[]): void {
     this.predictions++;
-    if (outputs !== undefined && (this.predictions <= SAMPLED_FIRST || this.predictions % SAMPLED_EVERY === 0)) {
-      this.signals.outputs(sampleOutputs(outputs));
-    }
+    if (this.predictions <= SAMPLED_FIRST || this.predictions % SAMPLED_EVERY === 0) this.signals.outputs(outputs);
+    countNotFinite(this.errors, outputs);
     for (const phase of PHASES) this.sketches[phase].add(Math.max(0, timing[phase]));
   }
 
@@ -88,8 +88,9 @@ export class TotalSeries {
     this.target = target;
   }
 
-  succeeded(timing: PredictionTiming): void {
+  succeeded(timing: PredictionTiming, outputs: readonly OutputSample[]): void {
     this.predictions++;
+    countNotFinite(this.errors, outputs);
     for (const phase of PHASES) {
       const value = timing[phase];
       const histogram = this.histograms[phase];
@@ -104,6 +105,12 @@ export class TotalSeries {
     this.predictions++;
     this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
   }
+}
+
+/** An answer with values that are no finite numbers counts as failed, as the device's own guard has it (behaviour.ts): the hub's gates judge by the same. */
+function countNotFinite(errors: Map<string, number>, outputs: readonly OutputSample[]): void {
+  const code: ErrorCode = 'INFERENCE_NOT_FINITE';
+  if (isNotFinite(outputs)) errors.set(code, (errors.get(code) ?? 0) + 1);
 }
 
 function emptyHistogram(): { readonly counts: number[]; sum: number } {

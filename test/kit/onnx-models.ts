@@ -37,6 +37,16 @@ export function partlyWrongModel({ width = 4 }: { width?: number } = {}): Uint8A
   });
 }
 
+/** y = 1 where x is below 1 for every element; an element of 1 and more fails in the runtime. */
+export function failsAboveModel({ width = 4 }: { width?: number } = {}): Uint8Array {
+  return model({
+    nodes: [node('Cast', ['x'], ['index'], [attribute.int('to', ONNX_TYPES.INT64)]), node('Gather', ['table', 'index'], ['y'])],
+    inputs: [valueInfo('x', FLOAT, ['batch', width])],
+    outputs: [valueInfo('y', FLOAT, ['batch', width])],
+    initializers: [floats('table', [1], [1])],
+  });
+}
+
 /** Takes `index` INT64 [-1] and gives `y` FP32 [-1]: element `index` of a table. An index outside the table fails in the runtime. */
 export function tableModel({ table = [10, 20, 30, 40] }: { table?: readonly number[] } = {}): Uint8Array {
   return model({

@@ -61,6 +61,12 @@ export const inferenceCodes = defineCodes({
     summary: 'The model gave an output that cannot be used: of another type, or not divisible over the requests of a batch.',
     action: 'Report it to the publisher of the model; batching needs outputs with one row for each input row.',
   },
+  INFERENCE_NOT_FINITE: {
+    fault: 'peer',
+    http: 500,
+    summary: 'The model answered with values that are no finite numbers; the answer was given, and is counted as failed.',
+    action: 'Check the inputs against what the model expects; if they are right, report it to the publisher of the model.',
+  },
   INFERENCE_OUT_OF_MEMORY: {
     fault: 'environment',
     http: 503,

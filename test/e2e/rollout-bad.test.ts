@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { affineModel, failsAboveModel, loopModel, partlyWrongModel } from '../kit/onnx-models.js';
+import type { Device } from './device.js';
+import { answers, underLoad } from './load.js';
+import { enrolDevices, expectChain, expectTakenBack, QUICK_HUB, Rollout, settle, startAll } from './rollouts.js';
+import { Told } from './told.js';
+import { World } from './world.js';
+
+const FAILS = 2;
+const NO_NUMBERS = 3;
+const SLOW = 4;
+
+/** One part in four of the requests is one the bad versions fail at. */
+const input = (number: number): readonly number[] => (number % 4 === 0 ? [2, 2, 2, 2] : [0, 0.25, 0.5, 0.75]);
+
+describe('a bad version under a steady stream of requests is taken back', () => {
+  let world: World;
+  let devices: Device[];
+  let told: readonly Told[];
+
+  beforeAll(async () => {
+    world = await World.start({ hubArgs: QUICK_HUB });
+    await world.publish('m', 1, affineModel(), ['--samples', '1']);
+    await world.publish('m', FAILS, failsAboveModel(), ['--samples', '1']);
+    await world.publish('m', NO_NUMBERS, partlyWrongModel(), ['--samples', '1']);
+    await world.publish('m', SLOW, loopModel({ iterations: 60_000 }), ['--samples', '1']);
+    devices = await enrolDevices(world, 'bad', 4);
+    told = devices.map((device) => new Told(device));
+    await startAll(devices);
+    await settle(world, devices, 'm', 1);
+  });
+  afterAll(() => world.close());
+
+  /** Rolls a version out while every device answers requests; resolves with the reason of the decision to take it back. */
+  async function takenBack(version: number, document: object, exposed: number): Promise<string> {
+    return underLoad(devices, { model: 'm', input }, async (loads) => {
+      await answers(loads, 1, 200);
+      for (const heard of told) heard.mark();
+      const rollout = await Rollout.create(world, { model: 'm', version, cohort: '', ...document });
+      await rollout.reach('rolled-back');
+      const chain = await expectChain(rollout);
+      // It may be found out while the wave is still being installed, or bakes.
+      const early = ['0 all-decided', '0 baked'];
+      expect(chain.filter((event) => !early.includes(event))).toEqual(['0 begin-wave', '0 gate-failed-rollback', '0 reverted']);
+      const had = await expectTakenBack({ world, told, rollout, model: 'm', from: version, to: 1 });
+      expect(had).toHaveLength(exposed);
+      for (const load of loads) expect(load.by(version) > 0).toBe(had.includes(load.device.name));
+      const [stop] = (await rollout.decisions()).filter(({ event }) => event === 'gate-failed-rollback');
+      return stop?.reason ?? '';
+    });
+  }
+
+  /** The hub only counts who took it up: the devices find out by themselves. */
+  const GUARDED = { waves: [{ count: 2 }, '100%'], bake: '1m', gates: [{ gate: 'install', atMost: 0.001 }], falseAlarms: 0.1 };
+  /** The devices are told to bear a thousand times as much: the hub compares them with the others. */
+  const compared = (gate: object): object => ({
+    waves: [{ count: 1 }, '100%'],
+    bake: '1m',
+    gates: [{ gate: 'install' }, { ruleOut: 1000, ...gate }],
+  });
+
+  it('one that fails for some inputs: the devices see it', async () => {
+    expect(await takenBack(FAILS, GUARDED, 2)).toMatch(/^install: 2 of 2 devices failed/);
+    await expectGuarded('MODELS_GUARD_ERRORS');
+  });
+
+  it('one that gives no numbers for some inputs: the hub sees it', async () => {
+    expect(await takenBack(NO_NUMBERS, compared({ gate: 'errors' }), 1)).toMatch(/^errors: failed predictions: /);
+  });
+
+  it('one that is slower: the devices see it', async () => {
+    expect(await takenBack(SLOW, GUARDED, 2)).toMatch(/^install: 2 of 2 devices failed/);
+    await expectGuarded('MODELS_GUARD_LATENCY');
+  });
+
+  it('one that is slower: the hub sees it', async () => {
+    expect(await takenBack(SLOW, compared({ gate: 'latency', quantile: 0.9 }), 1)).toMatch(/^latency: values above /);
+  });
+
+  /** The devices said themselves why they went back. */
+  async function expectGuarded(code: string): Promise<void> {
+    expect(await world.events(`kind=version.rolled-back&code=${code}`)).toHaveLength(2);
+  }
+});
