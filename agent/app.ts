@@ -5,7 +5,9 @@ import { type Clock, seconds, sleep, systemClock } from '#shared/kernel/clock.js
 import { asSkerryError, type SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import { type PackagedProgram, packagedProgram } from '#shared/kernel/packaged-program.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
+import type { Capabilities } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import { describeDevice } from './capabilities.js';
 import { type AgentConfig, socketPath } from './config.js';
@@ -31,6 +33,7 @@ import { listenToCommands } from './sync/commands.js';
 import type { LinkStatus } from './sync/contract.js';
 import { DesiredSubscription } from './sync/desired-source.js';
 import { EventLog } from './sync/event-log.js';
+import { tellAndWait } from './sync/hub-receipt.js';
 import type { Identity } from './sync/identity.js';
 import { MqttLink } from './sync/link.js';
 import { OutboxPump } from './sync/outbox-pump.js';
@@ -39,6 +42,11 @@ import { SignedClock } from './sync/signed-clock.js';
 import { TufTrustClient } from './sync/trust-client.js';
 import { TrustFeed } from './sync/trust-feed.js';
 import { TrustMirror } from './sync/trust-mirror.js';
+import { desiredOfModels } from './update/desired-of-models.js';
+import type { Launched } from './update/launched.js';
+import type { Handover, UpdaterDeps } from './update/ports.js';
+import { SlotFolder } from './update/slot-folder.js';
+import { Updater } from './update/updater.js';
 
 export interface AgentOptions {
   readonly config: AgentConfig;
@@ -49,6 +57,12 @@ export interface AgentOptions {
   readonly random?: () => number;
   /** Looks at every moment of the work on models; only programs composed by tests pass one. */
   readonly observe?: Observe;
+  /** How the launcher started this process; left out when it did not, and then the agent does not replace itself. */
+  readonly launched?: Launched;
+  /** This program as one file (default: what the build says). */
+  readonly program?: PackagedProgram | undefined;
+  /** As `observe`, of the work on releases of the agent itself. */
+  readonly observeUpdate?: NonNullable<UpdaterDeps['observe']>;
 }
 
 /** Document of `/skerry/v1/status`, and what `skerry-agent status` shows. */
@@ -67,6 +81,8 @@ export interface Agent extends Service {
   readonly address: ServeAddress;
   /** Resolves with the reason when the agent can no longer do its work and the process should end. */
   readonly failed: Promise<SkerryError>;
+  /** Resolves when the process should end so that the launcher can start another release of the agent. */
+  readonly makesRoom: Promise<Handover>;
   status(): Promise<AgentStatus>;
   /** Threads that cannot be stopped; while there is one the process has to be ended by force. */
   stuckThreads(): number;
@@ -176,7 +192,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     blobs: store.blobs,
     trust,
     fetcher,
-    desired,
+    desired: desiredOfModels(desired),
     servables: runtime,
     events,
     machine: { providers: () => description.providers, memoryBytes: () => os.totalmem(), freeMemoryBytes: () => os.freemem() },
@@ -185,20 +201,52 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     logger: logger.child({ room: 'models' }),
     random,
     settings: { ...DEFAULT_MODEL_SETTINGS, bake: config.bake, maxBoots: config.maxBoots },
+    foreign: () => updater.files(),
     ...(options.observe === undefined ? {} : { observe: options.observe }),
   });
 
-  const witness = new CrashWitness({ state: store.state, servables: runtime, recorder: told, logger });
+  const witness = new CrashWitness({ state: store.state, servables: runtime, recorder: told, logger, agent });
+
+  // What keeps the agent itself at the release it should be.
+  let makeRoom: (handover: Handover) => void = () => undefined;
+  const makesRoom = new Promise<Handover>((resolve) => {
+    makeRoom = resolve;
+  });
+  const updater = await Updater.open({
+    state: store.state,
+    blobs: store.blobs,
+    trust,
+    fetcher,
+    desired,
+    events,
+    clock,
+    logger: logger.child({ room: 'update' }),
+    random,
+    settings: { bake: config.updateBake, alive: config.updateAlive, retry: DEFAULT_MODEL_SETTINGS.retry },
+    folder: new SlotFolder(config.data),
+    launched: options.launched,
+    program: 'program' in options ? options.program : packagedProgram(),
+    release: SKERRY_VERSION,
+    platform: { os: os.platform(), arch: os.arch() },
+    models: () => models.reportedModels(),
+    isOnline: () => link.status.kind === 'online',
+    confirm: (event) => tellAndWait(event, { device, outbox: store.outbox, pump, clock }),
+    isAlive: async () => void (await status()),
+    needSpace: () => models.makeSpace(),
+    makeRoom,
+    onGood: () => store.dropCopies(),
+    ...(options.observeUpdate === undefined ? {} : { observe: options.observeUpdate }),
+  });
 
   // What is said about all of it.
-  const capabilities = describeDevice(description);
+  const capabilities = (): Capabilities => ({ ...describeDevice(description), selfUpdate: updater.capability });
   const report = (): Promise<Reported> =>
     takeReport({
       identity,
       boot: store.boot,
       agentVersion: SKERRY_VERSION,
-      capabilities,
-      models,
+      capabilities: capabilities(),
+      models: () => [...models.reportedModels(), ...updater.reported()],
       desired,
       trust,
       time,
@@ -244,15 +292,20 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   });
 
   // Who hears of whom.
+  const retry = (): void => {
+    models.retryNow();
+    updater.retryNow();
+  };
   models.onChange(() => reporter.changed());
+  updater.onChange(() => reporter.changed());
   desired.onChange(() => reporter.changed());
   trust.onChange(() => {
     reporter.changed();
-    if (trust.status.error === undefined) models.retryNow();
+    if (trust.status.error === undefined) retry();
   });
   trust.onRefreshed(() => desired.retry());
   link.onStatus((now) => {
-    if (now.kind === 'online') models.retryNow();
+    if (now.kind === 'online') retry();
   });
   listenToCommands({
     fleet,
@@ -276,6 +329,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     await server.start();
     await witness.start();
     await models.start();
+    await updater.start();
     await telemetry.start();
     await trust.start();
     await pump.start();
@@ -305,6 +359,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     connecting.abort();
     await withdraw(config.data).catch((cause: unknown) => logger.warn({ reason: asSkerryError(cause).message }, 'agent.json stays behind'));
     await server.close();
+    await updater.close();
     await models.close();
     await telemetry.close();
     await reporter.close();
@@ -324,6 +379,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
       return server.address;
     },
     failed,
+    makesRoom,
     status,
     stuckThreads: () => runtime.stuckThreads(),
     start: () => (starting ??= start()),

@@ -31,6 +31,8 @@ const agentConfigSchema = z.strictObject({
   threads: wholeNumber(1, 64),
   bake: minutesAtMost(60 * 24 * 30),
   maxBoots: wholeNumber(1, 1_000),
+  updateBake: minutesAtMost(60 * 24),
+  updateAlive: minutesAtMost(60).refine((value) => value >= 1_000, 'at least one second'),
   diskBudget: bytes,
   diskReserve: bytes,
   outboxRecords: wholeNumber(10, 10_000_000),
@@ -73,6 +75,18 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     env: 'SKERRY_AGENT_MAX_BOOTS',
     default: 3,
     doc: 'starts of the agent a new version may take down before it is given up',
+  },
+  updateBake: {
+    flag: 'update-bake',
+    env: 'SKERRY_AGENT_UPDATE_BAKE',
+    default: '2m',
+    doc: 'how long a new release of the agent runs, and has to be connected by, before it counts as good',
+  },
+  updateAlive: {
+    flag: 'update-alive',
+    env: 'SKERRY_AGENT_UPDATE_ALIVE',
+    default: '2m',
+    doc: 'how long a new release may take to come up, or hang, before it is ended',
   },
   diskBudget: { flag: 'disk-budget', env: 'SKERRY_AGENT_DISK_BUDGET', default: '4GiB', doc: 'bytes of models kept on the disk' },
   diskReserve: {

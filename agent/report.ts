@@ -2,7 +2,6 @@ import type { Clock } from '#shared/kernel/clock.js';
 import type { SkerryError } from '#shared/kernel/errors.js';
 import type { Capabilities } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
-import type { ModelManager } from './models/manager.js';
 import type { BlobStore, Outbox } from './store/contract.js';
 import type { DesiredSubscription } from './sync/desired-source.js';
 import type { Identity } from './sync/identity.js';
@@ -14,7 +13,7 @@ export interface ReportParts {
   readonly boot: number;
   readonly agentVersion: string;
   readonly capabilities: Capabilities;
-  readonly models: ModelManager;
+  readonly models: () => Reported['models'];
   readonly desired: DesiredSubscription;
   readonly trust: TrustFeed;
   readonly time: SignedClock;
@@ -40,7 +39,7 @@ export async function takeReport(parts: ReportParts): Promise<Reported> {
     desired: { counter: desired.current()?.counter ?? 0, ...(refused === undefined ? {} : { refused: briefly(refused) }) },
     trust: { root, timestamp, snapshot, ...(error === undefined ? {} : { error: briefly(error) }) },
     clock: judged.trusted ? { trusted: true } : { trusted: false, reason: judged.reason },
-    models: models.reportedModels(),
+    models: models(),
     outbox: { records: stats.records, bytes: stats.bytes, dropped: stats.dropped, coarsened: stats.coarsened },
     disk: { usedBytes: disk.usedBytes, budgetBytes: disk.budgetBytes },
   };

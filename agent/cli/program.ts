@@ -3,6 +3,7 @@ import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { addCompletion } from '#shared/terminal/completion.js';
 import { addDoctor } from './doctor.js';
 import { addEnroll } from './enroll.js';
+import { addLaunch } from './launch.js';
 import { addModels } from './models.js';
 import { addPredict } from './predict.js';
 import { addRun } from './run.js';
@@ -30,6 +31,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done.`,
     );
   addEnroll(program);
   addRun(program);
+  addLaunch(program);
   addStatus(program);
   addModels(program);
   addPredict(program);

@@ -1,28 +1,35 @@
 import type { Command } from 'commander';
 import { seconds, systemClock } from '#shared/kernel/clock.js';
-import { SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
+import { packagedProgram } from '#shared/kernel/packaged-program.js';
 import { releaseMemory } from '#shared/kernel/release-memory.js';
 import { connectServiceManager } from '#shared/kernel/service-manager.js';
 import { EXIT } from '#shared/terminal/run-cli.js';
 import type { Agent } from '../app.js';
 import { type AgentSettingKey, settingEntries } from '../config.js';
+import { type Launched, readLaunched } from '../update/launched.js';
 
 /** Everything that must survive is on the disk already; what does not end by then is ended. */
 const CLOSE_DEADLINE_MS = 20_000;
 /** By then models from the disk serve and the link is up: what that took is not needed again. */
 const SETTLED = seconds(5);
+/** As in sysexits.h: start it again. */
+export const EX_TEMPFAIL = 75;
 
-interface RunFlags extends Readonly<Record<string, string | undefined>> {
+export interface RunFlags extends Readonly<Record<string, string | undefined>> {
   readonly config?: string;
 }
 
 export function addRun(program: Command): void {
-  const command = program
-    .command('run')
-    .description('run the agent in the foreground, until SIGTERM or Ctrl-C')
-    .option('--config <file>', 'YAML or JSON file with settings (default: agent.yaml in the data folder, if it is there)');
+  const command = program.command('run').description('run the agent in the foreground, until SIGTERM or Ctrl-C');
+  withSettings(command, (flags) => runAgent(flags, readLaunched(process.env)));
+}
+
+/** Adds the settings of an agent to a command that runs one. */
+export function withSettings(command: Command, action: (flags: RunFlags) => Promise<void>): void {
+  command.option('--config <file>', 'YAML or JSON file with settings (default: agent.yaml in the data folder, if it is there)');
   for (const [, entry] of settingEntries()) {
     const standard = entry.default === undefined ? '' : `; default ${entry.default}`;
     command.option(`--${entry.flag} <value>`, `${entry.doc} [${entry.env}${standard}]`);
@@ -34,10 +41,11 @@ export function addRun(program: Command): void {
 A setting is taken from its flag, else from its environment variable, else from the settings file (same words as the
 flags, without the dashes), else it has its default. Log lines go to stderr as JSON.`,
     )
-    .action(() => runAgent(command.opts<RunFlags>()));
+    .action(() => action(command.opts<RunFlags>()));
 }
 
-async function runAgent(flags: RunFlags): Promise<void> {
+/** Runs the agent until it is asked to end, fails, or makes room for another release; `launched` when the launcher started it. */
+export async function runAgent(flags: RunFlags, launched: Launched | undefined): Promise<void> {
   const [{ loadAgentConfig }, { requireIdentity }, { createPinoLogger }, { openAgent }] = await Promise.all([
     import('../config.js'),
     import('../sync/identity.js'),
@@ -50,15 +58,17 @@ async function runAgent(flags: RunFlags): Promise<void> {
   const logger = await createPinoLogger({ level: config.logLevel, name: 'skerry-agent' });
   const signals = listenForSignals();
   try {
-    const agent = await openAgent({ config, identity, logger });
-    await runUntil(agent, signals.first, logger);
+    const agent = await openAgent({ config, identity, logger, ...(launched === undefined ? {} : { launched }) });
+    const makesRoom = await runUntil(agent, signals.first, logger);
+    if (makesRoom && launched !== undefined) return becomeLauncher(launched, logger);
   } finally {
     signals.release();
   }
   process.exitCode = EXIT.ok;
 }
 
-async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): Promise<void> {
+/** True when the agent ended to make room for another release of itself. */
+async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): Promise<boolean> {
   const alive = async (): Promise<void> => void (await agent.status());
   const manager = connectServiceManager({ env: process.env, clock: systemClock, logger, alive });
   try {
@@ -66,9 +76,12 @@ async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): 
     manager.ready();
     systemClock.schedule(SETTLED, releaseMemory);
     logger.info({ device: agent.device, ...agent.address }, 'agent runs');
-    const ending = await Promise.race([signal, agent.failed]);
+    const ending = await Promise.race([signal, agent.failed, agent.makesRoom]);
     if (ending instanceof SkerryError) throw ending;
-    logger.info({ signal: ending }, 'agent ends');
+    const makesRoom = typeof ending !== 'string';
+    if (makesRoom) manager.handingOver();
+    logger.info(makesRoom ? { ...ending } : { signal: ending }, makesRoom ? 'agent makes room for another release' : 'agent ends');
+    return makesRoom;
   } finally {
     manager.stopping();
     const force = setTimeout(endByForce, CLOSE_DEADLINE_MS);
@@ -78,7 +91,18 @@ async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): 
   }
 }
 
-function settingFlags(flags: RunFlags): Partial<Record<AgentSettingKey, string>> {
+/** The process stays, so that whoever watches it need not notice; where it cannot, they start the launcher again. */
+function becomeLauncher({ launcher }: Launched, logger: Logger): void {
+  try {
+    packagedProgram()?.replaceBy(launcher, ['launch', ...process.argv.slice(3)]);
+  } catch (cause) {
+    logger.error({ code: asSkerryError(cause).code, reason: asSkerryError(cause).message }, 'the launcher could not be started');
+  }
+  process.exitCode = EX_TEMPFAIL;
+}
+
+/** The settings given on the command line. */
+export function settingFlags(flags: RunFlags): Partial<Record<AgentSettingKey, string>> {
   const given: Partial<Record<AgentSettingKey, string>> = {};
   for (const [key, entry] of settingEntries()) {
     const value = flags[entry.flag.replaceAll(/-([a-z])/g, (_match, letter: string) => letter.toUpperCase())];

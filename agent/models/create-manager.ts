@@ -91,6 +91,10 @@ class Manager implements ModelManager {
     }
   }
 
+  makeSpace(): void {
+    this.#workshop?.space.noteDiskFull();
+  }
+
   async idle(): Promise<void> {
     const lanes = (): Lane[] => [
       ...[...this.#lanes.values()].map(({ lane }) => lane),
@@ -261,6 +265,7 @@ class Manager implements ModelManager {
       desired: () => desired.current(),
       held: (model) => this.#lanes.get(model)?.holds.list() ?? [],
       diskFull: () => space.diskFull,
+      foreign: this.#deps.foreign,
     });
   }
 

@@ -1,3 +1,4 @@
+import type { Digest } from '#shared/bundle/names.js';
 import { type Clock, type Millis, minutes, seconds } from '#shared/kernel/clock.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
@@ -35,6 +36,8 @@ export interface ModelManagerDeps {
   readonly settings: ModelSettings;
   /** How versions behave here; without it none is judged by that. */
   readonly behaviour?: BehaviourSource;
+  /** Files in the cache that others use. */
+  readonly foreign?: () => Promise<ReadonlySet<Digest>>;
   /** For tests that look at, or end the process at, any moment of the work. */
   readonly observe?: Observe;
 }
@@ -49,6 +52,8 @@ export interface ModelManager extends Service {
   onChange(listener: () => void): () => void;
   /** Ends every wait before a retry: the link is back, or an operator asks. */
   retryNow(): void;
+  /** Whoever else uses the cache lacks room in it: what models do not need goes. */
+  makeSpace(): void;
   /** Resolves once nothing is being done and nothing waits to be done; what waits for a delay or for the hub does not count. */
   idle(): Promise<void>;
 }

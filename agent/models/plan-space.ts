@@ -66,7 +66,7 @@ function takeInventory(device: DeviceSnapshot): Inventory {
     complete: completeDigests(device),
     cached,
     owners,
-    isFreeable: (digest) => !anyMayBeKept && !keptFiles.has(digest),
+    isFreeable: (digest) => !anyMayBeKept && !keptFiles.has(digest) && device.foreign?.has(digest) !== true,
   };
 }
 

@@ -75,6 +75,8 @@ export interface DeviceSnapshot {
   readonly budgetBytes: number;
   /** A write found the disk full although the budget had room. */
   readonly diskFull: boolean;
+  /** Files in the cache that belong to no model and are in use all the same. */
+  readonly foreign?: ReadonlySet<Digest>;
   readonly freeMemoryBytes: number;
   readonly bake: Millis;
   readonly maxBoots: number;

@@ -27,12 +27,14 @@ export interface SurveySources {
   desired(): DesiredState | undefined;
   held(model: ModelName): readonly HeldStep[];
   diskFull(): boolean;
+  /** What else uses the cache. */
+  foreign?: (() => Promise<ReadonlySet<Digest>>) | undefined;
 }
 
 /** Gathers what is true now. What has to be waited for comes first, so the rest is of one moment. */
 export async function survey(sources: SurveySources): Promise<DeviceSnapshot> {
   const { ledger, manifests, blobs, machine, clock, settings } = sources;
-  const [entries, usage] = await Promise.all([blobs.list(), blobs.usage()]);
+  const [entries, usage, foreign] = await Promise.all([blobs.list(), blobs.usage(), sources.foreign?.()]);
   const complete = new Set(entries.filter((blob) => blob.complete).map((blob) => blob.digest));
   const facts = new Map<Digest, ManifestFacts>();
   for (const { manifest } of [...ledger.models()].flatMap((model) => ledger.versions(model))) {
@@ -49,6 +51,7 @@ export async function survey(sources: SurveySources): Promise<DeviceSnapshot> {
     blobs: entries,
     budgetBytes: usage.budgetBytes,
     diskFull: sources.diskFull(),
+    ...(foreign && { foreign }),
     freeMemoryBytes: machine.freeMemoryBytes(),
     bake: settings.bake,
     maxBoots: settings.maxBoots,

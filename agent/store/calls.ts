@@ -45,8 +45,12 @@ export interface StoreCalls {
   blobClose(handle: number): void;
   blobVerify(digest: Digest): boolean;
   blobDelete(digest: Digest): void;
+  blobPlace(digest: Digest, path: string, mode: number): void;
+  digestAt(path: string): Digest | undefined;
   blobUsage(): { usedBytes: number; budgetBytes: number };
   blobList(): readonly BlobEntry[];
+
+  dropCopies(): void;
 
   /** Ends everything under way and closes the database; the thread then ends by itself. */
   close(): void;

@@ -89,6 +89,14 @@ export interface BlobStore {
   /** Hashes a complete file again; one that is damaged is deleted. True when it is there and whole. */
   verify(digest: Digest): Promise<boolean>;
   delete(digest: Digest): Promise<void>;
+  /**
+   * Puts a complete file, hashed again, at `path` outside of the store (same file system: without a copy) with permission bits
+   * `mode`; whatever moment the power goes, `path` leads to what was there or to the whole file. It stays in the cache, too.
+   * Throws `STORE_BLOB_MISSING`, `STORE_BLOB_CORRUPT`, `DISK_FULL`, `IO_FAILED`.
+   */
+  place(digest: Digest, path: string, mode: number): Promise<void>;
+  /** SHA-256 of any file; `undefined` when there is none. */
+  digestAt(path: string): Promise<Digest | undefined>;
   usage(): Promise<{ readonly usedBytes: number; readonly budgetBytes: number }>;
   list(): Promise<readonly BlobEntry[]>;
 }
@@ -100,6 +108,8 @@ export interface BlobPlan {
   readonly pieces: readonly { readonly length: number; readonly digest?: Digest }[];
   /** Complete artifacts whose chunks may be copied instead of fetched: chunk lists in file order. */
   readonly reuse: readonly { readonly digest: Digest; readonly chunks: readonly (readonly [Digest, number])[] }[];
+  /** Files outside of the store, which are cut to see what of them can be copied; one that cannot be read is passed over. */
+  readonly reuseFiles?: readonly string[];
 }
 
 export interface PartialBlob {

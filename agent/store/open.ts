@@ -26,6 +26,8 @@ export interface AgentStore {
   readonly recovery?: { readonly error: SkerryError; readonly movedTo: string };
   /** The store thread ended by itself: nothing can be kept any more, the process should end. */
   onFailure(listener: (error: SkerryError) => void): () => void;
+  /** Removes copies of the database that were kept for an older agent: it will not run again. */
+  dropCopies(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -42,6 +44,7 @@ export async function openAgentStore({ folder, limits, clock, logger }: AgentSto
     blobs: blobStore(thread, join(folder, 'blobs')),
     boot,
     onFailure: (listener: (error: SkerryError) => void) => thread.onFailure(listener),
+    dropCopies: () => thread.call('dropCopies'),
     close: () => thread.close(),
   };
   return recovery === undefined ? store : { ...store, recovery };
@@ -92,6 +95,8 @@ function blobStore(thread: StoreThread, folder: string): BlobStore {
     open: async (plan) => new RemoteBlob(thread, await thread.call('blobOpen', plan)),
     verify: (digest) => thread.call('blobVerify', digest),
     delete: (digest) => thread.call('blobDelete', digest),
+    place: (digest, path, mode) => thread.call('blobPlace', digest, path, mode),
+    digestAt: (path) => thread.call('digestAt', path),
     usage: () => thread.call('blobUsage'),
     list: () => thread.call('blobList'),
   };

@@ -36,6 +36,7 @@ export class OutboxPump implements Service {
   #again = false;
   #closed = false;
   #refused = 0;
+  readonly #onStored = new Set<(records: readonly { readonly boot: number; readonly seq: number }[]) => void>();
 
   constructor(options: OutboxPumpOptions) {
     this.#options = options;
@@ -45,6 +46,12 @@ export class OutboxPump implements Service {
   /** Records the hub refused since the start. */
   get refused(): number {
     return this.#refused;
+  }
+
+  /** Called with the positions of records that the hub says it has stored; those it refused are not among them. */
+  onStored(listener: (records: readonly { readonly boot: number; readonly seq: number }[]) => void): () => void {
+    this.#onStored.add(listener);
+    return () => this.#onStored.delete(listener);
   }
 
   async start(): Promise<void> {
@@ -137,6 +144,8 @@ export class OutboxPump implements Service {
       this.#refused += 1;
       logger.warn({ boot: record.boot, seq: record.seq, ...record.refused }, 'the hub refused a record; it is dropped');
     }
+    const stored = ack.records.filter((record) => record.refused === undefined).map(({ boot, seq }) => ({ boot, seq }));
+    for (const listener of this.#onStored) listener(stored);
     await outbox.acknowledge(ack.records.map(({ boot, seq }) => ({ boot, seq })));
     this.#window.acknowledged(
       ack.records.map((record) => record.seq),

@@ -58,7 +58,7 @@ async function bundleScript(entry: string, natives: NativeManifest): Promise<{ c
 const standIns: Plugin = {
   name: 'stand-ins',
   setup(esbuild) {
-    for (const name of ['worker-source', 'notify-socket', 'release-memory']) {
+    for (const name of ['worker-source', 'notify-socket', 'release-memory', 'packaged-program']) {
       const original = path.join(DIST, 'shared', 'kernel', `${name}.js`);
       const standIn = path.join(DIST, 'packaging', 'program', `${name}.js`);
       esbuild.onResolve({ filter: new RegExp(`/${name}\\.js$`) }, ({ path: wanted, resolveDir }) => {

@@ -18,4 +18,4 @@ if [ ! -e "$SKERRY_AGENT_DATA/identity.json" ]; then
   enrol
 fi
 unset SKERRY_ENROLL_TOKEN
-exec "$program" run "$@"
+exec "$program" launch "$@"

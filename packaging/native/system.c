@@ -7,18 +7,27 @@
  * release(): gives the system back what the process holds and does not use: freed memory that malloc kept (malloc_trim(3)),
  * and the mappings of code and constants of the executable and its libraries that were needed to start. Such pages are
  * clean copies of the file: they stay in the page cache, and one that is needed again comes back by a minor fault.
+ *
+ * replace(path, arguments): makes the process another program (execv(3)) with the environment as process.env says; the process
+ * keeps its number, so that whoever watches it goes on watching. Returns only by throwing the system's message.
+ * (process.execve of Node aborts the process where the system refuses, which leaves nobody to start what worked before.)
+ *
+ * endAfter(seconds): has the kernel end this process by SIGALRM after that time, whatever program it has become by then and
+ * whether or not that one ever gets to run (alarm(2) survives execve(2)); 0 takes it back.
  */
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
 #include <node_api.h>
 #include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
 #ifdef __linux__
 #include <link.h>
 #include <malloc.h>
-#include <stdint.h>
 #include <sys/mman.h>
 #endif
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -85,6 +94,57 @@ static napi_value release(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* A copy of a JavaScript string, to be freed; NULL when it is none. */
+static char *text_of(napi_env env, napi_value value) {
+  size_t length;
+  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
+  char *text = malloc(length + 1);
+  if (text != NULL) napi_get_value_string_utf8(env, value, text, length + 1, &length);
+  return text;
+}
+
+static napi_value replace(napi_env env, napi_callback_info info) {
+  size_t argc = 2;
+  uint32_t count;
+  napi_value argv[2];
+  const char *reason = "a path and a list of arguments are expected";
+
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc != 2) return fail(env, reason);
+  if (napi_get_array_length(env, argv[1], &count) != napi_ok) return fail(env, reason);
+  char *path = text_of(env, argv[0]);
+  char **arguments = calloc((size_t)count + 1, sizeof *arguments);
+  int complete = path != NULL && arguments != NULL;
+  for (uint32_t i = 0; complete && i < count; i += 1) {
+    napi_value argument;
+    complete = napi_get_element(env, argv[1], i, &argument) == napi_ok && (arguments[i] = text_of(env, argument)) != NULL;
+  }
+  if (complete) {
+    sigset_t none, before;
+    sigemptyset(&none);
+    /* A blocked signal would stay blocked in the new program, SIGALRM among them. */
+    sigprocmask(SIG_SETMASK, &none, &before);
+    execv(path, arguments);
+    reason = strerror(errno);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+  }
+  if (arguments != NULL)
+    for (uint32_t i = 0; i < count; i += 1) free(arguments[i]);
+  free(arguments);
+  free(path);
+  return fail(env, reason);
+}
+
+static napi_value end_after(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  uint32_t seconds;
+  napi_value argv[1];
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc != 1 ||
+      napi_get_value_uint32(env, argv[0], &seconds) != napi_ok)
+    return fail(env, "a number of seconds is expected");
+  alarm(seconds);
+  return NULL;
+}
+
 static napi_status offer(napi_env env, napi_value exports, const char *name, napi_callback call) {
   napi_value function;
   napi_status status = napi_create_function(env, name, NAPI_AUTO_LENGTH, call, NULL, &function);
@@ -92,6 +152,8 @@ static napi_status offer(napi_env env, napi_value exports, const char *name, nap
 }
 
 NAPI_MODULE_INIT() {
-  if (offer(env, exports, "send", send_state) != napi_ok || offer(env, exports, "release", release) != napi_ok) return NULL;
+  if (offer(env, exports, "send", send_state) != napi_ok || offer(env, exports, "release", release) != napi_ok ||
+      offer(env, exports, "replace", replace) != napi_ok || offer(env, exports, "endAfter", end_after) != napi_ok)
+    return NULL;
   return exports;
 }

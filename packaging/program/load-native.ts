@@ -5,7 +5,7 @@ import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { nativePartsHome } from '#shared/kernel/native-parts.js';
 import { type NativePart, nativeAsset } from './native-manifest.js';
 import { NATIVES } from './natives.js';
-import { sweepOthers, unpackPart } from './unpack.js';
+import { unpackPart } from './unpack.js';
 
 /** RTLD_NODELETE of glibc, which Node has no name for. */
 const NO_DELETE = process.platform === 'linux' ? 0x1000 : 0;
@@ -32,7 +32,6 @@ export function loadNative(name: string): unknown {
   } catch (cause) {
     throw new SkerryError('NATIVE_REFUSED', `${file} could not be loaded: ${asSkerryError(cause).message}`, { cause });
   }
-  sweepOthers(path.join(home, 'native'), NATIVES.digest);
   return loaded.exports;
 }
 

@@ -5,6 +5,8 @@ import { loadNative } from './load-native.js';
 export interface SystemAddon {
   readonly send: (address: string, state: string) => void;
   readonly release: () => void;
+  readonly replace: (file: string, args: readonly string[]) => void;
+  readonly endAfter: (seconds: number) => void;
 }
 
 /** Loads the addon; loading it again gives the same one. */
@@ -15,5 +17,5 @@ export function systemAddon(): SystemAddon {
 }
 
 function isSystemAddon(value: unknown): value is SystemAddon {
-  return typeof value === 'object' && value !== null && 'send' in value && 'release' in value;
+  return typeof value === 'object' && value !== null && ['send', 'release', 'replace', 'endAfter'].every((name) => name in value);
 }

@@ -54,12 +54,12 @@ export function unpackPart(folder: string, part: NativePart, content: () => Uint
 }
 
 /**
- * Removes what other versions of the program unpacked beside `keep`; one that still runs from there unpacks again when it
+ * Removes what programs unpacked below `home`, except folders in `keep`; one that still runs from there unpacks again when it
  * must. What cannot be removed (a disk that became read-only) stays and harms nobody.
  */
-export function sweepOthers(home: string, keep: string): void {
-  for (const name of readdirSync(home)) {
-    if (name !== keep && /^[0-9a-f]{64}$/.test(name)) ifPossible(() => rmSync(path.join(home, name), { recursive: true, force: true }));
+export function sweepOthers(home: string, keep: ReadonlySet<string>): void {
+  for (const name of ifPossible(() => readdirSync(home)) ?? []) {
+    if (!keep.has(name) && /^[0-9a-f]{64}$/.test(name)) ifPossible(() => rmSync(path.join(home, name), { recursive: true, force: true }));
   }
 }
 

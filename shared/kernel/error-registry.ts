@@ -15,6 +15,7 @@ import { storeCodes } from './codes/store.js';
 import { syncCodes } from './codes/sync.js';
 import { tensorCodes } from './codes/tensor.js';
 import { trustCodes } from './codes/trust.js';
+import { updateCodes } from './codes/update.js';
 
 /** Every error code of the project, one table per room. Codes are stable: clients and runbooks match on them. */
 export const ERROR_CODES = {
@@ -34,6 +35,7 @@ export const ERROR_CODES = {
   ...serveCodes,
   ...statsCodes,
   ...packagingCodes,
+  ...updateCodes,
 } as const satisfies Readonly<Record<string, CodeEntry>>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

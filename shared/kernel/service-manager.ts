@@ -18,6 +18,8 @@ export interface ServiceManager {
   ready(): void;
   /** Says that it is ending, and feeds the watchdog no more. */
   stopping(): void;
+  /** The process is about to become another program, which will speak for it: feeds the watchdog once more, and says nothing after. */
+  handingOver(): void;
 }
 
 /** Connects to the service manager named in the environment. A socket that cannot be used is logged once and left alone. */
@@ -25,7 +27,7 @@ export function connectServiceManager(options: ServiceManagerOptions): ServiceMa
   const { env, clock, logger, alive } = options;
   const address = env['NOTIFY_SOCKET'];
   const socket = address === undefined || address === '' ? undefined : (options.open ?? openNotifySocket)(address);
-  if (socket === undefined) return { ready: () => undefined, stopping: () => undefined };
+  if (socket === undefined) return { ready: () => undefined, stopping: () => undefined, handingOver: () => undefined };
 
   let failed = false;
   const send = (state: string): void => {
@@ -56,8 +58,12 @@ export function connectServiceManager(options: ServiceManagerOptions): ServiceMa
       if (period !== undefined) void feed(period);
     },
     stopping: () => {
+      if (!over) send('STOPPING=1');
       over = true;
-      send('STOPPING=1');
+    },
+    handingOver: () => {
+      if (!over && period !== undefined) send('WATCHDOG=1');
+      over = true;
     },
   };
 }

@@ -57,6 +57,18 @@ export default {
       { path: '^agent/models/(?!ports\\.ts)' },
       'sync implements the ports of models and knows no more of it.',
     ),
+    forbid(
+      'update-way',
+      { path: '^agent/update/' },
+      { path: '^agent/(inference|sync|serve|cli|metrics)/' },
+      'update -> models, store; what it needs of sync are the ports of models and its own.',
+    ),
+    forbid(
+      'models-know-no-update',
+      { path: '^agent/(models|sync|inference|serve|metrics)/' },
+      { path: '^agent/update/' },
+      'Only app and cli compose it.',
+    ),
     forbid('store-stands-alone', { path: '^agent/store/' }, { path: '^agent/(?!store/)' }, 'The store serves everyone and asks nobody.'),
     forbid(
       'only-app-composes',

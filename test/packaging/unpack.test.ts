@@ -47,11 +47,11 @@ describe('unpacking a native library', () => {
     expect(() => unpackPart(path.join(blocked, 'native'), part, () => bytes)).toThrow(coded('NATIVE_UNWRITABLE'));
   });
 
-  it('removes what other versions unpacked, and nothing else', async () => {
+  it('removes what others unpacked that is in use no longer, and nothing else', async () => {
     const home = await tempFolder();
-    const [mine, other] = ['a', 'b'].map((digit) => digit.repeat(64));
-    for (const name of [mine, other, 'notes']) await mkdir(path.join(home, name ?? ''));
-    sweepOthers(home, mine ?? '');
-    expect(await readdir(home)).toEqual([mine, 'notes']);
+    const [mine, slot, other] = ['a', 'b', 'c'].map((digit) => digit.repeat(64)) as [string, string, string];
+    for (const name of [mine, slot, other, 'notes']) await mkdir(path.join(home, name));
+    sweepOthers(home, new Set([mine, slot]));
+    expect(await readdir(home)).toEqual([mine, slot, 'notes']);
   });
 });

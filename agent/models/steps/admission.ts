@@ -9,7 +9,10 @@ import type { StepContext } from './context.js';
  * Checks against the signed metadata that a version may be installed; returns its target. Named checks, each with its code:
  * a trusted publisher signed it, its digest is the one the hub asks for, it is not below the minimum.
  */
-export async function requireAdmitted({ trust, minimums }: StepContext, record: VersionRecord): Promise<VerifiedTarget> {
+export async function requireAdmitted(
+  { trust, minimums }: Pick<StepContext, 'trust' | 'minimums'>,
+  record: Pick<VersionRecord, 'model' | 'version' | 'manifest'>,
+): Promise<VerifiedTarget> {
   const { model, version } = record;
   const target = await trust.target(manifestTargetPath(model, version));
   const signed = requireSigned(target, model, version);
@@ -27,7 +30,10 @@ function requireSigned(target: VerifiedTarget | undefined, model: ModelName, ver
 }
 
 /** Uptane 5.4.4.2: what the director names must be what the image repository signed. */
-function requireSameManifest(target: VerifiedTarget, { model, version, manifest }: VersionRecord): void {
+function requireSameManifest(
+  target: VerifiedTarget,
+  { model, version, manifest }: Pick<VersionRecord, 'model' | 'version' | 'manifest'>,
+): void {
   if (target.digest === manifest) return;
   throw new SkerryError(
     'MODELS_MANIFEST_MISMATCH',

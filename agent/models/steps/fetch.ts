@@ -101,7 +101,7 @@ async function abortable(work: Promise<void>, signal: AbortSignal): Promise<void
 }
 
 /** A TUF target is cut at fixed offsets; only its whole digest is known beforehand. */
-function targetPieces(length: number): { length: number }[] {
+export function targetPieces(length: number): { length: number }[] {
   const count = Math.max(1, Math.ceil(length / LIMITS.targetPieceBytes));
   return Array.from({ length: count }, (_, index) => ({
     length: Math.min(LIMITS.targetPieceBytes, length - index * LIMITS.targetPieceBytes),

@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, errnoOf, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { MIGRATIONS } from './migrations.js';
 import { salvage } from './salvage.js';
+import { keepCopy, takeBack } from './schema-copy.js';
 
 export const DATABASE_FILE = 'agent.db';
 
@@ -18,15 +19,16 @@ export interface OpenedDatabase {
  * damaged is moved aside, never overwritten; what can be read of it is carried over. Throws `STORE_LOCKED`, `STORE_NEWER`,
  * `DISK_FULL`, `IO_FAILED`.
  */
-export function openDatabase(folder: string, now: number): OpenedDatabase {
+export function openDatabase(folder: string, now: number, migrations: readonly string[] = MIGRATIONS): OpenedDatabase {
   mkdirSync(folder, { recursive: true });
   const path = join(folder, DATABASE_FILE);
   try {
-    return { db: openChecked(path) };
+    return { db: openChecked(path, migrations) };
   } catch (cause) {
+    if (hasCode(cause, 'STORE_NEWER')) return openCopy(path, migrations, cause);
     if (!isDamage(cause)) throw translate(cause, folder);
     const movedTo = moveAside(path, now);
-    const db = openChecked(path);
+    const db = openChecked(path, migrations);
     const carried = salvage(movedTo, db);
     const error = new SkerryError('STORE_CORRUPT', `${path} is damaged and was moved to ${movedTo}; ${carried} rows were carried over`, {
       cause,
@@ -36,7 +38,21 @@ export function openDatabase(folder: string, now: number): OpenedDatabase {
   }
 }
 
-function openChecked(path: string): Database.Database {
+/**
+ * A newer agent migrated the database and then made room for this one again: the copy it made before takes its place, and what
+ * was added since is carried over as far as it has the shape known here. Without a copy the refusal stands.
+ */
+function openCopy(path: string, migrations: readonly string[], refusal: SkerryError): OpenedDatabase {
+  const newer = takeBack(path, migrations.length);
+  if (newer === undefined) throw refusal;
+  const db = openChecked(path, migrations);
+  const carried = salvage(newer, db);
+  rmSync(newer, { force: true });
+  const message = `${refusal.message}; the copy it made before is used again, with ${carried} newer rows`;
+  return { db, recovery: { error: new SkerryError('STORE_TAKEN_BACK', message, { details: { carried } }), movedTo: path } };
+}
+
+function openChecked(path: string, migrations: readonly string[]): Database.Database {
   const db = new Database(path, { timeout: 2_000 });
   try {
     // One process owns the folder; the lock also spares the shared-memory file that WAL needs otherwise.
@@ -49,7 +65,7 @@ function openChecked(path: string): Database.Database {
     db.pragma('temp_store = MEMORY');
     const report = db.pragma('integrity_check(1)', { simple: true });
     if (report !== 'ok') throw new SkerryError('STORE_CORRUPT', `integrity check of ${path}: ${String(report)}`);
-    migrate(db);
+    migrate(db, path, migrations);
     return db;
   } catch (cause) {
     db.close();
@@ -57,16 +73,19 @@ function openChecked(path: string): Database.Database {
   }
 }
 
-function migrate(db: Database.Database): void {
+function migrate(db: Database.Database, path: string, migrations: readonly string[]): void {
   const current = Number(db.pragma('user_version', { simple: true }));
-  if (current > MIGRATIONS.length) {
-    throw new SkerryError('STORE_NEWER', `the database has schema ${current}, this agent knows up to ${MIGRATIONS.length}`);
+  if (current > migrations.length) {
+    throw new SkerryError('STORE_NEWER', `the database has schema ${current}, this agent knows up to ${migrations.length}`);
   }
+  if (current === migrations.length) return;
+  // The agent before this one may have to run again, and cannot read what comes now.
+  if (current > 0) keepCopy(db, path, current);
   db.transaction(() => {
-    for (const [index, sql] of MIGRATIONS.entries()) {
+    for (const [index, sql] of migrations.entries()) {
       if (index >= current) db.exec(sql);
     }
-    if (current < MIGRATIONS.length) db.pragma(`user_version = ${MIGRATIONS.length}`);
+    db.pragma(`user_version = ${migrations.length}`);
   }).exclusive();
 }
 

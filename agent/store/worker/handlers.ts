@@ -3,7 +3,9 @@ import type { CallArguments, CallName, CallResult } from '../calls.js';
 import type { StoreLimits } from '../limits.js';
 import type { BlobFolder } from './blob-folder.js';
 import { BlobHandles } from './blob-handles.js';
+import { digestAt, placeBlob } from './place-blob.js';
 import { OutboxTable } from './outbox-table.js';
+import { dropCopies } from './schema-copy.js';
 import { StateTables } from './state-tables.js';
 
 export type Handlers = { readonly [K in CallName]: (...args: CallArguments<K>) => CallResult<K> | Promise<CallResult<K>> };
@@ -36,8 +38,12 @@ export function createHandlers(db: Database.Database, blobs: BlobFolder, boot: n
     blobClose: (handle) => handles.close(handle),
     blobVerify: (digest) => blobs.verify(digest),
     blobDelete: (digest) => blobs.delete(digest),
+    blobPlace: (digest, path, mode) => placeBlob(blobs, digest, path, mode),
+    digestAt: (path) => digestAt(path),
     blobUsage: () => blobs.usage(),
     blobList: () => blobs.list(),
+
+    dropCopies: () => dropCopies(db.name),
 
     close: async () => {
       await handles.closeAll();

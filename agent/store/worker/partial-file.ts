@@ -1,5 +1,6 @@
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { clearBit, fullBitmap, hasBit } from '#shared/bundle/bitmap.js';
+import { chunks } from '#shared/bundle/chunker.js';
 import { digestFile, digestOf } from '#shared/bundle/digest.js';
 import type { Digest } from '#shared/bundle/names.js';
 import { syncFolder } from '#shared/kernel/atomic-file.js';
@@ -50,6 +51,7 @@ export class PartialFile {
       if (resumed) await partial.#recognize();
       else await file.truncate(plan.length);
       await partial.#takeOver(plan.reuse);
+      for (const outside of plan.reuseFiles ?? []) await partial.#takeOverFile(outside);
       return partial;
     } catch (cause) {
       await file.close();
@@ -115,10 +117,26 @@ export class PartialFile {
     }
   }
 
-  #wantedOffsets(chunks: readonly (readonly [Digest, number])[]): { index: number; piece: Piece; offset: number }[] {
+  /** As `#takeOver`, from a file whose chunks nobody listed: cut the same way, equal content has equal chunks. */
+  async #takeOverFile(path: string): Promise<void> {
+    if (this.#lacking === 0) return;
+    const file = await open(path, 'r').catch(() => undefined);
+    if (file === undefined) return;
+    for await (const bytes of chunks(file.createReadStream({ highWaterMark: 1024 * 1024 }))) {
+      const digest = digestOf(bytes);
+      const index = this.#sameContent.get(digest)?.find((candidate) => hasBit(this.missing, candidate));
+      const piece = index === undefined ? undefined : this.#pieces[index];
+      if (index === undefined || piece === undefined) continue;
+      await this.#folder.requireFree(bytes.byteLength);
+      await this.#fill(index, piece, bytes);
+      if (this.#lacking === 0) return;
+    }
+  }
+
+  #wantedOffsets(listed: readonly (readonly [Digest, number])[]): { index: number; piece: Piece; offset: number }[] {
     const wanted: { index: number; piece: Piece; offset: number }[] = [];
     let offset = 0;
-    for (const [digest, length] of chunks) {
+    for (const [digest, length] of listed) {
       const index = this.#sameContent.get(digest)?.find((candidate) => hasBit(this.missing, candidate));
       const piece = index === undefined ? undefined : this.#pieces[index];
       if (index !== undefined && piece?.length === length) wanted.push({ index, piece, offset });

@@ -19,6 +19,12 @@ export const storeCodes = defineCodes({
     summary: 'The database was written by a newer agent than this one.',
     action: 'Install that agent version or a later one, or use a fresh data folder and enrol again.',
   },
+  STORE_TAKEN_BACK: {
+    fault: 'environment',
+    http: 500,
+    summary: 'A newer agent had migrated the database and made room for this one again; the copy from before is used.',
+    action: 'Nothing: what the newer agent added was carried over where this one knows it.',
+  },
   STORE_FAILED: {
     fault: 'ours',
     http: 500,

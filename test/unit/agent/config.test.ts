@@ -20,6 +20,8 @@ describe('settings', () => {
       threads: 1,
       bake: 60_000,
       maxBoots: 3,
+      updateBake: 120_000,
+      updateAlive: 120_000,
       diskBudget: 4 * 1024 ** 3,
       diskReserve: 16 * 1024 ** 2,
       outboxRecords: 10_000,

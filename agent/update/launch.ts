@@ -1,0 +1,107 @@
+import { digestFile } from '#shared/bundle/digest.js';
+import { asSkerryError } from '#shared/kernel/errors.js';
+import type { PackagedProgram } from '#shared/kernel/packaged-program.js';
+import { type LaunchNote, type LaunchPlan, planLaunch, type SlotContent } from './launch-plan.js';
+import { LAUNCHED_VARIABLE, type Launched } from './launched.js';
+import type { SlotFolder } from './slot-folder.js';
+import { refuseTrial, SLOT_NAMES, type SlotName, type Slots } from './slots.js';
+
+export interface LaunchOptions {
+  readonly folder: SlotFolder;
+  readonly program: PackagedProgram;
+  /** Release of this executable. */
+  readonly packaged: string;
+  /** Arguments of the agent, from the command on. */
+  readonly args: readonly string[];
+  /** The environment of this process: what is set there the agent finds. */
+  readonly env: Record<string, string | undefined>;
+}
+
+/**
+ * Becomes the agent that is to run, and does not return then. Returns when that is this very executable, with what the agent
+ * has to know. Never throws: whatever is wrong with the disk ends with an agent, and with a note for its report.
+ */
+export async function launch(options: LaunchOptions): Promise<Launched> {
+  const { folder, packaged } = options;
+  const { slots, unreadable } = await readSlots(folder);
+  const content = await readContent(folder, slots);
+  const plan = planLaunch({ slots, content, packaged, ...(unreadable === undefined ? {} : { unreadable }) });
+  const notes: LaunchNote[] = [...plan.notes];
+  const counted = await writeDown(folder, plan, notes);
+  for (const start of plan.starts) {
+    if (start.kind === 'packaged') break;
+    if (start.kind === 'trial' && !counted) continue;
+    const error = become(options, start.slot, start.kind === 'trial' ? start.aliveSeconds : 0, notes);
+    notes.push(error);
+    // It will not start the next time either; a verdict that cannot be written is reached again then.
+    if (start.kind === 'trial' && plan.write !== undefined) {
+      await folder.write(refuseTrial(plan.write, error.code, error.message)).catch(() => undefined);
+    }
+  }
+  return launched(options, 'packaged', notes);
+}
+
+async function readSlots(folder: SlotFolder): Promise<{ slots: Slots | undefined; unreadable?: LaunchNote }> {
+  try {
+    return { slots: await folder.read() };
+  } catch (cause) {
+    return { slots: undefined, unreadable: noteOf(cause) };
+  }
+}
+
+async function readContent(folder: SlotFolder, slots: Slots | undefined): Promise<Partial<Record<SlotName, SlotContent>>> {
+  const named = new Set([slots?.good?.slot, slots?.trying?.slot]);
+  const content: Partial<Record<SlotName, SlotContent>> = {};
+  for (const slot of SLOT_NAMES.filter((name) => named.has(name))) {
+    try {
+      content[slot] = { kind: 'file', digest: (await digestFile(folder.executable(slot))).digest };
+    } catch (cause) {
+      content[slot] = { kind: 'unreadable', message: asSkerryError(cause).message };
+    }
+  }
+  return content;
+}
+
+/** True when the file says what the plan says. */
+async function writeDown(folder: SlotFolder, { write }: LaunchPlan, notes: LaunchNote[]): Promise<boolean> {
+  if (write === undefined) return true;
+  try {
+    await folder.write(write);
+    return true;
+  } catch (cause) {
+    notes.push({ code: 'UPDATE_NOT_COUNTED', message: `${folder.folder} cannot be written: ${asSkerryError(cause).message}` });
+    return false;
+  }
+}
+
+/** Becomes the executable of a slot; what it returns is why not. */
+function become(options: LaunchOptions, slot: SlotName, aliveSeconds: number, notes: readonly LaunchNote[]): LaunchNote {
+  const { program, folder, env, args } = options;
+  try {
+    env[LAUNCHED_VARIABLE] = JSON.stringify(launched(options, slot, notes));
+    program.endAfter(aliveSeconds);
+    program.replaceBy(folder.executable(slot), args);
+    return { code: 'UPDATE_NOT_STARTED', message: `slot ${slot} did not take over` };
+  } catch (cause) {
+    disarm(program);
+    delete env[LAUNCHED_VARIABLE];
+    return { code: 'UPDATE_NOT_STARTED', message: `slot ${slot}: ${asSkerryError(cause).message}` };
+  }
+}
+
+function disarm(program: PackagedProgram): void {
+  try {
+    program.endAfter(0);
+  } catch {
+    // What could not be loaded to arm it cannot have armed it.
+  }
+}
+
+function launched({ program, packaged }: LaunchOptions, runs: Launched['runs'], notes: readonly LaunchNote[]): Launched {
+  return { launcher: program.file, packaged, natives: program.natives, runs, notes: [...notes] };
+}
+
+function noteOf(cause: unknown): LaunchNote {
+  const { code, message } = asSkerryError(cause);
+  return { code, message };
+}

@@ -1,0 +1,65 @@
+import type { Clock, Millis } from '#shared/kernel/clock.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import type { PackagedProgram } from '#shared/kernel/packaged-program.js';
+import type { Reported } from '#shared/protocol/messages.js';
+import type { BlobFetcher, DesiredSource, TrustClient } from '#agent/models/ports.js';
+import type { BlobStore, StateStore } from '#agent/store/contract.js';
+import type { AgentEvent, EventSink } from '#agent/store/events.js';
+import type { Launched } from './launched.js';
+import type { SlotFolder } from './slot-folder.js';
+import type { UpdateStep } from './update-plan.js';
+
+/** Why the process makes room for another program. */
+export interface Handover {
+  readonly to: string;
+  readonly reason: string;
+}
+
+/** A moment of the work, as `agent/models/observe.ts`: for tests that look, or cut the power. */
+export interface UpdateMoment {
+  readonly at: 'before' | 'after' | 'failed';
+  readonly step: UpdateStep;
+}
+
+export interface UpdaterSettings {
+  readonly bake: Millis;
+  /** How long a release may take to come up, or hang, before the kernel ends it. */
+  readonly alive: Millis;
+  readonly retry: { readonly base: Millis; readonly max: Millis };
+}
+
+export interface UpdaterDeps {
+  readonly state: Pick<StateStore, 'get' | 'set'>;
+  readonly blobs: BlobStore;
+  readonly trust: TrustClient;
+  readonly fetcher: BlobFetcher;
+  readonly desired: DesiredSource;
+  readonly events: EventSink;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Uniform in [0, 1), for the jitter of retries. */
+  readonly random: () => number;
+  readonly settings: UpdaterSettings;
+  readonly folder: SlotFolder;
+  /** How the launcher started this agent; `undefined` when it did not. */
+  readonly launched: Launched | undefined;
+  /** This agent as one file; `undefined` from source. */
+  readonly program: PackagedProgram | undefined;
+  /** Release of this agent. */
+  readonly release: string;
+  readonly platform: { readonly os: string; readonly arch: string };
+  /** What the models of this device are at now. */
+  readonly models: () => Reported['models'];
+  readonly isOnline: () => boolean;
+  /** Resolves once the hub has stored the event; rejects or stays open otherwise. */
+  readonly confirm: (event: AgentEvent) => Promise<void>;
+  /** Rejects, or does not answer, when the agent no longer does its work. */
+  readonly isAlive: () => Promise<void>;
+  /** The cache has no room for the executable: something else has to go. */
+  readonly needSpace: () => void;
+  /** Asks for an orderly end; the launcher decides what runs next. */
+  readonly makeRoom: (handover: Handover) => void;
+  /** This release is here to stay: copies of state for the one before it can go. */
+  readonly onGood: () => Promise<void>;
+  readonly observe?: (moment: UpdateMoment) => void | Promise<void>;
+}
