@@ -17,6 +17,8 @@ export interface SigningKey {
   readonly keyId: string;
   /** Detached Ed25519 signature, 64 bytes. */
   sign(message: Uint8Array): Uint8Array;
+  /** The seed, for a thread of this process that is to sign in its place; it must go nowhere else. */
+  seed(): Uint8Array;
 }
 
 export const SEED_BYTES = 32;
@@ -31,7 +33,12 @@ export function signingKeyFromSeed(seed: Uint8Array): SigningKey {
   if (seed.byteLength !== SEED_BYTES) throw new SkerryError('TRUST_KEY_FILE', `a seed has ${SEED_BYTES} bytes, not ${seed.byteLength}`);
   const pair = nacl.sign.keyPair.fromSeed(seed);
   const publicKey = publicKeySchema.parse(Buffer.from(pair.publicKey).toString('hex'));
-  return { publicKey, keyId: tufKeyId(publicKey), sign: (message) => nacl.sign.detached(message, pair.secretKey) };
+  return {
+    publicKey,
+    keyId: tufKeyId(publicKey),
+    sign: (message) => nacl.sign.detached(message, pair.secretKey),
+    seed: () => seed.slice(),
+  };
 }
 
 export function generateSigningKey(): SigningKey {

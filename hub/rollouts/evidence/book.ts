@@ -128,8 +128,8 @@ export class EvidenceBook {
   }
 
   #comparison({ gate, at }: MeterColumns, { canary, control }: Readonly<Record<Group, readonly Lane[]>>): GateFigures {
-    const units = control.map((lane) => ({ events: this.#sum(lane, at + TOLERATED, 0), exposure: this.#sum(lane, at + EXPECTED, 0) }));
-    const canaryDevices = canary.filter((lane) => this.#sum(lane, at + EXPECTED, 0) > 0).length;
+    const units = control.map(({ totals }) => ({ events: totals[at + TOLERATED] ?? 0, exposure: totals[at + EXPECTED] ?? 0 }));
+    const canaryDevices = canary.filter(({ totals }) => (totals[at + EXPECTED] ?? 0) > 0).length;
     const controlDevices = units.filter((unit) => unit.exposure > 0).length;
     if (canaryDevices + controlDevices === 0) return { gate, kind: 'missing', why: 'no device reported what this gate compares' };
     const { width } = this.#columns;

@@ -41,6 +41,8 @@ export class Lane {
   /** The open window's row without it, and whether there is a row without it at all. */
   readonly #before: Float64Array;
   #shared = false;
+  readonly #totals: Float64Array;
+  readonly #totalsBefore: Float64Array;
   #first: EpochMillis | undefined;
   #last: EpochMillis = Number.NEGATIVE_INFINITY;
   #outputs = new Map<string, number[]>();
@@ -56,6 +58,8 @@ export class Lane {
     this.#horizon = horizon;
     this.#before = new Float64Array(width);
     this.#cells = new Float64Array(2 * width);
+    this.#totals = new Float64Array(width);
+    this.#totalsBefore = new Float64Array(width);
   }
 
   /** Strata with windows, rising. */
@@ -66,6 +70,11 @@ export class Lane {
   /** Sums, a row of `width` columns for each of `strata`; there may be more room behind them. */
   get cells(): Float64Array {
     return this.#cells;
+  }
+
+  /** Sums over all strata, by column. */
+  get totals(): Float64Array {
+    return this.#totals;
   }
 
   /** When the first window began. */
@@ -95,6 +104,7 @@ export class Lane {
 
   clear(): void {
     this.#strata = [];
+    this.#totals.fill(0);
     this.#open = undefined;
     this.#first = undefined;
     this.#last = Number.NEGATIVE_INFINITY;
@@ -161,18 +171,23 @@ export class Lane {
         this.#cells = grown;
       }
     }
+    this.#totalsBefore.set(this.#totals);
     this.#sum(open);
   }
 
   /** Takes the open window out of its row. */
   #leave(): void {
+    this.#totals.set(this.#totalsBefore);
     if (this.#shared) this.#cells.set(this.#before, (this.#strata.length - 1) * this.#width);
     else this.#strata.pop();
   }
 
   #sum(open: Open): void {
     const at = (this.#strata.length - 1) * this.#width;
-    for (let i = 0; i < this.#width; i++) this.#cells[at + i] = (this.#before[i] ?? 0) + (open.values[i] ?? 0);
+    for (let i = 0; i < this.#width; i++) {
+      this.#cells[at + i] = (this.#before[i] ?? 0) + (open.values[i] ?? 0);
+      this.#totals[i] = (this.#totalsBefore[i] ?? 0) + (open.values[i] ?? 0);
+    }
   }
 
   #close(): void {
