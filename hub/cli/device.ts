@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
+import { AGENT_MODEL } from '#shared/bundle/names.js';
 import { formatAgo } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
 import type { DeviceDetail, DeviceSummary } from '../fleet/device-view.js';
@@ -65,9 +67,10 @@ function printDevices(out: Output, devices: readonly DeviceSummary[], now: numbe
       { title: 'device', value: (row) => row.id },
       { title: 'presence', value: (row) => presence(out, row, now) },
       { title: 'labels', value: (row) => labelText(row.labels) },
-      { title: 'serving', value: (row) => row.serving.map((entry) => `${entry.model}@${entry.version}`).join(' ') },
+      { title: 'serving', value: (row) => servedModels(row) },
       { title: 'trouble', value: (row) => row.troubles.map((entry) => `${entry.model}@${entry.version} ${entry.code}`).join(' ') },
-      { title: 'agent', value: (row) => row.agentVersion },
+      { title: 'agent', value: (row) => agentText(row) },
+      { title: 'platform', value: (row) => row.platform },
     ],
     devices,
     'No device fits. A device joins with "skerry token create enrolment" here and "skerry-agent enroll" there.',
@@ -81,6 +84,25 @@ function presence(out: Output, device: DeviceSummary, now: number): string {
   return state === 'online' ? paint(out, 'green', text) : paint(out, 'yellow', text);
 }
 
+/** The models; which release of the agent runs stands in a column of its own. */
+function servedModels({ serving }: DeviceSummary): string {
+  const models = serving.filter((entry) => entry.model !== AGENT_MODEL);
+  return models.map((entry) => `${entry.model}@${entry.version}`).join(' ');
+}
+
+/** The release as people call it, and its counter where it is not the one of the package. */
+function agentText({ agentVersion, selfUpdate }: DeviceSummary): string {
+  const release = selfUpdate?.release ?? PACKAGED_RELEASE;
+  return release === PACKAGED_RELEASE ? agentVersion : `${agentVersion} (${AGENT_MODEL}@${release})`;
+}
+
+function updatesText({ selfUpdate }: DeviceSummary): string {
+  if (selfUpdate === null) return 'it does not say whether the agent can replace itself';
+  return selfUpdate.able
+    ? 'the agent can replace itself'
+    : `the agent cannot replace itself: ${selfUpdate.reason ?? 'it does not say why'}`;
+}
+
 function labelText(labels: Readonly<Record<string, string>>): string {
   return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)
@@ -91,7 +113,8 @@ function printDevice(out: Output, device: DeviceDetail, now: number): void {
   const { capabilities, desired, reported } = device;
   printLine(out, `${paint(out, 'bold', device.id)}  ${presence(out, device, now)}`);
   printLine(out, `labels       ${labelText(device.labels) || '-'}`);
-  printLine(out, `agent        ${device.agentVersion}, ${capabilities.runtime.name} ${capabilities.runtime.version}`);
+  printLine(out, `agent        ${agentText(device)}, ${capabilities.runtime.name} ${capabilities.runtime.version}`);
+  printLine(out, `updates      ${updatesText(device)}`);
   printLine(
     out,
     `machine      ${capabilities.os} ${capabilities.arch}, ${capabilities.cpus} cpus, providers ${capabilities.providers.join(', ')}`,

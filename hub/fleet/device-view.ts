@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { agentVariantName } from '#shared/bundle/agent-manifest.js';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
-import { capabilitiesSchema, deviceIdSchema, labelsSchema } from '#shared/protocol/device.js';
+import { capabilitiesSchema, deviceIdSchema, labelsSchema, selfUpdateSchema } from '#shared/protocol/device.js';
 import { type Reported, reportedSchema } from '#shared/protocol/messages.js';
 import { hubLabelsSchema, readHubLabels, readLabels } from './labels.js';
 import type { DeviceStatesTable, DevicesTable } from './tables.js';
@@ -16,6 +17,8 @@ export const deviceSummarySchema = z.object({
   labels: labelsSchema,
   presence: z.object({ state: z.enum(PRESENCE_STATES), since: time.nullable() }),
   agentVersion: z.string(),
+  platform: z.string().meta({ description: 'Operating system and processor, such as linux-arm64.' }),
+  selfUpdate: selfUpdateSchema.nullable().meta({ description: 'Whether its agent can replace itself; null for one that does not say.' }),
   enrolledAt: time,
   revokedAt: time.nullable(),
   reportedAt: time.nullable().meta({ description: "When the hub received the newest reported state, by the hub's clock." }),
@@ -48,11 +51,14 @@ export type DeviceRow = DevicesTable & Omit<DeviceStatesTable, 'device'>;
 
 export function summaryOf(row: DeviceRow): DeviceSummary {
   const reported = reportedOf(row);
+  const capabilities = capabilitiesSchema.parse(JSON.parse(row.capabilities));
   return {
     id: deviceIdSchema.parse(row.id),
     labels: readLabels(row.labels),
     presence: { state: row.presence ?? 'never', since: iso(row.presence_changed_at) },
     agentVersion: row.agent_version,
+    platform: agentVariantName({ platform: capabilities.os, arch: capabilities.arch }),
+    selfUpdate: capabilities.selfUpdate ?? null,
     enrolledAt: new Date(row.enrolled_at).toISOString(),
     revokedAt: iso(row.revoked_at),
     reportedAt: iso(row.reported_received_at),
