@@ -14,6 +14,8 @@ import { type AgentConfig, socketPath } from './config.js';
 import { createInferenceRuntime, type InferenceRuntime } from './inference/runtime.js';
 import type { RuntimeDescription } from './inference/instance-protocol.js';
 import { BehaviourBook } from './metrics/behaviour.js';
+import type { PredictionTarget } from './inference/contract.js';
+import { agentTarget } from './metrics/agent-target.js';
 import { CrashWitness } from './metrics/crash-witness.js';
 import { HealthMonitor } from './metrics/health.js';
 import { MetricsRecorder } from './metrics/recorder.js';
@@ -205,6 +207,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     ...(options.observe === undefined ? {} : { observe: options.observe }),
   });
 
+  const agent = (): PredictionTarget => agentTarget(updater.capability.release);
   const witness = new CrashWitness({ state: store.state, servables: runtime, recorder: told, logger, agent });
 
   // What keeps the agent itself at the release it should be.
@@ -259,6 +262,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     device,
     recorder,
     health,
+    agent,
     append: (payload) => store.outbox.append('telemetry', payload),
     clock,
     window: config.window,

@@ -36,6 +36,11 @@ export class MetricsRecorder implements PredictionRecorder {
     this.#open(target).signals.crashed();
   }
 
+  /** It runs, whether or not anything is asked of it: the window says how long, and what the device needed meanwhile. */
+  runs(target: PredictionTarget): void {
+    this.#open(target);
+  }
+
   rechecked(target: PredictionTarget, result: Recheck): void {
     this.#open(target).signals.rechecked(result);
   }

@@ -1,3 +1,4 @@
+import type { PredictionTarget } from '#agent/inference/contract.js';
 import type { Clock, EpochMillis, Millis } from '#shared/kernel/clock.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
@@ -16,6 +17,8 @@ export interface ReporterOptions {
   readonly device: DeviceId;
   readonly recorder: MetricsRecorder;
   readonly health: HealthMonitor;
+  /** The release of the agent that runs: every window says so, that what a device does can be told apart by it. */
+  readonly agent: () => PredictionTarget;
   /** Stores a message durably (`outbox.append('telemetry', payload)`). */
   readonly append: (payload: TelemetryPayload) => Promise<unknown>;
   readonly clock: Clock;
@@ -74,12 +77,13 @@ export class TelemetryReporter implements Service {
   }
 
   async #flush(): Promise<void> {
-    const { recorder, health, clock, device, logger, append } = this.#options;
+    const { recorder, health, clock, device, logger, append, agent } = this.#options;
     const figures = await health.read();
     health.restartLoopDelay();
     const from = this.#from;
     // No await between taking the window and setting its end: what comes next belongs to the next one. A clock set back
     // must not make a window that ends before it began.
+    recorder.runs(agent());
     const taken = recorder.take();
     const to = Math.max(from, clock.now());
     this.#from = to;
@@ -96,7 +100,7 @@ export class TelemetryReporter implements Service {
   }
 }
 
-/** Cuts a window into messages that fit; one without predictions still carries the device's health. */
+/** Cuts a window into messages that fit. */
 function messages(taken: TakenWindow): readonly { readonly series: readonly WindowSeries[]; readonly windows: readonly MetricsWindow[] }[] {
   const out: { series: WindowSeries[]; windows: MetricsWindow[] }[] = [{ series: [], windows: [] }];
   let bytes = 0;

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { agentTarget } from '#agent/metrics/agent-target.js';
 import { HealthMonitor } from '#agent/metrics/health.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { type TelemetryPayload, TelemetryReporter } from '#agent/metrics/reporter.js';
@@ -18,6 +19,8 @@ const target = (model: string, version = 1) => ({
   provider: 'cpu',
 });
 
+const AGENT = agentTarget(undefined);
+
 function setUp(stores: () => boolean = () => true) {
   const clock = new VirtualClock();
   const recorder = new MetricsRecorder();
@@ -31,6 +34,7 @@ function setUp(stores: () => boolean = () => true) {
       stored.push(payload);
       return Promise.resolve();
     },
+    agent: () => AGENT,
     clock,
     window: 60_000,
     logger: silentLogger,
@@ -102,7 +106,10 @@ describe('metrics windows', () => {
     recorder.failed(target('a'), 'INFERENCE_QUEUE_FULL');
     await reporter.close();
     await reporter.close();
-    expect(stored.map((payload) => payload.windows.length)).toEqual([1, 0, 1]);
+    expect(stored.map((payload) => payload.windows.length)).toEqual([2, 1, 2]);
+    // The release of the agent is in each of them, so that its time counts.
+    for (const payload of stored)
+      expect(payload.windows).toContainEqual(expect.objectContaining({ model: 'skerry-agent', version: 1, predictions: 0 }));
     expect(stored.map((payload) => payload.to - payload.from)).toEqual([60_000, 0, 0]);
     for (const payload of stored) {
       const parsed = telemetrySchema.parse({ ...payload, boot: 1, seq: 1 });
@@ -126,6 +133,6 @@ describe('metrics windows', () => {
     for (let model = 0; model < 300; model++) recorder.succeeded(target(`m${model}`), { queue: 0, compute: 1, total: 1 });
     await reporter.flush();
     expect(stored.length).toBeGreaterThan(1);
-    expect(stored.flatMap((payload) => payload.windows)).toHaveLength(300);
+    expect(stored.flatMap((payload) => payload.windows)).toHaveLength(301);
   });
 });

@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest';
+import type { PredictionTarget } from '#agent/inference/contract.js';
+import { agentTarget } from '#agent/metrics/agent-target.js';
+import { CrashWitness } from '#agent/metrics/crash-witness.js';
+import { MetricsRecorder } from '#agent/metrics/recorder.js';
+import { silentLogger } from '#shared/kernel/logger.js';
+import { versionNumber } from '../../kit/servables.js';
+
+/** One device: what it wrote down stays over its runs. */
+class Runs {
+  readonly #state = new Map<string, string>();
+
+  /** A run of a release; resolves with what its first window says of releases. */
+  async run(release: number | undefined, ends: 'in order' | 'killed'): Promise<Pick<PredictionTarget, 'version'>[]> {
+    const recorder = new MetricsRecorder();
+    const state = {
+      get: (key: string) => Promise.resolve(this.#state.get(key)),
+      set: (key: string, value: string) => Promise.resolve(void this.#state.set(key, value)),
+      serving: () => Promise.resolve([]),
+    };
+    const agent = () => agentTarget(release === undefined ? undefined : versionNumber(release));
+    const servables = { onChange: () => () => undefined };
+    const witness = new CrashWitness({ state, servables, recorder, logger: silentLogger, agent });
+    await witness.start();
+    recorder.runs(agent());
+    if (ends === 'in order') await witness.close();
+    return recorder.take().map((series) => {
+      const { version, crashes } = series.toWindow();
+      return { version, ...(crashes === undefined ? {} : { crashes }) };
+    });
+  }
+}
+
+describe('a run of the agent that did not end in order', () => {
+  test('counts for the release that ran, not for the one that finds out', async () => {
+    const runs = new Runs();
+    expect(await runs.run(undefined, 'in order')).toEqual([{ version: 1 }]);
+    expect(await runs.run(5, 'killed')).toEqual([{ version: 5 }]);
+    expect(await runs.run(5, 'killed')).toEqual([{ version: 5, crashes: 1 }]);
+    expect(await runs.run(undefined, 'in order')).toEqual([{ version: 5, crashes: 1 }, { version: 1 }]);
+    expect(await runs.run(undefined, 'in order')).toEqual([{ version: 1 }]);
+  });
+});
