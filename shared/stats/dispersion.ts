@@ -23,17 +23,18 @@ export function pearsonDispersion(units: readonly UnitCount[], trim = 0): number
   }
   const rate = exposure > 0 ? events / exposure : 0;
   if (rate === 0) return 1;
-  const contributions: number[] = [];
+  const contributions = new Float64Array(units.length);
+  let used = 0;
   for (const unit of units) {
     if (unit.exposure === 0) continue;
     const expected = rate * unit.exposure;
-    contributions.push((unit.events - expected) ** 2 / expected);
+    contributions[used] = (unit.events - expected) ** 2 / expected;
+    used += 1;
   }
-  if (contributions.length < 2) return 1;
-  const kept = contributions.length - Math.floor(trim * contributions.length);
-  const statistic = contributions
-    .sort((a, b) => a - b)
-    .slice(0, kept)
-    .reduce((sum, value) => sum + value, 0);
+  if (used < 2) return 1;
+  const kept = used - Math.floor(trim * used);
+  let statistic = 0;
+  // A typed array sorts by value, and several times as fast.
+  for (const value of contributions.subarray(0, used).sort().subarray(0, kept)) statistic += value;
   return Math.max(1, statistic / Math.max(1, kept - 1));
 }

@@ -9,7 +9,7 @@ import { benchAgent } from './agent-bench.js';
 import { benchDeploy } from './deploy-bench.js';
 import { type Figure, machine, printFigures } from './figure.js';
 import { benchIngest } from './ingest-bench.js';
-import { writeReadmeFigures } from './readme-figures.js';
+import { writeFigures } from './readme-figures.js';
 
 const AGENTS = 5;
 
@@ -23,7 +23,10 @@ const options = new Command('npm run bench --')
 const figures = await bench();
 printFigures(machine(), figures);
 if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
-if (options.readme === true) await writeReadmeFigures(figures, machine());
+if (options.readme === true) {
+  const intro = `Measured by \`npm run bench -- --readme\` on ${machine()}.`;
+  await writeFigures({ file: 'README.md', marker: 'figures', intro, figures });
+}
 
 async function bench(): Promise<readonly Figure[]> {
   const folder = await mkdtemp(path.join(tmpdir(), 'skerry-bench-'));

@@ -1,48 +1,34 @@
-import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
-import { hours } from '#shared/kernel/clock.js';
+import { writeFile } from 'node:fs/promises';
+import { Command } from 'commander';
 import { rateInterval } from '#shared/stats/rate-limit.js';
 import { atMost, type Figure, machine, median, plain, printFigures } from '../figure.js';
-import { fixedThresholds, groupErrorPercentage, type Rule, runBaseline } from './baselines.js';
-import { type Outcome, runRollout } from './run.js';
+import { writeFigures } from '../readme-figures.js';
+import { Pool } from './pool.js';
+import type { Outcome } from './run.js';
+import { BAD, FLEETS } from './scenarios.js';
+import { DECIDERS, type Decider } from './task.js';
 import { GOOD, type Truth } from './truth.js';
 
-const { values } = parseArgs({
-  options: {
-    runs: { type: 'string', default: '2000' },
-    bad: { type: 'string', default: '100' },
-    json: { type: 'string' },
-  },
-});
-const RUNS = Number(values.runs);
-const BAD_RUNS = Number(values.bad);
+const options = new Command('npm run bench:rollouts --')
+  .description(
+    'Drives the real controller and gates with simulated fleets of 1,000 devices, and counts what they let through and what they stop.',
+  )
+  .option('--runs <n>', 'rollouts of a good version', '2000')
+  .option('--bad <n>', 'rollouts of each bad version, and of a good one in each other fleet', '200')
+  .option('--quick', 'a tenth of the rollouts: to see that it works, not what it measures')
+  .option('--json <file>', 'write the figures as [{name, value, unit, aim, holds}]')
+  .option('--docs', 'write the tables into docs/ROLLOUTS.md')
+  .parse(process.argv)
+  .opts<{ runs: string; bad: string; quick?: boolean; json?: string; docs?: boolean }>();
+const RUNS = Number(options.runs) / (options.quick === true ? 10 : 1);
+const BAD_RUNS = Number(options.bad) / (options.quick === true ? 10 : 1);
+/** The budget for false alarms that the simulated rollouts state. */
+const BUDGET = 0.01;
 
-const BAD: Readonly<Record<string, Partial<Truth>>> = {
-  'errors x 1.5': { errors: 1.5 },
-  'errors x 2': { errors: 2 },
-  'errors x 3': { errors: 3 },
-  'errors x 10 on 20 % of the devices': { errors: 10, affected: 0.2 },
-  'errors x 3 after 2 h': { errors: 3, onset: hours(2) },
-  'latency x 1.5': { latency: 1.5 },
-  'latency x 2': { latency: 2 },
-};
+const pool = new Pool();
 
-/** Other fleets in which a version as good as the old one must go through as well. */
-const FLEETS: Readonly<Record<string, Partial<Truth>>> = {
-  'equal devices, steady load': { errorShape: 1000, rhythm: 0, tail: 0, jitter: 0, silent: 0, breaking: 0 },
-  'heavy tails, 10 % silent': { tail: 0.1, silent: 0.1 },
-  'devices break 5 times as often': { breaking: 0.0005 },
-};
-
-async function many(
-  runs: number,
-  changes: Partial<Truth>,
-  run: (truth: Truth, seed: number) => Promise<Outcome> | Outcome,
-  from = 1,
-): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
-  for (let seed = from; seed < from + runs; seed++) outcomes.push(await run({ ...GOOD, ...changes }, seed));
-  return outcomes;
+function many(decider: Decider, runs: number, changes: Partial<Truth>, from = 1): Promise<Outcome[]> {
+  return pool.run({ decider, changes, from, runs });
 }
 
 function share(outcomes: readonly Outcome[], test: (outcome: Outcome) => boolean): number {
@@ -50,6 +36,7 @@ function share(outcomes: readonly Outcome[], test: (outcome: Outcome) => boolean
 }
 
 const stoppedByGate = (outcome: Outcome): boolean => outcome.state === 'rolled-back';
+const paused = (outcome: Outcome): boolean => outcome.state === 'paused';
 const caughtEarly = (outcome: Outcome): boolean => outcome.stoppedIn === 1 || outcome.stoppedIn === 2;
 
 function atLeast(name: string, value: number, unit: string, bound: number): Figure {
@@ -57,55 +44,38 @@ function atLeast(name: string, value: number, unit: string, bound: number): Figu
 }
 
 async function goodVersions(): Promise<Figure[]> {
-  const outcomes = await many(RUNS, {}, runRollout);
+  const outcomes = await many('gates', RUNS, {});
   const alarms = outcomes.filter(stoppedByGate).length;
   const bounds = rateInterval({ events: alarms, exposure: RUNS }, 0.05);
   const figures = [
-    atMost(`good version: stopped wrongly, of ${RUNS} rollouts at a budget of 0.01`, alarms / RUNS, 'share', 0.01),
+    atMost(`good version: stopped wrongly, of ${RUNS} rollouts at a budget of ${BUDGET}`, alarms / RUNS, 'share', BUDGET),
     plain('good version: upper 95 % bound of that share', bounds.upper, 'share'),
-    plain(
-      'good version: paused for lack of evidence',
-      share(outcomes, (outcome) => outcome.state === 'paused'),
-      'share',
-    ),
+    plain('good version: paused for lack of evidence', share(outcomes, paused), 'share'),
     plain('good version: hours to the last device (median)', median(outcomes.map((outcome) => outcome.hours)), 'h'),
   ];
-  for (const [name, changes] of Object.entries(FLEETS)) {
-    const others = await many(BAD_RUNS, changes, runRollout, 100_000);
-    figures.push(plain(`good version, ${name}: stopped wrongly`, share(others, stoppedByGate), 'share'));
-    figures.push(
-      plain(
-        `good version, ${name}: paused`,
-        share(others, (outcome) => outcome.state === 'paused'),
-        'share',
-      ),
-    );
+  for (const { name, changes } of FLEETS) {
+    const others = await many('gates', BAD_RUNS, changes, 100_000);
+    figures.push(atMost(`good version, ${name}: stopped wrongly`, share(others, stoppedByGate), 'share', BUDGET));
+    figures.push(plain(`good version, ${name}: paused`, share(others, paused), 'share'));
   }
-  for (const [name, rule] of RULES) {
-    const others = await many(BAD_RUNS, {}, (truth, seed) => runBaseline(rule, truth, seed));
-    figures.push(plain(`good version, ${name}: stopped wrongly`, share(others, stoppedByGate), 'share'));
+  for (const rule of DECIDERS.slice(1)) {
+    const others = await many(rule, BAD_RUNS, {});
+    figures.push(plain(`good version, ${rule}: stopped wrongly`, share(others, stoppedByGate), 'share'));
   }
   return figures;
 }
 
-const RULES: readonly (readonly [string, Rule])[] = [
-  ['fixed thresholds', fixedThresholds],
-  ['group error percentage', groupErrorPercentage],
-];
-
-async function badVersion(name: string, changes: Partial<Truth>): Promise<Figure[]> {
-  const outcomes = await many(BAD_RUNS, changes, runRollout);
+async function badVersion({ name, changes, early }: (typeof BAD)[number]): Promise<Figure[]> {
+  const outcomes = await many('gates', BAD_RUNS, changes);
   const caught = share(outcomes, caughtEarly);
-  const rolledBack = share(outcomes, stoppedByGate);
+  const what = `${name}: caught in the first two waves`;
   const figures = [
-    name === 'errors x 2'
-      ? atLeast(`${name}: caught in the first two waves`, caught, 'share', 0.95)
-      : plain(`${name}: caught in the first two waves`, caught, 'share'),
-    plain(`${name}: rolled back by a gate`, rolledBack, 'share'),
+    early === undefined ? plain(what, caught, 'share') : atLeast(what, caught, 'share', early),
+    plain(`${name}: rolled back by a gate`, share(outcomes, stoppedByGate), 'share'),
     ...exposure(name, outcomes),
   ];
-  for (const [rule, test] of RULES) {
-    const others = await many(BAD_RUNS, changes, (truth, seed) => runBaseline(test, truth, seed));
+  for (const rule of DECIDERS.slice(1)) {
+    const others = await many(rule, BAD_RUNS, changes);
     figures.push(plain(`${name}, ${rule}: caught in the first two waves`, share(others, caughtEarly), 'share'));
     figures.push(...exposure(`${name}, ${rule}`, others));
   }
@@ -121,14 +91,23 @@ function exposure(name: string, outcomes: readonly Outcome[]): Figure[] {
 
 const began = performance.now();
 const figures: Figure[] = [];
-for (const [name, changes] of Object.entries(BAD)) {
-  const group = await badVersion(name, changes);
-  printFigures(name, group);
-  figures.push(...group);
+try {
+  for (const bad of BAD) {
+    const group = await badVersion(bad);
+    printFigures(bad.name, group);
+    figures.push(...group);
+  }
+  const good = await goodVersions();
+  printFigures('good versions', good);
+  figures.push(...good);
+} finally {
+  await pool.close();
 }
-const good = await goodVersions();
-printFigures('good versions', good);
-figures.push(...good);
-console.log(`\n${machine()}; ${Math.round((performance.now() - began) / 1000)} s`);
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
+const took = `${machine()}; ${Math.round((performance.now() - began) / 1000)} s`;
+console.log(`\n${took}`);
+if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
+if (options.docs === true) {
+  const intro = `Measured by \`npm run bench:rollouts -- --docs\` with fleets of ${GOOD.devices} devices, ${RUNS} rollouts of a good version and ${BAD_RUNS} of each other kind, on ${took}.`;
+  await writeFigures({ file: 'docs/ROLLOUTS.md', marker: 'simulator', intro, figures });
+}
 process.exitCode = figures.some((figure) => figure.holds === false) ? 1 : 0;

@@ -2,7 +2,9 @@ import { RolloutController } from '#hub/rollouts/controller.js';
 import type { Observation } from '#hub/rollouts/devices.js';
 import { readRollout } from '#hub/rollouts/document.js';
 import { EvidenceBook } from '#hub/rollouts/evidence/book.js';
+import type { Lane } from '#hub/rollouts/evidence/lane.js';
 import type { Evidence, EvidenceQuery, EvidenceSource } from '#hub/rollouts/evidence/source.js';
+import type { DeviceWindow, Group } from '#hub/rollouts/evidence/window.js';
 import type { PlanDevice } from '#hub/rollouts/plan.js';
 import type { FleetPort, RegistryPort, Wish } from '#hub/rollouts/ports.js';
 import { silentLogger } from '#shared/kernel/logger.js';
@@ -45,6 +47,7 @@ class SimFleet implements FleetPort, RegistryPort, EvidenceSource {
   readonly #members: readonly PlanDevice[];
   readonly #wishes = new Map<DeviceId, Wish>();
   #book: EvidenceBook | undefined;
+  readonly #lanes: Readonly<Record<Group, Map<SimDevice, Lane>>> = { canary: new Map(), control: new Map() };
 
   constructor(world: World, clock: VirtualClock) {
     this.#world = world;
@@ -63,7 +66,7 @@ class SimFleet implements FleetPort, RegistryPort, EvidenceSource {
     for (const device of this.#world.devices) {
       const group = groupOf(device);
       const window = group === undefined ? undefined : this.#world.window(device, from);
-      if (window !== undefined && group !== undefined) this.#book?.put(this.#book.lane(device.id, group), window);
+      if (window !== undefined && group !== undefined) this.#put(device, group, window);
     }
     for (const [id, wish] of this.#wishes) {
       const device = this.#byId.get(id);
@@ -72,6 +75,17 @@ class SimFleet implements FleetPort, RegistryPort, EvidenceSource {
       if (device.serving !== serving) device.since = this.#clock.now();
       device.serving = serving;
     }
+  }
+
+  #put(device: SimDevice, group: Group, window: DeviceWindow): void {
+    const book = this.#book;
+    if (book === undefined) return;
+    let lane = this.#lanes[group].get(device);
+    if (lane === undefined) {
+      lane = book.lane(device.id, group);
+      this.#lanes[group].set(device, lane);
+    }
+    book.put(lane, window);
   }
 
   figures(query: EvidenceQuery): Promise<Evidence> {
