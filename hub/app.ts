@@ -38,6 +38,8 @@ import { SqlTufStorage } from './registry/sql-tuf-storage.js';
 import { hubPublicKeys } from './registry/tuf/hub-keys.js';
 import { TufRepository } from './registry/tuf/repository.js';
 import { VersionStore } from './registry/version-store.js';
+import { whyIncapable } from './rollouts/capability.js';
+import { rolloutsUnderWay } from './rollouts/claims.js';
 import { Cohorts } from './rollouts/cohorts.js';
 import { RolloutController } from './rollouts/controller.js';
 import { AllAlerts, LogAlerts, WebhookAlerts } from './rollouts/hub/alert-sinks.js';
@@ -127,6 +129,12 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
       disconnect: (device) => broker.embedded?.disconnect(device),
       onCredentials: broker.onCredentials,
       ingest: { widths },
+      claims: {
+        underWay: rolloutsUnderWay,
+        supersede: async (rollout, by, reason) => void (await rollouts.act(rollout, 'supersede', by, reason)),
+        canRun: async (model, version, device) =>
+          whyIncapable((await rolloutRegistry.version(model, version)).variants, device) === undefined,
+      },
       // Single devices make a row every few minutes each: kept for as long as devices are compared, no longer.
       retention: { events: days(config.eventDays), models: days(config.metricDays), devices: days(Math.min(config.metricDays, 7)) },
     });
@@ -146,6 +154,7 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
             logger,
             random: Math.random,
           });
+    const rolloutRegistry = new HubRegistry(store);
     const rolloutFleet = new HubFleet(db, fleet.issuer, clock);
     const rolloutStore = new SqlRolloutStore(db, (trx, wishes) => rolloutFleet.write(trx, wishes));
     const cohorts = new Cohorts(db, rolloutStore, clock);
@@ -153,7 +162,7 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
       store: rolloutStore,
       fleet: rolloutFleet,
       evidence: new HubEvidence({ db, clock, bucket: widths.device, refresh: config.rolloutLook * 3 }),
-      registry: new HubRegistry(store),
+      registry: rolloutRegistry,
       cohorts,
       alerts: new AllAlerts([new LogAlerts(logger), ...(webhook === undefined ? [] : [webhook])]),
       every: config.rolloutLook,

@@ -14,6 +14,7 @@ interface DeployFlags extends CommonFlags {
   readonly to?: string;
   readonly all?: boolean;
   readonly retry?: boolean;
+  readonly supersede?: boolean;
   readonly wait?: boolean;
   readonly timeout: string;
 }
@@ -35,6 +36,10 @@ export function registerDeployCommand(program: Command, deps: CliDeps): void {
     .option('--to <selector>', 'labels of the devices, as in Kubernetes')
     .option('--all', 'every device')
     .option('--retry', 'also on devices that refused this version before')
+    .option(
+      '--supersede',
+      'end rollouts of the model under way on these devices where they stand; without it they are left alone and this is refused',
+    )
     .option('--wait', 'show how far the devices are, until each serves it or refused it')
     .option('--timeout <duration>', 'with --wait: give up after this long', '10m')
     .addHelpText('after', '\nWith --wait the exit code is 0 when all serve it, 3 when some do, 1 when none does.')
@@ -46,7 +51,7 @@ export function registerDeployCommand(program: Command, deps: CliDeps): void {
       const timeout = parseSpan(flags.timeout, '--timeout');
       const command = await openHubCommand(deps, flags);
       const { createdDeploymentSchema } = await import('../fleet/deployment-view.js');
-      const body = { model, version, selector: flags.to ?? '', retry: flags.retry === true };
+      const body = { model, version, selector: flags.to ?? '', retry: flags.retry === true, supersede: flags.supersede === true };
       const created = await command.hub.post(createdDeploymentSchema, '/api/v1/deployments', body);
       if (flags.wait === true) process.exitCode = await wait(command, created, timeout, deps);
       else printCreated(command.out, created);
@@ -57,6 +62,7 @@ function printCreated(out: Output, created: CreatedDeployment): void {
   if (out.json) return printJson(out, created);
   const where = created.selector === '' ? 'all devices' : created.selector;
   printLine(out, `deployment ${created.id}: ${created.model}@${created.version} to ${where}, ${created.matched} device(s) now`);
+  for (const rollout of created.superseded) printLine(out, `ended the rollout ${rollout}`);
 }
 
 async function wait({ out, hub }: HubCommand, created: CreatedDeployment, timeout: Millis, deps: CliDeps): Promise<ExitCode> {
@@ -65,6 +71,7 @@ async function wait({ out, hub }: HubCommand, created: CreatedDeployment, timeou
   const progress = await createProgress(out);
   const bars = deviceBars(progress, `${created.model}@${created.version}`);
   printNote(out, `deployment ${created.id}: ${created.matched} device(s)`);
+  for (const rollout of created.superseded) printNote(out, `ended the rollout ${rollout}`);
   try {
     for (;;) {
       const asked = deps.clock.monotonic();

@@ -15,6 +15,10 @@ export const deploymentSchema = z.object({
   attempt: z.int(),
   createdAt: z.iso.datetime(),
   createdBy: z.string(),
+  /** The rollout that left it when it completed. */
+  rollout: z.string().nullable(),
+  /** Since when it counts for nobody: the rollout that left it was rolled back. */
+  withdrawnAt: z.iso.datetime().nullable(),
 });
 export type Deployment = z.infer<typeof deploymentSchema>;
 
@@ -24,8 +28,8 @@ export const deploymentProgressSchema = deploymentSchema.extend({
 });
 export type DeploymentProgress = z.infer<typeof deploymentProgressSchema>;
 
-/** `matched`: devices the selector matched when it was made. */
-export const createdDeploymentSchema = deploymentSchema.extend({ matched: z.int() });
+/** `matched`: devices the selector matched when it was made. `superseded`: rollouts it ended. */
+export const createdDeploymentSchema = deploymentSchema.extend({ matched: z.int(), superseded: z.array(z.string()) });
 export type CreatedDeployment = z.infer<typeof createdDeploymentSchema>;
 
 export const deploymentListSchema = z.object({ deployments: z.array(deploymentSchema) });
@@ -37,4 +41,6 @@ export const newDeploymentSchema = z.strictObject({
   selector: z.string().max(LIMITS.selectorLength).default(''),
   /** Makes devices try the version again that marked it bad. */
   retry: z.boolean().default(false),
+  /** Ends rollouts of the model under way on these devices where they stand; without it the deployment is refused. */
+  supersede: z.boolean().default(false),
 });

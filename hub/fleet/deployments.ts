@@ -3,7 +3,7 @@ import type { Db, Queryable } from '#hub/store/database.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
+import { capabilitiesSchema, type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
 import type { CreatedDeployment, Deployment, DeploymentProgress } from './deployment-view.js';
 import type { DesiredIssuer } from './desired-issuer.js';
 import type { DesiredDecision } from './desired-rows.js';
@@ -11,6 +11,7 @@ import { reportedOf } from './device-view.js';
 import { readLabels } from './labels.js';
 import { type Progress, progressOf } from './progress.js';
 import { parseSelector } from './selector.js';
+import { type Decider, requireUnclaimed, type RolloutClaims } from './rollout-claims.js';
 import type { DeploymentsTable } from './tables.js';
 
 export interface NewDeployment {
@@ -20,6 +21,8 @@ export interface NewDeployment {
   /** Makes devices try a version again that they marked bad. */
   readonly retry: boolean;
   readonly createdBy: string;
+  /** Ends rollouts of the model under way on these devices where they stand, in this name. */
+  readonly supersede?: Decider;
 }
 
 export interface DeploymentsDeps {
@@ -27,12 +30,14 @@ export interface DeploymentsDeps {
   readonly clock: Clock;
   readonly bus: LiveBus;
   readonly issuer: DesiredIssuer;
+  readonly claims: RolloutClaims;
 }
 
 /**
  * Deployments: "devices matching this selector should run this version of the model". The newest decision wins: for each
  * device and model the newest deployment whose selector matches it counts, for devices that enrol or change their labels
- * later as well; a device that stops matching keeps what it has until something newer is decided for it.
+ * later as well; a device that stops matching keeps what it has until something newer is decided for it. While a rollout of
+ * the model is under way on a device, it alone decides there; once it completed it leaves a deployment.
  */
 export class Deployments {
   readonly #deps: DeploymentsDeps;
@@ -43,14 +48,18 @@ export class Deployments {
 
   /**
    * Records a deployment and tells every device that matches now. Resolves once that is stored and signed. Throws
-   * `VERSION_UNKNOWN`, `SELECTOR_INVALID` or `DESIRED_TOO_LARGE`; then nothing has changed.
+   * `VERSION_UNKNOWN`, `SELECTOR_INVALID`, `DESIRED_TOO_LARGE`, and `DEPLOYMENT_OVERLAP` when a rollout of the model is under way on
+   * some of the devices and `supersede` was not asked for; then nothing has changed.
    */
   async create(wanted: NewDeployment): Promise<CreatedDeployment> {
     const selector = parseSelector(wanted.selector);
-    const { db, issuer } = this.#deps;
+    const matches = (labels: Labels): boolean => selector.matches(labels);
+    const { db, issuer, claims } = this.#deps;
+    const superseded = await this.#supersede(wanted, matches);
     const { deployment, devices } = await db.transaction().execute(async (trx) => {
       const row = await this.#insert(trx, wanted, selector.toString());
-      const matching = await matchingDevices(trx, (labels) => selector.matches(labels));
+      const matching = await matchingDevices(trx, matches);
+      await requireUnclaimed(claims, trx, wanted.model, matching);
       await issuer.write(
         trx,
         matching.map((device) => decisionOf(row, device)),
@@ -59,7 +68,7 @@ export class Deployments {
     });
     await issuer.issue(devices);
     this.#tell(deployment.id);
-    return { ...shown(deployment), matched: devices.length };
+    return { ...shown(deployment), matched: devices.length, superseded };
   }
 
   /** Newest first. */
@@ -80,24 +89,41 @@ export class Deployments {
 
   /** Gives a device that enrolled or got other labels what the newest matching deployments say, unless something newer was decided. */
   async adopt(device: DeviceId, labels: Labels): Promise<void> {
-    const rows = await this.#deps.db.selectFrom('deployments').selectAll().orderBy('id', 'desc').execute();
+    const { db, issuer, claims } = this.#deps;
+    const rows = await db.selectFrom('deployments').selectAll().where('withdrawn_at', 'is', null).orderBy('id', 'desc').execute();
     const newest = new Map<string, DeploymentsTableRow>();
     for (const row of rows) {
-      if (!newest.has(row.model) && parseSelector(row.selector).matches(labels)) newest.set(row.model, row);
+      if (newest.has(row.model) || !parseSelector(row.selector).matches(labels)) continue;
+      if (row.rollout === null || (await this.#canRun(row, device))) newest.set(row.model, row);
     }
-    const decisions = [...newest.values()].map((row) => decisionOf(row, device));
-    if (decisions.length > 0) await this.#deps.issuer.set(decisions, { onlyNewer: true });
+    const decisions: DesiredDecision[] = [];
+    for (const row of newest.values()) {
+      if ((await claims.underWay(db, row.model, [device])).length === 0) decisions.push(decisionOf(row, device));
+    }
+    if (decisions.length > 0) await issuer.set(decisions, { onlyNewer: true });
+  }
+
+  /** Ends the rollouts that are in the way, when that was asked for; returns their ids. What cannot be decided ends none. */
+  async #supersede(wanted: NewDeployment, matches: (labels: Labels) => boolean): Promise<string[]> {
+    const { supersede, model, version } = wanted;
+    if (supersede === undefined) return [];
+    const { db, claims } = this.#deps;
+    await knownVersion(db, model, version);
+    const inTheWay = await claims.underWay(db, model, await matchingDevices(db, matches));
+    for (const { rollout } of inTheWay) await claims.supersede(rollout, supersede, `superseded by the deployment of ${model}@${version}`);
+    return inTheWay.map(({ rollout }) => rollout);
+  }
+
+  async #canRun(row: DeploymentsTableRow, device: DeviceId): Promise<boolean> {
+    const { db, claims } = this.#deps;
+    const { capabilities } = await db.selectFrom('devices').select('capabilities').where('id', '=', device).executeTakeFirstOrThrow();
+    const known = capabilitiesSchema.parse(JSON.parse(capabilities));
+    return claims.canRun(modelNameSchema.parse(row.model), versionNumberSchema.parse(row.version), known);
   }
 
   async #insert(trx: Queryable, wanted: NewDeployment, selector: string): Promise<DeploymentsTableRow> {
     const { model, version } = wanted;
-    const known = await trx
-      .selectFrom('versions')
-      .select('manifest_digest')
-      .where('model', '=', model)
-      .where('version', '=', version)
-      .executeTakeFirst();
-    if (known === undefined) throw new SkerryError('VERSION_UNKNOWN', `there is no version ${version} of ${model}`);
+    const manifest = await knownVersion(trx, model, version);
     const last = await trx
       .selectFrom('deployments')
       .select((eb) => eb.fn.max('attempt').as('attempt'))
@@ -109,7 +135,7 @@ export class Deployments {
       .values({
         model,
         version,
-        manifest_digest: known.manifest_digest,
+        manifest_digest: manifest,
         selector,
         attempt: (last?.attempt ?? 0) + (wanted.retry ? 1 : 0),
         created_at: this.#deps.clock.now(),
@@ -149,6 +175,18 @@ export class Deployments {
 
 type DeploymentsTableRow = Omit<DeploymentsTable, 'id'> & { readonly id: number };
 
+/** Digest of the version's manifest; throws `VERSION_UNKNOWN`. */
+async function knownVersion(db: Queryable, model: string, version: number): Promise<string> {
+  const known = await db
+    .selectFrom('versions')
+    .select('manifest_digest')
+    .where('model', '=', model)
+    .where('version', '=', version)
+    .executeTakeFirst();
+  if (known === undefined) throw new SkerryError('VERSION_UNKNOWN', `there is no version ${version} of ${model}`);
+  return known.manifest_digest;
+}
+
 async function matchingDevices(trx: Queryable, matches: (labels: Labels) => boolean): Promise<DeviceId[]> {
   const rows = await trx.selectFrom('devices').select(['id', 'labels']).where('revoked_at', 'is', null).execute();
   return rows.filter((row) => matches(readLabels(row.labels))).map((row) => deviceIdSchema.parse(row.id));
@@ -180,5 +218,7 @@ function shown(row: DeploymentsTableRow): Deployment {
     attempt: row.attempt,
     createdAt: new Date(row.created_at).toISOString(),
     createdBy: row.created_by,
+    rollout: row.rollout,
+    withdrawnAt: row.withdrawn_at === null ? null : new Date(row.withdrawn_at).toISOString(),
   };
 }

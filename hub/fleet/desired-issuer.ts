@@ -111,9 +111,21 @@ export class DesiredIssuer implements Service {
     return done;
   }
 
-  /** Makes statements again that expire soon or were signed with a key the hub no longer has. */
+  /**
+   * Makes statements again that expire soon or were signed with a key the hub no longer has, and those for wishes that were stored just
+   * before the hub ended.
+   */
   async renew(): Promise<void> {
     const before = this.#deps.clock.now() + this.#policy.renewBefore;
+    const unsaid = await this.#deps.db
+      .selectFrom('desired_models')
+      .innerJoin('devices', 'devices.id', 'desired_models.device')
+      .leftJoin('desired_states', 'desired_states.device', 'desired_models.device')
+      .select('desired_models.device')
+      .distinct()
+      .where((eb) => eb.or([eb('issued_at', 'is', null), eb('issued_at', '<', eb.ref('desired_models.decided_at'))]))
+      .where('revoked_at', 'is', null)
+      .execute();
     const rows = await this.#deps.db
       .selectFrom('desired_states')
       .innerJoin('devices', 'devices.id', 'desired_states.device')
@@ -121,7 +133,7 @@ export class DesiredIssuer implements Service {
       .where((eb) => eb.or([eb('expires_at', '<=', before), eb('key_id', '!=', this.#deps.key.keyId)]))
       .where('revoked_at', 'is', null)
       .execute();
-    await this.issue(rows.map((row) => deviceIdSchema.parse(row.device)));
+    await this.issue(new Set([...unsaid, ...rows].map((row) => deviceIdSchema.parse(row.device))));
   }
 
   /** Publishes every newest statement again; in turn with `issue`, so that an older statement never lands on a newer one. */

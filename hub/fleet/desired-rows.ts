@@ -23,8 +23,8 @@ export interface RolloutWish {
   readonly model: ModelName;
   /** Null takes the model away. */
   readonly target: { readonly version: VersionNumber; readonly manifest: Digest } | null;
-  /** `serve` makes it the model's version; the others have it loaded beside the version there is. */
-  readonly action: 'serve' | CandidateAction;
+  /** `serve` makes it the model's version; `alone` ends what a rollout had beside it; the others have it loaded beside the version there is. */
+  readonly action: 'serve' | 'alone' | CandidateAction;
   readonly share: number;
   readonly sticky: 'key' | 'device';
   readonly attempt: number;
@@ -45,6 +45,15 @@ export async function writeDecision(trx: Queryable, decision: DesiredDecision, o
  */
 export async function writeWish(trx: Queryable, wish: RolloutWish): Promise<void> {
   const { device, model, target, attempt, source, decidedAt } = wish;
+  if (wish.action === 'alone') {
+    await trx
+      .updateTable('desired_models')
+      .set({ candidate: null, rollout: null })
+      .where('device', '=', device)
+      .where('model', '=', model)
+      .execute();
+    return;
+  }
   if (target === null) {
     await trx.deleteFrom('desired_models').where('device', '=', device).where('model', '=', model).execute();
     return;
@@ -66,7 +75,7 @@ export async function writeWish(trx: Queryable, wish: RolloutWish): Promise<void
 
 function candidateOf(wish: RolloutWish): DesiredCandidate | undefined {
   const { target, action, share, sticky, attempt, source } = wish;
-  if (target === null || action === 'serve') return undefined;
+  if (target === null || action === 'serve' || action === 'alone') return undefined;
   return { ...target, attempt, action, share: action === 'stage' ? 0 : share, sticky, salt: source };
 }
 

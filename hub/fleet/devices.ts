@@ -20,7 +20,7 @@ export interface DevicesDeps {
   readonly db: Db;
   readonly clock: Clock;
   readonly bus: LiveBus;
-  /** Labels changed: the device may belong to other deployments now. */
+  /** Labels or capabilities changed: the device may belong to other deployments now. */
   readonly onLabels: (device: DeviceId) => Promise<void>;
   /** Credentials were withdrawn: cut its connection, clear what is retained for it. */
   readonly onRevoked: (device: DeviceId) => Promise<void>;
@@ -109,7 +109,7 @@ export class Devices {
       .set({ device_labels: own, labels, capabilities, agent_version: said.agentVersion })
       .where('id', '=', device)
       .execute();
-    if (labels !== before.labels) await this.#changed(device);
+    if (labels !== before.labels || capabilities !== before.capabilities) await this.#changed(device);
   }
 
   /** Withdraws a device's credentials for good; its history stays. Throws `DEVICE_UNKNOWN`. */

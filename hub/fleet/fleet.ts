@@ -21,6 +21,7 @@ import { Enrolment } from './enrolment.js';
 import { EnrolmentTokens } from './enrolment-tokens.js';
 import { HubBlobs } from './hub-blobs.js';
 import { connectInbound } from './inbound.js';
+import type { RolloutClaims } from './rollout-claims.js';
 import { type TrustFiles, TrustPublisher } from './trust-publisher.js';
 
 export interface FleetOptions {
@@ -43,6 +44,8 @@ export interface FleetOptions {
   readonly disconnect: (device: DeviceId) => void;
   /** Devices came, left or got another password: an external broker has to learn it. */
   readonly onCredentials: () => Promise<void>;
+  /** What rollouts decide, which deployments keep away from. */
+  readonly claims: RolloutClaims;
   readonly retention: RetentionSettings;
   readonly issuePolicy?: IssuePolicy;
   readonly ingest?: Partial<IngestSettings>;
@@ -78,7 +81,7 @@ export class Fleet implements Service {
       key: options.directorKey,
       ...(options.issuePolicy === undefined ? {} : { policy: options.issuePolicy }),
     });
-    this.deployments = new Deployments({ db, clock, bus, issuer: this.issuer });
+    this.deployments = new Deployments({ db, clock, bus, issuer: this.issuer, claims: options.claims });
     this.tokens = new EnrolmentTokens(db, clock);
     this.devices = new Devices({
       db,

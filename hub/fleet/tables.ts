@@ -65,6 +65,10 @@ export interface DeploymentsTable {
   attempt: number;
   created_at: EpochMillis;
   created_by: string;
+  /** The rollout that left it when it completed. */
+  rollout: string | null;
+  /** From then on it counts for nobody. */
+  withdrawn_at: EpochMillis | null;
 }
 
 /** What each device should run, one row per device and model; the newest decision, not the history. */

@@ -1,5 +1,6 @@
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { isBeside } from './document.js';
 import { type RolloutEvent, type RolloutState, targetsOf } from './machine.js';
 import type { RolloutRecord } from './record.js';
 
@@ -19,15 +20,17 @@ export function apply(record: RolloutRecord, event: RolloutEvent, at: EpochMilli
 function chosen(record: RolloutRecord, event: RolloutEvent): RolloutState | undefined {
   if (event === 'resume') return record.resumeTo ?? undefined;
   if (event === 'reverted') return record.rollback?.endsIn;
+  if (event === 'finished') return isBeside(record.document) ? 'ending' : 'completed';
   return undefined;
 }
 
 /** What else an event changes. */
 function effects(record: RolloutRecord, event: RolloutEvent, at: EpochMillis): Partial<RolloutRecord> {
-  const started = { waveFrom: record.waveFrom ?? at, deadlineFrom: at, resumeTo: null };
+  const begun = [...record.begun, { wave: record.wave, at }];
+  const started = record.waveFrom === null ? { waveFrom: at, begun } : {};
   switch (event) {
     case 'begin-wave':
-      return { waveFrom: at, deadlineFrom: at, resumeTo: null };
+      return { waveFrom: at, begun, deadlineFrom: at, resumeTo: null };
     case 'wave-passed':
       return { wave: record.wave + 1, waveFrom: null, deadlineFrom: null };
     case 'approve':
@@ -40,7 +43,7 @@ function effects(record: RolloutRecord, event: RolloutEvent, at: EpochMillis): P
     case 'resume':
       return { deadlineFrom: record.deadlineFrom === null ? null : at, resumeTo: null };
     case 'retry':
-      return { ...started, attempt: record.attempt + 1 };
+      return { ...started, deadlineFrom: at, resumeTo: null, attempt: record.attempt + 1 };
     case 'gate-failed-rollback':
       return record.document.onFailure === 'rollback-wave'
         ? { rollback: { scope: 'wave', endsIn: 'paused' } }
@@ -48,17 +51,19 @@ function effects(record: RolloutRecord, event: RolloutEvent, at: EpochMillis): P
     case 'rollback':
       return { rollback: { scope: 'all', endsIn: 'rolled-back' } };
     case 'abort':
-      return { rollback: { scope: 'in-flight', endsIn: 'aborted' } };
+      // A version beside another has no devices to keep it on: ending the trial takes it away everywhere.
+      return { rollback: { scope: isBeside(record.document) ? 'all' : 'in-flight', endsIn: 'aborted' } };
     case 'reverted':
       // A wave that was taken back begins anew when somebody resumes: told again, with evidence of its own.
       return record.rollback?.scope === 'wave'
-        ? { rollback: null, resumeTo: 'scheduled', waveFrom: null, deadlineFrom: null, attempt: record.attempt + 1 }
+        ? { rollback: null, resumeTo: 'scheduled', waveFrom: null, begun: [], deadlineFrom: null, attempt: record.attempt + 1 }
         : { rollback: null };
+    case 'finished':
+      return isBeside(record.document) ? { rollback: { scope: 'all', endsIn: 'completed' } } : {};
     case 'start':
     case 'need-approval':
     case 'all-decided':
     case 'baked':
-    case 'finished':
     case 'supersede':
       return {};
     default:

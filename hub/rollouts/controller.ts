@@ -3,11 +3,10 @@ import { parseSelector } from '#hub/fleet/selector.js';
 import { minutes, type Millis, seconds } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
-import { whyIncapable } from './capability.js';
-import { newRollout, newRow, type PlanDeps, prepare } from './create.js';
+import { currentOf, newRollout, newRow, type PlanDeps, prepare } from './create.js';
 import type { RolloutDocument } from './document.js';
-import { isActive, type OperatorEvent, ROLLOUT_STATES } from './machine.js';
-import { type Plan, waveOfJoiner } from './plan.js';
+import { isActive, isReturning, isUnderWay, type OperatorEvent, ROLLOUT_STATES } from './machine.js';
+import { type Plan, waveOfJoiner, whyNot } from './plan.js';
 import type { FleetPort } from './ports.js';
 import type { Actor, RolloutDevice, RolloutRecord } from './record.js';
 import { type Outlook, RolloutRunner, type RunnerDeps } from './runner.js';
@@ -28,8 +27,9 @@ export interface CreateOptions {
   readonly supersede?: boolean;
 }
 
-/** States in which a rollout still looks at its devices by itself. */
-const WATCHED = ROLLOUT_STATES.filter((state) => isActive(state) || state === 'completed');
+/** States in which a rollout still looks at its devices by itself; one that has ended costs nothing. */
+const WATCHED = ROLLOUT_STATES.filter(isActive);
+const UNDER_WAY = ROLLOUT_STATES.filter(isUnderWay);
 
 /**
  * All rollouts of the hub. One thing at a time; what a rollout was doing when the hub ended goes on where it was, from the
@@ -80,7 +80,9 @@ export class RolloutController implements Service {
       const id = this.#newId(document);
       const prepared = await prepare(document, id, this.#deps);
       const created = newRollout({ id, document, prepared, draft: options.draft === true, createdBy: actor.name, at: clock.now() });
-      const devices = await this.#takeOver(document, created.devices, actor, options.supersede === true, id);
+      const previous =
+        options.draft === true ? new Map() : await this.#takeOver(id, created, options.supersede === true ? actor : undefined);
+      const devices = created.devices.map((row) => ({ ...row, previous: previous.get(row.device) ?? null }));
       await store.create(created.record, devices);
       return this.#settle(id);
     });
@@ -90,6 +92,8 @@ export class RolloutController implements Service {
   act(id: string, event: OperatorEvent, actor: Actor, reason = `${actor.name}: ${event}`): Promise<RolloutRecord> {
     return this.#exclusive(async () => {
       const runner = await this.#open(id);
+      const begins = runner.record.state === 'draft' ? event === 'start' : !isActive(runner.record.state);
+      if (begins) await this.#takeOver(id, { record: runner.record, devices: runner.rows }, undefined);
       await runner.act(event, actor, reason);
       return this.#settle(id);
     });
@@ -119,7 +123,7 @@ export class RolloutController implements Service {
   async #look(id: string, join: boolean): Promise<void> {
     try {
       const runner = await this.#open(id);
-      if (join) await this.#join(runner);
+      if (join && isUnderWay(runner.record.state) && !isReturning(runner.record.state)) await this.#join(runner);
       await runner.step();
       if (WATCHED.includes(runner.record.state)) return;
       this.#ids.delete(id);
@@ -139,36 +143,31 @@ export class RolloutController implements Service {
   }
 
   /**
-   * The rule for two rollouts of one model: only one is under way on a device. A newer one that was asked to supersede takes
-   * over what to go back to; one that had completed just ends, so that devices joining later hear of the newest only.
+   * The rule for two rollouts of one model: only one is under way on a device, be it in a wave or what others are compared with. A newer
+   * one that was asked to supersede takes over what to go back to; those of the devices it does not reach keep what they have.
    */
   async #takeOver(
-    document: RolloutDocument,
-    rows: RolloutDevice[],
-    actor: Actor,
-    supersede: boolean,
     id: string,
-  ): Promise<RolloutDevice[]> {
-    const wanted = new Set(rows.filter((row) => row.wave !== null).map((row) => row.device));
+    { record, devices }: { readonly record: RolloutRecord; readonly devices: readonly RolloutDevice[] },
+    superseder: Actor | undefined,
+  ): Promise<ReadonlyMap<string, RolloutDevice['previous']>> {
+    const { model } = record.document;
+    const wanted = new Set(devices.map((row) => row.device));
     const previous = new Map<string, RolloutDevice['previous']>();
-    for (const other of await this.#deps.store.list(WATCHED)) {
-      if (other.document.model !== document.model) continue;
+    for (const other of await this.#deps.store.list(UNDER_WAY)) {
+      if (other.document.model !== model || other.id === id) continue;
       const runner = await this.#open(other.id);
-      const shared = runner.rows.filter((row) => row.wave !== null && wanted.has(row.device));
+      const shared = runner.rows.filter((row) => row.status !== 'released' && wanted.has(row.device));
       if (shared.length === 0) continue;
-      if (!supersede && other.state !== 'completed') {
-        throw new SkerryError(
-          'ROLLOUT_OVERLAP',
-          `rollout ${other.id} of ${document.model} is ${other.state} on ${shared.length} of these devices`,
-          {
-            details: { rollout: other.id, state: other.state, devices: shared.length },
-          },
-        );
+      if (superseder === undefined) {
+        throw new SkerryError('ROLLOUT_OVERLAP', `rollout ${other.id} of ${model} is ${other.state} on ${shared.length} of these devices`, {
+          details: { rollout: other.id, state: other.state, devices: shared.length },
+        });
       }
-      for (const row of shared) if (row.toldAt !== null && other.state !== 'completed') previous.set(row.device, row.previous);
-      await runner.act('supersede', actor, `superseded by ${id}`);
+      for (const row of shared) if (row.toldAt !== null) previous.set(row.device, row.previous);
+      await runner.act('supersede', superseder, `superseded by ${id}`);
     }
-    return rows.map((row) => ({ ...row, previous: previous.get(row.device) ?? null }));
+    return previous;
   }
 
   async #join(runner: RolloutRunner): Promise<void> {
@@ -181,7 +180,8 @@ export class RolloutController implements Service {
     const joining = (await fleet.members()).filter((device) => !known.has(device.id) && cohort.matches(device.labels));
     if (joining.length === 0) return;
     const { variants } = await registry.version(document.model, document.version);
-    const able = joining.filter((device) => whyIncapable(variants, device.capabilities) === undefined);
+    const input = { document, variants, ...(await currentOf(document, joining, this.#deps)) };
+    const able = joining.filter((device) => whyNot(input, device) === undefined);
     await runner.join(able.map((device) => newRow(device.id, waveOfJoiner(plan, device, parseSelector) ?? null)));
   }
 

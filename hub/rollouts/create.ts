@@ -3,14 +3,14 @@ import type { Digest } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { DeviceId } from '#shared/protocol/device.js';
-import type { RolloutDocument } from './document.js';
+import { isBeside, type RolloutDocument } from './document.js';
 import type { Cohort } from './document-parts.js';
-import { type Plan, type PlanDevice, planRollout } from './plan.js';
+import { type Plan, type PlanDevice, type PlanInput, planRollout } from './plan.js';
 import type { CohortsPort, FleetPort, RegistryPort } from './ports.js';
 import type { RolloutDevice, RolloutRecord } from './record.js';
 
 export interface PlanDeps {
-  readonly fleet: Pick<FleetPort, 'members'>;
+  readonly fleet: Pick<FleetPort, 'members' | 'current'>;
   readonly registry: RegistryPort;
   readonly cohorts: CohortsPort;
 }
@@ -32,9 +32,21 @@ export async function prepare(document: RolloutDocument, seed: string, deps: Pla
   for (const name of new Set(names)) saved.set(name, await deps.cohorts.saved(name));
   const selectorOf = (cohort: Cohort): Selector => parseSelector(typeof cohort === 'string' ? cohort : (saved.get(cohort.saved) ?? ''));
   const devices = await deps.fleet.members();
-  const plan = planRollout({ document, seed, devices, variants, selectorOf });
   const cohort = selectorOf(document.cohort);
-  return { plan, manifest, cohort, members: devices.filter((device) => cohort.matches(device.labels)) };
+  const members = devices.filter((device) => cohort.matches(device.labels));
+  const plan = planRollout({ document, seed, devices, variants, selectorOf, ...(await currentOf(document, members, deps)) });
+  return { plan, manifest, cohort, members };
+}
+
+/** What the devices run of the model now, where that decides who can take part. */
+export async function currentOf(
+  document: RolloutDocument,
+  devices: readonly PlanDevice[],
+  { fleet }: Pick<PlanDeps, 'fleet'>,
+): Promise<Pick<PlanInput, 'current'>> {
+  if (!isBeside(document)) return {};
+  const ids = devices.map((device) => device.id);
+  return { current: await fleet.current(document.model, ids) };
 }
 
 export interface NewRollout {
@@ -64,6 +76,7 @@ export function newRollout(input: NewRollout): { record: RolloutRecord; devices:
     decisions: 0,
     since: input.at,
     waveFrom: null,
+    begun: [],
     deadlineFrom: null,
     resumeTo: null,
     rollback: null,

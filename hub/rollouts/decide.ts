@@ -5,7 +5,7 @@ import type { WaveFigures } from './figures.js';
 import { gateName } from './gate-document.js';
 import { evaluateGate } from './gates/evaluate.js';
 import type { GateResult } from './gates/result.js';
-import type { AutomaticEvent } from './machine.js';
+import { type AutomaticEvent, isActive, isReturning } from './machine.js';
 import type { PlanWave } from './plan.js';
 import type { RolloutRecord } from './record.js';
 import { hubMayAct } from './schedule.js';
@@ -26,24 +26,21 @@ export function decide(record: RolloutRecord, figures: WaveFigures | undefined, 
   const { state } = record;
   if (state === 'scheduled') return beginning(record, now);
   const underWayNow = state === 'installing' || state === 'baking' || state === 'evaluating';
-  if (!underWayNow && state !== 'rolling-back') return waiting('a person decides');
+  if (!underWayNow && !isReturning(state)) return waiting(isActive(state) ? 'a person decides' : 'nothing: it has ended');
   if (figures === undefined) return waiting('no figures yet');
   return underWayNow ? underWay(record, figures, now) : goingBack(record, figures);
 }
 
 /** Results of every gate of the wave under way. */
 export function evaluateWave(record: RolloutRecord, figures: WaveFigures): GateResult[] {
-  const levels = levelsOf(
-    record.document,
-    record.plan.waves.map((wave) => wave.gates),
-  );
   const wave = record.plan.waves[record.wave];
+  const waves = record.plan.waves.map(({ gates }) => gates);
   return (wave?.gates ?? []).map((gate) => {
     const name = gateName(gate);
     return evaluateGate(
       gate,
       figures.gates.find((candidate) => candidate.gate === name),
-      levels,
+      levelsOf(gate, record.document, waves),
     );
   });
 }
@@ -130,6 +127,9 @@ function lacking(wave: PlanWave, figures: WaveFigures, results: readonly GateRes
 function goingBack(record: RolloutRecord, figures: WaveFigures): Verdict {
   const { progress } = figures;
   if (progress.waiting + progress.told > 0) return waiting(`${progress.waiting + progress.told} devices have yet to go back`);
+  if (record.state === 'ending') {
+    return verdict('reverted', `${progress.installed} devices report the old version alone, ${progress.silent} were not heard of`);
+  }
   const scope = record.rollback?.scope ?? 'all';
   return verdict('reverted', `${progress.installed} devices report the old version, ${progress.silent} were not heard of (${scope})`);
 }

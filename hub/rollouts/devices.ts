@@ -1,5 +1,6 @@
 import type { EpochMillis } from '#shared/kernel/clock.js';
-import type { RolloutDocument } from './document.js';
+import type { DeviceId } from '#shared/protocol/device.js';
+import { isBeside, type RolloutDocument } from './document.js';
 import type { WaveProgress } from './figures.js';
 import type { RolloutEvent } from './machine.js';
 import type { DeviceStatus, RolloutDevice, RolloutRecord } from './record.js';
@@ -37,6 +38,24 @@ function nextStatus(row: RolloutDevice, seen: Observation, silentAfter: number, 
 
 function isSilent(row: RolloutDevice, seen: Observation, silentAfter: number, now: EpochMillis): boolean {
   return now - Math.max(row.toldAt ?? now, seen.heardAt ?? 0) >= silentAfter;
+}
+
+/**
+ * Devices to compare with, and until when: those that wait without end, those told since the evidence began until they were
+ * told. What a device did while it was part of the control stays: figures must not lose what they showed before. A version beside the old
+ * one is compared with what the old one does on the same devices too.
+ */
+export function controlOf(
+  rows: Iterable<RolloutDevice>,
+  { begun, document }: Pick<RolloutRecord, 'begun' | 'document'>,
+): ReadonlyMap<DeviceId, EpochMillis> {
+  const from = begun[0]?.at ?? Number.POSITIVE_INFINITY;
+  const control = new Map<DeviceId, EpochMillis>();
+  for (const { device, status, toldAt } of rows) {
+    if (status === 'waiting' || status === 'holdout' || isBeside(document)) control.set(device, Number.POSITIVE_INFINITY);
+    else if (toldAt !== null && toldAt >= from) control.set(device, toldAt);
+  }
+  return control;
 }
 
 /** Devices of the wave under way, counted. */
@@ -103,9 +122,21 @@ export function nextToRevert(record: RolloutRecord, rows: readonly RolloutDevice
 /** Highest wave whose devices may be told: the one under way; between waves those that passed; -1 for none. */
 function tellableWave(record: RolloutRecord): number {
   const { state, wave } = record;
-  if (state === 'installing' || state === 'baking' || state === 'evaluating' || state === 'completed') return wave;
+  if (state === 'installing' || state === 'baking' || state === 'evaluating') return wave;
   return state === 'scheduled' || state === 'awaiting-approval' ? wave - 1 : -1;
 }
+
+/** Devices of the wave that ran the version, judged it against the one before and took it back by themselves, or died of it. */
+export function tookBack(rows: Iterable<RolloutDevice>, wave: number): number {
+  let count = 0;
+  for (const row of rows) {
+    if (row.wave === wave && row.status === 'failed' && TOOK_BACK.test(row.error?.code ?? '')) count += 1;
+  }
+  return count;
+}
+
+/** Codes a device gives when it went back by itself (shared/kernel/codes/models.ts). */
+const TOOK_BACK = /^MODELS_(GUARD_[A-Z]+|CRASHED)$/;
 
 /** Silent devices count as the rollout says; the install gate sees them so. */
 export function installFigures(
@@ -122,7 +153,7 @@ export function installFigures(
 
 /**
  * Devices an event sends back to `waiting`: a retry those that failed or were silent, a wave that begins anew those it took
- * back, and the end of staging those that staged, each in the wave in which it will switch.
+ * back, and the end of staging those that staged, each in the wave in which it will switch. The end releases those not decided.
  */
 export function resetBy(event: RolloutEvent, record: RolloutRecord, rows: readonly RolloutDevice[]): RolloutDevice[] {
   const waves = record.plan.waves;
@@ -132,6 +163,10 @@ export function resetBy(event: RolloutEvent, record: RolloutRecord, rows: readon
       .filter((row) => row.status === 'installed')
       .map((row) => ({ ...row, status: 'waiting' as const, wave: switching.get(row.device) ?? null }));
   }
+  if (event === 'finished') {
+    const open = rows.filter((row) => row.status === 'waiting' || (row.status === 'told' && !isBeside(record.document)));
+    return open.map((row) => ({ ...row, status: 'released' as const }));
+  }
   const again = (row: RolloutDevice): boolean => {
     if (row.wave === null) return false;
     if (event === 'retry') return row.wave <= record.wave && (row.status === 'failed' || row.status === 'silent');
@@ -139,3 +174,26 @@ export function resetBy(event: RolloutEvent, record: RolloutRecord, rows: readon
   };
   return rows.filter(again).map((row) => ({ ...row, status: 'waiting' as const, error: null }));
 }
+
+/**
+ * The devices of a rollout that has ended, before somebody takes it up again: those for which something newer was decided are released,
+ * and those that are where it, or the deployment it left, wished them to be count as installed, with what they would run otherwise. Pure.
+ */
+export function reclaim(
+  rows: readonly RolloutDevice[],
+  held: ReadonlyMap<DeviceId, RolloutDevice['previous']>,
+  wave: number,
+  at: EpochMillis,
+): RolloutDevice[] {
+  const known = new Map(rows.map((row) => [row.device, row]));
+  const lost = rows.filter((row) => OWN.has(row.status) && !held.has(row.device)).map((row) => ({ ...row, status: 'released' as const }));
+  const back = [...held].flatMap(([device, otherwise]): RolloutDevice[] => {
+    const row = known.get(device);
+    if (row === undefined) return [{ device, wave, status: 'installed', toldAt: at, previous: otherwise, error: null }];
+    if (row.status !== 'waiting' && row.status !== 'released' && row.status !== 'holdout') return [];
+    return [{ ...row, status: 'installed', wave: row.wave ?? wave, toldAt: row.toldAt ?? at, previous: row.previous ?? otherwise }];
+  });
+  return [...lost, ...back];
+}
+
+const OWN: ReadonlySet<DeviceStatus> = new Set(['told', 'installed', 'failed', 'silent']);

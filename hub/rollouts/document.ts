@@ -98,6 +98,11 @@ export const rolloutDocumentSchema = z.preprocess(withAgentDefaults, objectSchem
 export type RolloutDocument = z.infer<typeof rolloutDocumentSchema>;
 export type WaveDocument = RolloutDocument['waves'][number];
 
+/** True for a version that runs beside the old one and never takes its place: a shadow, or one side of an A/B. */
+export function isBeside(document: Pick<RolloutDocument, 'strategy'>): boolean {
+  return document.strategy.kind === 'shadow' || document.strategy.kind === 'ab';
+}
+
 /** Narrows a rollout from an API body; throws `ROLLOUT_INVALID` with every bad path. */
 export function readRollout(value: unknown): RolloutDocument {
   return narrow(rolloutDocumentSchema, value, 'the rollout', 'ROLLOUT_INVALID');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hours } from '#shared/kernel/clock.js';
 
 // Everything a decision may rest on. Figures are recorded with each decision as JSON and read back for a replay (DESIGN
 // R8), so they are plain data with a schema, and the gates see nothing else.
@@ -13,14 +14,33 @@ const comparedSchema = z.object({
 });
 export type Compared = z.infer<typeof comparedSchema>;
 
+/** What harms only after a while is looked for among windows of devices that had run the version for this long. */
+export const AGES = [hours(1), hours(6)] as const;
+
+const tallySchema = z.object({ events: count, exposure: count });
+
 const base = { gate: z.string().max(128) };
 export const gateFiguresSchema = z.discriminatedUnion('kind', [
-  z.object({ ...base, kind: z.literal('install'), installed: count, failed: count, silent: count, pending: count }),
+  z.object({
+    ...base,
+    kind: z.literal('install'),
+    installed: count,
+    failed: count,
+    silent: count,
+    pending: count,
+    /** Of the failed ones: devices that ran the version and took it back by themselves. */
+    tookBack: count.default(0),
+  }),
   z.object({
     ...base,
     kind: z.literal('comparison'),
-    /** Counted against `tolerate` and against `ruleOut`; the same for rates, different thresholds for quantiles. */
+    /**
+     * Counted against `tolerate`, since the evidence began, and against `ruleOut`, in this wave; the same events for rates,
+     * different thresholds for quantiles.
+     */
     tolerated: comparedSchema,
+    /** The same for windows of devices that had run the version for some while only, in the order of `AGES`. */
+    aged: z.array(comparedSchema).max(AGES.length).optional(),
     ruledOut: comparedSchema,
     /** Variation between control devices beyond chance, 1 or more. */
     dispersion: z.number().min(1),
@@ -47,11 +67,24 @@ export const gateFiguresSchema = z.discriminatedUnion('kind', [
       .min(1)
       .max(64),
   }),
+  /** Values beyond a fixed limit, and beyond what has to be ruled out. */
+  z.object({
+    ...base,
+    kind: z.literal('level'),
+    events: count,
+    beyond: count,
+    exposure: count,
+    dispersion: z.number().min(1),
+    devices: count,
+  }),
+  /** Failed predictions over a long and a short time, for each of the gate's windows. */
   z.object({
     ...base,
     kind: z.literal('burn'),
-    long: z.object({ events: count, exposure: count }),
-    short: z.object({ events: count, exposure: count }),
+    windows: z
+      .array(z.object({ long: tallySchema, short: tallySchema }))
+      .min(1)
+      .max(8),
   }),
   /** What the gate needs was not reported. */
   z.object({ ...base, kind: z.literal('missing'), why: z.string().max(512) }),

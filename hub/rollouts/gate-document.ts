@@ -16,15 +16,69 @@ export const metricNameSchema = z.string().regex(/^[a-z0-9][a-z0-9_.-]{0,62}$/, 
 export const RATES = ['errors', 'crashes', 'disagreement', 'shadow-disagreement', 'wrong-answers'] as const;
 export type RateName = (typeof RATES)[number];
 
+/** What has values rather than a rate; a limit on one of their quantiles. */
+export const LEVELS = ['latency', 'memory', 'temperature', 'metric'] as const;
+export type LevelName = (typeof LEVELS)[number];
+
 const ordered = (gate: { readonly tolerate: number; readonly ruleOut: number }): boolean => gate.ruleOut > gate.tolerate;
 const ORDERED = { path: ['ruleOut'], message: 'must be above "tolerate"' };
-const limited = (gate: { readonly atMost: number; readonly ruleOut: number }): boolean => gate.ruleOut > gate.atMost;
+const limited = (gate: { readonly atMost: number; readonly ruleOut?: number | undefined }): boolean =>
+  gate.ruleOut === undefined || gate.ruleOut > gate.atMost;
 const LIMITED = { path: ['ruleOut'], message: 'must be above "atMost"' };
 
 const limits = (atMost: number, ruleOut: number) => ({
   atMost: positiveShareSchema.default(atMost),
   ruleOut: positiveShareSchema.default(ruleOut),
 });
+
+/** A fixed limit, whatever the devices on the old version do. `ruleOut` left out lies twice as far for rates, a tenth further for the rest. */
+const limitGate = { gate: z.literal('limit') };
+const limitSchema = z.discriminatedUnion('of', [
+  /** A rate, 0 to 1; crashes per device hour. */
+  z
+    .strictObject({ ...limitGate, of: z.enum(RATES), atMost: z.number().positive(), ruleOut: z.number().positive().optional() })
+    .refine(limited, LIMITED),
+  /** A quantile: milliseconds, bytes of resident memory, degrees Celsius. */
+  z
+    .strictObject({
+      ...limitGate,
+      of: z.enum(['latency', 'memory', 'temperature']),
+      quantile: quantile.default(0.95),
+      atMost: z.number().positive(),
+      ruleOut: z.number().positive().optional(),
+    })
+    .refine(limited, LIMITED),
+  /** A quantile of a number the application reports, from above or from below. */
+  z
+    .strictObject({
+      ...limitGate,
+      of: z.literal('metric'),
+      name: metricNameSchema,
+      quantile: quantile.optional(),
+      atMost: z.number().optional(),
+      atLeast: z.number().optional(),
+      ruleOut: z.number().optional(),
+    })
+    .refine((gate) => (gate.atMost === undefined) !== (gate.atLeast === undefined), {
+      message: 'needs exactly one of "atMost" and "atLeast"',
+    })
+    .refine((gate) => (gate.atMost ?? gate.atLeast) !== 0 || gate.ruleOut !== undefined, {
+      path: ['ruleOut'],
+      message: 'has to be given for a limit of 0',
+    })
+    .refine((gate) => gate.ruleOut === undefined || gate.ruleOut > (gate.atMost ?? Number.NEGATIVE_INFINITY), LIMITED)
+    .refine((gate) => gate.ruleOut === undefined || gate.ruleOut < (gate.atLeast ?? Number.POSITIVE_INFINITY), {
+      path: ['ruleOut'],
+      message: 'must be below "atLeast"',
+    }),
+]);
+export type LimitGate = z.infer<typeof limitSchema>;
+
+/** The pairs of the SRE workbook that stop a rollout: fast burning, and slower over a longer time. */
+const burnWindows = [
+  { long: '1h', short: '5m', factor: 14.4 },
+  { long: '6h', short: '30m', factor: 6 },
+];
 
 const gateUnion = z.discriminatedUnion('gate', [
   /** Devices of the wave that could not take the version up. */
@@ -53,20 +107,25 @@ const gateUnion = z.discriminatedUnion('gate', [
     .refine(limited, LIMITED),
   /** Distance between the outputs of canary and control (Kolmogorov-Smirnov, 0 to 1). */
   z.strictObject({ gate: z.literal('drift'), ...limits(0.1, 0.25) }).refine(limited, LIMITED),
-  /** A fixed limit on a rate. */
-  z
-    .strictObject({ gate: z.literal('limit'), of: z.enum(RATES), atMost: z.number().positive(), ruleOut: z.number().positive() })
-    .refine(limited, LIMITED),
-  /** Speed at which an error budget is used up, over a long and a short time (Google SRE Workbook, chapter 5). */
-  z
-    .strictObject({
-      gate: z.literal('burn'),
-      objective: z.number().gt(0).lt(1),
-      factor: z.number().min(1).max(10_000).default(14.4),
-      long: durationSchema.default(3_600_000),
-      short: durationSchema.default(300_000),
-    })
-    .refine((gate) => gate.long > gate.short, { path: ['long'], message: 'must be longer than "short"' }),
+  limitSchema,
+  /**
+   * Speed at which an error budget is used up: `factor` times too fast over a long and a short time both, for any of the windows (Google
+   * SRE Workbook, chapter 5, "multiwindow, multi-burn-rate alerts"). Below `predictions` in a long time it says nothing.
+   */
+  z.strictObject({
+    gate: z.literal('burn'),
+    objective: z.number().gt(0).lt(1),
+    windows: z
+      .array(
+        z
+          .strictObject({ long: durationSchema, short: durationSchema, factor: z.number().min(1).max(10_000) })
+          .refine((window) => window.long > window.short, { path: ['long'], message: 'must be longer than "short"' }),
+      )
+      .min(1)
+      .max(8)
+      .prefault(burnWindows),
+    predictions: z.int().min(1).max(1e9).default(100),
+  }),
 ]);
 export const gateSchema = gateUnion;
 export type Gate = z.infer<typeof gateSchema>;
@@ -76,13 +135,18 @@ export type GateKind = Gate['gate'];
 export function gateName(gate: Gate): string {
   if (gate.gate === 'metric') return `metric:${gate.name}`;
   if (gate.gate === 'disagreement') return gate.source === 'shadow' ? 'disagreement:shadow' : 'disagreement';
-  if (gate.gate === 'limit') return `limit:${gate.of}`;
+  if (gate.gate === 'limit') return gate.of === 'metric' ? `limit:metric:${gate.name}` : `limit:${gate.of}`;
   return gate.gate;
 }
 
 /** True for gates that compare the canary with devices still on the old version. */
 export function isComparison(gate: Gate): boolean {
   return 'tolerate' in gate || gate.gate === 'drift';
+}
+
+/** True for gates whose evidence of harm is carried through the waves of a rollout. */
+export function isCarried(gate: Gate): boolean {
+  return 'tolerate' in gate;
 }
 
 /** True for gates that can raise a false alarm by chance; the budget is divided over them. */
@@ -92,3 +156,40 @@ export function isStatistical(gate: Gate): boolean {
 
 /** What a rollout watches when it does not say. */
 export const DEFAULT_GATES: readonly unknown[] = [{ gate: 'install' }, { gate: 'errors' }, { gate: 'latency' }, { gate: 'crashes' }];
+
+/** What a limit gate on values looks at: which values, on which side of `limit`, what share of them may lie there. */
+export interface LevelRule {
+  readonly of: LevelName;
+  /** Of the metric. */
+  readonly name: string | undefined;
+  readonly quantile: number;
+  readonly side: 'above' | 'below';
+  readonly limit: number;
+  /** Beyond `limit`: a pass has to rule it out. */
+  readonly ruleOut: number;
+}
+
+/** The rule of a limit gate on values; `undefined` for others. A lower limit is one on the 5 % quantile unless the gate says. */
+export function levelRule(gate: Gate): LevelRule | undefined {
+  if (gate.gate !== 'limit' || !isLevel(gate)) return undefined;
+  const { of, ruleOut, quantile: q } = gate;
+  const name = 'name' in gate ? gate.name : undefined;
+  const below = 'atLeast' in gate ? gate.atLeast : undefined;
+  const limit = below ?? gate.atMost ?? 0;
+  const further = Math.abs(limit) / 10;
+  return below === undefined
+    ? { of, name, quantile: q ?? 0.95, side: 'above', limit, ruleOut: ruleOut ?? limit + further }
+    : { of, name, quantile: q ?? 0.05, side: 'below', limit, ruleOut: ruleOut ?? limit - further };
+}
+
+type LevelGate = Extract<LimitGate, { of: LevelName }>;
+
+function isLevel(gate: LimitGate): gate is LevelGate {
+  return (LEVELS as readonly string[]).includes(gate.of);
+}
+
+/** The rate a limit gate looks at, and what a pass has to rule out; `undefined` for others. */
+export function rateLimitOf(gate: Gate): { readonly of: RateName; readonly atMost: number; readonly ruleOut: number } | undefined {
+  if (gate.gate !== 'limit' || isLevel(gate)) return undefined;
+  return { of: gate.of, atMost: gate.atMost, ruleOut: gate.ruleOut ?? 2 * gate.atMost };
+}

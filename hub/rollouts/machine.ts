@@ -9,8 +9,9 @@ import { SkerryError } from '#shared/kernel/errors.js';
  * - `baking`: every device of the wave is decided; the bake time runs.
  * - `evaluating`: the bake time is over; some gate or the least evidence is still lacking.
  * - `paused`: nobody is told anything new; who was told goes on.
+ * - `ending`: a shadow or an A/B passed; devices are told to drop the version beside theirs, proven by their reports.
  * - `rolling-back`: devices are being told to go back; proven by their reports.
- * - `completed`: every wave passed. `rolled-back`: every device that was told anything went back, or is named as silent.
+ * - `completed`: every wave passed; what the rollout did stands as a deployment, and nothing is watched any more. `rolled-back`: every device that was told anything went back, or is named as silent.
  * - `aborted`: ended by a person; who had the version keeps it, who was on the way went back.
  * - `superseded`: a newer rollout took over.
  */
@@ -22,6 +23,7 @@ export const ROLLOUT_STATES = [
   'baking',
   'evaluating',
   'paused',
+  'ending',
   'rolling-back',
   'completed',
   'rolled-back',
@@ -68,7 +70,8 @@ type Row = Readonly<Partial<Record<RolloutEvent, readonly RolloutState[]>>>;
 
 /**
  * The one transition table. Most events lead to one state; where several are listed, the rollout's own record says which:
- * `resume` returns to the state that was paused, `reverted` ends what the rollback was for.
+ * `resume` returns to the state that was paused, `finished` ends a trial beside the old version first, and `reverted` ends what
+ * the way back was for.
  */
 export const TRANSITIONS: Readonly<Record<RolloutState, Row>> = {
   draft: { start: ['scheduled'], abort: ['rolling-back'], supersede: ['superseded'] },
@@ -76,7 +79,7 @@ export const TRANSITIONS: Readonly<Record<RolloutState, Row>> = {
   'awaiting-approval': { approve: ['scheduled'], ...HANDS },
   installing: { 'all-decided': ['baking'], retry: ['installing'], ...STOPS, ...HANDS },
   baking: { baked: ['evaluating'], retry: ['installing'], ...STOPS, ...HANDS },
-  evaluating: { 'wave-passed': ['scheduled'], finished: ['completed'], retry: ['installing'], ...STOPS, ...HANDS },
+  evaluating: { 'wave-passed': ['scheduled'], finished: ['completed', 'ending'], retry: ['installing'], ...STOPS, ...HANDS },
   paused: {
     resume: ['scheduled', 'awaiting-approval', 'installing', 'baking', 'evaluating'],
     retry: ['installing'],
@@ -84,10 +87,11 @@ export const TRANSITIONS: Readonly<Record<RolloutState, Row>> = {
     rollback: ['rolling-back'],
     supersede: ['superseded'],
   },
+  ending: { reverted: ['completed'], rollback: ['rolling-back'], supersede: ['superseded'] },
   'rolling-back': { reverted: ['rolled-back', 'paused', 'aborted'], rollback: ['rolling-back'], supersede: ['superseded'] },
-  completed: { rollback: ['rolling-back'], retry: ['installing'], supersede: ['superseded'] },
+  completed: { rollback: ['rolling-back'], retry: ['installing'] },
   'rolled-back': {},
-  aborted: { rollback: ['rolling-back'], supersede: ['superseded'] },
+  aborted: { rollback: ['rolling-back'] },
   superseded: {},
 };
 
@@ -107,6 +111,16 @@ export function statesAllowing(event: OperatorEvent): RolloutState[] {
 /** What operators may do in a state. */
 export function actionsIn(state: RolloutState): OperatorEvent[] {
   return OPERATOR_EVENTS.filter((event) => TRANSITIONS[state][event] !== undefined);
+}
+
+/** True while it alone decides about its model on the devices of its cohort: a draft does not yet, what has ended does no more. */
+export function isUnderWay(state: RolloutState): boolean {
+  return isActive(state) && state !== 'draft';
+}
+
+/** True while devices are told to go back, or to end a trial. */
+export function isReturning(state: RolloutState): boolean {
+  return state === 'rolling-back' || state === 'ending';
 }
 
 /** True while the rollout may still tell a device something new by itself. */

@@ -3,7 +3,7 @@ import { deviceIdSchema, type Capabilities, type DeviceId, type Labels } from '#
 import type { Selector } from '#hub/fleet/selector.js';
 import { type Runnable, whyIncapable } from './capability.js';
 import type { Cohort } from './document-parts.js';
-import type { RolloutDocument, WaveDocument } from './document.js';
+import { isBeside, type RolloutDocument, type WaveDocument } from './document.js';
 import { type Gate, isComparison } from './gate-document.js';
 import { sliceCount, sliceOrder, slicePosition } from './slice.js';
 
@@ -51,6 +51,8 @@ export interface PlanInput {
   readonly seed: string;
   readonly devices: readonly PlanDevice[];
   readonly variants: readonly Runnable[];
+  /** What each device is to run of the model now; asked for where the version runs beside it only. */
+  readonly current?: ReadonlyMap<DeviceId, { readonly version: number }>;
   /** Reads a cohort; saved ones are looked up. Throws `COHORT_UNKNOWN`. */
   readonly selectorOf: (cohort: Cohort) => Selector;
 }
@@ -60,7 +62,7 @@ export function planRollout(input: PlanInput): Plan {
   const { document, seed } = input;
   const cohort = input.selectorOf(document.cohort);
   const members = input.devices.filter((device) => cohort.matches(device.labels));
-  const reasons = new Map(members.map((device) => [device.id, whyIncapable(input.variants, device.capabilities)]));
+  const reasons = new Map(members.map((device) => [device.id, whyNot(input, device)]));
   const able = members.filter((device) => reasons.get(device.id) === undefined);
   const order = sliceOrder(
     seed,
@@ -103,6 +105,21 @@ export function planRollout(input: PlanInput): Plan {
   };
 }
 
+/** Why a device cannot take part; `undefined` when it can. A version to run beside another needs another. */
+export function whyNot(
+  { document, variants, current }: Pick<PlanInput, 'document' | 'variants' | 'current'>,
+  device: PlanDevice,
+): string | undefined {
+  const incapable = whyIncapable(variants, device.capabilities);
+  if (incapable !== undefined || current === undefined) return incapable;
+  const { model, version, strategy } = document;
+  const runs = current.get(device.id)?.version;
+  if (runs === undefined) return `it runs no version of ${model} for a ${NAMES[strategy.kind]} to run beside`;
+  return runs === version ? `it runs version ${version} already: there is nothing to compare it with` : undefined;
+}
+
+const NAMES = { canary: 'canary', 'blue-green': 'blue-green', shadow: 'shadow', ab: 'split' } as const;
+
 const ACTION_OF = { canary: 'serve', 'blue-green': 'serve', shadow: 'shadow', ab: 'split' } as const;
 
 /** The wave a device that joins later belongs to; `undefined` when it is in none. Reserve and staging follow from position too. */
@@ -123,11 +140,11 @@ function sizeOf(wave: WaveDocument, total: number): number {
   return wave.count === undefined ? total : sliceCount(total, { count: wave.count });
 }
 
-/** Kept back only from a rollout that reaches everyone and compares: elsewhere there is a control anyway. Never the only device. */
+/** Kept back only from a rollout that reaches everyone and compares: elsewhere there is a control anyway, beside the old version on the same devices. Never the only device. */
 function reservedCount(document: RolloutDocument, total: number): number {
   const reachesAll = document.waves.some((wave) => wave.cohort === undefined && sizeOf(wave, total) >= total);
   const compares = [document, ...document.waves].some((part) => part.gates?.some(isComparison) === true);
-  if (!reachesAll || !compares || document.reserve === 0 || total < 2) return 0;
+  if (isBeside(document) || !reachesAll || !compares || document.reserve === 0 || total < 2) return 0;
   return Math.min(total - 1, sliceCount(total, { percent: document.reserve * 100 }));
 }
 

@@ -1,3 +1,4 @@
+import type { Standing } from '#hub/fleet/standing.js';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import type { DeviceId } from '#shared/protocol/device.js';
@@ -10,14 +11,19 @@ import type { RolloutState } from './machine.js';
 
 // What the rollouts need from the rest of the hub; `app` joins them, the simulator and the tests bring their own.
 
+export interface Target {
+  readonly version: VersionNumber;
+  readonly manifest: Digest;
+}
+
 /** What one device should do with the rollout's model. */
 export interface Wish {
   readonly device: DeviceId;
   readonly model: ModelName;
   /** Null takes the model away (there was none before the rollout). */
-  readonly target: { readonly version: VersionNumber; readonly manifest: Digest } | null;
-  /** `serve` unless the strategy says otherwise; the version served before stays the main one for the others. */
-  readonly action: (typeof WAVE_ACTIONS)[number];
+  readonly target: Target | null;
+  /** `serve` unless the strategy says otherwise; the version served before stays the main one for the others, and `alone` ends them. */
+  readonly action: (typeof WAVE_ACTIONS)[number] | 'alone';
   /** Share of the requests a shadow sees or a split answers, 0 to 1. */
   readonly share: number;
   readonly sticky: 'key' | 'device';
@@ -39,11 +45,14 @@ export interface Change {
   readonly decision?: Decision;
   readonly devices: readonly RolloutDevice[];
   readonly wishes: readonly Wish[];
+  /** What the rollout leaves behind for devices that come later, or takes back. */
+  readonly standing?: { readonly leave: Standing } | { readonly withdraw: EpochMillis };
 }
 
 export interface RolloutStore {
   create(record: RolloutRecord, devices: readonly RolloutDevice[]): Promise<void>;
-  commit(change: Change): Promise<void>;
+  /** Resolves with devices to issue for besides those of the wishes: whom the standing deployment reaches first. */
+  commit(change: Change): Promise<readonly DeviceId[]>;
   /** Throws `ROLLOUT_UNKNOWN`. */
   read(id: string): Promise<RolloutRecord>;
   /** Newest first; those in the given states, or all. */
@@ -58,9 +67,14 @@ export interface FleetPort {
   /** Every device that belongs to the fleet now. */
   members(): Promise<readonly PlanDevice[]>;
   /** What each device is to run of a model now, by the newest wish or else by its own report. */
-  current(model: ModelName, devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, { version: VersionNumber; manifest: Digest }>>;
+  current(model: ModelName, devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, Target>>;
   /** What the devices' reports say of these wishes; reports older than the wish count as nothing said. */
   observe(wishes: readonly Pick<Wish, 'device' | 'model' | 'target' | 'action'>[]): Promise<ReadonlyMap<DeviceId, Observation>>;
+  /**
+   * Devices that still are where this rollout, or what it left standing, wished them to be, and what they would run of its model without
+   * it; null for nothing.
+   */
+  held(rollout: string, model: ModelName): Promise<ReadonlyMap<DeviceId, Target | null>>;
   /** Signs and publishes what follows from stored wishes; does nothing for a device whose statement says that already. */
   issue(devices: readonly DeviceId[]): Promise<void>;
 }

@@ -27,11 +27,13 @@ export const rolloutRecordSchema = z.object({
   since: z.number(),
   /** When the wave under way began: its evidence counts from here. */
   waveFrom: z.number().nullable(),
+  /** Waves whose evidence counts, in the order they began, the one under way last; anew once a wave was taken back. */
+  begun: z.array(z.object({ wave: z.int().min(0), at: z.number() })).default([]),
   /** From when the wave's deadline counts; a resume gives it anew. */
   deadlineFrom: z.number().nullable(),
   /** Where `resume` goes. */
   resumeTo: z.enum(ROLLOUT_STATES).nullable(),
-  rollback: z.object({ scope: z.enum(ROLLBACK_SCOPES), endsIn: z.enum(['rolled-back', 'paused', 'aborted']) }).nullable(),
+  rollback: z.object({ scope: z.enum(ROLLBACK_SCOPES), endsIn: z.enum(['rolled-back', 'paused', 'aborted', 'completed']) }).nullable(),
   /** Waves somebody approved. */
   approved: z.array(z.int()),
   /** Goes up when devices are to try a version again that they marked bad. */
@@ -69,7 +71,8 @@ export type Decision = z.infer<typeof decisionSchema>;
  * Where a device stands in a rollout.
  * `waiting`: not told. `told`: told, not decided. `installed`: reports that it does what it was told. `failed`: reports that
  * it could not. `silent`: told and not heard of for too long. `reverting`: told to go back. `reverted`: reports that it did.
- * `unproven`: told to go back and not heard of. `holdout`: in no wave, part of the control.
+ * `unproven`: told to go back and not heard of. `holdout`: in no wave, part of the control. `released`: something else decides about
+ * it now, the deployment that the completed rollout left or something newer.
  */
 export const DEVICE_STATUSES = [
   'waiting',
@@ -81,6 +84,7 @@ export const DEVICE_STATUSES = [
   'reverted',
   'unproven',
   'holdout',
+  'released',
 ] as const;
 export type DeviceStatus = (typeof DEVICE_STATUSES)[number];
 

@@ -1,24 +1,42 @@
 import type { Clock } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
-import type { DeviceId } from '#shared/protocol/device.js';
+import type { Capabilities, DeviceId } from '#shared/protocol/device.js';
 import { alertOf, NEAR_LIMIT, nearLimitAlert } from './alerts.js';
 import { apply } from './apply.js';
+import { whyIncapable } from './capability.js';
 import { decide } from './decide.js';
-import { installFigures, nextToRevert, nextToTell, OBSERVED, observe, resetBy, rollbackProgress, waveProgress } from './devices.js';
+import {
+  controlOf,
+  installFigures,
+  nextToRevert,
+  nextToTell,
+  OBSERVED,
+  observe,
+  reclaim,
+  resetBy,
+  rollbackProgress,
+  tookBack,
+  waveProgress,
+} from './devices.js';
+import type { WaveSpan } from './evidence/layout.js';
+import { isBeside } from './document.js';
 import type { EvidenceSource } from './evidence/source.js';
 import type { WaveFigures } from './figures.js';
 import { gateName } from './gate-document.js';
 import { guardOf } from './guard.js';
 import type { GateResult } from './gates/result.js';
-import { isActive, type OperatorEvent, type RolloutEvent, statesAllowing, TRANSITIONS } from './machine.js';
-import type { AlertSink, FleetPort, RolloutStore, Wish } from './ports.js';
+import { isActive, isReturning, type OperatorEvent, type RolloutEvent, statesAllowing, TRANSITIONS } from './machine.js';
+import type { AlertSink, Change, CohortsPort, FleetPort, RegistryPort, RolloutStore, Wish } from './ports.js';
 import { type Actor, type Decision, HUB_ACTOR, type RolloutDevice, type RolloutRecord } from './record.js';
 import { deviceMayBeTold } from './schedule.js';
+import { standingSelectors } from './standing.js';
 
 export interface RunnerDeps {
   readonly store: RolloutStore;
   readonly fleet: FleetPort;
+  readonly registry: RegistryPort;
+  readonly cohorts: CohortsPort;
   readonly evidence: EvidenceSource;
   readonly alerts: AlertSink;
   /** Told of every stored transition; must not throw. */
@@ -112,7 +130,15 @@ export class RolloutRunner {
       );
     }
     if (event === 'approve') this.#checkRole(actor);
-    await this.#move(event, actor, reason, undefined, []);
+    await this.#move(event, actor, reason, undefined, [], await this.#reclaimed());
+  }
+
+  /** Before one that has ended is taken up again: where its devices are now. */
+  async #reclaimed(): Promise<readonly RolloutDevice[]> {
+    const { id, document, state, plan } = this.#record;
+    if (isActive(state) || isBeside(document)) return [];
+    const held = await this.#deps.fleet.held(id, document.model);
+    return reclaim(this.rows, held, plan.waves.length - 1, this.#deps.clock.now());
   }
 
   /** Takes in devices that joined the cohort; returns how many. */
@@ -127,25 +153,29 @@ export class RolloutRunner {
   /** Figures of the wave or the rollback under way, as a decision would see them now; `undefined` in states that need none. */
   async #figures(): Promise<WaveFigures | undefined> {
     const record = this.#record;
-    if (record.state === 'rolling-back') return { progress: rollbackProgress(record, this.rows), evidence: NO_EVIDENCE, gates: [] };
+    if (isReturning(record.state)) return { progress: rollbackProgress(record, this.rows), evidence: NO_EVIDENCE, gates: [] };
     if (record.state !== 'installing' && record.state !== 'baking' && record.state !== 'evaluating') return undefined;
     const wave = record.plan.waves[record.wave];
     const progress = waveProgress(this.rows, record.wave);
-    const install = { gate: 'install', kind: 'install' as const, ...installFigures(progress, record.document.silent.as) };
+    const install = {
+      gate: 'install',
+      kind: 'install' as const,
+      ...installFigures(progress, record.document.silent.as),
+      tookBack: tookBack(this.rows, record.wave),
+    };
     const gates = (wave?.gates ?? []).filter((gate) => gate.gate !== 'install');
     const rows = this.rows;
     try {
       const collected = await this.#deps.evidence.figures({
         rollout: record.id,
-        wave: record.wave,
         model: record.document.model,
         version: record.document.version,
-        from: record.waveFrom ?? record.since,
+        waves: this.#spans(),
+        plan: record.plan.waves.map((planned) => planned.gates),
         to: this.#deps.clock.now(),
-        lasts: wave?.deadline ?? record.document.deadline,
         // A device that ran the version and took itself back is part of the evidence: leaving it out would hide the worst ones.
         canary: () => rows.filter((row) => row.status === 'installed' || row.status === 'failed').map((row) => row.device),
-        control: () => rows.filter((row) => row.status === 'waiting' || row.status === 'holdout').map((row) => row.device),
+        control: () => controlOf(rows, record),
         gates,
       });
       return { progress, evidence: collected.evidence, gates: [install, ...collected.gates] };
@@ -158,14 +188,22 @@ export class RolloutRunner {
     }
   }
 
+  /** The waves whose evidence counts. */
+  #spans(): WaveSpan[] {
+    const { begun, wave, waveFrom, since, plan, document } = this.#record;
+    const counted = begun.length > 0 ? begun : [{ wave, at: waveFrom ?? since }];
+    return counted.map(({ wave: index, at }) => ({ from: at, lasts: plan.waves[index]?.deadline ?? document.deadline }));
+  }
+
   async #move(
     event: RolloutEvent,
     actor: Actor,
     reason: string,
     figures: WaveFigures | undefined,
     results: readonly GateResult[],
+    changed: readonly RolloutDevice[] = [],
   ): Promise<void> {
-    const { store, clock, alerts, logger } = this.#deps;
+    const { store, fleet, clock, alerts, logger } = this.#deps;
     const before = this.#record;
     const at = clock.now();
     const record = apply(before, event, at);
@@ -181,14 +219,33 @@ export class RolloutRunner {
       figures: figures ?? null,
       results: [...results],
     };
-    const devices = resetBy(event, before, this.rows);
-    await store.commit({ record, expected: before.decisions, decision, devices, wishes: [] });
+    const now = new Map([...this.#rows, ...changed.map((row) => [row.device, row] as const)]);
+    const devices = [...new Map([...changed, ...resetBy(event, before, [...now.values()])].map((row) => [row.device, row])).values()];
+    const standing = await this.#standing(record, at);
+    const reached = await store.commit({ record, expected: before.decisions, decision, devices, wishes: [], ...standing });
     this.#record = record;
     this.#keep(devices);
+    if (reached.length > 0) await fleet.issue(reached);
     logger.info({ rollout: record.id, event, from: before.state, to: record.state, actor: actor.name, reason }, 'rollout moved');
     const alert = alertOf(record, decision);
     if (alert !== undefined) alerts.notify(alert);
     this.#deps.onMoved?.(record);
+  }
+
+  /** What the rollout leaves when it completes, and takes back when everything is taken back. */
+  async #standing(record: RolloutRecord, at: number): Promise<Pick<Change, 'standing'>> {
+    const { document, plan, manifest, attempt, id, rollback } = record;
+    if (isBeside(document)) return {};
+    if (record.state === 'rolling-back' && rollback?.endsIn === 'rolled-back') return { standing: { withdraw: at } };
+    if (record.state !== 'completed') return {};
+    const { registry, cohorts } = this.#deps;
+    const cohort = typeof document.cohort === 'string' ? document.cohort : await cohorts.saved(document.cohort.saved);
+    const { variants } = await registry.version(document.model, document.version);
+    const { model, version } = document;
+    const canRun = (device: Capabilities): boolean => whyIncapable(variants, device) === undefined;
+    return {
+      standing: { leave: { rollout: id, model, version, manifest, attempt, selectors: standingSelectors(plan, cohort), canRun, at } },
+    };
   }
 
   async #observe(): Promise<void> {
@@ -213,7 +270,7 @@ export class RolloutRunner {
     const { fleet, store, clock } = this.#deps;
     const record = this.#record;
     const now = clock.now();
-    const back = record.state === 'rolling-back';
+    const back = isReturning(record.state);
     const next = back ? nextToRevert(record, this.rows) : await this.#toTell();
     if (next.length === 0) return;
     const rows = next.map((row): RolloutDevice => ({ ...row, status: back ? 'reverting' : 'told', toldAt: now, error: null }));
@@ -226,7 +283,7 @@ export class RolloutRunner {
   async #toTell(): Promise<RolloutDevice[]> {
     const { fleet, clock } = this.#deps;
     const record = this.#record;
-    if (record.state !== 'completed' && !isActive(record.state)) return [];
+    if (!isActive(record.state)) return [];
     const now = clock.now();
     const { schedule } = record.document;
     const local = schedule.windows.some((window) => window.time === 'device');
@@ -260,7 +317,7 @@ export class RolloutRunner {
       device: row.device,
       model: document.model,
       target: back ? row.previous : { version: document.version, manifest },
-      action: back ? 'serve' : (wave?.action ?? 'serve'),
+      action: !back ? (wave?.action ?? 'serve') : isBeside(document) ? 'alone' : 'serve',
       wave: row.wave ?? 0,
       guard: back || wave === undefined ? {} : guardOf(wave),
       share: 'share' in strategy ? strategy.share : 1,

@@ -1,8 +1,11 @@
 import type { Insertable } from 'kysely';
 import type { Db, Queryable } from '#hub/store/database.js';
+import { leaveStanding, type Standing, withdrawStanding } from '#hub/fleet/standing.js';
+import type { EpochMillis } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
+import type { DeviceId } from '#shared/protocol/device.js';
 import type { RolloutState } from './machine.js';
 import type { Change, RolloutStore, Wish } from './ports.js';
 import {
@@ -17,6 +20,11 @@ import type { RolloutDevicesTable } from './tables.js';
 
 /** Writes wishes in the transaction of the change they belong to. */
 export type WriteWishes = (trx: Queryable, wishes: readonly Wish[]) => Promise<void>;
+/** The same for what a rollout leaves behind. */
+export interface StandingWrites {
+  leave(trx: Queryable, standing: Standing): Promise<DeviceId[]>;
+  withdraw(trx: Queryable, rollout: string, at: EpochMillis): Promise<void>;
+}
 
 /** Rows per statement: SQLite binds at most 32,766 values (sqlite.org/limits.html). */
 const ROWS = 1000;
@@ -25,10 +33,12 @@ const ROWS = 1000;
 export class SqlRolloutStore implements RolloutStore {
   readonly #db: Db;
   readonly #writeWishes: WriteWishes;
+  readonly #standing: StandingWrites;
 
-  constructor(db: Db, writeWishes: WriteWishes) {
+  constructor(db: Db, writeWishes: WriteWishes, standing: StandingWrites = { leave: leaveStanding, withdraw: withdrawStanding }) {
     this.#db = db;
     this.#writeWishes = writeWishes;
+    this.#standing = standing;
   }
 
   async create(record: RolloutRecord, devices: readonly RolloutDevice[]): Promise<void> {
@@ -50,13 +60,17 @@ export class SqlRolloutStore implements RolloutStore {
     });
   }
 
-  async commit(change: Change): Promise<void> {
-    const { record, expected, decision, devices, wishes } = change;
-    await this.#db.transaction().execute(async (trx) => {
+  async commit(change: Change): Promise<readonly DeviceId[]> {
+    const { record, expected, decision, devices, wishes, standing } = change;
+    return this.#db.transaction().execute(async (trx) => {
       if (decision === undefined) await this.#check(trx, record.id, expected);
       else await this.#move(trx, record, expected, decision);
       await updateDevices(trx, record.id, devices);
       await this.#writeWishes(trx, wishes);
+      if (standing === undefined) return [];
+      if ('leave' in standing) return this.#standing.leave(trx, standing.leave);
+      await this.#standing.withdraw(trx, record.id, standing.withdraw);
+      return [];
     });
   }
 

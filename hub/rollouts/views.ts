@@ -162,7 +162,13 @@ export function detailOf(
     incapable: record.plan.incapable,
     warnings: record.plan.warnings,
     falseAlarms: record.document.falseAlarms,
-    gateLevel: gates.some((list) => list.some(isStatistical)) ? levelsOf(record.document, gates).alarm : record.document.falseAlarms,
+    gateLevel: Math.min(
+      record.document.falseAlarms,
+      ...gates
+        .flat()
+        .filter(isStatistical)
+        .map((gate) => levelsOf(gate, record.document, gates).alarm),
+    ),
     outlook:
       outlook === undefined || outlook.at === 0
         ? null
@@ -186,7 +192,18 @@ export function decisionViewOf(decision: Decision): DecisionView {
 }
 
 function countsOf(rows: readonly RolloutDevice[]): RolloutDetail['waveViews'][number]['counts'] {
-  const counts = { waiting: 0, told: 0, installed: 0, failed: 0, silent: 0, reverting: 0, reverted: 0, unproven: 0, holdout: 0 };
+  const counts = {
+    waiting: 0,
+    told: 0,
+    installed: 0,
+    failed: 0,
+    silent: 0,
+    reverting: 0,
+    reverted: 0,
+    unproven: 0,
+    holdout: 0,
+    released: 0,
+  };
   for (const row of rows) counts[row.status] += 1;
   return counts;
 }

@@ -7,15 +7,19 @@ import { EmbeddedBroker } from '#hub/broker/embedded.js';
 import { BrokerLink } from '#hub/broker/link.js';
 import { DevicePasswords } from '#hub/fleet/device-passwords.js';
 import { Fleet, type FleetOptions } from '#hub/fleet/fleet.js';
+import type { RolloutClaims } from '#hub/fleet/rollout-claims.js';
 import type { TrustFiles } from '#hub/fleet/trust-publisher.js';
 import { readCandidate } from '#hub/registry/version-checks.js';
+import { rolloutsUnderWay } from '#hub/rollouts/claims.js';
 import { VersionStore } from '#hub/registry/version-store.js';
 import { ArtifactFolder } from '#hub/store/artifact-folder.js';
 import type { Db } from '#hub/store/database.js';
 import { openDatabase } from '#hub/store/open.js';
-import { encodeManifest } from '#shared/bundle/manifest-codec.js';
+import { agentManifestSchema, agentVariantName } from '#shared/bundle/agent-manifest.js';
+import { cutArtifact } from '#shared/bundle/cut-artifact.js';
+import { decodeManifest, encodeManifest } from '#shared/bundle/manifest-codec.js';
 import { digestOf } from '#shared/bundle/digest.js';
-import { type Digest, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import { AGENT_MODEL, type Digest, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { type Clock, days, systemClock } from '#shared/kernel/clock.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { fleetIdSchema, type Labels } from '#shared/protocol/device.js';
@@ -32,6 +36,8 @@ export interface FleetHubOptions {
   readonly directorKey?: SigningKey;
   readonly clock?: Clock;
   readonly trust?: () => TrustFiles | undefined;
+  /** Ends a rollout for a deployment. */
+  readonly supersede?: RolloutClaims['supersede'];
   readonly fleet?: Partial<Pick<FleetOptions, 'issuePolicy' | 'ingest' | 'blobs'>>;
 }
 
@@ -82,6 +88,11 @@ export class FleetHub {
       brokerForgets: true,
       disconnect: (device) => this.broker.disconnect(device),
       onCredentials: () => Promise.resolve(),
+      claims: {
+        underWay: rolloutsUnderWay,
+        supersede: (rollout, by, reason) => options.supersede?.(rollout, by, reason) ?? Promise.resolve(),
+        canRun: () => Promise.resolve(true),
+      },
       retention: { events: days(1), models: days(1), devices: days(1) },
       ...options.fleet,
     });
@@ -126,6 +137,24 @@ export class FleetHub {
     return new TestDevice(answer, await connectDevice(this.broker.port, answer.device, answer.mqtt.password));
   }
 
+  /** Puts a release of the agent for the kit's devices into the registry's tables as if it had been published. */
+  async addRelease(version: number): Promise<Digest> {
+    const bytes = new Uint8Array(500).fill(version);
+    const artifact = await cutArtifact([bytes], 'an agent');
+    const { os: platform, arch } = CAPABILITIES;
+    const manifest = agentManifestSchema.parse({
+      schema: 'skerry.manifest/1',
+      kind: 'agent',
+      model: AGENT_MODEL,
+      version,
+      release: `0.${version}.0`,
+      takesOverFrom: 1,
+      variants: [{ name: agentVariantName({ platform, arch }), platform, arch, artifact: artifact.digest }],
+      artifacts: [artifact],
+    });
+    return this.#add(encodeManifest(manifest), artifact.digest, bytes);
+  }
+
   /** Puts a version into the registry's tables as if it had been published. */
   async addVersion(model: string, version: number, artifact: { readonly bytes: Uint8Array; readonly chunk: number }): Promise<Digest> {
     const digest = digestOf(artifact.bytes);
@@ -144,14 +173,18 @@ export class FleetHub {
       goldenSamples: [{ name: 'g', artifact: digest, tolerance: { absolute: 0, relative: 0 } }],
       artifacts: [{ digest, length: artifact.bytes.length, chunks }],
     });
+    return this.#add(manifest, digest, artifact.bytes);
+  }
+
+  async #add(manifest: Uint8Array, digest: Digest, bytes: Uint8Array): Promise<Digest> {
     await this.artifacts.put(
       digest,
       (async function* () {
-        yield artifact.bytes;
+        yield bytes;
       })(),
     );
     const at = Date.now();
-    const candidate = readCandidate(modelNameSchema.parse(model), manifest);
+    const candidate = readCandidate(decodeManifest(manifest).model, manifest);
     await new VersionStore(this.db).insert(candidate, { role: 'targets', publisher: 'test', publishedAt: at, acceptedAt: at });
     return digestOf(manifest);
   }

@@ -1,9 +1,11 @@
+import { parseSelector } from '#hub/fleet/selector.js';
+import type { Standing } from '#hub/fleet/standing.js';
 import type { Observation } from '#hub/rollouts/devices.js';
 import type { Evidence, EvidenceQuery, EvidenceSource } from '#hub/rollouts/evidence/source.js';
 import type { GateFigures } from '#hub/rollouts/figures.js';
 import { gateName } from '#hub/rollouts/gate-document.js';
 import type { PlanDevice } from '#hub/rollouts/plan.js';
-import type { AlertSink, CohortsPort, FleetPort, RegistryPort, RolloutAlert, Wish } from '#hub/rollouts/ports.js';
+import type { AlertSink, Change, CohortsPort, FleetPort, RegistryPort, RolloutAlert, Wish } from '#hub/rollouts/ports.js';
 import { type Digest, digestSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
@@ -35,6 +37,8 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
   readonly alerts: RolloutAlert[] = [];
   readonly saves = new Map<string, string>();
   readonly #stored = new Map<DeviceId, Wish>();
+  /** What completed rollouts left, newest last. */
+  standing: Standing[] = [];
   readonly #clock: Clock;
 
   constructor(clock: Clock, count: number, labels: (index: number) => Labels = () => ({}), serving = 1) {
@@ -63,6 +67,31 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
       silent: false,
       failing: false,
     });
+    const [standing] = this.standing.filter((left) => reaches(left, labels)).toReversed();
+    if (standing === undefined) return;
+    this.store([wishOf(standing, device)]);
+    void this.issue([device]);
+  }
+
+  /** Within the store's commit: what a rollout leaves behind, or takes back. */
+  stand(rollout: string | undefined, change: NonNullable<Change['standing']>): readonly DeviceId[] {
+    this.standing = this.standing.filter((left) => left.rollout !== ('leave' in change ? change.leave.rollout : rollout));
+    if (!('leave' in change)) return [];
+    const { leave } = change;
+    this.standing.push(leave);
+    const untold = [...this.devices.values()].filter(
+      (device) =>
+        reaches(leave, device.labels) &&
+        leave.canRun(device.capabilities) &&
+        this.#stored.get(device.id)?.source !== `rollout:${leave.rollout}`,
+    );
+    this.store(untold.map(({ id }) => wishOf(leave, id)));
+    return untold.map(({ id }) => id);
+  }
+
+  held(rollout: string): Promise<ReadonlyMap<DeviceId, null>> {
+    const own = [...this.#stored.values()].filter((wish) => wish.source === `rollout:${rollout}`);
+    return Promise.resolve(new Map(own.map(({ device }) => [device, null])));
   }
 
   get(id: string): KitDevice {
@@ -139,6 +168,16 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
   notify(alert: RolloutAlert): void {
     this.alerts.push(alert);
   }
+}
+
+function reaches(standing: Standing, labels: Labels): boolean {
+  return standing.selectors.some((selector) => parseSelector(selector).matches(labels));
+}
+
+function wishOf({ rollout, model, version, manifest, attempt, at }: Standing, device: DeviceId): Wish {
+  const target = { version, manifest };
+  const beside = { action: 'serve', share: 1, sticky: 'key', wave: 0, guard: {} } as const;
+  return { device, model, target, attempt, ...beside, source: `rollout:${rollout}`, decidedAt: at };
 }
 
 /** Figures set by hand. */

@@ -2,6 +2,7 @@ import type { RolloutState } from '#hub/rollouts/machine.js';
 import type { Change, RolloutStore, Wish } from '#hub/rollouts/ports.js';
 import type { Decision, RolloutDevice, RolloutRecord } from '#hub/rollouts/record.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import type { DeviceId } from '#shared/protocol/device.js';
 
 interface Stored {
   record: RolloutRecord;
@@ -9,13 +10,18 @@ interface Stored {
   readonly decisions: Decision[];
 }
 
-/** Rollouts in memory: the same promises as the database, without one. Wishes go to `onWishes` within the commit. */
+/** Rollouts in memory: the same promises as the database, without one. Wishes go to `onWishes`, what is left standing to `onStanding`, within the commit. */
 export class MemoryRolloutStore implements RolloutStore {
   readonly #rollouts = new Map<string, Stored>();
   readonly #onWishes: (wishes: readonly Wish[]) => void;
+  readonly #onStanding: (standing: NonNullable<Change['standing']>) => readonly DeviceId[];
 
-  constructor(onWishes: (wishes: readonly Wish[]) => void = () => undefined) {
+  constructor(
+    onWishes: (wishes: readonly Wish[]) => void = () => undefined,
+    onStanding: (standing: NonNullable<Change['standing']>) => readonly DeviceId[] = () => [],
+  ) {
     this.#onWishes = onWishes;
+    this.#onStanding = onStanding;
   }
 
   create(record: RolloutRecord, devices: readonly RolloutDevice[]): Promise<void> {
@@ -23,7 +29,7 @@ export class MemoryRolloutStore implements RolloutStore {
     return Promise.resolve();
   }
 
-  async commit({ record, expected, decision, devices, wishes }: Change): Promise<void> {
+  async commit({ record, expected, decision, devices, wishes, standing }: Change): Promise<readonly DeviceId[]> {
     const stored = this.#stored(record.id);
     if (stored.record.decisions !== expected)
       throw new SkerryError('ROLLOUT_CHANGED', `${record.id} has ${stored.record.decisions} decisions`);
@@ -31,6 +37,7 @@ export class MemoryRolloutStore implements RolloutStore {
     if (decision !== undefined) stored.decisions.push(decision);
     for (const row of devices) stored.devices.set(row.device, row);
     this.#onWishes(wishes);
+    return standing === undefined ? [] : this.#onStanding(standing);
   }
 
   async read(id: string): Promise<RolloutRecord> {

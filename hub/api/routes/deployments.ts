@@ -6,6 +6,7 @@ import {
   newDeploymentSchema,
 } from '#hub/fleet/deployment-view.js';
 import type { Deployments } from '#hub/fleet/deployments.js';
+import { actorOf } from '../actor.js';
 import { defineRoute } from '../define-route.js';
 import type { Route } from '../route.js';
 
@@ -22,17 +23,20 @@ export function deploymentRoutes(deployments: Deployments): readonly Route[] {
       tag: 'deployments',
       summary: 'Says that the devices matching a selector should run a version',
       description:
-        'For each device and model the newest deployment that matches it counts, for devices that enrol or get other labels later as well. `matched` is how many match now.',
+        'For each device and model the newest deployment that matches it counts, for devices that enrol or get other labels later as well. `matched` is how many match now. While a rollout of the model is under way on one of them the deployment is refused, unless it is to end that rollout.',
       access: 'deployment:write',
       audit: ({ body }) => `models/${body.model}/versions/${body.version}`,
       body: newDeploymentSchema,
       status: 201,
       answer: createdDeploymentSchema,
-      errors: ['VERSION_UNKNOWN', 'SELECTOR_INVALID', 'DESIRED_TOO_LARGE'],
-      handler: async ({ body, caller, note }) => {
-        const created = await deployments.create({ ...body, createdBy: caller.kind === 'token' ? caller.name : 'hub' });
+      errors: ['VERSION_UNKNOWN', 'SELECTOR_INVALID', 'DESIRED_TOO_LARGE', 'DEPLOYMENT_OVERLAP'],
+      handler: async ({ body: { supersede, ...wanted }, caller, request, note }) => {
+        const by = actorOf(caller, request.ip);
+        const created = await deployments.create({ ...wanted, createdBy: by.name, ...(supersede ? { supersede: by } : {}) });
+        const { model, version, retry } = wanted;
+        const { selector, matched, superseded } = created;
         note.target = `deployments/${created.id}`;
-        note.detail = { model: body.model, version: body.version, selector: created.selector, matched: created.matched, retry: body.retry };
+        note.detail = { model, version, selector, matched, retry, superseded };
         return created;
       },
     }),

@@ -7,7 +7,6 @@ import { cohortNameSchema } from '#hub/rollouts/document-parts.js';
 import { gateName } from '#hub/rollouts/gate-document.js';
 import { OPERATOR_EVENTS, ROLLOUT_STATES } from '#hub/rollouts/machine.js';
 import type { RolloutStore } from '#hub/rollouts/ports.js';
-import type { Actor } from '#hub/rollouts/record.js';
 import {
   decisionListSchema,
   decisionViewOf,
@@ -23,8 +22,9 @@ import {
   summaryOf,
 } from '#hub/rollouts/views.js';
 import { LIMITS } from '#shared/kernel/limits.js';
+import { actorOf } from '../actor.js';
 import { defineRoute } from '../define-route.js';
-import type { Caller, Route } from '../route.js';
+import type { Route } from '../route.js';
 
 const rolloutId = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,191}$/, 'the id of a rollout');
 const rolloutParams = z.strictObject({ rollout: rolloutId });
@@ -212,8 +212,4 @@ function cohortRoutes(cohorts: Cohorts): readonly Route[] {
       handler: async ({ params }) => cohorts.remove(params.cohort),
     }),
   ];
-}
-
-function actorOf(caller: Caller, source: string): Actor {
-  return caller.kind === 'token' ? { name: caller.name, role: caller.role, source } : { name: 'anonymous', role: 'viewer', source };
 }

@@ -1,10 +1,11 @@
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { GateFigures } from '../figures.js';
-import { type Gate, gateName } from '../gate-document.js';
+import { type Gate, gateName, levelRule, rateLimitOf } from '../gate-document.js';
 import { burn } from './burn.js';
 import { compare, type ComparisonRule } from './comparison.js';
 import { distance } from './distance.js';
 import { install } from './install.js';
+import { level } from './level.js';
 import { limit, type LimitRule } from './limit.js';
 import { bare, type GateResult, type Levels } from './result.js';
 
@@ -29,6 +30,8 @@ function judge(gate: Gate, figures: GateFigures, levels: Levels): GateResult {
   if (gate.gate === 'install' && figures.kind === 'install') return install(figures, gate.atMost, levels);
   if (gate.gate === 'drift' && figures.kind === 'distance') return distance(figures, gate, levels);
   if (gate.gate === 'burn' && figures.kind === 'burn') return burn(figures, gate);
+  const rule = levelRule(gate);
+  if (rule !== undefined && figures.kind === 'level') return level(figures, rule, levels);
   const comparison = comparisonRule(gate);
   if (comparison !== undefined && figures.kind === 'comparison') return compare(figures, comparison, levels);
   const limits = limitRule(gate);
@@ -47,7 +50,8 @@ function comparisonRule(gate: Gate): ComparisonRule | undefined {
 const WHAT = { errors: 'failed predictions', crashes: 'crashes per device hour', feedback: 'wrong answers' } as const;
 
 function limitRule(gate: Gate): LimitRule | undefined {
-  if (gate.gate === 'limit') return { atMost: gate.atMost, ruleOut: gate.ruleOut, what: gate.of };
+  const fixed = rateLimitOf(gate);
+  if (fixed !== undefined) return { atMost: fixed.atMost, ruleOut: fixed.ruleOut, what: fixed.of };
   if (gate.gate === 'disagreement') return { atMost: gate.atMost, ruleOut: gate.ruleOut, what: `answers that differ (${gate.source})` };
   return undefined;
 }

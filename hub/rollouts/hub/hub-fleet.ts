@@ -1,6 +1,7 @@
 import type { DesiredIssuer } from '#hub/fleet/desired-issuer.js';
 import { reportedOf } from '#hub/fleet/device-view.js';
 import { readLabels } from '#hub/fleet/labels.js';
+import { heldBy } from '#hub/fleet/standing.js';
 import { candidateProgress, progressOf } from '#hub/fleet/progress.js';
 import type { Db, Queryable } from '#hub/store/database.js';
 import { digestSchema, type ModelName, versionNumberSchema } from '#shared/bundle/names.js';
@@ -92,6 +93,10 @@ export class HubFleet implements FleetPort {
     return seen;
   }
 
+  held(rollout: string, model: ModelName): Promise<ReadonlyMap<DeviceId, Target | null>> {
+    return heldBy(this.#db, rollout, model);
+  }
+
   issue(devices: readonly DeviceId[]): Promise<void> {
     return this.#issuer.issue(devices);
   }
@@ -108,6 +113,10 @@ export function outcomeOf(wish: ObservedWish, counter: number, reported: Reporte
   const { desired } = reported;
   if (desired.counter < counter)
     return desired.refused === undefined ? { outcome: 'pending' } : { outcome: 'failed', error: desired.refused };
+  if (wish.action === 'alone') {
+    const beside = reported.models.find((entry) => entry.model === wish.model)?.candidate;
+    return { outcome: beside === undefined ? 'reached' : 'pending' };
+  }
   if (wish.target === null) {
     const serving = reported.models.find((entry) => entry.model === wish.model)?.serving ?? null;
     return { outcome: serving === null ? 'reached' : 'pending' };

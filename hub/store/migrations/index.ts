@@ -5,6 +5,7 @@ import { addCandidates } from './candidates.js';
 import { createFleetTables } from './fleet.js';
 import { createRegistryTables } from './registry.js';
 import { createRolloutTables } from './rollouts.js';
+import { addStanding } from './standing.js';
 import { createTelemetryTables } from './telemetry.js';
 
 type MigrationStep = (db: Kysely<unknown>, types: SqlTypes) => Promise<void>;
@@ -20,6 +21,7 @@ const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
   '0004_telemetry': createTelemetryTables,
   '0005_rollouts': createRolloutTables,
   '0006_candidates': addCandidates,
+  '0007_standing': addStanding,
 };
 
 export function migrationProvider(types: SqlTypes): MigrationProvider {

@@ -28,8 +28,16 @@ export const rolloutsCodes = defineCodes({
   ROLLOUT_OVERLAP: {
     fault: 'caller',
     http: 409,
-    summary: 'Another rollout of the same model is under way on some of these devices.',
-    action: 'Let it end, abort it, or create this one with "supersede", which ends the other where it stands.',
+    summary: 'Another rollout of the same model is under way on some of these devices; only one at a time is on a device.',
+    action:
+      'Let it end, end it with `skerry rollout abort` or `skerry rollout rollback`, or create this one with `--supersede`, which ends the other where it stands.',
+  },
+  DEPLOYMENT_OVERLAP: {
+    fault: 'caller',
+    http: 409,
+    summary: 'A rollout of the same model is under way on some of these devices, and it alone decides there until it has ended.',
+    action:
+      'Let it end, end it with `skerry rollout abort` or `skerry rollout rollback`, choose other devices, or deploy with `--supersede`, which ends it where it stands.',
   },
   ROLLOUT_EMPTY: {
     fault: 'caller',

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { parseRollout, readRollout } from '#hub/rollouts/document.js';
-import { gateName } from '#hub/rollouts/gate-document.js';
+import { gateName, levelRule } from '#hub/rollouts/gate-document.js';
 import { hours, minutes } from '#shared/kernel/clock.js';
+import { documentOf } from './rig.js';
 
 const TEXT = `
 model: vad
@@ -103,5 +104,37 @@ describe('parseRollout', () => {
       ...'bcdefgh'.split('').map((name, i) => `${name}: &${name} [${`*${'abcdefg'.charAt(i)},`.repeat(9)}]`),
     ].join('\n');
     expect(() => parseRollout(bomb)).toThrow(expect.objectContaining({ code: 'ROLLOUT_INVALID' }));
+  });
+});
+
+describe('limit gates', () => {
+  const read = (gate: Record<string, unknown>): readonly unknown[] => documentOf({ gates: [gate] }).gates;
+
+  it('are on rates, on quantiles, and on what the application reports', () => {
+    expect(read({ gate: 'limit', of: 'crashes', atMost: 0.5 })).toHaveLength(1);
+    expect(read({ gate: 'limit', of: 'temperature', atMost: 85 })).toMatchObject([{ quantile: 0.95 }]);
+    const [gate] = documentOf({ gates: [{ gate: 'limit', of: 'metric', name: 'fps', atLeast: 20 }] }).gates;
+    if (gate === undefined) throw new Error('no gate');
+    expect([gateName(gate), levelRule(gate)]).toEqual([
+      'limit:metric:fps',
+      { of: 'metric', name: 'fps', quantile: 0.05, side: 'below', limit: 20, ruleOut: 18 },
+    ]);
+  });
+
+  it('say what is wrong with them', () => {
+    for (const gate of [
+      { gate: 'limit', of: 'speed', atMost: 1 },
+      { gate: 'limit', of: 'latency', atLeast: 1 },
+      { gate: 'limit', of: 'latency', atMost: 50, ruleOut: 40 },
+      { gate: 'limit', of: 'metric', name: 'fps' },
+      { gate: 'limit', of: 'metric', name: 'fps', atMost: 1, atLeast: 1 },
+      { gate: 'limit', of: 'metric', name: 'fps', atLeast: 20, ruleOut: 30 },
+      { gate: 'limit', of: 'metric', name: 'fps', atMost: 0 },
+      { gate: 'burn', objective: 0.99, windows: [{ long: '5m', short: '1h', factor: 2 }] },
+      { gate: 'burn', objective: 0.99, windows: [] },
+      { gate: 'errors > 5' },
+    ]) {
+      expect(() => read(gate), JSON.stringify(gate)).toThrow(expect.objectContaining({ code: 'ROLLOUT_INVALID' }) as Error);
+    }
   });
 });

@@ -97,6 +97,7 @@ describe('gates with fixed limits', () => {
       failed,
       silent: 0,
       pending,
+      tookBack: 0,
     });
     expect(outcome(install, of(20, 0, 0))).toBe('pass');
     expect(outcome(install, of(20, 0, 3))).toBe('insufficient');
@@ -105,6 +106,48 @@ describe('gates with fixed limits', () => {
     expect(outcome(install, { ...of(0, 0, 0), silent: 3 } as GateFigures)).toBe('insufficient');
     expect(outcome(install, of(9, 1, 0))).toBe('insufficient');
     expect(outcome(install, of(5, 10, 5))).toBe('fail');
+  });
+
+  it('count devices that took the version back by themselves at once', () => {
+    const install = gate({ gate: 'install' });
+    const of = (devices: number, failed: number, tookBack: number): GateFigures => ({
+      gate: 'x',
+      kind: 'install',
+      installed: devices - failed,
+      failed,
+      silent: 0,
+      pending: 0,
+      tookBack,
+    });
+    // The gate's level here is 1 in 1,000: one of one is enough, of many it takes more.
+    expect(outcome(install, of(1, 1, 1))).toBe('fail');
+    expect(outcome(install, of(1, 1, 0))).toBe('insufficient');
+    expect([outcome(install, of(20, 1, 1)), outcome(install, of(20, 2, 2))]).toEqual(['pass', 'fail']);
+    expect([outcome(install, of(10_000, 6, 6)), outcome(install, of(10_000, 20, 20))]).toEqual(['pass', 'fail']);
+    // Undecided devices count: a version is not stopped sooner because the others are slow.
+    expect(outcome(install, { ...of(1, 1, 1), pending: 99 } as GateFigures)).toBe('insufficient');
+  });
+
+  it('judge a quantile of values, from above and from below', () => {
+    const latency = gate({ gate: 'limit', of: 'latency', quantile: 0.95, atMost: 50 });
+    const level = (events: number, beyond: number, exposure = 5_000, dispersion = 1): GateFigures => ({
+      gate: 'x',
+      kind: 'level',
+      events,
+      beyond,
+      exposure,
+      dispersion,
+      devices: 10,
+    });
+    expect([outcome(latency, level(500, 400)), outcome(latency, level(200, 100)), outcome(latency, level(20, 10, 200))]).toEqual([
+      'fail',
+      'pass',
+      'insufficient',
+    ]);
+    // Devices that differ much tell less.
+    expect(outcome(latency, level(500, 400, 5_000, 30))).toBe('insufficient');
+    const rate = gate({ gate: 'limit', of: 'metric', name: 'fps', atLeast: 20 });
+    expect([outcome(rate, level(500, 400)), outcome(rate, level(200, 100))]).toEqual(['fail', 'pass']);
   });
 
   it('judge the distance of outputs', () => {
@@ -125,10 +168,24 @@ describe('gates with fixed limits', () => {
     const of = (long: number, short: number): GateFigures => ({
       gate: 'x',
       kind: 'burn',
-      long: { events: long, exposure: 10_000 },
-      short: { events: short, exposure: 1000 },
+      windows: [
+        { long: { events: long, exposure: 10_000 }, short: { events: short, exposure: 1000 } },
+        { long: { events: 8 * long, exposure: 60_000 }, short: { events: 6 * short, exposure: 6000 } },
+      ],
     });
     expect([outcome(burn, of(200, 20)), outcome(burn, of(200, 0)), outcome(burn, of(10, 1))]).toEqual(['fail', 'pass', 'pass']);
+    // Not fast enough for the short pair (10 of 14.4 times), but for the long one (13 of 6 times).
+    expect(outcome(burn, of(100, 10))).toBe('fail');
+    const few = { events: 1, exposure: 10 };
+    const quiet: GateFigures = {
+      gate: 'x',
+      kind: 'burn',
+      windows: [
+        { long: few, short: few },
+        { long: few, short: few },
+      ],
+    };
+    expect(outcome(burn, quiet)).toBe('insufficient');
   });
 });
 

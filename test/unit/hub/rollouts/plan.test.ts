@@ -84,3 +84,20 @@ describe('planRollout', () => {
     expect(waveOfJoiner(labs, device('new', { site: 'field' }), parseSelector)).toBeUndefined();
   });
 });
+
+describe('a version to run beside the old one', () => {
+  it('is not for devices that run nothing, or this very version', () => {
+    const devices = [device('none'), device('same'), device('old')];
+    const current = new Map([
+      [deviceIdSchema.parse('same'), { version: 2 }],
+      [deviceIdSchema.parse('old'), { version: 1 }],
+    ]);
+    const input = { document: documentOf({ strategy: 'shadow', waves: ['100%'] }), seed: 's', devices, variants: CPU, current };
+    const { waves, incapable, devices: able } = planRollout({ ...input, selectorOf: () => parseSelector('') });
+    expect([able, waves.map((wave) => wave.devices)]).toEqual([1, [['old']]]);
+    expect(incapable).toEqual([
+      { device: 'none', why: 'it runs no version of vad for a shadow to run beside' },
+      { device: 'same', why: 'it runs version 2 already: there is nothing to compare it with' },
+    ]);
+  });
+});

@@ -21,7 +21,12 @@ export class Rig {
 
   constructor(devices: number, labels?: (index: number) => Labels, store?: (fleet: KitFleet) => RolloutStore) {
     this.fleet = new KitFleet(this.clock, devices, labels);
-    this.store = store?.(this.fleet) ?? new MemoryRolloutStore((wishes) => this.fleet.store(wishes));
+    this.store =
+      store?.(this.fleet) ??
+      new MemoryRolloutStore(
+        (wishes) => this.fleet.store(wishes),
+        (standing) => this.fleet.stand('rollout-1', standing),
+      );
     this.controller = this.#controller();
   }
 

@@ -14,7 +14,15 @@ beforeEach(async () => {
 afterEach(() => db.destroy());
 
 function rigOn(devices: number): Rig {
-  return new Rig(devices, undefined, (fleet) => new SqlRolloutStore(db, async (_, wishes: readonly Wish[]) => fleet.store(wishes)));
+  return new Rig(
+    devices,
+    undefined,
+    (fleet) =>
+      new SqlRolloutStore(db, async (_, wishes: readonly Wish[]) => fleet.store(wishes), {
+        leave: async (_, leave) => [...fleet.stand(undefined, { leave })],
+        withdraw: async (_, rollout, at) => void fleet.stand(rollout, { withdraw: at }),
+      }),
+  );
 }
 
 describe('SqlRolloutStore', () => {
