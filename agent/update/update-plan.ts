@@ -162,6 +162,6 @@ function planStart({ slots, startedAt, now }: UpdateSnapshot, { version, install
     return { step: { kind: 'markBad', version, code: 'UPDATE_LOOP', message } };
   }
   // The launcher came back without starting it (it could not count, on a full disk): ever more rarely.
-  const at = startedAt + handovers * minutes(1);
+  const at = slots.trying === null ? now : startedAt + handovers * minutes(1);
   return now < at ? { wakeAt: at } : { step: { kind: 'handOver', version, slot: spareSlot(slots) } };
 }

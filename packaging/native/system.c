@@ -19,6 +19,7 @@
 #define NAPI_VERSION 8
 #include <node_api.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #ifdef __linux__
@@ -123,6 +124,11 @@ static napi_value replace(napi_env env, napi_callback_info info) {
     sigemptyset(&none);
     /* A blocked signal would stay blocked in the new program, SIGALRM among them. */
     sigprocmask(SIG_SETMASK, &none, &before);
+    /* Node has every descriptor it was started with closed on exec, the standard ones included. */
+    for (int fd = 0; fd <= 2; fd += 1) {
+      int flags = fcntl(fd, F_GETFD);
+      if (flags >= 0) fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
+    }
     execv(path, arguments);
     reason = strerror(errno);
     sigprocmask(SIG_SETMASK, &before, NULL);

@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Device } from '../e2e/device.js';
+import { World } from '../e2e/world.js';
+import { affineModel } from '../kit/onnx-models.js';
+import { buildReleases, type Fault, type Releases } from './releases.js';
+import { AgentService } from './service.js';
+import { whyNot } from './tools.js';
+
+const reason = whyNot(['gcc', 'g++', 'strip']);
+const X = [1, 2, 3, 4];
+const RIGHT = [3, 5, 7, 9];
+
+/** A device that answers quickly and gives a release on trial little time; enough for a machine that is busy. */
+const QUICK = ['--http-port', '0', '--bake', '300ms', '--reconnect-max', '300ms', '--keepalive', '5s'];
+const PATIENCE = ['--update-bake', '4s', '--update-alive', '7s'];
+
+/** Steps of an update before the process is handed over, and after. */
+const BEFORE = ['accept', 'fetchManifest', 'fetchExecutable', 'place', 'stage', 'handOver', 'makesRoom'] as const;
+const PROVING = ['beginTrial', 'conclude'] as const;
+
+describe.skipIf(reason !== undefined)(`self-update of the packaged agent${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
+  let folder: string;
+  let releases: Releases;
+  let world: World;
+  let device: Device;
+  let service: AgentService;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(os.tmpdir(), 'skerry-self-update-'));
+    releases = await buildReleases(path.join(folder, 'build'));
+    world = await World.start({ trustArgs: ['--agent'] });
+    device = await world.enrol('d1');
+    await world.publish('m', 1, affineModel({ scale: 2 }), ['--samples', '1']);
+    await world.deploy('m@1');
+    const logFile = path.join(folder, 'agent.log');
+    service = new AgentService({ program: releases.packaged, data: device.data, logFile, args: [...QUICK, ...PATIENCE] });
+    service.start();
+    await service.until('the model to serve', async () => (await predict()).join() === RIGHT.join(), 60_000);
+  }, 300_000);
+  afterAll(async () => {
+    await service?.stop();
+    await world?.close();
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  });
+
+  const predict = async (): Promise<readonly number[]> => {
+    const running = JSON.parse(await readFile(path.join(device.data, 'agent.json'), 'utf8')) as { http: string };
+    const response = await fetch(`${running.http}/v2/models/m/infer`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4], data: X }] }),
+    });
+    const body = (await response.json()) as { outputs?: { data: number[] }[] };
+    return body.outputs?.[0]?.data ?? [];
+  };
+  const roll = async (version: number, fault: Fault): Promise<string> => {
+    const file = await releases.make(`0.2.${version}`, fault);
+    await world.fleet.publishAgent([file], ['--version', `${version}`, '--release', `0.2.${version}`]);
+    await world.deploy(`skerry-agent@${version}`);
+    return file;
+  };
+  const settled = (version: number, install: 'good' | 'bad', deadlineMs = 120_000): Promise<{ code?: string }> =>
+    service.until(
+      `release ${version} to be ${install}`,
+      async () => {
+        const release = await service.release(version);
+        const { trying, refused } = await service.slots();
+        return (
+          release?.install === install &&
+          trying === null &&
+          refused === null && { ...(release.error === undefined ? {} : { code: release.error.code }) }
+        );
+      },
+      deadlineMs,
+    );
+  const digest = async (file: string): Promise<string> =>
+    createHash('sha256')
+      .update(await readFile(file))
+      .digest('hex');
+  const slotFile = (slot: string): string => path.join(device.data, 'agents', slot, 'skerry-agent');
+
+  it('becomes a good release, killed at every step on the way, and serves throughout', async () => {
+    service.killAtEach([...BEFORE, ...PROVING]);
+    const file = await roll(2, 'none');
+    await settled(2, 'good');
+    expect(service.killed).toEqual([...BEFORE, ...PROVING]);
+    expect(await predict()).toEqual(RIGHT);
+    const { good, trying, refused } = await service.slots();
+    expect({ good, trying, refused }).toMatchObject({ good: { slot: 'a', version: 2, release: '0.2.2' }, trying: null, refused: null });
+    expect(await digest(slotFile('a'))).toBe(await digest(file));
+    const status = await service.status();
+    expect(status.version).toBe('0.2.2');
+    expect(status.reported.capabilities.selfUpdate).toEqual({ able: true, release: 2 });
+    expect(await readdir(path.join(device.data, 'native'))).toHaveLength(1);
+  }, 300_000);
+
+  it.each([
+    { fault: 'crash', version: 3, code: 'UPDATE_ENDED' },
+    { fault: 'hang', version: 4, code: 'UPDATE_ENDED' },
+    { fault: 'hang-later', version: 5, code: 'UPDATE_ENDED' },
+    { fault: 'deaf', version: 6, code: 'UPDATE_NOT_CONNECTED' },
+  ] as const)(
+    'goes back from a release with fault $fault, killed at every step',
+    async ({ fault, version, code }) => {
+      const before = await digest(slotFile('a'));
+      service.killAtEach([...BEFORE, 'goBack', 'adopt']);
+      await roll(version, fault);
+      expect(await settled(version, 'bad', 180_000)).toEqual({ code });
+      await service.until('the model to serve', async () => (await predict()).join() === RIGHT.join(), 60_000);
+      expect(service.killed).toEqual(fault === 'deaf' ? [...BEFORE, 'goBack', 'adopt'] : [...BEFORE, 'adopt']);
+      expect(await service.slots()).toMatchObject({ good: { slot: 'a', version: 2 }, trying: null, refused: null });
+      expect(await digest(slotFile('a'))).toBe(before);
+      expect((await service.status()).version).toBe('0.2.2');
+    },
+    300_000,
+  );
+
+  it('takes the next good release into the other slot', async () => {
+    service.killAtEach([]);
+    await roll(7, 'none');
+    await settled(7, 'good');
+    expect(await service.slots()).toMatchObject({ good: { slot: 'b', version: 7 }, trying: null, refused: null });
+    expect(await predict()).toEqual(RIGHT);
+  }, 300_000);
+});
