@@ -112,7 +112,7 @@ export class World {
 }
 
 interface IdentityFile {
-  readonly mqtt: { url: string };
+  readonly mqtt: { url: string; wsUrl?: string };
 }
 
 async function brokerPort(data: string): Promise<number> {
@@ -120,10 +120,11 @@ async function brokerPort(data: string): Promise<number> {
   return Number(new URL(mqtt.url).port);
 }
 
-/** From now on the device reaches its broker through `port`. */
+/** From now on the device reaches its broker through `port`, and no other way. */
 async function plugIn(data: string, port: number): Promise<void> {
   const file = path.join(data, 'identity.json');
   const identity = JSON.parse(await readFile(file, 'utf8')) as IdentityFile;
   identity.mqtt.url = `mqtt://127.0.0.1:${port}`;
+  delete identity.mqtt.wsUrl;
   await writeFile(file, JSON.stringify(identity), { mode: 0o600 });
 }
