@@ -45,6 +45,7 @@ import { RolloutController } from './rollouts/controller.js';
 import { AllAlerts, LogAlerts, WebhookAlerts } from './rollouts/hub/alert-sinks.js';
 import { HubEvidence } from './rollouts/hub/hub-evidence.js';
 import { HubFleet } from './rollouts/hub/hub-fleet.js';
+import { HubOutcome } from './rollouts/hub/hub-outcome.js';
 import { HubRegistry } from './rollouts/hub/hub-registry.js';
 import { SqlRolloutStore } from './rollouts/sql-store.js';
 import { ArtifactFolder } from './store/artifact-folder.js';
@@ -162,6 +163,7 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
       store: rolloutStore,
       fleet: rolloutFleet,
       evidence: new HubEvidence({ db, clock, bucket: widths.device, refresh: config.rolloutLook * 3 }),
+      outcomes: new HubOutcome(db, widths.device),
       registry: rolloutRegistry,
       cohorts,
       alerts: new AllAlerts([new LogAlerts(logger), ...(webhook === undefined ? [] : [webhook])]),

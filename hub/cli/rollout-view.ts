@@ -1,6 +1,7 @@
 import { formatAgo, formatDuration } from '#shared/terminal/format.js';
 import { type Output, paint, printLine, printTable } from '#shared/terminal/output.js';
 import { EXIT, type ExitCode } from '#shared/terminal/run-cli.js';
+import type { Outcome } from '../rollouts/outcome.js';
 import type { DecisionView, PlanView, RolloutDetail } from '../rollouts/views.js';
 
 const COLOUR = { pass: 'green', fail: 'red', error: 'red', insufficient: 'yellow' } as const;
@@ -28,7 +29,7 @@ export function printRollout(out: Output, rollout: RolloutDetail, now: number): 
     rollout.waveViews,
   );
   for (const warning of rollout.warnings) printLine(out, paint(out, 'yellow', `note: ${warning}`));
-  if (rollout.incapable.length > 0) printLine(out, `${rollout.incapable.length} device(s) of the cohort cannot run it`);
+  printIncapable(out, rollout.incapable);
   printGates(out, rollout);
   if (rollout.lastDecision !== null) {
     const { at, event, reason, actor } = rollout.lastDecision;
@@ -72,12 +73,76 @@ export function printPlan(out: Output, plan: PlanView): void {
     ],
     plan.waves,
   );
-  for (const { device, why } of plan.incapable) printLine(out, paint(out, 'yellow', `cannot run it: ${device} (${why})`));
+  printIncapable(out, plan.incapable);
   for (const warning of plan.warnings) printLine(out, paint(out, 'yellow', `note: ${warning}`));
 }
 
+/** Devices left out, some by name: a fleet may have thousands of a kind. */
+function printIncapable(out: Output, incapable: PlanView['incapable']): void {
+  for (const { device, why } of incapable.slice(0, NAMED)) printLine(out, paint(out, 'yellow', `left out: ${device} (${why})`));
+  if (incapable.length > NAMED)
+    printLine(out, paint(out, 'yellow', `and ${incapable.length - NAMED} more that cannot take part; --json names all`));
+}
+
+const NAMED = 10;
+
+/** Both versions side by side, and how they compare. */
+export function printOutcome(out: Output, outcome: Outcome): void {
+  const sides = [
+    { side: 'new', ...outcome.new },
+    { side: 'old', ...outcome.old },
+  ];
+  printTable(
+    out,
+    [
+      { title: '', value: (arm: (typeof sides)[number]) => arm.side },
+      { title: 'version', value: (arm) => arm.versions.join(', ') },
+      { title: 'devices', align: 'right', value: (arm) => arm.devices },
+      { title: 'predictions', align: 'right', value: (arm) => arm.predictions },
+      { title: 'failed', align: 'right', value: (arm) => share(arm.failed, arm.predictions) },
+      { title: 'p50', align: 'right', value: (arm) => millis(arm.latency?.p50) },
+      { title: 'p95', align: 'right', value: (arm) => millis(arm.latency?.p95) },
+      {
+        title: 'wrong answers',
+        align: 'right',
+        value: (arm) => (arm.feedback === null ? undefined : share(arm.feedback.wrong, arm.feedback.total)),
+      },
+      ...[...new Set(sides.flatMap((arm) => Object.keys(arm.metrics)))].map((name) => ({
+        title: name,
+        align: 'right' as const,
+        value: (arm: (typeof sides)[number]) => digits(arm.metrics[name]?.p50),
+      })),
+    ],
+    sides,
+  );
+  for (const { of, estimate, lower, upper } of outcome.ratios) {
+    if (estimate === null) continue;
+    const range = `95 % sure between ${digits(lower) ?? '0'} and ${digits(upper) ?? 'any'}`;
+    printLine(out, `  new / old, ${of}: ${digits(estimate)} (${range})`);
+  }
+  if (outcome.shadow === null) return;
+  const { compared, disagreed, dropped, cost } = outcome.shadow;
+  printLine(
+    out,
+    `  ${share(disagreed, compared)} of ${compared} answers compared differ; ${dropped} copies were dropped because it was busy`,
+  );
+  if (cost !== null) printLine(out, `  a copy takes ${millis(cost.p50)} of computing, one in twenty more than ${millis(cost.p95)}`);
+}
+
+function share(events: number, of: number): string {
+  return of === 0 ? '-' : `${digits((100 * events) / of)} %`;
+}
+
+function millis(value: number | undefined): string | undefined {
+  return value === undefined ? undefined : `${digits(value)} ms`;
+}
+
+function digits(value: number | null | undefined): string | undefined {
+  return value === null || value === undefined ? undefined : String(Number(value.toPrecision(3)));
+}
+
 /** Exit code of a rollout that somebody waits for; `undefined` while it goes on by itself. */
-export function outcomeOf(state: RolloutDetail['state']): ExitCode | undefined {
+export function exitOf(state: RolloutDetail['state']): ExitCode | undefined {
   if (state === 'completed') return EXIT.ok;
   if (state === 'rolled-back' || state === 'aborted' || state === 'superseded') return EXIT.failed;
   return state === 'paused' || state === 'awaiting-approval' || state === 'draft' ? EXIT.partly : undefined;

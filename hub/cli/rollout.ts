@@ -9,7 +9,7 @@ import type { ExitCode } from '#shared/terminal/run-cli.js';
 import type { RolloutDetail } from '../rollouts/views.js';
 import { parseModelVersion, parseSpan } from './arguments.js';
 import { type CliDeps, type CommonFlags, hubCommand, type HubCommand, openHubCommand } from './deps.js';
-import { outcomeOf, printDecisions, printPlan, printRollout } from './rollout-view.js';
+import { exitOf, printDecisions, printOutcome, printPlan, printRollout } from './rollout-view.js';
 
 interface DocumentFlags extends CommonFlags {
   readonly file?: string;
@@ -79,6 +79,7 @@ export function registerRolloutCommands(program: Command, deps: CliDeps): void {
     else printPlan(out, plan);
   });
   registerReading(rollout, deps);
+  registerPromote(rollout, deps);
   for (const [action, description] of Object.entries(ACTIONS)) registerAction(rollout, action, description, deps);
 }
 
@@ -107,8 +108,20 @@ function registerReading(rollout: Command, deps: CliDeps): void {
     .argument('<rollout>', 'its id')
     .action(async (id: string, flags: CommonFlags) => {
       const command = await openHubCommand(deps, flags);
-      show(command.out, await read(command, id), deps.clock);
+      const detail = await read(command, id);
+      show(command.out, detail, deps.clock);
+      if (isTrial(detail) && !command.out.json) await showOutcome(command, id);
     });
+  hubCommand(rollout, 'outcome', 'show the new version and the old one side by side, since the first wave began', [
+    'skerry rollout outcome vad-5-1a2b3c4d',
+    'skerry rollout outcome vad-5-1a2b3c4d --json',
+  ])
+    .argument('<rollout>', 'its id')
+    .addHelpText(
+      'after',
+      '\nOf a shadow or an A/B it is kept for good; of others for as long as the figures of single devices (a week at most).',
+    )
+    .action(async (id: string, flags: CommonFlags) => showOutcome(await openHubCommand(deps, flags), id));
   hubCommand(rollout, 'watch', 'show it whenever something changed, until it ends or waits for a person', [
     'skerry rollout watch vad-5-1a2b3c4d',
   ])
@@ -146,6 +159,29 @@ function registerReading(rollout: Command, deps: CliDeps): void {
         ],
         devices,
       );
+    });
+}
+
+function registerPromote(rollout: Command, deps: CliDeps): void {
+  hubCommand(rollout, 'promote', 'roll out a version whose shadow or A/B completed, in place of the old one', [
+    'skerry rollout promote vad-6-1a2b3c4d --waves 5%,25%,100% --wait',
+  ])
+    .argument('<rollout>', 'the shadow or A/B')
+    .option('--waves <sizes>', 'shares of the devices, earlier waves included; those of the trial when left out')
+    .option('--draft', 'record it and wait for "skerry rollout start"')
+    .option('--supersede', 'end a rollout of the same model on the same devices, and take its devices over')
+    .option('--wait', 'watch it until it ends or waits for a person')
+    .option('--timeout <duration>', 'with --wait: give up after this long', '24h')
+    .addHelpText('after', EXIT_CODES)
+    .action(async (id: string, flags: Pick<CreateFlags, 'draft' | 'supersede'> & WaitFlags & { readonly waves?: string }) => {
+      const timeout = parseSpan(flags.timeout, '--timeout');
+      const command = await openHubCommand(deps, flags);
+      const { rolloutDetailSchema } = await import('../rollouts/views.js');
+      const waves = flags.waves === undefined ? {} : { waves: flags.waves.split(',').map((size) => size.trim()) };
+      const body = { ...waves, draft: flags.draft === true, supersede: flags.supersede === true };
+      const created = await command.hub.post(rolloutDetailSchema, `${pathOf(id)}/promote`, body);
+      if (flags.wait === true) process.exitCode = await follow(command, created.id, timeout, deps.clock);
+      else show(command.out, created, deps.clock);
     });
 }
 
@@ -214,6 +250,17 @@ async function read({ hub }: HubCommand, id: string): Promise<RolloutDetail> {
   return hub.get(rolloutDetailSchema, pathOf(id));
 }
 
+function isTrial({ strategy }: RolloutDetail): boolean {
+  return strategy === 'shadow' || strategy === 'ab';
+}
+
+async function showOutcome({ out, hub }: HubCommand, id: string): Promise<void> {
+  const { outcomeSchema } = await import('../rollouts/outcome.js');
+  const outcome = await hub.get(outcomeSchema, `${pathOf(id)}/outcome`);
+  if (out.json) printJson(out, outcome);
+  else printOutcome(out, outcome);
+}
+
 function show(out: Output, rollout: RolloutDetail, clock: Clock): void {
   if (out.json) printJson(out, rollout);
   else printRollout(out, rollout, clock.now());
@@ -225,14 +272,17 @@ async function follow(command: HubCommand, id: string, timeout: Millis, clock: C
   let shown = '';
   for (;;) {
     const rollout = await read(command, id);
-    const exit = outcomeOf(rollout.state);
+    const exit = exitOf(rollout.state);
     const view = JSON.stringify([rollout.state, rollout.wave, rollout.waveViews, rollout.outlook?.results.map((result) => result.outcome)]);
     if (exit !== undefined || (view !== shown && !command.out.json)) {
       if (shown !== '') printLine(command.out);
       show(command.out, rollout, clock);
     }
     shown = view;
-    if (exit !== undefined) return exit;
+    if (exit !== undefined) {
+      if (isTrial(rollout) && !command.out.json) await showOutcome(command, id);
+      return exit;
+    }
     if (clock.monotonic() - begun > timeout) {
       throw new SkerryError('TIMEOUT', `after ${formatDuration(timeout)} the rollout is still ${rollout.state}`, {
         details: { rollout: id, state: rollout.state },

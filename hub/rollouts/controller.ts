@@ -4,12 +4,13 @@ import { minutes, type Millis, seconds } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import { currentOf, newRollout, newRow, type PlanDeps, prepare } from './create.js';
-import type { RolloutDocument } from './document.js';
+import { isBeside, promoted, type RolloutDocument } from './document.js';
 import { isActive, isReturning, isUnderWay, type OperatorEvent, ROLLOUT_STATES } from './machine.js';
+import type { Outcome } from './outcome.js';
 import { type Plan, waveOfJoiner, whyNot } from './plan.js';
 import type { FleetPort } from './ports.js';
 import type { Actor, RolloutDevice, RolloutRecord } from './record.js';
-import { type Outlook, RolloutRunner, type RunnerDeps } from './runner.js';
+import { type Outlook, outcomeQuery, RolloutRunner, type RunnerDeps } from './runner.js';
 
 export interface ControllerDeps extends RunnerDeps, Omit<PlanDeps, 'fleet'> {
   readonly fleet: FleetPort;
@@ -26,6 +27,9 @@ export interface CreateOptions {
   /** End rollouts of the same model on the same devices where they stand, and take their devices over. */
   readonly supersede?: boolean;
 }
+
+/** What devices taken over from another rollout go back to. */
+type Takeover = ReadonlyMap<string, RolloutDevice['previous']>;
 
 /** States in which a rollout still looks at its devices by itself; one that has ended costs nothing. */
 const WATCHED = ROLLOUT_STATES.filter(isActive);
@@ -80,7 +84,7 @@ export class RolloutController implements Service {
       const id = this.#newId(document);
       const prepared = await prepare(document, id, this.#deps);
       const created = newRollout({ id, document, prepared, draft: options.draft === true, createdBy: actor.name, at: clock.now() });
-      const previous =
+      const previous: Takeover =
         options.draft === true ? new Map() : await this.#takeOver(id, created, options.supersede === true ? actor : undefined);
       const devices = created.devices.map((row) => ({ ...row, previous: previous.get(row.device) ?? null }));
       await store.create(created.record, devices);
@@ -97,6 +101,41 @@ export class RolloutController implements Service {
       await runner.act(event, actor, reason);
       return this.#settle(id);
     });
+  }
+
+  /**
+   * Both versions side by side, since the first wave began: as recorded with the decision that ended a trial, otherwise as reported until
+   * now, or until the rollout ended.
+   */
+  async outcome(id: string): Promise<Outcome> {
+    const { store, outcomes, clock } = this.#deps;
+    const recorded = (await store.decisions(id)).findLast((decision) => decision.figures?.outcome !== undefined)?.figures?.outcome;
+    if (recorded !== undefined) return recorded;
+    const record = await store.read(id);
+    return outcomes.outcome(outcomeQuery(record, await store.devices(id), isActive(record.state) ? clock.now() : record.since));
+  }
+
+  /**
+   * Rolls out a version that passed its trial beside the old one: the same cohort, limits and gates, wave by wave in its place. Throws
+   * `ROLLOUT_NOT_A_TRIAL`, and what `create` throws.
+   */
+  async promote(
+    id: string,
+    waves: RolloutDocument['waves'] | undefined,
+    actor: Actor,
+    options: CreateOptions = {},
+  ): Promise<RolloutRecord> {
+    const { document, state } = await this.#deps.store.read(id);
+    if (!isBeside(document) || state !== 'completed') {
+      throw new SkerryError(
+        'ROLLOUT_NOT_A_TRIAL',
+        `rollout ${id} is a ${document.strategy.kind} that is ${state}; a shadow or A/B that completed can be promoted`,
+        {
+          details: { rollout: id, strategy: document.strategy.kind, state },
+        },
+      );
+    }
+    return this.create(promoted(document, waves), actor, options);
   }
 
   /** The newest look at a rollout under way; `undefined` for one that is not watched any more. */
@@ -150,7 +189,7 @@ export class RolloutController implements Service {
     id: string,
     { record, devices }: { readonly record: RolloutRecord; readonly devices: readonly RolloutDevice[] },
     superseder: Actor | undefined,
-  ): Promise<ReadonlyMap<string, RolloutDevice['previous']>> {
+  ): Promise<Takeover> {
     const { model } = record.document;
     const wanted = new Set(devices.map((row) => row.device));
     const previous = new Map<string, RolloutDevice['previous']>();

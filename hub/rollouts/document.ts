@@ -7,7 +7,7 @@ import { narrow } from '#shared/kernel/json.js';
 import { checkAgentRollout, withAgentDefaults } from './agent-rules.js';
 import { cohortSchema, positiveShareSchema, selectorSchema, shareSchema } from './document-parts.js';
 import { parseYaml } from './document-text.js';
-import { DEFAULT_GATES, gateName, gateSchema } from './gate-document.js';
+import { DEFAULT_GATES, gateName, gateSchema, isOnShadows } from './gate-document.js';
 import { scheduleSchema } from './schedule.js';
 
 export const ROLLOUT_SCHEMA = 'skerry.rollout/1';
@@ -48,6 +48,8 @@ const waveSchema = z.preprocess(
   waveObjectSchema,
 );
 
+const wavesSchema = z.array(waveSchema).min(1).max(64);
+
 const strategySchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('canary') }),
   /** Every device of the cohort loads the version beside the old one; then all switch at once. */
@@ -75,7 +77,7 @@ const objectSchema = z.strictObject({
       strategySchema,
     ])
     .default({ kind: 'canary' }),
-  waves: z.array(waveSchema).min(1).max(64),
+  waves: wavesSchema,
   /** Devices that keep the old version until every gate of the last wave has passed, so that there is something to compare with. */
   reserve: shareSchema.default(0.05),
   bake: bake.default(minutes(30)),
@@ -101,6 +103,22 @@ export type WaveDocument = RolloutDocument['waves'][number];
 /** True for a version that runs beside the old one and never takes its place: a shadow, or one side of an A/B. */
 export function isBeside(document: Pick<RolloutDocument, 'strategy'>): boolean {
   return document.strategy.kind === 'shadow' || document.strategy.kind === 'ab';
+}
+
+/** The document of a trial beside the old version as one that puts the version in its place; gates on copies of requests are left out. */
+export function promoted({ name: _name, ...document }: RolloutDocument, waves?: RolloutDocument['waves']): RolloutDocument {
+  const possible = (list: RolloutDocument['gates']): RolloutDocument['gates'] => list.filter((gate) => !isOnShadows(gate));
+  return {
+    ...document,
+    strategy: { kind: 'canary' },
+    gates: possible(document.gates),
+    waves: (waves ?? document.waves).map((wave) => (wave.gates === undefined ? wave : { ...wave, gates: possible(wave.gates) })),
+  };
+}
+
+/** Narrows waves alone, as in a document; throws `ROLLOUT_INVALID`. */
+export function readWaves(value: unknown): RolloutDocument['waves'] {
+  return narrow(wavesSchema, value, 'the waves', 'ROLLOUT_INVALID');
 }
 
 /** Narrows a rollout from an API body; throws `ROLLOUT_INVALID` with every bad path. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { outcomeSchema } from './outcome.js';
 import { hours } from '#shared/kernel/clock.js';
 
 // Everything a decision may rest on. Figures are recorded with each decision as JSON and read back for a replay (DESIGN
@@ -110,5 +111,7 @@ export const waveFiguresSchema = z.object({
   /** Predictions by the new version, and devices that made some, since the wave began. */
   evidence: z.object({ predictions: count, devices: count }),
   gates: z.array(gateFiguresSchema).max(64),
+  /** Of a shadow or an A/B that came to its end: both sides, kept with the decision. Decides nothing. */
+  outcome: outcomeSchema.optional(),
 });
 export type WaveFigures = z.infer<typeof waveFiguresSchema>;

@@ -149,6 +149,11 @@ export function isCarried(gate: Gate): boolean {
   return 'tolerate' in gate;
 }
 
+/** True for gates on copies of requests, which only a shadow makes. */
+export function isOnShadows(gate: Gate): boolean {
+  return (gate.gate === 'disagreement' && gate.source === 'shadow') || rateLimitOf(gate)?.of === 'shadow-disagreement';
+}
+
 /** True for gates that can raise a false alarm by chance; the budget is divided over them. */
 export function isStatistical(gate: Gate): boolean {
   return gate.gate !== 'burn';

@@ -5,6 +5,7 @@ import type { DeviceId } from '#shared/protocol/device.js';
 import type { DesiredGuard } from '#shared/trust/desired-rollout.js';
 import type { Runnable } from './capability.js';
 import type { Observation } from './devices.js';
+import type { Outcome } from './outcome.js';
 import type { WAVE_ACTIONS, PlanDevice } from './plan.js';
 import type { Decision, RolloutDevice, RolloutRecord } from './record.js';
 import type { RolloutState } from './machine.js';
@@ -87,6 +88,21 @@ export interface RegistryPort {
 export interface CohortsPort {
   /** Canonical selector saved under a name; throws `COHORT_UNKNOWN`. */
   saved(name: string): Promise<string>;
+}
+
+export interface OutcomeQuery {
+  readonly model: ModelName;
+  readonly version: VersionNumber;
+  readonly from: EpochMillis;
+  readonly to: EpochMillis;
+  /** Devices whose windows of the version count, and those whose windows of others do. */
+  readonly fresh: { has(device: string): boolean };
+  readonly old: { has(device: string): boolean };
+}
+
+/** Both versions side by side. */
+export interface OutcomeSource {
+  outcome(query: OutcomeQuery): Promise<Outcome>;
 }
 
 export const ALERT_KINDS = ['paused', 'rolling-back', 'rolled-back', 'approval-needed', 'near-limit', 'completed', 'aborted'] as const;

@@ -27,7 +27,7 @@ import { gateName } from './gate-document.js';
 import { guardOf } from './guard.js';
 import type { GateResult } from './gates/result.js';
 import { isActive, isReturning, type OperatorEvent, type RolloutEvent, statesAllowing, TRANSITIONS } from './machine.js';
-import type { AlertSink, Change, CohortsPort, FleetPort, RegistryPort, RolloutStore, Wish } from './ports.js';
+import type { AlertSink, Change, CohortsPort, FleetPort, OutcomeQuery, OutcomeSource, RegistryPort, RolloutStore, Wish } from './ports.js';
 import { type Actor, type Decision, HUB_ACTOR, type RolloutDevice, type RolloutRecord } from './record.js';
 import { deviceMayBeTold } from './schedule.js';
 import { standingSelectors } from './standing.js';
@@ -38,6 +38,7 @@ export interface RunnerDeps {
   readonly registry: RegistryPort;
   readonly cohorts: CohortsPort;
   readonly evidence: EvidenceSource;
+  readonly outcomes: OutcomeSource;
   readonly alerts: AlertSink;
   /** Told of every stored transition; must not throw. */
   readonly onMoved?: (record: RolloutRecord) => void;
@@ -112,9 +113,21 @@ export class RolloutRunner {
         await this.#tell();
         return;
       }
-      await this.#move(verdict.event, HUB_ACTOR, verdict.reason, figures, verdict.results);
+      const shown = figures && ENDS_TRIAL.has(verdict.event) ? await this.#withOutcome(figures) : figures;
+      await this.#move(verdict.event, HUB_ACTOR, verdict.reason, shown, verdict.results);
     }
     throw new SkerryError('ROLLOUT_TRANSITION', `rollout ${this.#record.id} moved ${MAX_STEPS} times in one step`);
+  }
+
+  /** What the two sides of a trial came to is kept with the decision that ends it: single devices' figures are dropped after days. */
+  async #withOutcome(figures: WaveFigures): Promise<WaveFigures> {
+    if (!isBeside(this.#record.document)) return figures;
+    try {
+      return { ...figures, outcome: await this.#deps.outcomes.outcome(outcomeQuery(this.#record, this.rows, this.#deps.clock.now())) };
+    } catch (thrown) {
+      this.#deps.logger.error({ rollout: this.#record.id, cause: asSkerryError(thrown).message }, 'the outcome could not be read');
+      return figures;
+    }
   }
 
   /** Moves as a person says; `step` does what follows. Throws `ROLLOUT_STATE` in a state that does not allow it, and `ROLLOUT_ROLE`. */
@@ -343,6 +356,20 @@ export class RolloutRunner {
       throw new SkerryError('ROLLOUT_ROLE', `this wave has to be approved by somebody with the role ${role}`, { details: { role } });
     }
   }
+}
+
+const ENDS_TRIAL: ReadonlySet<RolloutEvent> = new Set(['finished', 'gate-failed-rollback', 'gate-failed-pause']);
+
+/**
+ * Where to look for what a rollout came to, since its first wave began: devices that were told of the version, and, as the old side, the
+ * same devices where it runs beside the old one, otherwise those not told.
+ */
+export function outcomeQuery(record: RolloutRecord, rows: readonly RolloutDevice[], to: number): OutcomeQuery {
+  const { document, begun, waveFrom, createdAt } = record;
+  const told = new Set<string>(rows.filter((row) => row.toldAt !== null).map((row) => row.device));
+  const others = new Set<string>(rows.filter((row) => row.toldAt === null).map((row) => row.device));
+  const { model, version } = document;
+  return { model, version, from: begun[0]?.at ?? waveFrom ?? createdAt, to, fresh: told, old: isBeside(document) ? told : others };
 }
 
 const NO_EVIDENCE = { predictions: 0, devices: 0 } as const;

@@ -118,6 +118,14 @@ export const newRolloutSchema = z.strictObject({
   supersede: z.boolean().default(false),
 });
 
+/** A trial beside the old version that passed, rolled out in its place. */
+export const promoteRolloutSchema = z.strictObject({
+  /** As in a document; those of the trial when left out. */
+  waves: z.array(z.unknown()).optional(),
+  draft: z.boolean().default(false),
+  supersede: z.boolean().default(false),
+});
+
 export const rolloutActionSchema = z.strictObject({ reason: z.string().max(512).optional() });
 
 export function summaryOf(record: RolloutRecord): RolloutSummary {

@@ -5,7 +5,18 @@ import type { Evidence, EvidenceQuery, EvidenceSource } from '#hub/rollouts/evid
 import type { GateFigures } from '#hub/rollouts/figures.js';
 import { gateName } from '#hub/rollouts/gate-document.js';
 import type { PlanDevice } from '#hub/rollouts/plan.js';
-import type { AlertSink, Change, CohortsPort, FleetPort, RegistryPort, RolloutAlert, Wish } from '#hub/rollouts/ports.js';
+import type { Outcome } from '#hub/rollouts/outcome.js';
+import type {
+  AlertSink,
+  Change,
+  CohortsPort,
+  FleetPort,
+  OutcomeQuery,
+  OutcomeSource,
+  RegistryPort,
+  RolloutAlert,
+  Wish,
+} from '#hub/rollouts/ports.js';
 import { type Digest, digestSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
@@ -181,7 +192,7 @@ function wishOf({ rollout, model, version, manifest, attempt, at }: Standing, de
 }
 
 /** Figures set by hand. */
-export class KitEvidence implements EvidenceSource {
+export class KitEvidence implements EvidenceSource, OutcomeSource {
   /** Canary events per 10,000 exposure, against 100 of 100,000 of the control; undefined: nothing reported. */
   canary: number | undefined = 10;
   /** Throws instead, as a broken database would. */
@@ -194,6 +205,11 @@ export class KitEvidence implements EvidenceSource {
       evidence: { predictions: this.canary === undefined ? 0 : devices * 10_000, devices: this.canary === undefined ? 0 : devices },
       gates: query.gates.map((gate) => this.#gate(gateName(gate), devices)),
     });
+  }
+
+  outcome({ from, to }: OutcomeQuery): Promise<Outcome> {
+    const side = { versions: [], devices: 0, predictions: 0, failed: 0, latency: null, feedback: null, metrics: {} };
+    return Promise.resolve({ from, to, new: side, old: side, ratios: [], shadow: null });
   }
 
   #gate(gate: string, devices: number): GateFigures {

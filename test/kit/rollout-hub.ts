@@ -6,6 +6,7 @@ import { Cohorts } from '#hub/rollouts/cohorts.js';
 import { RolloutController } from '#hub/rollouts/controller.js';
 import { HubEvidence } from '#hub/rollouts/hub/hub-evidence.js';
 import { HubFleet } from '#hub/rollouts/hub/hub-fleet.js';
+import { HubOutcome } from '#hub/rollouts/hub/hub-outcome.js';
 import { HubRegistry } from '#hub/rollouts/hub/hub-registry.js';
 import { SqlRolloutStore } from '#hub/rollouts/sql-store.js';
 import { addDeviceMeasures } from '#hub/telemetry/ingest-store.js';
@@ -70,6 +71,7 @@ export class RolloutHub {
       store: this.store,
       fleet,
       evidence: new HubEvidence({ db: hub.db, clock, bucket: BUCKET, refresh: 0 }),
+      outcomes: new HubOutcome(hub.db, BUCKET),
       registry: new HubRegistry(new VersionStore(hub.db)),
       cohorts: new Cohorts(hub.db, this.store, clock),
       alerts: { notify: () => undefined },

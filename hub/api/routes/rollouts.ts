@@ -2,10 +2,11 @@ import { z } from 'zod';
 import { cohortListSchema, savedCohortSchema } from '#hub/rollouts/cohort-view.js';
 import type { Cohorts } from '#hub/rollouts/cohorts.js';
 import type { RolloutController } from '#hub/rollouts/controller.js';
-import { readRollout } from '#hub/rollouts/document.js';
+import { readRollout, readWaves } from '#hub/rollouts/document.js';
 import { cohortNameSchema } from '#hub/rollouts/document-parts.js';
 import { gateName } from '#hub/rollouts/gate-document.js';
 import { OPERATOR_EVENTS, ROLLOUT_STATES } from '#hub/rollouts/machine.js';
+import { outcomeSchema } from '#hub/rollouts/outcome.js';
 import type { RolloutStore } from '#hub/rollouts/ports.js';
 import {
   decisionListSchema,
@@ -14,6 +15,7 @@ import {
   deviceViewOf,
   newRolloutSchema,
   planViewSchema,
+  promoteRolloutSchema,
   rolloutActionSchema,
   type RolloutDetail,
   rolloutDetailSchema,
@@ -41,7 +43,7 @@ export function rolloutRoutes(controller: RolloutController, store: RolloutStore
     const [record, rows, decisions] = await Promise.all([store.read(id), store.devices(id), store.decisions(id)]);
     return detailOf(record, rows, decisions, controller.outlook(id));
   };
-  return [...changing(controller, detail), ...reading(store, detail), ...cohortRoutes(cohorts)];
+  return [...changing(controller, detail), ...reading(controller, store, detail), ...cohortRoutes(cohorts)];
 }
 
 type ReadDetail = (id: string) => Promise<RolloutDetail>;
@@ -94,6 +96,26 @@ function changing(controller: RolloutController, detail: ReadDetail): readonly R
     }),
     defineRoute({
       method: 'POST',
+      url: '/api/v1/rollouts/:rollout/promote',
+      id: 'promoteRollout',
+      tag: 'rollouts',
+      summary: 'Rolls out a version whose shadow or A/B completed: a new canary rollout of the same cohort',
+      access: 'rollout:write',
+      audit: ({ params }) => `rollouts/${params.rollout}`,
+      params: rolloutParams,
+      body: promoteRolloutSchema,
+      status: 201,
+      answer: rolloutDetailSchema,
+      errors: ['ROLLOUT_UNKNOWN', 'ROLLOUT_NOT_A_TRIAL', 'ROLLOUT_INVALID', 'ROLLOUT_OVERLAP', 'ROLLOUT_EMPTY'],
+      handler: async ({ params, body: { waves, ...options }, caller, request, note }) => {
+        const changed = waves === undefined ? undefined : readWaves(waves);
+        const record = await controller.promote(params.rollout, changed, actorOf(caller, request.ip), options);
+        note.detail = { action: 'promote', created: record.id };
+        return detail(record.id);
+      },
+    }),
+    defineRoute({
+      method: 'POST',
       url: '/api/v1/rollouts/:rollout/:action',
       id: 'actOnRollout',
       tag: 'rollouts',
@@ -114,7 +136,7 @@ function changing(controller: RolloutController, detail: ReadDetail): readonly R
   ];
 }
 
-function reading(store: RolloutStore, detail: ReadDetail): readonly Route[] {
+function reading(controller: RolloutController, store: RolloutStore, detail: ReadDetail): readonly Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -140,6 +162,19 @@ function reading(store: RolloutStore, detail: ReadDetail): readonly Route[] {
       answer: rolloutDetailSchema,
       errors: ['ROLLOUT_UNKNOWN'],
       handler: async ({ params }) => detail(params.rollout),
+    }),
+    defineRoute({
+      method: 'GET',
+      url: '/api/v1/rollouts/:rollout/outcome',
+      id: 'getRolloutOutcome',
+      tag: 'rollouts',
+      summary: 'The new version and the old one side by side, since the first wave began',
+      description: 'Kept with the decision that ends a shadow or an A/B; of other rollouts for as long as the figures of single devices.',
+      access: 'rollout:read',
+      params: rolloutParams,
+      answer: outcomeSchema,
+      errors: ['ROLLOUT_UNKNOWN'],
+      handler: async ({ params }) => controller.outcome(params.rollout),
     }),
     defineRoute({
       method: 'GET',

@@ -39,6 +39,12 @@ export const rolloutsCodes = defineCodes({
     action:
       'Let it end, end it with `skerry rollout abort` or `skerry rollout rollback`, choose other devices, or deploy with `--supersede`, which ends it where it stands.',
   },
+  ROLLOUT_NOT_A_TRIAL: {
+    fault: 'caller',
+    http: 409,
+    summary: 'Only a shadow or an A/B that completed can be promoted.',
+    action: 'Wait until it has completed; for another rollout create a new one.',
+  },
   ROLLOUT_EMPTY: {
     fault: 'caller',
     http: 409,

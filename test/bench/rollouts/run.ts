@@ -164,7 +164,8 @@ export async function runRollout(truth: Truth, seed: number): Promise<Outcome> {
   const store = new MemoryRolloutStore((wishes) => fleet.store(wishes));
   const cohorts = { saved: () => Promise.resolve('') };
   const alerts = { notify: () => undefined };
-  const deps = { store, fleet, evidence: fleet, registry: fleet, cohorts, alerts, clock, logger: silentLogger };
+  const outcomes = { outcome: () => Promise.reject(new Error('no trial beside the old version is simulated')) };
+  const deps = { store, fleet, evidence: fleet, outcomes, registry: fleet, cohorts, alerts, clock, logger: silentLogger };
   const controller = new RolloutController({ ...deps, joinEvery: Number.POSITIVE_INFINITY, newId: () => `sim-${seed}` });
   const { id } = await controller.create(readRollout(DOCUMENT), ACTOR);
   const began = clock.now();

@@ -171,3 +171,33 @@ describe('a shadow that passed', () => {
     for (const device of made.devices) expect(made.told(device)).toEqual({ version: 1 });
   });
 });
+
+describe('an A/B that passed', () => {
+  it('shows both sides and how they compare, for good, and can be promoted', async () => {
+    const made = await start();
+    const { id } = await made.controller.create(
+      documentOf({ strategy: 'ab', waves: ['100%'], bake: '20m', gates: [{ gate: 'install' }, { gate: 'errors' }, { gate: 'feedback' }] }),
+      OPERATOR,
+    );
+    // Labelled feedback: the new version is wrong half as often.
+    const state = await made.run(
+      id,
+      () => 0.02,
+      (measure, version) => (measure.signals.feedback = { total: 500, wrong: version === 2 ? 25 : 50 }),
+    );
+    expect(state).toBe('completed');
+    const outcome = await made.controller.outcome(id);
+    expect(outcome.new).toMatchObject({ versions: [2], devices: 4 });
+    expect(outcome.old).toMatchObject({ versions: [1], devices: 4 });
+    expect(outcome.new.predictions).toBe(outcome.old.predictions);
+    const wrong = outcome.ratios.find((ratio) => ratio.of === 'wrong answers');
+    expect(wrong?.estimate).toBeCloseTo(0.5, 1);
+    expect(wrong?.upper).toBeLessThan(0.8);
+    await made.hub.db.deleteFrom('metrics_device').execute();
+    expect(await made.controller.outcome(id)).toEqual(outcome);
+
+    const next = await made.controller.promote(id, undefined, OPERATOR, { draft: true });
+    expect(next.document).toMatchObject({ model: 'vad', version: 2, strategy: { kind: 'canary' }, cohort: 'site=lab' });
+    await expect(made.controller.promote(next.id, undefined, OPERATOR)).rejects.toMatchObject({ code: 'ROLLOUT_NOT_A_TRIAL' });
+  });
+});

@@ -41,6 +41,7 @@ export class Rig {
       registry: fleet,
       cohorts: fleet,
       alerts: fleet,
+      outcomes: evidence,
       logger: silentLogger,
       newId: () => `rollout-${next++}`,
     });
