@@ -2,17 +2,18 @@ import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { BrokerPort } from '#hub/broker/link.js';
 import type { Db, Queryable } from '#hub/store/database.js';
 import type { ModelName } from '#shared/bundle/names.js';
-import { type Clock, days, hours } from '#shared/kernel/clock.js';
+import { type Clock, days, type EpochMillis, hours } from '#shared/kernel/clock.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { type DeviceId, deviceIdSchema, type FleetId } from '#shared/protocol/device.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
-import { signDesired } from '#shared/trust/desired-verify.js';
+import type { DesiredState } from '#shared/trust/desired.js';
 import type { SigningKey } from '#shared/trust/keys.js';
 import { contentHash, desiredModels, type IssuePolicy, isDue, nextStatement } from './desired-content.js';
 import { type DesiredDecision, type RolloutWish, writeDecision, writeWish } from './desired-rows.js';
+import { Signers } from './signers.js';
 import { inWindow } from './window.js';
 
 export interface DesiredIssuerDeps {
@@ -25,10 +26,19 @@ export interface DesiredIssuerDeps {
   readonly logger: Logger;
   /** Default: valid 30 days, made again 10 days before the end. */
   readonly policy?: IssuePolicy;
+  /** Threads that sign (default: see `Signers`). */
+  readonly threads?: number;
 }
 
-/** Devices signed for in one transaction: a signature takes milliseconds, and others wait for the database meanwhile. */
-const BATCH = 16;
+interface Due {
+  readonly statement: DesiredState;
+  /** Hash of what it says. */
+  readonly content: string;
+  readonly now: EpochMillis;
+}
+
+/** Devices signed for together: enough for every signing thread, few enough to be out within a second. */
+const BATCH = 64;
 const RENEWAL_EVERY = hours(1);
 const PUBLISH_WINDOW = 64;
 
@@ -42,12 +52,19 @@ export class DesiredIssuer implements Service {
   readonly #policy: IssuePolicy;
   /** One at a time, so that statements leave in the order of their counters. */
   #queue: Promise<void> = Promise.resolve();
+  readonly #signers: Signers;
   #cancelRenewal: () => void = () => undefined;
   #closed = false;
 
   constructor(deps: DesiredIssuerDeps) {
     this.#deps = deps;
     this.#policy = deps.policy ?? { validity: days(30), renewBefore: days(10) };
+    this.#signers = new Signers({
+      key: deps.key,
+      clock: deps.clock,
+      logger: deps.logger,
+      ...(deps.threads === undefined ? {} : { threads: deps.threads }),
+    });
     deps.link.onOnline(() => this.publishAll());
   }
 
@@ -60,6 +77,7 @@ export class DesiredIssuer implements Service {
     this.#closed = true;
     this.#cancelRenewal();
     await this.#queue;
+    await this.#signers.close();
   }
 
   /**
@@ -165,44 +183,61 @@ export class DesiredIssuer implements Service {
 
   async #issueNow(devices: readonly DeviceId[]): Promise<void> {
     for (let start = 0; start < devices.length; start += BATCH) {
-      const batch = devices.slice(start, start + BATCH);
-      const issued = await this.#deps.db.transaction().execute(async (trx) => {
-        const statements: [DeviceId, Uint8Array][] = [];
-        for (const device of batch) {
-          const envelope = await this.#sign(trx, device);
-          if (envelope !== undefined) statements.push([device, envelope]);
-        }
-        return statements;
+      const due: Due[] = [];
+      for (const device of devices.slice(start, start + BATCH)) {
+        const next = await this.#next(device);
+        if (next !== undefined) due.push(next);
+      }
+      const envelopes = await this.#signers.sign(due.map(({ statement }) => statement));
+      const issued = due.flatMap((next, i) => {
+        const envelope = envelopes[i];
+        return envelope === undefined ? [] : [{ ...next, envelope }];
       });
-      await inWindow(issued, PUBLISH_WINDOW, ([device, envelope]) => this.#publish(device, envelope));
+      await this.#store(issued);
+      await inWindow(issued, PUBLISH_WINDOW, ({ statement, envelope }) => this.#publish(statement.device, envelope));
       await yieldToLoop();
     }
   }
 
-  /** Stores the next statement of a device when it is due, before anybody sees it: a counter said once is never used again. */
-  async #sign(trx: Queryable, device: DeviceId): Promise<Uint8Array | undefined> {
-    const { clock, fleet, key } = this.#deps;
-    const rows = await trx.selectFrom('desired_models').selectAll().where('device', '=', device).execute();
-    const last = await trx.selectFrom('desired_states').selectAll().where('device', '=', device).executeTakeFirst();
+  /**
+   * The next statement of a device, when one is due. INVARIANT: nobody else writes statements, and one batch goes at a time, so its
+   * counter is still the next when it is stored. Wishes written meanwhile are issued by whoever wrote them.
+   */
+  async #next(device: DeviceId): Promise<Due | undefined> {
+    const { db, clock, fleet, key } = this.#deps;
+    const rows = await db.selectFrom('desired_models').selectAll().where('device', '=', device).execute();
+    const last = await db
+      .selectFrom('desired_states')
+      .select(['counter', 'content_sha256', 'key_id', 'expires_at'])
+      .where('device', '=', device)
+      .executeTakeFirst();
     const models = desiredModels(rows);
     const now = clock.now();
     if (!isDue(last, models, { now, keyId: key.keyId }, this.#policy)) return undefined;
     const statement = nextStatement({ fleet, device, counter: last?.counter ?? 0 }, models, now, this.#policy);
-    const row = {
-      device,
-      counter: statement.counter,
-      envelope: signDesired(statement, key),
-      content_sha256: contentHash(models),
-      key_id: key.keyId,
-      issued_at: now,
-      expires_at: now + this.#policy.validity,
-    };
-    await trx
-      .insertInto('desired_states')
-      .values(row)
-      .onConflict((conflict) => conflict.column('device').doUpdateSet(row))
-      .execute();
-    return row.envelope;
+    return { statement, content: contentHash(models), now };
+  }
+
+  /** Before anybody sees them: a counter said once is never used again. */
+  async #store(issued: readonly (Due & { readonly envelope: Uint8Array })[]): Promise<void> {
+    await this.#deps.db.transaction().execute(async (trx) => {
+      for (const { statement, content, now, envelope } of issued) {
+        const row = {
+          device: statement.device,
+          counter: statement.counter,
+          envelope,
+          content_sha256: content,
+          key_id: this.#deps.key.keyId,
+          issued_at: now,
+          expires_at: now + this.#policy.validity,
+        };
+        await trx
+          .insertInto('desired_states')
+          .values(row)
+          .onConflict((conflict) => conflict.column('device').doUpdateSet(row))
+          .execute();
+      }
+    });
   }
 
   async #publish(device: DeviceId, payload: Uint8Array): Promise<void> {

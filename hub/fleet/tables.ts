@@ -33,6 +33,8 @@ export interface DeviceStatesTable {
   /** By the device's clock. */
   reported_at: EpochMillis;
   reported_received_at: EpochMillis | null;
+  /** Another number for every other reported state, so that it is parsed only when it changed. */
+  revision: number;
   presence: 'online' | 'offline' | null;
   presence_session: string | null;
   presence_boot: number;

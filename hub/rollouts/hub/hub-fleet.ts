@@ -6,28 +6,41 @@ import { candidateProgress, progressOf } from '#hub/fleet/progress.js';
 import type { Db, Queryable } from '#hub/store/database.js';
 import { digestSchema, type ModelName, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
+import { asSkerryError } from '#shared/kernel/errors.js';
+import type { Logger } from '#shared/kernel/logger.js';
 import { capabilitiesSchema, type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import type { Observation } from '../devices.js';
 import type { PlanDevice } from '../plan.js';
 import type { FleetPort, Wish } from '../ports.js';
 import { currentTarget, type Target } from './current-target.js';
+import { type ObservedWish, type Outcome, Outcomes } from './outcomes.js';
 
 /** Devices per query: SQLite binds at most 32,766 values (sqlite.org/limits.html). */
 const PAGE = 1000;
 
-type ObservedWish = Parameters<FleetPort['observe']>[0][number];
+export interface HubFleetDeps {
+  readonly db: Db;
+  readonly issuer: DesiredIssuer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
 
 /** The hub's own devices, wishes and reports behind the rollouts' port. */
 export class HubFleet implements FleetPort {
   readonly #db: Db;
   readonly #issuer: DesiredIssuer;
   readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #outcomes = new Outcomes();
+  /** Devices whose statement is being made, and how many times over. */
+  readonly #issuing = new Map<string, number>();
 
-  constructor(db: Db, issuer: DesiredIssuer, clock: Clock) {
+  constructor({ db, issuer, clock, logger }: HubFleetDeps) {
     this.#db = db;
     this.#issuer = issuer;
     this.#clock = clock;
+    this.#logger = logger;
   }
 
   async members(): Promise<readonly PlanDevice[]> {
@@ -66,39 +79,88 @@ export class HubFleet implements FleetPort {
 
   async observe(wishes: readonly ObservedWish[]): Promise<ReadonlyMap<DeviceId, Observation>> {
     const seen = new Map<DeviceId, Observation>();
-    const now = this.#clock.now();
-    for (const page of pages(wishes)) {
-      const byDevice = new Map(page.map((wish) => [wish.device, wish]));
-      const rows = await this.#db
-        .selectFrom('device_states')
-        .leftJoin('desired_states', 'desired_states.device', 'device_states.device')
-        .select([
-          'device_states.device',
-          'device_states.reported',
-          'device_states.reported_received_at',
-          'device_states.presence',
-          'device_states.presence_changed_at',
-          'desired_states.counter',
-        ])
-        .where('device_states.device', 'in', [...byDevice.keys()])
-        .execute();
-      for (const row of rows) {
-        const device = deviceIdSchema.parse(row.device);
-        const wish = byDevice.get(device);
-        if (wish === undefined) continue;
-        const heardAt = row.presence === 'online' ? now : latest(row.reported_received_at, row.presence_changed_at);
-        seen.set(device, { ...outcomeOf(wish, row.counter ?? 0, reportedOf(row)), heardAt });
-      }
-    }
+    for (const page of pages(wishes)) await this.#observePage(page, seen);
     return seen;
+  }
+
+  /** Reads when each device was last heard of, and parses the reports that changed since they were looked at last. */
+  async #observePage(page: readonly ObservedWish[], seen: Map<DeviceId, Observation>): Promise<void> {
+    const now = this.#clock.now();
+    const byDevice = new Map<string, ObservedWish>(page.map((wish) => [wish.device, wish]));
+    const rows = await this.#db
+      .selectFrom('device_states')
+      .leftJoin('desired_states', 'desired_states.device', 'device_states.device')
+      .select([
+        'device_states.device',
+        'device_states.revision',
+        'device_states.reported_received_at',
+        'device_states.presence',
+        'device_states.presence_changed_at',
+        'desired_states.counter',
+      ])
+      .where('device_states.device', 'in', [...byDevice.keys()])
+      .execute();
+    const changed = rows.filter(({ device, counter, revision }) => {
+      const wish = byDevice.get(device);
+      return wish !== undefined && this.#outcomes.find(wish, counter ?? 0, revision) === undefined;
+    });
+    const reports = await this.#reports(changed.map((row) => row.device));
+    for (const row of rows) {
+      const wish = byDevice.get(row.device);
+      if (wish === undefined) continue;
+      const heardAt = row.presence === 'online' ? now : latest(row.reported_received_at, row.presence_changed_at);
+      // What the device says, it says of what it was told before.
+      if (this.#issuing.has(row.device)) {
+        seen.set(wish.device, { outcome: 'pending', heardAt });
+        continue;
+      }
+      const counter = row.counter ?? 0;
+      let outcome = this.#outcomes.find(wish, counter, row.revision);
+      if (outcome === undefined) {
+        const report = reports.get(row.device);
+        outcome = outcomeOf(wish, counter, report?.reported);
+        // The revision it was read with: when another report came in between, the next look sees that.
+        this.#outcomes.keep(wish, counter, report?.revision ?? row.revision, outcome);
+      }
+      seen.set(wish.device, { ...outcome, heardAt });
+    }
+  }
+
+  async #reports(
+    devices: readonly string[],
+  ): Promise<ReadonlyMap<string, { readonly revision: number; readonly reported: Reported | undefined }>> {
+    if (devices.length === 0) return new Map();
+    const rows = await this.#db
+      .selectFrom('device_states')
+      .select(['device', 'revision', 'reported'])
+      .where('device', 'in', devices)
+      .execute();
+    return new Map(rows.map((row) => [row.device, { revision: row.revision, reported: reportedOf(row) }]));
   }
 
   held(rollout: string, model: ModelName): Promise<ReadonlyMap<DeviceId, Target | null>> {
     return heldBy(this.#db, rollout, model);
   }
 
+  /** Resolves at once: signing for a large wave takes minutes, in which others want to look and act. Until it is done, nobody has decided. */
   issue(devices: readonly DeviceId[]): Promise<void> {
-    return this.#issuer.issue(devices);
+    for (const device of devices) this.#issuing.set(device, (this.#issuing.get(device) ?? 0) + 1);
+    void this.#issuer
+      .issue(devices)
+      .catch((cause: unknown) =>
+        this.#logger.error(
+          { cause: asSkerryError(cause).message },
+          'what a rollout decided could not be issued; it is tried again within the hour',
+        ),
+      )
+      .finally(() => {
+        for (const device of devices) {
+          const left = (this.#issuing.get(device) ?? 0) - 1;
+          if (left > 0) this.#issuing.set(device, left);
+          else this.#issuing.delete(device);
+        }
+      });
+    return Promise.resolve();
   }
 
   /** Writes wishes in the transaction of the change they belong to; the rollouts' store calls it. */
@@ -108,7 +170,7 @@ export class HubFleet implements FleetPort {
 }
 
 /** What a report says of a wish. One that does not know the newest statement says nothing, unless it says that it refused it. */
-export function outcomeOf(wish: ObservedWish, counter: number, reported: Reported | undefined): Omit<Observation, 'heardAt'> {
+export function outcomeOf(wish: ObservedWish, counter: number, reported: Reported | undefined): Outcome {
   if (reported === undefined) return { outcome: 'pending' };
   const { desired } = reported;
   if (desired.counter < counter)

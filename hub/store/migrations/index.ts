@@ -3,6 +3,7 @@ import type { SqlTypes } from '../dialect.js';
 import { createApiTables } from './api.js';
 import { addCandidates } from './candidates.js';
 import { createFleetTables } from './fleet.js';
+import { addIncremental } from './incremental.js';
 import { createRegistryTables } from './registry.js';
 import { createRolloutTables } from './rollouts.js';
 import { addStanding } from './standing.js';
@@ -22,6 +23,7 @@ const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
   '0005_rollouts': createRolloutTables,
   '0006_candidates': addCandidates,
   '0007_standing': addStanding,
+  '0008_incremental': addIncremental,
 };
 
 export function migrationProvider(types: SqlTypes): MigrationProvider {

@@ -78,7 +78,7 @@ describe('EvidenceBook', () => {
     fc.assert(
       fc.property(
         fc
-          .array(entry, { maxLength: 30 })
+          .uniqueArray(entry, { maxLength: 30, selector: ([device, group, at]) => `${device} ${group} ${at}` })
           .chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length }))),
         ([list, shuffled]) => {
           const figures = (entries: typeof list): unknown => {

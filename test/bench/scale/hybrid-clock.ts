@@ -1,0 +1,23 @@
+import type { Clock, Millis } from '#shared/kernel/clock.js';
+
+/** Real time that can be put forward: what takes time takes it, and hours of a fleet's life pass in between at once. */
+export class HybridClock implements Clock {
+  #ahead: Millis = 0;
+
+  now(): number {
+    return Date.now() + this.#ahead;
+  }
+
+  monotonic(): Millis {
+    return performance.now() + this.#ahead;
+  }
+
+  schedule(delay: Millis, fn: () => void): () => void {
+    const timer = setTimeout(fn, delay);
+    return () => clearTimeout(timer);
+  }
+
+  skip(by: Millis): void {
+    this.#ahead += by;
+  }
+}
