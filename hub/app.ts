@@ -156,7 +156,7 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
             random: Math.random,
           });
     const rolloutRegistry = new HubRegistry(store);
-    const rolloutFleet = new HubFleet(db, fleet.issuer, clock);
+    const rolloutFleet = new HubFleet({ db, issuer: fleet.issuer, clock, logger });
     const rolloutStore = new SqlRolloutStore(db, (trx, wishes) => rolloutFleet.write(trx, wishes));
     const cohorts = new Cohorts(db, rolloutStore, clock);
     const rollouts = new RolloutController({
