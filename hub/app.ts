@@ -36,6 +36,7 @@ import { ArtifactUploads } from './registry/artifact-uploads.js';
 import { Registry } from './registry/registry.js';
 import { SqlTufStorage } from './registry/sql-tuf-storage.js';
 import { hubPublicKeys } from './registry/tuf/hub-keys.js';
+import { TrustWatch } from './registry/trust-watch.js';
 import { TufRepository } from './registry/tuf/repository.js';
 import { VersionStore } from './registry/version-store.js';
 import { whyIncapable } from './rollouts/capability.js';
@@ -196,7 +197,7 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
             },
           ],
           metrics: [
-            () => hubMetrics({ db, storage, tuf, feed, version: SKERRY_VERSION }),
+            () => hubMetrics({ db, storage, tuf, feed, clock, version: SKERRY_VERSION }),
             () => metrics.families(),
             () => fleetMetrics({ db, clock, ingest: fleet.ingest, query: fleet.metrics }),
           ],
@@ -217,9 +218,16 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
     if (embedded !== undefined) server.addUpgrade(MQTT_PATH, (http) => embedded.attachTo(http));
 
     // What comes round by the clock.
+    const trustWatch = new TrustWatch({
+      tuf,
+      clock,
+      logger,
+      notify: (alert) => webhook?.send({ type: 'trust.expires', at: alert.at, data: alert }),
+    });
     const housekeeping = new Housekeeping(
       [
         { name: 'sign the timestamp again', when: '7 * * * *', run: () => tuf.resign() },
+        { name: 'look when signatures end', when: '17 * * * *', run: () => Promise.resolve(trustWatch.look()) },
         { name: 'drop old audit records', when: '23 3 * * *', run: () => audit.purge(clock.now() - days(config.auditDays)) },
         { name: 'drop uploads nobody named', when: '41 3 * * *', run: () => registry.purgeOrphans() },
       ],
@@ -256,6 +264,7 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
     };
     await writeState(paths, state);
     opened.push(() => removeState(paths));
+    trustWatch.look();
     logger.info({ httpUrl: state.httpUrl, mqttUrl: state.mqttUrl, fleet: fleetId }, 'hub ready');
     return { state, newAdminToken, close: () => closeAll(opened) };
   } catch (cause) {

@@ -1,3 +1,4 @@
+import type { Clock } from '#shared/kernel/clock.js';
 import type { MetricFamily } from '#shared/kernel/exposition.js';
 import type { LiveFeed } from './api/live-feed.js';
 import type { TufRepository } from './registry/tuf/repository.js';
@@ -9,11 +10,12 @@ export interface HubMetricsDeps {
   readonly storage: ArtifactStorage;
   readonly tuf: TufRepository;
   readonly feed: LiveFeed;
+  readonly clock: Clock;
   readonly version: string;
 }
 
 /** Figures of the hub's core: what it holds, and how it is itself. */
-export async function hubMetrics({ db, storage, tuf, feed, version }: HubMetricsDeps): Promise<readonly MetricFamily[]> {
+export async function hubMetrics({ db, storage, tuf, feed, clock, version }: HubMetricsDeps): Promise<readonly MetricFamily[]> {
   const { artifacts, bytes } = await storage.usage();
   const versions = await db
     .selectFrom('versions')
@@ -34,6 +36,12 @@ export async function hubMetrics({ db, storage, tuf, feed, version }: HubMetrics
       help: 'Version of each kind of published trust metadata.',
       type: 'gauge',
       samples: Object.entries(trust ?? {}).map(([file, value]) => ({ labels: { file }, value })),
+    },
+    {
+      name: 'skerry_hub_trust_expires_seconds',
+      help: 'Time until the signatures of a trust role end; from 0 on no device takes up anything new.',
+      type: 'gauge',
+      samples: tuf.expiries().map(({ role, expires }) => ({ labels: { role }, value: (expires - clock.now()) / 1_000 })),
     },
     gauge('skerry_hub_resident_bytes', 'Resident memory of the process.', memory.rss),
     {

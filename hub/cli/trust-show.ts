@@ -1,8 +1,9 @@
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { formatDuration } from '#shared/terminal/format.js';
-import { type Output, paint, printJson, printTable } from '#shared/terminal/output.js';
+import { type Output, paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
 import type { PublisherHub } from '../publisher/hub-port.js';
+import { warningsDue } from '../registry/tuf/expiry.js';
 import { readTrustOverview, type RoleOverview } from '../publisher/trust-overview.js';
 
 /** Prints what the hub publishes about trust; `TRUST_ROOT_MISSING` when it has no root yet. */
@@ -26,6 +27,16 @@ export async function showTrust(out: Output, hub: PublisherHub, now: EpochMillis
     ],
     overview,
   );
+  for (const line of endingSoon(overview, now)) printLine(out, paint(out, 'yellow', line));
+}
+
+/** A line for each role whose owner should sign again soon; the hub renews its own. */
+function endingSoon(overview: readonly RoleOverview[], now: EpochMillis): string[] {
+  return overview.flatMap(({ role, expires }) => {
+    if (expires === undefined || role === 'snapshot' || role === 'timestamp' || warningsDue(expires, now) === 0) return [];
+    const when = expires > now ? `ends in ${formatDuration(expires - now)}` : 'has ended';
+    return [`note: ${role} ${when}; its owner runs "skerry trust resign", or no device takes up anything new`];
+  });
 }
 
 function mayPublish({ models, agent }: RoleOverview): string | undefined {

@@ -14,7 +14,7 @@ import { type Clock, days, parseTimestamp } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { asVersion } from '#shared/trust/target-lookup.js';
-import { checkReleaseFree } from './agent-check.js';
+import { checkReleaseFree } from './release-check.js';
 import { checkTargetOf } from './target-check.js';
 import type { TufRepository } from './tuf/repository.js';
 import { type Candidate, checkContent, readCandidate } from './version-checks.js';

@@ -124,6 +124,19 @@ describe('the commands of the README', () => {
     expect(json(await skerry('openapi'))).toMatchObject({ openapi: expect.stringMatching(/^3\./) as unknown });
   });
 
+  it('skerry trust show, and the hub itself, say when signatures end', async () => {
+    const { roles } = (await world.fleet.command(['trust', 'show'])) as { roles: readonly { role: string; expires: string }[] };
+    expect(roles.map(({ role }) => role)).toEqual(['root', 'targets', 'snapshot', 'timestamp', 'publisher']);
+    const lines = (
+      await (await fetch(`${world.fleet.hub.url}/metrics`, { headers: { authorization: `Bearer ${world.fleet.hub.token}` } })).text()
+    )
+      .split('\n')
+      .filter((line) => line.startsWith('skerry_hub_trust_expires_seconds{'));
+    const days = new Map(lines.map((line) => [/role="([a-z]+)"/.exec(line)?.[1], Number(line.split(' ')[1]) / 86_400]));
+    expect(days.get('publisher')).toBeGreaterThan(364);
+    expect(days.get('timestamp')).toBeLessThanOrEqual(1);
+  });
+
   it('every command teaches by --help, with an exit code of 0', async () => {
     for (const program of ['skerry', 'skerry-agent'] as const) {
       const names = (await completions(program, [''])).filter((name) => name !== 'help');

@@ -4,6 +4,7 @@ import { checkExpiry, checkSignatures, type MetadataFile, parseMetadata } from '
 import { findTarget, type ListedTarget } from '#shared/trust/target-lookup.js';
 import type { TrustUpdate } from '#shared/trust/update.js';
 import { delegatedRoleNames, nextRoot, walkUpdate } from '#shared/trust/update-walk.js';
+import { expiriesOf, type RoleExpiry } from './expiry.js';
 import type { HubKeys } from './hub-keys.js';
 import { nextSnapshot, nextTimestamp } from './hub-signing.js';
 import { type Publication, publicationOf, type Published } from './publication.js';
@@ -49,6 +50,11 @@ export class TufRepository {
   /** What devices should see now; `undefined` until the first upload. */
   publication(): Publication | undefined {
     return this.#published === undefined ? undefined : publicationOf(this.#published);
+  }
+
+  /** When the signatures of each published role end; none before the first upload. */
+  expiries(): readonly RoleExpiry[] {
+    return this.#published === undefined ? [] : expiriesOf(this.#published);
   }
 
   /** Newest root file, to pin at enrolment; throws `TRUST_ROOT_MISSING` before the first upload. */

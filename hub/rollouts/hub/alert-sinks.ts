@@ -1,6 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { fullJitter } from '#shared/kernel/backoff.js';
-import { type Clock, type Millis, seconds, sleep } from '#shared/kernel/clock.js';
+import { type Clock, type EpochMillis, type Millis, seconds, sleep } from '#shared/kernel/clock.js';
 import { asSkerryError, hasCode } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
@@ -29,6 +29,14 @@ export interface WebhookOptions {
   readonly timeout?: Millis;
 }
 
+/** What a webhook is told. */
+export interface WebhookMessage {
+  /** `rollout.paused`, `trust.expires`, ... */
+  readonly type: string;
+  readonly at: EpochMillis;
+  readonly data: object;
+}
+
 /** Alerts waiting for a receiver that is away; beyond it the oldest are dropped (DESIGN R4). */
 const QUEUE = 100;
 const ATTEMPTS = 6;
@@ -42,7 +50,7 @@ const BACKOFF = { base: seconds(1), max: seconds(60) };
 export class WebhookAlerts implements AlertSink, Service {
   readonly #options: WebhookOptions;
   readonly #stop = new AbortController();
-  #queue: RolloutAlert[] = [];
+  #queue: WebhookMessage[] = [];
   #sending: Promise<void> | undefined;
 
   constructor(options: WebhookOptions) {
@@ -59,29 +67,34 @@ export class WebhookAlerts implements AlertSink, Service {
   }
 
   notify(alert: RolloutAlert): void {
+    this.send({ type: `rollout.${alert.kind}`, at: alert.at, data: alert });
+  }
+
+  /** Queues a message; does not wait and does not throw. */
+  send(message: WebhookMessage): void {
     if (this.#stop.signal.aborted) return;
     if (this.#queue.length >= QUEUE) {
       this.#queue.shift();
       this.#options.logger.warn({ url: this.#options.url }, 'an alert was dropped: the webhook does not take them');
     }
-    this.#queue.push(alert);
+    this.#queue.push(message);
     this.#sending ??= this.#drain().finally(() => {
       this.#sending = undefined;
     });
   }
 
   async #drain(): Promise<void> {
-    for (let alert = this.#queue.shift(); alert !== undefined; alert = this.#queue.shift()) {
+    for (let message = this.#queue.shift(); message !== undefined; message = this.#queue.shift()) {
       if (this.#stop.signal.aborted) return;
-      await this.#deliver(alert);
+      await this.#deliver(message);
     }
   }
 
-  async #deliver(alert: RolloutAlert): Promise<void> {
+  async #deliver(message: WebhookMessage): Promise<void> {
     const { clock, random, logger, url } = this.#options;
     const id = `msg_${randomUUID()}`;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const failure = await this.#post(id, alert);
+      const failure = await this.#post(id, message);
       if (failure === undefined) return;
       logger.warn({ url, attempt, cause: failure }, 'the webhook did not take an alert');
       try {
@@ -91,14 +104,14 @@ export class WebhookAlerts implements AlertSink, Service {
         throw thrown;
       }
     }
-    logger.error({ url, kind: alert.kind, rollout: alert.rollout }, 'an alert could not be delivered');
+    logger.error({ url, type: message.type, data: message.data }, 'an alert could not be delivered');
   }
 
   /** Why it was not taken; `undefined` when it was. */
-  async #post(id: string, alert: RolloutAlert): Promise<string | undefined> {
+  async #post(id: string, { type, at, data }: WebhookMessage): Promise<string | undefined> {
     const { url, secret, clock, timeout } = this.#options;
     const timestamp = Math.floor(clock.now() / 1_000);
-    const body = JSON.stringify({ type: `rollout.${alert.kind}`, timestamp: new Date(alert.at).toISOString(), data: alert });
+    const body = JSON.stringify({ type, timestamp: new Date(at).toISOString(), data });
     const headers = {
       'content-type': 'application/json',
       'webhook-id': id,

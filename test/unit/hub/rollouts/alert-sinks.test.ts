@@ -58,6 +58,19 @@ describe('WebhookAlerts', () => {
     expect(JSON.parse(second?.body ?? '')).toEqual({ type: 'rollout.paused', timestamp: '2026-01-01T00:00:00.000Z', data: ALERT });
   });
 
+  it('tells of what is no rollout too', async () => {
+    const { url, got } = await receiver(() => 204);
+    const webhook = new WebhookAlerts({ url, secret: SECRET, clock: systemClock, logger: silentLogger, random: () => 0 });
+    webhook.send({ type: 'trust.expires', at: ALERT.at, data: { role: 'root' } });
+    await until('the message', () => got.length === 1);
+    await webhook.close();
+    expect(JSON.parse(got[0]?.body ?? '')).toEqual({
+      type: 'trust.expires',
+      timestamp: '2026-01-01T00:00:00.000Z',
+      data: { role: 'root' },
+    });
+  });
+
   it('signs as the Standard Webhooks specification does', () => {
     // Made with `openssl dgst -sha256 -hmac shared -binary | base64` over "msg_1.1700000000.{}".
     expect(signature(SECRET, 'msg_1', 1_700_000_000, '{}')).toBe('v1,1Z1SUqHeK464Io2mapaUix0nxXCPN7+UW1yjigH2N9k=');

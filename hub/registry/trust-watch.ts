@@ -1,0 +1,58 @@
+import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { formatDuration } from '#shared/terminal/format.js';
+import { type RoleExpiry, warningsDue } from './tuf/expiry.js';
+import type { TufRepository } from './tuf/repository.js';
+
+/** A role whose signatures end soon, or ended. */
+export interface TrustAlert {
+  readonly role: string;
+  readonly version: number;
+  readonly expires: EpochMillis;
+  readonly at: EpochMillis;
+  readonly reason: string;
+}
+
+export interface TrustWatchDeps {
+  readonly tuf: Pick<TufRepository, 'expiries'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Must not throw and must not wait for the network. */
+  readonly notify: (alert: TrustAlert) => void;
+}
+
+/**
+ * Warns before signatures that people make expire: one role that did stops every device from taking up anything new, whoever
+ * signed it (TUF 5.6.5). Once for each warning and file; a hub that starts again says the last one once more.
+ */
+export class TrustWatch {
+  readonly #deps: TrustWatchDeps;
+  readonly #told = new Map<string, number>();
+
+  constructor(deps: TrustWatchDeps) {
+    this.#deps = deps;
+  }
+
+  /** Looks at what is published now. */
+  look(): void {
+    const { tuf, clock, logger, notify } = this.#deps;
+    const now = clock.now();
+    for (const expiry of tuf.expiries()) {
+      if (expiry.signedBy === 'hub') continue;
+      const key = `${expiry.role} ${expiry.version}`;
+      const due = warningsDue(expiry.expires, now);
+      if (due <= (this.#told.get(key) ?? 0)) continue;
+      this.#told.set(key, due);
+      const alert = alertOf(expiry, now);
+      logger.warn({ ...alert }, alert.reason);
+      notify(alert);
+    }
+  }
+}
+
+function alertOf({ role, version, expires }: RoleExpiry, at: EpochMillis): TrustAlert {
+  const when = expires > at ? `expire in ${formatDuration(expires - at)}` : `expired ${formatDuration(at - expires)} ago`;
+  const effect = expires > at ? 'from then on' : 'until it is signed again';
+  const reason = `the signatures of role ${role} ${when}: ${effect} no device takes up anything new; its owner runs "skerry trust resign"`;
+  return { role, version, expires, at, reason };
+}
