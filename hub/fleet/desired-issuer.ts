@@ -12,7 +12,7 @@ import { deviceTopic } from '#shared/protocol/topics.js';
 import type { DesiredState } from '#shared/trust/desired.js';
 import type { SigningKey } from '#shared/trust/keys.js';
 import { contentHash, desiredModels, type IssuePolicy, isDue, nextStatement } from './desired-content.js';
-import { type DesiredDecision, type RolloutWish, writeDecision, writeWish } from './desired-rows.js';
+import { type DesiredDecision, type RolloutWish, writeDecision, writeWishes } from './desired-rows.js';
 import { Signers } from './signers.js';
 import { inWindow } from './window.js';
 
@@ -39,6 +39,8 @@ interface Due {
 
 /** Devices signed for together: enough for every signing thread, few enough to be out within a second. */
 const BATCH = 64;
+/** Devices whose models are counted in one statement. */
+const COUNTED = 1000;
 const RENEWAL_EVERY = hours(1);
 const PUBLISH_WINDOW = 64;
 
@@ -97,18 +99,22 @@ export class DesiredIssuer implements Service {
 
   /** What a rollout wishes, in the caller's transaction; `issue` has to follow its commit. The newest wish for a model counts. */
   async writeWishes(trx: Queryable, wishes: readonly RolloutWish[]): Promise<void> {
-    for (const wish of wishes) await writeWish(trx, wish);
+    await writeWishes(trx, wishes);
     await this.#checkCounts(trx, wishes);
   }
 
   async #checkCounts(trx: Queryable, decisions: readonly { readonly device: DeviceId }[]): Promise<void> {
-    for (const device of new Set(decisions.map((decision) => decision.device))) {
-      const { count } = await trx
+    const devices = [...new Set(decisions.map((decision) => decision.device))];
+    for (let start = 0; start < devices.length; start += COUNTED) {
+      const full = await trx
         .selectFrom('desired_models')
-        .select((eb) => eb.fn.countAll().as('count'))
-        .where('device', '=', device)
-        .executeTakeFirstOrThrow();
-      if (Number(count) > LIMITS.modelsPerDevice) {
+        .select(['device', (eb) => eb.fn.countAll().as('count')])
+        .where('device', 'in', devices.slice(start, start + COUNTED))
+        .groupBy('device')
+        .having((eb) => eb.fn.countAll(), '>', LIMITS.modelsPerDevice)
+        .executeTakeFirst();
+      if (full !== undefined) {
+        const { device, count } = full;
         throw new SkerryError('DESIRED_TOO_LARGE', `${device} would hold ${count} models, at most ${LIMITS.modelsPerDevice} are possible`);
       }
     }

@@ -2,6 +2,7 @@ import type { Queryable } from '#hub/store/database.js';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import type { DeviceId } from '#shared/protocol/device.js';
+import type { DesiredModelsTable } from './tables.js';
 import type { CandidateAction, DesiredCandidate, DesiredGuard, DesiredRollout } from '#shared/trust/desired-rollout.js';
 
 /** One wish for one device; it replaces the wish for the same model. */
@@ -39,11 +40,42 @@ export async function writeDecision(trx: Queryable, decision: DesiredDecision, o
   await put(trx, decision, null, onlyNewer);
 }
 
+/** Rows in one statement. */
+const ROWS = 500;
+
+/** Stores what a rollout wishes of many devices, each named once; the plain ones many at a time. */
+export async function writeWishes(trx: Queryable, wishes: readonly RolloutWish[]): Promise<void> {
+  const rows = wishes.flatMap((wish) => {
+    const { target, action, device, model, attempt, source, decidedAt } = wish;
+    return target === null || action !== 'serve'
+      ? []
+      : [decisionRow({ device, model, ...target, attempt, source, decidedAt }, JSON.stringify(rolloutOf(wish)))];
+  });
+  for (let start = 0; start < rows.length; start += ROWS) {
+    await trx
+      .insertInto('desired_models')
+      .values(rows.slice(start, start + ROWS))
+      .onConflict((conflict) =>
+        conflict.columns(['device', 'model']).doUpdateSet((eb) => ({
+          version: eb.ref('excluded.version'),
+          manifest_digest: eb.ref('excluded.manifest_digest'),
+          attempt: eb.ref('excluded.attempt'),
+          source: eb.ref('excluded.source'),
+          decided_at: eb.ref('excluded.decided_at'),
+          candidate: eb.ref('excluded.candidate'),
+          rollout: eb.ref('excluded.rollout'),
+        })),
+      )
+      .execute();
+  }
+  for (const wish of wishes) if (wish.target === null || wish.action !== 'serve') await writeWish(trx, wish);
+}
+
 /**
  * Stores what a rollout wishes. A version to run beside another where there is none: `stage` makes it the version, since
  * nothing waits to be switched; `shadow` and `split` have nothing to run beside, and the device is left as it is.
  */
-export async function writeWish(trx: Queryable, wish: RolloutWish): Promise<void> {
+async function writeWish(trx: Queryable, wish: RolloutWish): Promise<void> {
   const { device, model, target, attempt, source, decidedAt } = wish;
   if (wish.action === 'alone') {
     await trx
@@ -84,17 +116,7 @@ function rolloutOf({ source, wave, guard }: RolloutWish): DesiredRollout {
 }
 
 async function put(trx: Queryable, decision: DesiredDecision, rollout: string | null, onlyNewer: boolean): Promise<void> {
-  const row = {
-    device: decision.device,
-    model: decision.model,
-    version: decision.version,
-    manifest_digest: decision.manifest,
-    attempt: decision.attempt,
-    source: decision.source,
-    decided_at: decision.decidedAt,
-    candidate: null,
-    rollout,
-  };
+  const row = decisionRow(decision, rollout);
   await trx
     .insertInto('desired_models')
     .values(row)
@@ -103,4 +125,9 @@ async function put(trx: Queryable, decision: DesiredDecision, rollout: string | 
       return onlyNewer ? update.where('desired_models.decided_at', '<', decision.decidedAt) : update;
     })
     .execute();
+}
+
+function decisionRow(decision: DesiredDecision, rollout: string | null): DesiredModelsTable {
+  const { device, model, version, manifest, attempt, source, decidedAt } = decision;
+  return { device, model, version, manifest_digest: manifest, attempt, source, decided_at: decidedAt, candidate: null, rollout };
 }

@@ -3,7 +3,7 @@ import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { Capabilities, DeviceId } from '#shared/protocol/device.js';
 import { alertOf, NEAR_LIMIT, nearLimitAlert } from './alerts.js';
-import { apply } from './apply.js';
+import { actionsOf, apply } from './apply.js';
 import { whyIncapable } from './capability.js';
 import { decide } from './decide.js';
 import {
@@ -26,7 +26,7 @@ import type { WaveFigures } from './figures.js';
 import { gateName } from './gate-document.js';
 import { guardOf } from './guard.js';
 import type { GateResult } from './gates/result.js';
-import { isActive, isReturning, type OperatorEvent, type RolloutEvent, statesAllowing, TRANSITIONS } from './machine.js';
+import { isActive, isReturning, type OperatorEvent, type RolloutEvent, statesAllowing } from './machine.js';
 import type { AlertSink, Change, CohortsPort, FleetPort, OutcomeQuery, OutcomeSource, RegistryPort, RolloutStore, Wish } from './ports.js';
 import { type Actor, type Decision, HUB_ACTOR, type RolloutDevice, type RolloutRecord } from './record.js';
 import { deviceMayBeTold } from './schedule.js';
@@ -56,6 +56,8 @@ export interface Outlook {
 
 /** More automatic events in a row than any chain of the table has: what goes beyond is a loop. */
 const MAX_STEPS = 8;
+/** Devices told in one look at most: one transaction, which must not hold up the hub; more are told at the next looks. */
+const TOLD_AT_ONCE = 1000;
 
 /**
  * Drives one rollout. INVARIANTS: one call at a time (the controller sees to it); a transition and the wishes that follow
@@ -132,7 +134,7 @@ export class RolloutRunner {
 
   /** Moves as a person says; `step` does what follows. Throws `ROLLOUT_STATE` in a state that does not allow it, and `ROLLOUT_ROLE`. */
   async act(event: OperatorEvent, actor: Actor, reason: string): Promise<void> {
-    if (TRANSITIONS[this.#record.state][event] === undefined) {
+    if (!actionsOf(this.#record).includes(event)) {
       const states = statesAllowing(event);
       throw new SkerryError(
         'ROLLOUT_STATE',
@@ -284,9 +286,16 @@ export class RolloutRunner {
     const record = this.#record;
     const now = clock.now();
     const back = isReturning(record.state);
-    const next = back ? nextToRevert(record, this.rows) : await this.#toTell();
+    const next = back ? nextToRevert(record, this.rows).slice(0, TOLD_AT_ONCE) : await this.#toTell();
     if (next.length === 0) return;
-    const rows = next.map((row): RolloutDevice => ({ ...row, status: back ? 'reverting' : 'told', toldAt: now, error: null }));
+    const rows = next.map(
+      (row): RolloutDevice => ({
+        ...row,
+        status: back ? 'reverting' : 'told',
+        toldAt: now,
+        error: back ? row.error : null,
+      }),
+    );
     const wishes = rows.map((row) => this.#wish(row));
     await store.commit({ record, expected: record.decisions, devices: rows, wishes });
     this.#keep(rows);
@@ -305,7 +314,7 @@ export class RolloutRunner {
       record,
       this.rows,
       (row) => labels === undefined || deviceMayBeTold(schedule, labels.get(row.device) ?? {}, now),
-    );
+    ).slice(0, TOLD_AT_ONCE);
     const unknown = next.filter((row) => row.toldAt === null);
     if (unknown.length === 0) return next;
     // What to go back to is read before the device is told anything else, and kept.

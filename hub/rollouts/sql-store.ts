@@ -137,15 +137,35 @@ async function insertDevices(trx: Queryable, rollout: string, devices: readonly 
 /** Changes devices that are known, and adds those that joined behind them. */
 async function updateDevices(trx: Queryable, rollout: string, devices: readonly RolloutDevice[]): Promise<void> {
   const joined: RolloutDevice[] = [];
-  for (const device of devices) {
-    const { place: _, rollout: __, device: id, ...set } = rowOf(rollout, device, 0);
-    const { numUpdatedRows } = await trx
-      .updateTable('rollout_devices')
-      .set(set)
+  for (let start = 0; start < devices.length; start += ROWS) {
+    const page = devices.slice(start, start + ROWS);
+    const ids = page.map(({ device }) => device);
+    const rows = await trx
+      .selectFrom('rollout_devices')
+      .select('device')
       .where('rollout', '=', rollout)
-      .where('device', '=', id)
-      .executeTakeFirst();
-    if (numUpdatedRows === 0n) joined.push(device);
+      .where('device', 'in', ids)
+      .execute();
+    const known = new Set<string>(rows.map((row) => row.device));
+    joined.push(...page.filter(({ device }) => !known.has(device)));
+    const changed = page.filter(({ device }) => known.has(device)).map((device) => rowOf(rollout, device, 0));
+    if (changed.length === 0) continue;
+    // Every one is there: the conflict is what changes them, all in one statement; their places stay.
+    await trx
+      .insertInto('rollout_devices')
+      .values(changed)
+      .onConflict((conflict) =>
+        conflict.columns(['rollout', 'device']).doUpdateSet((eb) => ({
+          wave: eb.ref('excluded.wave'),
+          status: eb.ref('excluded.status'),
+          told_at: eb.ref('excluded.told_at'),
+          previous_version: eb.ref('excluded.previous_version'),
+          previous_manifest: eb.ref('excluded.previous_manifest'),
+          error_code: eb.ref('excluded.error_code'),
+          error_message: eb.ref('excluded.error_message'),
+        })),
+      )
+      .execute();
   }
   if (joined.length === 0) return;
   const last = await trx

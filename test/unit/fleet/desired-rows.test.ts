@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { desiredModels } from '#hub/fleet/desired-content.js';
-import { type RolloutWish, writeDecision, writeWish } from '#hub/fleet/desired-rows.js';
+import { type RolloutWish, writeDecision, writeWishes } from '#hub/fleet/desired-rows.js';
 import type { Db } from '#hub/store/database.js';
 import { openDatabase } from '#hub/store/open.js';
 import { digestSchema } from '#shared/bundle/names.js';
@@ -65,7 +65,7 @@ describe('wishes of a rollout', () => {
 
   it('puts a candidate beside the version there is, and serving takes it away', async () => {
     await deploy(1, 1);
-    await writeWish(db, wish({ action: 'split', wave: 3 }));
+    await writeWishes(db, [wish({ action: 'split', wave: 3 })]);
     expect(await said()).toEqual([
       {
         model,
@@ -75,15 +75,15 @@ describe('wishes of a rollout', () => {
         rollout: { id: 'rollout:r1', wave: 3 },
       },
     ]);
-    await writeWish(db, wish({ guard: { crashes: 0 } }));
+    await writeWishes(db, [wish({ guard: { crashes: 0 } })]);
     expect(await said()).toEqual([{ model, ...target(2), attempt: 0, rollout: { id: 'rollout:r1', wave: 0, guard: { crashes: 0 } } }]);
-    await writeWish(db, wish({ target: target(1) }));
+    await writeWishes(db, [wish({ target: target(1) })]);
     expect((await said())[0]).toMatchObject({ version: 1 });
   });
 
   it('a newer deployment ends what a rollout had beside it; an older one changes nothing', async () => {
     await deploy(1, 5);
-    await writeWish(db, wish({ action: 'shadow' }));
+    await writeWishes(db, [wish({ action: 'shadow' })]);
     await deploy(1, 5, true);
     expect((await said())[0]?.candidate).toMatchObject({ version: 2 });
     await deploy(3, 20, true);
@@ -95,13 +95,13 @@ describe('wishes of a rollout', () => {
     ['shadow', []],
     ['split', []],
   ] as const)('%s with nothing to run beside', async (action, expected) => {
-    await writeWish(db, wish({ action }));
+    await writeWishes(db, [wish({ action })]);
     expect(await said()).toEqual(expected);
   });
 
   it('null takes the model away', async () => {
     await deploy(1, 1);
-    await writeWish(db, wish({ target: null }));
+    await writeWishes(db, [wish({ target: null })]);
     expect(await said()).toEqual([]);
   });
 });
