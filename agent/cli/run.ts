@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { seconds, systemClock } from '#shared/kernel/clock.js';
+import { systemClock } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { packagedProgram } from '#shared/kernel/packaged-program.js';
-import { releaseMemory } from '#shared/kernel/release-memory.js';
+import { prepareMemory, releaseMemoryOnceSettled } from '#shared/kernel/release-memory.js';
 import { connectServiceManager } from '#shared/kernel/service-manager.js';
 import { EXIT } from '#shared/terminal/run-cli.js';
 import type { Agent } from '../app.js';
@@ -13,8 +13,6 @@ import { type Launched, readLaunched } from '../update/launched.js';
 
 /** Everything that must survive is on the disk already; what does not end by then is ended. */
 const CLOSE_DEADLINE_MS = 20_000;
-/** By then models from the disk serve and the link is up: what that took is not needed again. */
-const SETTLED = seconds(5);
 /** As in sysexits.h: start it again. */
 export const EX_TEMPFAIL = 75;
 
@@ -54,6 +52,7 @@ export async function runAgent(flags: RunFlags, launched: Launched | undefined):
   ]);
   const config = await loadAgentConfig({ flags: settingFlags(flags), env: process.env, configFile: flags.config });
   keepNativePartsBelow(config.data);
+  prepareMemory();
   const identity = await requireIdentity(config.data);
   const logger = await createPinoLogger({ level: config.logLevel, name: 'skerry-agent' });
   const signals = listenForSignals();
@@ -74,7 +73,7 @@ async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): 
   try {
     await agent.start();
     manager.ready();
-    systemClock.schedule(SETTLED, releaseMemory);
+    releaseMemoryOnceSettled();
     logger.info({ device: agent.device, ...agent.address }, 'agent runs');
     const ending = await Promise.race([signal, agent.failed, agent.makesRoom]);
     if (ending instanceof SkerryError) throw ending;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { asSkerryError } from '#shared/kernel/errors.js';
+import { releaseMemoryOnceSettled } from '#shared/kernel/release-memory.js';
 import type { CallName, CallResult, StoreMessage, StoreRequest, StoreThreadOptions, ThreadError } from './calls.js';
 import { BlobFolder } from './worker/blob-folder.js';
 import { countBoot } from './worker/boot.js';
@@ -9,7 +10,10 @@ import { createHandlers, type Handlers } from './worker/handlers.js';
 
 // Entry of the store thread: SQL, hashing and files of the agent happen here and nowhere else (DESIGN R5).
 
-if (parentPort !== null) void run(parentPort, workerData);
+if (parentPort !== null) {
+  void run(parentPort, workerData);
+  releaseMemoryOnceSettled();
+}
 
 async function run(port: MessagePort, options: StoreThreadOptions): Promise<void> {
   const say = (message: StoreMessage): void => port.postMessage(message);

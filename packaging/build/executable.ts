@@ -16,6 +16,8 @@ const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
  * flags a cache is refused for when they differ where it is used.
  */
 const SEED = '--random-seed=1';
+/** For packaging/program/release-memory.ts. Given where the code cache is made too, which is refused where it differs. */
+const COLLECT_ON_CALL = '--expose-gc';
 const POSTJECT = path.join(PROJECT_ROOT, 'node_modules/postject/dist/cli.js');
 
 export interface ExecutableParts {
@@ -49,9 +51,15 @@ export async function makeExecutable(parts: ExecutableParts): Promise<string> {
   const settings = { main: 'main.js', output: 'program.blob', disableExperimentalSEAWarning: true, useSnapshot: false };
   await writeFile(
     path.join(work, 'sea.json'),
-    JSON.stringify({ ...settings, useCodeCache, execArgv: ['--no-warnings', ...program.nodeFlags], execArgvExtension: 'none', assets }),
+    JSON.stringify({
+      ...settings,
+      useCodeCache,
+      execArgv: ['--no-warnings', COLLECT_ON_CALL, ...program.nodeFlags],
+      execArgvExtension: 'none',
+      assets,
+    }),
   );
-  await runTool(hostNode.executable, [SEED, '--experimental-sea-config', 'sea.json'], { cwd: work });
+  await runTool(hostNode.executable, [SEED, COLLECT_ON_CALL, '--experimental-sea-config', 'sea.json'], { cwd: work });
 
   const file = path.join(work, target.platform === 'win32' ? `${program.executable}.exe` : program.executable);
   await rm(file, { force: true });

@@ -4,6 +4,7 @@ import { loadNative } from './load-native.js';
 /** What packaging/native/system.c offers. */
 export interface SystemAddon {
   readonly send: (address: string, state: string) => void;
+  readonly prepare: () => void;
   readonly release: () => void;
   readonly replace: (file: string, args: readonly string[]) => void;
   readonly endAfter: (seconds: number) => void;
@@ -17,5 +18,7 @@ export function systemAddon(): SystemAddon {
 }
 
 function isSystemAddon(value: unknown): value is SystemAddon {
-  return typeof value === 'object' && value !== null && ['send', 'release', 'replace', 'endAfter'].every((name) => name in value);
+  return (
+    typeof value === 'object' && value !== null && ['send', 'prepare', 'release', 'replace', 'endAfter'].every((name) => name in value)
+  );
 }

@@ -1,8 +1,16 @@
 /**
- * Gives the system back the memory this process holds and no longer uses; for moments after which less is needed, such as the
- * end of a start. Node offers no way to, so from source nothing happens; a single-file build puts a module in this one's
- * place that does it through its own addon. Takes some milliseconds.
+ * Call before the first thread is started: says how the memory that native code asks for is to be handed out. Node offers no way
+ * to; from source nothing happens, and a single-file build puts a module in this one's place that does it through its own addon.
  */
-export function releaseMemory(): void {
+export function prepareMemory(): void {
+  // From source: nothing to call.
+}
+
+/**
+ * Gives the system back what this thread's part of the process holds and no longer uses, twice: when a start is over, and when
+ * what serves has warmed up. Every thread calls it once, when it begins. In a single-file build only, as above; each time the
+ * thread stands still for 10 to 40 ms.
+ */
+export function releaseMemoryOnceSettled(): void {
   // From source: nothing to call.
 }
