@@ -1,3 +1,4 @@
+import { MIGRATIONS } from '#agent/store/worker/migrations.js';
 import { digestFile } from '#shared/bundle/digest.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { PackagedProgram } from '#shared/kernel/packaged-program.js';
@@ -18,8 +19,8 @@ export interface LaunchOptions {
 }
 
 /**
- * Becomes the agent that is to run, and does not return then. Returns when that is this very executable, with what the agent
- * has to know. Never throws: whatever is wrong with the disk ends with an agent, and with a note for its report.
+ * Becomes the agent that is to run; resolves with what runs, which only this very executable is left to hear. Never rejects:
+ * whatever is wrong with the disk ends with an agent, and with a note for its report.
  */
 export async function launch(options: LaunchOptions): Promise<Launched> {
   const { folder, packaged } = options;
@@ -32,6 +33,7 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
     if (start.kind === 'packaged') break;
     if (start.kind === 'trial' && !counted) continue;
     const error = become(options, start.slot, start.kind === 'trial' ? start.aliveSeconds : 0, notes);
+    if (error === undefined) return launched(options, start.slot, notes);
     notes.push(error);
     // It will not start the next time either; a verdict that cannot be written is reached again then.
     if (start.kind === 'trial' && plan.write !== undefined) {
@@ -74,14 +76,14 @@ async function writeDown(folder: SlotFolder, { write }: LaunchPlan, notes: Launc
   }
 }
 
-/** Becomes the executable of a slot; what it returns is why not. */
-function become(options: LaunchOptions, slot: SlotName, aliveSeconds: number, notes: readonly LaunchNote[]): LaunchNote {
+/** Becomes the executable of a slot, or says why not. */
+function become(options: LaunchOptions, slot: SlotName, aliveSeconds: number, notes: readonly LaunchNote[]): LaunchNote | undefined {
   const { program, folder, env, args } = options;
   try {
     env[LAUNCHED_VARIABLE] = JSON.stringify(launched(options, slot, notes));
     program.endAfter(aliveSeconds);
     program.replaceBy(folder.executable(slot), args);
-    return { code: 'UPDATE_NOT_STARTED', message: `slot ${slot} did not take over` };
+    return undefined;
   } catch (cause) {
     disarm(program);
     delete env[LAUNCHED_VARIABLE];
@@ -98,7 +100,7 @@ function disarm(program: PackagedProgram): void {
 }
 
 function launched({ program, packaged }: LaunchOptions, runs: Launched['runs'], notes: readonly LaunchNote[]): Launched {
-  return { launcher: program.file, packaged, natives: program.natives, runs, notes: [...notes] };
+  return { launcher: program.file, packaged, natives: program.natives, schema: MIGRATIONS.length, runs, notes: [...notes] };
 }
 
 function noteOf(cause: unknown): LaunchNote {
