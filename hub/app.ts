@@ -48,6 +48,7 @@ import { HubEvidence } from './rollouts/hub/hub-evidence.js';
 import { HubFleet } from './rollouts/hub/hub-fleet.js';
 import { HubOutcome } from './rollouts/hub/hub-outcome.js';
 import { HubRegistry } from './rollouts/hub/hub-registry.js';
+import { webhookKey } from './rollouts/hub/webhook-secret.js';
 import { SqlRolloutStore } from './rollouts/sql-store.js';
 import { ArtifactFolder } from './store/artifact-folder.js';
 import { openDatabase } from './store/open.js';
@@ -151,7 +152,7 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
         ? undefined
         : new WebhookAlerts({
             url: config.alertUrl,
-            secret: new TextEncoder().encode((await readSetting(config.alertSecretFile, 'webhook secret')).trim()),
+            secret: webhookKey(await readSetting(config.alertSecretFile, 'webhook secret')),
             clock,
             logger,
             random: Math.random,

@@ -32,7 +32,10 @@ export function registerAuditCommand(program: Command, deps: CliDeps): void {
         [
           { title: 'when', value: (row) => row.at.slice(0, 19).replace('T', ' ') },
           { title: 'who', value: (row) => row.actor },
-          { title: 'did', value: (row) => row.action },
+          {
+            title: 'did',
+            value: (row) => `${row.action}${typeof row.detail?.['action'] === 'string' ? ` (${row.detail['action']})` : ''}`,
+          },
           { title: 'to', value: (row) => row.target },
           { title: 'from', value: (row) => row.source },
           { title: 'outcome', value: outcome },

@@ -23,7 +23,7 @@ export function printRollout(out: Output, rollout: RolloutDetail, now: number): 
       { title: 'silent', align: 'right', value: (wave) => wave.counts.silent + wave.counts.unproven },
       { title: 'back', align: 'right', value: (wave) => wave.counts.reverted },
       { title: 'of', align: 'right', value: (wave) => total(wave.counts) },
-      { title: 'bake', value: (wave) => formatDuration(wave.bakeSeconds * 1_000) },
+      { title: 'bake', value: (wave) => (wave.bakeSeconds === 0 ? undefined : formatDuration(wave.bakeSeconds * 1_000)) },
       { title: 'approval', value: (wave) => wave.approval ?? undefined },
     ],
     rollout.waveViews,
@@ -141,10 +141,10 @@ function digits(value: number | null | undefined): string | undefined {
   return value === null || value === undefined ? undefined : String(Number(value.toPrecision(3)));
 }
 
-/** Exit code of a rollout that somebody waits for; `undefined` while it goes on by itself. */
-export function exitOf(state: RolloutDetail['state']): ExitCode | undefined {
-  if (state === 'completed') return EXIT.ok;
-  if (state === 'rolled-back' || state === 'aborted' || state === 'superseded') return EXIT.failed;
+/** Exit code of a rollout that somebody waits for to get to `goal`; `undefined` while it goes on by itself. */
+export function exitOf(state: RolloutDetail['state'], goal: RolloutDetail['state'] = 'completed'): ExitCode | undefined {
+  if (state === goal) return EXIT.ok;
+  if (state === 'completed' || state === 'rolled-back' || state === 'aborted' || state === 'superseded') return EXIT.failed;
   return state === 'paused' || state === 'awaiting-approval' || state === 'draft' ? EXIT.partly : undefined;
 }
 
@@ -156,6 +156,6 @@ function total(counts: Counts): number {
 
 function bar(counts: Counts): string {
   const all = total(counts);
-  const done = all === 0 ? 0 : Math.round((BAR * (counts.installed + counts.failed + counts.silent)) / all);
+  const done = all === 0 ? 0 : Math.round((BAR * (all - counts.waiting - counts.told - counts.reverting - counts.holdout)) / all);
   return `${'#'.repeat(done)}${'.'.repeat(BAR - done)}`;
 }

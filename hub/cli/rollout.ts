@@ -40,9 +40,11 @@ const ACTIONS = {
   retry: 'tell the devices again that failed or were silent',
 } as const;
 
+/** Where an action is to lead, when not to the rollout's completion. */
+const GOALS: Readonly<Record<string, RolloutDetail['state'] | undefined>> = { abort: 'aborted', rollback: 'rolled-back' };
+
 const POLL: Millis = 1_000;
-const EXIT_CODES =
-  '\nWith --wait the exit code is 0 when it completed, 1 when it was taken back, aborted or superseded, 3 when it waits for a person.';
+const EXIT_CODES = '\nWith --wait the exit code is 0 when it completed, 1 when it ended in another way, 3 when it waits for a person.';
 
 /** Adds `skerry rollout ...`. */
 export function registerRolloutCommands(program: Command, deps: CliDeps): void {
@@ -191,14 +193,14 @@ function registerAction(rollout: Command, action: string, description: string, d
     .option('--reason <text>', 'why, for the record')
     .option('--wait', 'watch it until it ends or waits for a person')
     .option('--timeout <duration>', 'with --wait: give up after this long', '24h')
-    .addHelpText('after', EXIT_CODES)
+    .addHelpText('after', GOALS[action] === undefined ? EXIT_CODES : EXIT_CODES.replace('when it completed', `when it is ${GOALS[action]}`))
     .action(async (id: string, flags: WaitFlags & { readonly reason?: string }) => {
       const timeout = parseSpan(flags.timeout, '--timeout');
       const command = await openHubCommand(deps, flags);
       const { rolloutDetailSchema } = await import('../rollouts/views.js');
       const body = flags.reason === undefined ? {} : { reason: flags.reason };
       const detail = await command.hub.post(rolloutDetailSchema, `${pathOf(id)}/${action}`, body);
-      if (flags.wait === true) process.exitCode = await follow(command, id, timeout, deps.clock);
+      if (flags.wait === true) process.exitCode = await follow(command, id, timeout, deps.clock, GOALS[action]);
       else show(command.out, detail, deps.clock);
     });
 }
@@ -267,12 +269,18 @@ function show(out: Output, rollout: RolloutDetail, clock: Clock): void {
 }
 
 /** Prints the rollout whenever it changed, until it ends or waits for a person; with `--json` its last state only. */
-async function follow(command: HubCommand, id: string, timeout: Millis, clock: Clock): Promise<ExitCode> {
+async function follow(
+  command: HubCommand,
+  id: string,
+  timeout: Millis,
+  clock: Clock,
+  goal: RolloutDetail['state'] = 'completed',
+): Promise<ExitCode> {
   const begun = clock.monotonic();
   let shown = '';
   for (;;) {
     const rollout = await read(command, id);
-    const exit = exitOf(rollout.state);
+    const exit = exitOf(rollout.state, goal);
     const view = JSON.stringify([rollout.state, rollout.wave, rollout.waveViews, rollout.outlook?.results.map((result) => result.outcome)]);
     if (exit !== undefined || (view !== shown && !command.out.json)) {
       if (shown !== '') printLine(command.out);

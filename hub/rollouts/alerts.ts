@@ -13,12 +13,12 @@ const KIND_OF: Readonly<Partial<Record<RolloutEvent, AlertKind>>> = {
   'gate-failed-rollback': 'rolling-back',
   rollback: 'rolling-back',
   'need-approval': 'approval-needed',
-  finished: 'completed',
 };
 
 /** The alert a decision is worth, if any. */
 export function alertOf(record: RolloutRecord, decision: Decision): RolloutAlert | undefined {
-  const ended = decision.to === 'rolled-back' || decision.to === 'aborted' ? decision.to : undefined;
+  const { to } = decision;
+  const ended = to === 'completed' || to === 'rolled-back' || to === 'aborted' ? to : undefined;
   const kind = ended ?? KIND_OF[decision.event];
   return kind === undefined ? undefined : alert(record, kind, decision.at, decision.reason, decision.actor.name);
 }

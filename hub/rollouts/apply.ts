@@ -1,8 +1,13 @@
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { isBeside } from './document.js';
-import { type RolloutEvent, type RolloutState, targetsOf } from './machine.js';
+import { actionsIn, type OperatorEvent, type RolloutEvent, type RolloutState, targetsOf } from './machine.js';
 import type { RolloutRecord } from './record.js';
+
+/** What a person may do to a rollout now; a trial beside the old version that completed left nothing to take back or try again. */
+export function actionsOf({ state, document }: Pick<RolloutRecord, 'state' | 'document'>): OperatorEvent[] {
+  return state === 'completed' && isBeside(document) ? [] : actionsIn(state);
+}
 
 /** The record after an event. Pure; throws `ROLLOUT_TRANSITION` when the table has no row, or none for where it would lead. */
 export function apply(record: RolloutRecord, event: RolloutEvent, at: EpochMillis): RolloutRecord {

@@ -126,7 +126,8 @@ function lacking(wave: PlanWave, figures: WaveFigures, results: readonly GateRes
 /** Every device in scope reported that it went back, or was silent for too long and is named as such. */
 function goingBack(record: RolloutRecord, figures: WaveFigures): Verdict {
   const { progress } = figures;
-  if (progress.waiting + progress.told > 0) return waiting(`${progress.waiting + progress.told} devices have yet to go back`);
+  const open = progress.waiting + progress.told;
+  if (open > 0) return waiting(`${open} devices have yet to ${record.state === 'ending' ? 'end the trial' : 'go back'}`);
   if (record.state === 'ending') {
     return verdict('reverted', `${progress.installed} devices report the old version alone, ${progress.silent} were not heard of`);
   }

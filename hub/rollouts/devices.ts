@@ -20,7 +20,9 @@ export const OBSERVED: ReadonlySet<DeviceStatus> = new Set(['told', 'installed',
 /** The device after looking at its reports; the same object when nothing changed. A late or repeated report changes nothing more. */
 export function observe(row: RolloutDevice, seen: Observation, silentAfter: number, now: EpochMillis): RolloutDevice {
   const status = nextStatus(row, seen, silentAfter, now);
-  const error = status === 'failed' ? (seen.error ?? { code: 'INTERNAL', message: 'the device gave no reason' }) : null;
+  const back = status === 'reverting' || status === 'reverted' || status === 'unproven';
+  // On the way back and after it stays known why.
+  const error = back ? row.error : status === 'failed' ? (seen.error ?? { code: 'INTERNAL', message: 'the device gave no reason' }) : null;
   if (status === row.status && error?.code === row.error?.code && error?.message === row.error?.message) return row;
   return { ...row, status, error };
 }

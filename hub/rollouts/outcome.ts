@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { QuantileSketch } from '#shared/stats/sketch.js';
+import type { QuantileSketch } from '#shared/stats/sketch.js';
 import { quantileRatioInterval } from '#shared/stats/quantile-sequence.js';
 import { rateRatioInterval } from '#shared/stats/rate-ratio.js';
 import { finite } from './gates/result.js';
@@ -70,7 +70,8 @@ export function compareArms(
     ...(fresh.feedback === undefined || old.feedback === undefined
       ? []
       : [{ of: 'wrong answers', ...rateRatio(judged(fresh.feedback), judged(old.feedback)) }]),
-    { of: 'latency, 95 % quantile', ...quantileRatio(fresh.latency, old.latency, 0.95) },
+    // A copy of a request is only computed: its time is no request's.
+    ...(shadow === undefined ? [{ of: 'latency, 95 % quantile', ...quantileRatio(fresh.latency, old.latency, 0.95) }] : []),
     ...[...fresh.metrics].flatMap(([name, values]) => {
       const before = old.metrics.get(name);
       return before === undefined ? [] : [{ of: `${name}, median`, ...quantileRatio(values, before, 0.5) }];

@@ -213,6 +213,6 @@ function controlWarnings(waves: readonly PlanWave[], total: number): string[] {
 
 function describe(wave: WaveDocument): string {
   if (wave.percent !== undefined) return `${Number((wave.percent * 100).toPrecision(6))}%`;
-  if (wave.count !== undefined) return `${wave.count} devices`;
+  if (wave.count !== undefined) return wave.count === 1 ? '1 device' : `${wave.count} devices`;
   return typeof wave.cohort === 'string' ? wave.cohort : (wave.cohort?.saved ?? 'all');
 }

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
+import { actionsOf } from './apply.js';
 import { isStatistical } from './gate-document.js';
 import { levelsOf } from './budget.js';
 import { waveFiguresSchema } from './figures.js';
 import { gateResultSchema } from './gates/result.js';
-import { actionsIn, AUTOMATIC_EVENTS, OPERATOR_EVENTS, ROLLOUT_STATES } from './machine.js';
+import { AUTOMATIC_EVENTS, OPERATOR_EVENTS, ROLLOUT_STATES } from './machine.js';
 import { WAVE_ACTIONS } from './plan.js';
 import { type Decision, DEVICE_STATUSES, type RolloutDevice, type RolloutRecord } from './record.js';
 import type { Outlook } from './runner.js';
@@ -142,7 +143,7 @@ export function summaryOf(record: RolloutRecord): RolloutSummary {
     since: iso(record.since),
     createdAt: iso(record.createdAt),
     createdBy: record.createdBy,
-    actions: actionsIn(record.state).filter((action) => action !== 'supersede'),
+    actions: actionsOf(record).filter((action) => action !== 'supersede'),
   };
 }
 

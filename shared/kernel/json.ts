@@ -11,6 +11,9 @@ export interface NarrowOptions {
   readonly code?: ErrorCode;
 }
 
+/** Bad paths that stand in the message itself; the details have more. */
+const LISTED = 32;
+
 /** Narrows an unknown value by a schema; every bad path is reported at once. */
 export function narrow<T>(schema: z.ZodType<T>, value: unknown, what: string, code: ErrorCode = 'INPUT_SCHEMA'): T {
   const result = schema.safeParse(value);
@@ -20,10 +23,11 @@ export function narrow<T>(schema: z.ZodType<T>, value: unknown, what: string, co
     message: issue.message,
   }));
   const listed = issues
-    .slice(0, 8)
+    .slice(0, LISTED)
     .map((issue) => `${issue.path}: ${issue.message}`)
     .join('; ');
-  throw new SkerryError(code, `${what} is not valid: ${listed}`, { details: { issues: issues.slice(0, 64) } });
+  const rest = issues.length > LISTED ? `; and ${issues.length - LISTED} more` : '';
+  throw new SkerryError(code, `${what} is not valid: ${listed}${rest}`, { details: { issues: issues.slice(0, 64) } });
 }
 
 /** Parses and narrows JSON bytes: size, then syntax, then schema. */

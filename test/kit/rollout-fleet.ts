@@ -36,6 +36,8 @@ interface KitDevice extends PlanDevice {
   heardAt: number | null;
   silent: boolean;
   failing: boolean;
+  /** What it says when it fails. */
+  error: { readonly code: string; readonly message: string };
 }
 
 export function versionOf(version: number): Target {
@@ -77,6 +79,7 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
       heardAt: this.#clock.now(),
       silent: false,
       failing: false,
+      error: { code: 'GOLDEN_MISMATCH', message: 'the golden samples gave other answers' },
     });
     const [standing] = this.standing.filter((left) => reaches(left, labels)).toReversed();
     if (standing === undefined) return;
@@ -144,7 +147,7 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
           const reached = knows && device.serving?.version === target?.version;
           const failed = knows && device.failing && !reached;
           const outcome = reached ? ('reached' as const) : failed ? ('failed' as const) : ('pending' as const);
-          const error = { code: 'GOLDEN_MISMATCH', message: 'the golden samples gave other answers' };
+          const { error } = device;
           return [id, { outcome, heardAt: device.heardAt, ...(failed ? { error } : {}) }];
         }),
       ),

@@ -46,6 +46,27 @@ describe('rollouts from the command line', () => {
     const bad = await skerry('rollout', 'create', '-f', file);
     expect(bad).toMatchObject({ code: 1, stderr: has('[ROLLOUT_INVALID]') });
     for (const path of ['model', 'version', 'waves.0.percent']) expect(bad.stderr).toContain(path);
+    await writeFile(
+      file,
+      [
+        'model: M',
+        'version: x',
+        "cohort: 'site in ('",
+        'waves: [{ percent: 10%, count: 3 }, 200%]',
+        'bake: soon',
+        'gates: [{ gate: errors, tolerate: 3, ruleOut: 2 }, { gate: "error_rate > 5%" }, { gate: limit, of: latency, atMost: fast }]',
+        "schedule: { windows: [{ cron: '99 * * * *', lasts: 1h, timeZone: Mars/Olympus }], start: tomorrow }",
+        'onFailure: shrug',
+        'colour: red',
+      ].join('\n'),
+    );
+    const all = await skerry('rollout', 'create', '-f', file);
+    for (const path of [
+      ...['model:', 'version:', 'cohort:', 'waves.0:', 'waves.1.percent:', 'bake:', 'gates.0.ruleOut:', 'gates.1.gate:', 'gates.2.atMost:'],
+      ...['schedule.start:', 'schedule.windows.0.cron:', 'schedule.windows.0.timeZone:', 'onFailure:', '"colour"'],
+    ]) {
+      expect(all.stderr).toContain(path);
+    }
     await writeFile(file, 'model: [');
     expect(await skerry('rollout', 'plan', '-f', file)).toMatchObject({ code: 1, stderr: has('not YAML') });
     expect(await skerry('rollout', 'plan', '-f', join(folder, 'none.yaml'))).toMatchObject({ code: 2, stderr: has('there is no file') });

@@ -39,10 +39,11 @@ const changes = fc.record({
   waves: fc.constantFrom(['5%', '100%'], ['10%', { percent: '50%', approval: 'operator' }, '100%'], [{ count: 3 }]),
   silent: fc.record({ after: fc.constantFrom('5m', '1h'), as: fc.constantFrom('failure', 'left-out') }),
   bake: fc.constantFrom('0s', '10m'),
+  strategy: fc.constantFrom('canary', 'canary', 'blue-green', 'shadow', 'ab'),
 });
 
 /** Statuses that may remain once everything is taken back. */
-const BACK: ReadonlySet<string> = new Set(['waiting', 'holdout', 'reverted', 'unproven']);
+const BACK: ReadonlySet<string> = new Set(['waiting', 'holdout', 'reverted', 'unproven', 'released']);
 
 async function play(rig: Rig, id: string, moves: readonly Move[]): Promise<void> {
   let joined = 0;

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { signature, WebhookAlerts } from '#hub/rollouts/hub/alert-sinks.js';
 import type { RolloutAlert } from '#hub/rollouts/ports.js';
 import { systemClock } from '#shared/kernel/clock.js';
+import { webhookKey } from '#hub/rollouts/hub/webhook-secret.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { until } from '../../../kit/until.js';
 
@@ -74,5 +75,11 @@ describe('WebhookAlerts', () => {
   it('signs as the Standard Webhooks specification does', () => {
     // Made with `openssl dgst -sha256 -hmac shared -binary | base64` over "msg_1.1700000000.{}".
     expect(signature(SECRET, 'msg_1', 1_700_000_000, '{}')).toBe('v1,1Z1SUqHeK464Io2mapaUix0nxXCPN7+UW1yjigH2N9k=');
+  });
+
+  it('takes a secret as the specification writes them, or any text', () => {
+    const key = Buffer.from('0123456789abcdef01234567');
+    expect(Buffer.from(webhookKey(`whsec_${key.toString('base64')}\n`)).equals(key)).toBe(true);
+    expect(new TextDecoder().decode(webhookKey('shared \n'))).toBe('shared');
   });
 });

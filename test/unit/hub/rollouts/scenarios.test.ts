@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { hours, minutes } from '#shared/kernel/clock.js';
+import { versionOf } from '../../../kit/rollout-fleet.js';
 import { documentOf, OPERATOR, Rig } from './rig.js';
 
 const THROUGH = ['begin-wave -> installing', 'all-decided -> baking', 'baked -> evaluating'];
@@ -90,6 +91,32 @@ describe('a good version', () => {
   });
 });
 
+describe('a shadow', () => {
+  it('ends once it passed, and then nothing is left to do with it', async () => {
+    const rig = new Rig(10);
+    const gates = [{ gate: 'install' }, { gate: 'errors' }];
+    const { id } = await rig.controller.create(documentOf({ strategy: 'shadow', waves: ['100%'], gates }), OPERATOR);
+    expect(await rig.until(id, 'completed')).toBe('completed');
+    expect((await rig.chain(id)).slice(-2)).toEqual(['finished -> ending', 'reverted -> completed']);
+    for (const device of rig.fleet.devices.values()) expect(device.told.map((wish) => wish.action)).toEqual(['shadow', 'alone']);
+    expect(rig.fleet.alerts.map((alert) => [alert.kind, alert.state])).toEqual([['completed', 'completed']]);
+    await expect(rig.controller.act(id, 'retry', OPERATOR)).rejects.toMatchObject({ code: 'ROLLOUT_STATE' });
+    await expect(rig.controller.act(id, 'rollback', OPERATOR)).rejects.toMatchObject({ code: 'ROLLOUT_STATE' });
+  });
+
+  it('is not for devices that run nothing, which neither wait nor fail', async () => {
+    const rig = new Rig(10);
+    rig.fleet.get('device-3').serving = undefined;
+    const { id, plan } = await rig.controller.create(
+      documentOf({ strategy: 'shadow', waves: ['100%'], gates: [{ gate: 'install' }] }),
+      OPERATOR,
+    );
+    expect(plan.incapable.map(({ device }) => device)).toEqual(['device-3']);
+    expect(await rig.until(id, 'completed')).toBe('completed');
+    expect((await rig.store.devices(id)).some((row) => row.device === 'device-3')).toBe(false);
+  });
+});
+
 describe('a bad version', () => {
   it('is taken back everywhere, proven by reports', async () => {
     const rig = new Rig(40);
@@ -108,6 +135,25 @@ describe('a bad version', () => {
     expect(failed?.figures?.gates).toHaveLength(2);
     for (const device of rig.fleet.devices.values()) expect(device.serving?.version).toBe(1);
     expect(rig.fleet.alerts.map((alert) => alert.kind)).toEqual(['rolling-back', 'rolled-back']);
+  });
+
+  it('that a device takes back by itself is stopped at once, and stays known why', async () => {
+    const rig = new Rig(40);
+    const { id } = await rig.controller.create(documentOf({ waves: [{ count: 1 }, '100%'] }), OPERATOR);
+    await rig.until(id, 'baking');
+    const [first] = (await rig.store.devices(id)).filter((row) => row.wave === 0);
+    const device = rig.fleet.get(first?.device ?? '');
+    device.failing = true;
+    device.serving = versionOf(1);
+    device.error = { code: 'MODELS_GUARD_ERRORS', message: '9 of 20 predictions failed' };
+    expect(await rig.until(id, 'rolled-back')).toBe('rolled-back');
+    const [, , stopped] = await rig.store.decisions(id);
+    expect(stopped?.event).toBe('gate-failed-rollback');
+    expect(stopped?.reason).toMatch(/^install: 1 of 1 devices took it back by themselves/);
+    expect((await rig.store.devices(id)).find((row) => row.device === first?.device)).toMatchObject({
+      status: 'reverted',
+      error: device.error,
+    });
   });
 
   it('pauses instead when the rollout says so', async () => {
