@@ -49,7 +49,7 @@ import { HubFleet } from './rollouts/hub/hub-fleet.js';
 import { HubOutcome } from './rollouts/hub/hub-outcome.js';
 import { HubRegistry } from './rollouts/hub/hub-registry.js';
 import { webhookKey } from './rollouts/hub/webhook-secret.js';
-import { SqlRolloutStore } from './rollouts/sql-store.js';
+import { ObservedStore, type ObserveWritten } from './rollouts/hub/observed-store.js';
 import { ArtifactFolder } from './store/artifact-folder.js';
 import { openDatabase } from './store/open.js';
 import { lockDataFolder } from './store/sqlite.js';
@@ -61,6 +61,7 @@ export interface HubOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;
   readonly clock?: Clock;
+  readonly observe?: ObserveWritten;
 }
 
 /** A hub that runs. */
@@ -74,7 +75,7 @@ export interface Hub extends Pick<Service, 'close'> {
  * The composition root: what a hub is made of, from what, started in which order. Resolves when everything runs; a start
  * that fails leaves nothing open.
  */
-export async function startHub({ config, env, logger, clock = systemClock }: HubOptions): Promise<Hub> {
+export async function startHub({ config, env, logger, clock = systemClock, observe = () => undefined }: HubOptions): Promise<Hub> {
   const paths = dataPaths(config.dataDir);
   const { fleet: fleetId } = config;
 
@@ -159,7 +160,7 @@ export async function startHub({ config, env, logger, clock = systemClock }: Hub
           });
     const rolloutRegistry = new HubRegistry(store);
     const rolloutFleet = new HubFleet({ db, issuer: fleet.issuer, clock, logger });
-    const rolloutStore = new SqlRolloutStore(db, (trx, wishes) => rolloutFleet.write(trx, wishes));
+    const rolloutStore = new ObservedStore(observe, db, (trx, wishes) => rolloutFleet.write(trx, wishes));
     const cohorts = new Cohorts(db, rolloutStore, clock);
     const rollouts = new RolloutController({
       store: rolloutStore,

@@ -47,9 +47,17 @@ describe('a good version under a steady stream of requests', () => {
       for (const device of devices) {
         const { reported, desired } = await reports(world, device, 'm', 2, 'good');
         expect(reported?.models).toMatchObject([{ model: 'm', serving: 2 }]);
-        expect(desired.models).toMatchObject([{ model: 'm', version: 2, source: `rollout:${rollout.id}` }]);
+        expect(desired.models).toMatchObject([{ model: 'm', version: 2 }]);
       }
     });
+  });
+
+  it('stands: a device that joins later is told of the new version, and never of the old one', async () => {
+    const late = await world.enrol('late', { labels: { group: 'good' } });
+    const heard = new Told(late);
+    await late.start();
+    await reports(world, late, 'm', 2, 'good');
+    expect(heard.versions('m')).toEqual([2]);
   });
 
   /** No device answered with the new version before its wave began; the decisions say when that was. */

@@ -1,16 +1,18 @@
 import path from 'node:path';
 import type { Moment } from '#agent/models/observe.js';
+import type { WrittenAct } from '#hub/rollouts/hub/observed-store.js';
 import { PROJECT_ROOT } from './processes.js';
 
-/** What an agent started from `AGENT_WITH_FAULTS` does beside its work. */
+/** What a program started from `AGENT_WITH_FAULTS` or `HUB_WITH_FAULTS` does beside its work. */
 export interface Faults {
   /** Ends itself with SIGKILL at the first moment of this name. */
   readonly killAt?: string;
-  /** Appends the name of every moment to this file. */
+  /** Appends the name of every moment to this file; agents only. */
   readonly trace?: string;
 }
 
 export const FAULTS_VARIABLE = 'FAULTS';
+export const HUB_WITH_FAULTS = path.join(PROJECT_ROOT, 'dist/test/kit/hub-with-faults.js');
 export const AGENT_WITH_FAULTS = path.join(PROJECT_ROOT, 'dist/test/kit/agent-with-faults.js');
 
 /** One line for a moment: `before load 2`, `persisted staged 2`, `after fetchArtifact 2 1a2b3c4d`. */
@@ -20,4 +22,9 @@ export function momentName(moment: Moment): string {
   const version = 'version' in step ? ` ${step.version}` : '';
   const digest = 'digest' in step ? ` ${step.digest.slice(0, 8)}` : '';
   return `${moment.at} ${step.kind}${version}${digest}`;
+}
+
+/** `decision begin-wave 0`, `wishes 0`. */
+export function writtenName(act: WrittenAct): string {
+  return act.kind === 'decision' ? `decision ${act.event} ${act.wave}` : `wishes ${act.wave}`;
 }

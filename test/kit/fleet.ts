@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
+import { type Faults, FAULTS_VARIABLE, HUB_WITH_FAULTS } from './faults.js';
 import { type CommandResult, type Processes, type RunningProcess } from './processes.js';
 import { until } from './until.js';
 
@@ -66,14 +67,16 @@ export class Fleet {
     return path.join(this.folder, 'publisher');
   }
 
-  /** Starts the hub, or starts it again on the ports it had. */
-  async startHub(): Promise<void> {
+  /** Starts the hub, or starts it again on the ports it had; with faults it ends itself where they say, perhaps before it is ready. */
+  async startHub(faults?: Faults): Promise<void> {
     const { httpPort = 0, mqttPort = 0 } = this.#hub ?? {};
     await mkdir(path.join(this.folder, 'log'), { recursive: true });
     const args = ['hub', 'run', '--data', this.hubData, '--http-port', `${httpPort}`, '--mqtt-port', `${mqttPort}`];
     const process = this.#options.processes.start('skerry', [...args, ...(this.#options.hubArgs ?? [])], {
       logFile: path.join(this.folder, 'log', 'hub.log'),
+      ...(faults === undefined ? {} : { script: HUB_WITH_FAULTS, env: { [FAULTS_VARIABLE]: JSON.stringify(faults) } }),
     });
+    if (this.#hub !== undefined) this.#hub = { ...this.#hub, process };
     const { httpUrl, mqttUrl } = await this.#whileAlive(process, 'the hub to be ready', async () => {
       const state = JSON.parse(await readFile(path.join(this.hubData, 'hub.json'), 'utf8')) as {
         pid: number;
