@@ -2,6 +2,7 @@ import { AGENT_MODEL, type Digest, type VersionNumber } from '#shared/bundle/nam
 import { decodeAgentManifest } from '#shared/bundle/manifest-codec.js';
 import type { AgentManifest } from '#shared/bundle/agent-manifest.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { MIGRATIONS } from '#agent/store/worker/migrations.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
 import type { Handover, UpdaterDeps } from './ports.js';
@@ -53,6 +54,17 @@ export class Desk {
 
   get desired(): DesiredModel | undefined {
     return this.deps.desired.current()?.models.find(({ model }) => model === AGENT_MODEL);
+  }
+
+  /** The hub has said what it wants of this device. */
+  get told(): boolean {
+    return this.deps.desired.current() !== undefined;
+  }
+
+  /** The packaged executable knows another schema of the state than this release: it may not be able to read what is here. */
+  get noWayBack(): boolean {
+    const { launched } = this.deps;
+    return launched !== undefined && launched.schema !== MIGRATIONS.length;
   }
 
   /** On the disk before anything is done because of it. */

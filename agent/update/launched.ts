@@ -11,6 +11,8 @@ const launchedSchema = z.object({
   /** Its release, and the digest of its native libraries. */
   packaged: z.string().max(64),
   natives: z.string().max(128),
+  /** Schema of the state it can read. */
+  schema: z.int().min(0).optional(),
   runs: z.enum([...SLOT_NAMES, 'packaged']),
   notes: z.array(z.object({ code: z.string().max(64), message: z.string().max(4096) })).max(16),
 });

@@ -166,6 +166,14 @@ const cancelTrial: Handler<'cancelTrial'> = async ({ version }, desk) => {
 
 const dropGood: Handler<'dropGood'> = (_step, desk) => desk.writeSlots({ ...desk.slots, good: null });
 
+/** The packaged executable is what is good from now on; the next start knows the release no more. */
+const withdraw: Handler<'withdraw'> = async ({ version }, desk) => {
+  const { slots, deps } = desk;
+  await desk.writeSlots({ ...slots, good: null });
+  deps.events.emit({ kind: 'version.rolled-back', model: AGENT_MODEL, detail: { from: version } });
+  desk.leave({ to: slots.packaged, reason: 'no release of the agent is wanted any more' });
+};
+
 const forget: Handler<'forget'> = async ({ version }, desk) => {
   const { manifest } = recordOf(desk, version);
   desk.progress = undefined;
@@ -191,6 +199,7 @@ const HANDLERS: { readonly [K in UpdateStepKind]: Handler<K> } = {
   goBack,
   cancelTrial,
   dropGood,
+  withdraw,
   forget,
 };
 

@@ -22,6 +22,10 @@ export interface UpdateSnapshot {
   readonly self: Runnable;
   readonly slots: Slots;
   readonly desired: Pick<DesiredModel, 'version' | 'manifest' | 'attempt'> | undefined;
+  /** The hub has said what it wants: without a word of the agent that is the packaged one. */
+  readonly told: boolean;
+  /** The packaged executable could not go on with the state that is here. */
+  readonly noWayBack: boolean;
   readonly records: readonly ReleaseRecord[];
   /** Lowest release the publisher allows; 0 when not known. */
   readonly minimumVersion: number;
@@ -64,6 +68,8 @@ interface StepArguments {
   cancelTrial: { readonly version: VersionNumber };
   /** The release in the good slot cannot be started: the packaged executable is what is good. */
   dropGood: { readonly version: VersionNumber };
+  /** No release is wanted any more: make room for the packaged executable. */
+  withdraw: { readonly version: VersionNumber };
   /** A release that never got as far as a slot is no longer wanted. */
   forget: { readonly version: VersionNumber };
 }
@@ -94,13 +100,13 @@ function isOnTrial({ slots, self }: UpdateSnapshot): boolean {
 
 /** The running release is the one on trial. */
 function planTrial(snapshot: UpdateSnapshot): UpdatePlan {
-  const { slots, desired, records, trial, now, startedAt } = snapshot;
+  const { slots, desired, told, records, trial, now, startedAt } = snapshot;
   const { trying } = slots;
   if (trying === null) return {};
   const { version, manifest } = trying;
   const record = records.find((candidate) => candidate.version === version);
   if (record?.install !== 'probation') return { step: { kind: 'beginTrial', version } };
-  if (desired !== undefined && (desired.version !== version || desired.manifest !== manifest)) return { step: { kind: 'goBack', version } };
+  if (told && (desired?.version !== version || desired.manifest !== manifest)) return { step: { kind: 'goBack', version } };
   const verdict = judgeTrial(trying, { ...trial, since: startedAt }, now);
   if (verdict.kind === 'good') return { step: { kind: 'conclude', version } };
   if (verdict.kind === 'back') return { step: { kind: 'goBack', version, error: { code: verdict.code, message: verdict.message } } };
@@ -124,7 +130,10 @@ function planBesideTrial(snapshot: UpdateSnapshot): UpdatePlan {
   }
   const stray = records.find(({ version, install }) => version !== desired?.version && version !== runs?.version && install !== 'bad');
   if (stray !== undefined) return { step: { kind: 'forget', version: stray.version } };
-  if (desired === undefined || (runs?.version === desired.version && runs.manifest === desired.manifest)) return {};
+  if (desired === undefined) {
+    return runs === undefined || !snapshot.told || snapshot.noWayBack ? {} : { step: { kind: 'withdraw', version: runs.version } };
+  }
+  if (runs?.version === desired.version && runs.manifest === desired.manifest) return {};
   return planWanted(snapshot, desired, runs?.version ?? 1);
 }
 

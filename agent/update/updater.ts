@@ -87,6 +87,11 @@ export class Updater implements Service {
     this.#lane.kick();
   }
 
+  /** Resolves once nothing is being done; what waits for a time or for the hub does not count. */
+  async idle(): Promise<void> {
+    while (this.#lane.busy) await this.#lane.settled();
+  }
+
   /** Files of the cache that belong to the wanted release. */
   async files(): Promise<ReadonlySet<Digest>> {
     const { desired, runs } = this.#desk;
@@ -98,12 +103,13 @@ export class Updater implements Service {
 
   /** For the reported state: releases are reported as versions of a model. */
   reported(): Reported['models'] {
-    const { records, runs, progress, error, desired } = this.#desk;
+    const { records, runs, progress, error, desired, told, noWayBack } = this.#desk;
+    const stays = told && desired === undefined && noWayBack ? NO_WAY_BACK : undefined;
     if (records.list().length === 0 && runs === undefined) return [];
     const versions = records.list().map(({ version, manifest, install, attempt, error: refused }) => {
       // As agent/models/report.ts: what is wanted again is said to be wanted at once.
       const again = install === 'bad' && desired?.version === version && desired.attempt !== attempt;
-      const reason = again ? undefined : (refused ?? (desired?.version === version ? error : undefined));
+      const reason = again ? undefined : (refused ?? (desired?.version === version ? error : version === runs ? stays : undefined));
       return {
         version,
         manifest,
@@ -223,6 +229,8 @@ export class Updater implements Service {
       self,
       slots,
       desired,
+      told: this.#desk.told,
+      noWayBack: this.#desk.noWayBack,
       records: records.list(),
       minimumVersion: minimums.get(AGENT_MODEL) ?? 0,
       facts,
@@ -277,6 +285,12 @@ export class Updater implements Service {
     for (const listener of this.#listeners) listener();
   }
 }
+
+/** What is said of a release that is no longer wanted and stays. */
+const NO_WAY_BACK = {
+  code: 'UPDATE_NO_WAY_BACK',
+  message: 'no release is wanted any more, and the packaged agent could not read the state that is here; deploy a release instead',
+};
 
 type AboutNew = UpdateStep<'fetchManifest' | 'fetchExecutable' | 'place' | 'stage' | 'lose' | 'handOver'>;
 

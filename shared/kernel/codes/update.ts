@@ -63,6 +63,12 @@ export const updateCodes = defineCodes({
     summary: 'The release can not take over the state of the one that runs here.',
     action: 'Deploy a release between the two first.',
   },
+  UPDATE_NO_WAY_BACK: {
+    fault: 'caller',
+    http: 409,
+    summary: 'No release of the agent is wanted any more, but the packaged one could not read the state that is here: the release stays.',
+    action: 'Deploy a release that knows this state, or install a newer package.',
+  },
   UPDATE_LOOP: {
     fault: 'ours',
     http: 500,
