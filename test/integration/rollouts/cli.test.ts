@@ -61,10 +61,10 @@ describe('rollouts from the command line', () => {
       ].join('\n'),
     );
     const all = await skerry('rollout', 'create', '-f', file);
-    for (const path of [
-      ...['model:', 'version:', 'cohort:', 'waves.0:', 'waves.1.percent:', 'bake:', 'gates.0.ruleOut:', 'gates.1.gate:', 'gates.2.atMost:'],
-      ...['schedule.start:', 'schedule.windows.0.cron:', 'schedule.windows.0.timeZone:', 'onFailure:', '"colour"'],
-    ]) {
+    const paths =
+      'model: version: cohort: waves.0: waves.1.percent: bake: gates.0.ruleOut: gates.1.gate: gates.2.atMost: schedule.start: ' +
+      'schedule.windows.0.cron: schedule.windows.0.timeZone: onFailure: "colour"';
+    for (const path of paths.split(' ')) {
       expect(all.stderr).toContain(path);
     }
     await writeFile(file, 'model: [');

@@ -2,11 +2,15 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Digest, VersionNumber } from '#shared/bundle/names.js';
 import { INSTALL_STATES } from '#shared/protocol/messages.js';
+import { QuantileSketch } from '#shared/stats/sketch.js';
+import { CANDIDATE_ACTIONS, type DesiredCandidate } from '#shared/trust/desired-rollout.js';
 import type { BlobEntry, ServingRecord, VersionRecord } from '#agent/store/contract.js';
+import { guardLimits } from '#agent/models/guard.js';
 import { isProtected } from '#agent/models/plan-space.js';
 import { nextState } from '#agent/models/install-table.js';
 import { plan } from '#agent/models/plan.js';
 import type { DeviceSnapshot, HeldStep, ManifestFacts, ModelSnapshot, VersionFacts } from '#agent/models/snapshot.js';
+import type { BehaviourFigures } from '#agent/models/ports.js';
 import { type Step, stepKey } from '#agent/models/step.js';
 import { bytesFrom, digestOfBytes } from '../../kit/agent-store.js';
 import { modelName, versionNumber } from '../../kit/servables.js';
@@ -18,6 +22,13 @@ interface World {
   readonly manifests: ReadonlyMap<Digest, ManifestFacts>;
   /** Versions that load. */
   readonly sound: ReadonlySet<string>;
+  /** Versions that do worse than the one before once they serve, and those whose golden samples give other answers then. */
+  readonly worse: ReadonlySet<string>;
+  readonly astray: ReadonlySet<string>;
+  /** Versions whose golden samples were run again since they serve. */
+  readonly rechecked: Set<string>;
+  /** Models whose versions on trial the device judges itself. */
+  readonly guarded: ReadonlySet<string>;
 }
 
 const digest = (text: string): Digest => digestOfBytes(bytesFrom(text, 4));
@@ -30,11 +41,19 @@ const versionSeed = fc.record({
   attempt: fc.integer({ min: 0, max: 1 }),
   lastUsedAt: fc.integer({ min: 0, max: 9 }),
   sound: fc.boolean(),
+  conduct: fc.constantFrom('fine', 'fine', 'worse', 'astray'),
   onDisk: fc.constantFrom('none', 'manifest', 'all', 'all', 'all'),
   servable: fc.constantFrom(undefined, undefined, 'available', 'failed'),
   usable: fc.constantFrom(true, true, true, false),
   /** Small numbers: versions and models share files. */
   files: fc.uniqueArray(fc.integer({ min: 0, max: 6 }), { minLength: 1, maxLength: 3 }),
+});
+
+const candidateSeed = fc.record({
+  version: fc.integer({ min: 1, max: 6 }),
+  attempt: fc.integer({ min: 0, max: 1 }),
+  sound: fc.boolean(),
+  action: fc.constantFrom(...CANDIDATE_ACTIONS),
 });
 
 const modelSeed = fc.record({
@@ -43,6 +62,11 @@ const modelSeed = fc.record({
   serving: fc.option(fc.integer({ min: 1, max: 5 })),
   lastKnownGood: fc.option(fc.integer({ min: 1, max: 5 })),
   minimumVersion: fc.integer({ min: 0, max: 3 }),
+  /** A version to have beside it, and what the runtime did with one so far. */
+  candidate: fc.option(candidateSeed),
+  traffic: fc.option(fc.integer({ min: 1, max: 5 }), { freq: 4 }),
+  guarded: fc.boolean(),
+  trippedAttempt: fc.option(fc.integer({ min: 0, max: 1 }), { freq: 5 }),
 });
 
 const worldSeed = fc.record({
@@ -57,6 +81,7 @@ type WorldSeed = typeof worldSeed extends fc.Arbitrary<infer T> ? T : never;
 function build(seed: WorldSeed): World {
   const manifests = new Map<Digest, ManifestFacts>();
   const sound = new Set<string>();
+  const [worse, astray] = [new Set<string>(), new Set<string>()];
   const blobs = new Map<Digest, BlobEntry>();
   const put = (entry: Digest, bytes: number): void => void blobs.set(entry, { digest: entry, bytes, complete: true });
   const models = seed.models.map((model, index): ModelSnapshot => {
@@ -67,6 +92,8 @@ function build(seed: WorldSeed): World {
       const artifacts = version.files.map((file) => ({ digest: digest(`file ${file}`), length: 3 + file }));
       manifests.set(manifest, { usable: version.usable, artifacts, loadBytes: 10 });
       if (version.sound) sound.add(`${name}@${version.version}`);
+      if (version.conduct === 'worse') worse.add(`${name}@${version.version}`);
+      if (version.conduct === 'astray') astray.add(`${name}@${version.version}`);
       if (version.onDisk !== 'none') put(manifest, 1);
       if (version.onDisk === 'all') for (const artifact of artifacts) put(artifact.digest, artifact.length);
       const { install, boots, attempt, lastUsedAt } = version;
@@ -78,19 +105,26 @@ function build(seed: WorldSeed): World {
         ...(version.servable && { servable: { state: version.servable } }),
       };
     });
-    const { desired, serving, lastKnownGood } = model;
-    if (desired !== null) {
-      const manifest = manifestOf(desired.version);
+    const { desired, serving, lastKnownGood, candidate, traffic, trippedAttempt } = model;
+    for (const named of [desired, candidate]) {
+      if (named === null) continue;
+      const manifest = manifestOf(named.version);
       if (!manifests.has(manifest))
         manifests.set(manifest, { usable: true, artifacts: [{ digest: digest('file 0'), length: 3 }], loadBytes: 10 });
-      if (desired.sound && !model.versions.some(({ version }) => version === desired.version)) sound.add(`${name}@${desired.version}`);
+      if (named.sound && !model.versions.some(({ version }) => version === named.version)) sound.add(`${name}@${named.version}`);
     }
     return {
       model: name,
       desired:
         desired === null || !seed.desiredKnown
           ? undefined
-          : { model: name, version: versionNumber(desired.version), manifest: manifestOf(desired.version), attempt: desired.attempt },
+          : {
+              model: name,
+              version: versionNumber(desired.version),
+              manifest: manifestOf(desired.version),
+              attempt: desired.attempt,
+              ...(candidate === null ? {} : { candidate: candidateOf(candidate, manifestOf) }),
+            },
       serving:
         serving === null
           ? undefined
@@ -105,15 +139,52 @@ function build(seed: WorldSeed): World {
       servingSince: undefined,
       refusedManifest: undefined,
       held: [],
+      ...(traffic === null
+        ? {}
+        : { traffic: { candidate: versionNumber(traffic), action: 'split', share: 0.5, sticky: 'key', salt: 'old' } }),
+      ...(trippedAttempt === null ? {} : { trippedAttempt }),
     };
   });
   put(digest('orphan'), 2);
   const { budgetBytes, desiredKnown, diskFull, freeMemoryBytes } = seed;
-  return {
+  const guarded = new Set<string>(models.filter((_, index) => seed.models[index]?.guarded).map(({ model }) => model));
+  const world = {
     snapshot: { now: 0, desiredKnown, models, blobs: [...blobs.values()], budgetBytes, diskFull, freeMemoryBytes, bake: 60, maxBoots: 2 },
     manifests,
     sound,
+    worse,
+    astray,
+    rechecked: new Set<string>(),
+    guarded,
   };
+  judge(world);
+  return world;
+}
+
+function candidateOf(
+  seed: typeof candidateSeed extends fc.Arbitrary<infer T> ? T : never,
+  manifestOf: (version: number) => Digest,
+): DesiredCandidate {
+  const { version, attempt, action } = seed;
+  const share = action === 'stage' ? 0 : 0.5;
+  return { version: versionNumber(version), manifest: manifestOf(version), attempt, action, share, sticky: 'key', salt: 'rollout' };
+}
+
+const FINE: BehaviourFigures = { predictions: 1_000, failed: 0, crashes: 0, latency: new QuantileSketch() };
+
+/** What the device sees of a version that serves on trial, as that version's nature is. */
+function judge(world: World): void {
+  const models = world.snapshot.models.map((model): ModelSnapshot => {
+    const { trial: _trial, ...rest } = model;
+    const serves = model.versions.find(({ record }) => record.version === model.serving?.serving)?.record;
+    if (!world.guarded.has(model.model) || serves?.install !== 'probation') return rest;
+    const key = `${model.model}@${serves.version}`;
+    const wrong = world.astray.has(key) ? 1 : 0;
+    const golden = world.rechecked.has(key) ? { run: 1, wrong, reason: undefined } : undefined;
+    const trial = world.worse.has(key) ? { ...FINE, failed: 900 } : FINE;
+    return { ...rest, trial: { baseline: FINE, trial, golden, limits: guardLimits(undefined) } };
+  });
+  world.snapshot = { ...world.snapshot, models };
 }
 
 /** Does what the step promises; a step that cannot keep its promise here is a bug of the planner and throws. */
@@ -183,7 +254,8 @@ function apply(world: World, step: Step): void {
         const { record } = facts;
         const started = { install: nextState(record.install, 'start'), boots: record.boots + 1 };
         const cleared = step.replaces === undefined ? model : unloaded(model, step.replaces);
-        if (world.sound.has(`${model.model}@${step.version}`)) return change(cleared, started, { servable: { state: 'available' } });
+        if (world.sound.has(`${model.model}@${step.version}`))
+          return change(cleared, started, { servable: { state: 'available', since: world.snapshot.now } });
         const isTrial = step.purpose === 'install' || record.install === 'probation';
         return isTrial
           ? unloaded(change(cleared, { install: 'bad', attempt: attemptOf(model, record) }), step.version)
@@ -211,16 +283,27 @@ function apply(world: World, step: Step): void {
         return { ...model, serving: undefined };
       case 'supersede':
         return change(model, { install: nextState(version(model).record.install, 'superseded'), boots: 0 });
-      case 'direct':
+      case 'direct': {
+        const { traffic: _traffic, ...rest } = model;
+        if (step.policy === undefined) return rest;
+        if (version(model).servable?.state !== 'available') throw new Error('requests shared with a version that cannot answer');
+        if (step.version === model.routed) throw new Error('requests shared with the version that has them all');
+        return { ...rest, traffic: step.policy };
+      }
       case 'recheck':
-      case 'settle':
-        throw new Error(`"${step.kind}" is about versions beside the serving one, which this world does not have`);
+        world.rechecked.add(`${model.model}@${step.version}`);
+        return model;
+      case 'settle': {
+        const { install } = version(model).record;
+        return change(model, { install: nextState(install, install === 'good' ? 'proved' : 'superseded'), boots: 0 });
+      }
       case 'forget':
       default:
         return { ...model, versions: model.versions.filter(({ record }) => record.version !== step.version) };
     }
   });
   refreshManifests(world);
+  judge(world);
 }
 
 function edit(world: World, name: string, change: (model: ModelSnapshot) => ModelSnapshot): void {
@@ -262,7 +345,8 @@ function fetched(world: World, entry: Digest, bytes: number): void {
 }
 
 function attemptOf(model: ModelSnapshot, record: VersionRecord): number {
-  return model.desired?.version === record.version ? model.desired.attempt : record.attempt;
+  const named = [model.desired, model.desired?.candidate].find((entry) => entry?.version === record.version);
+  return named?.attempt ?? record.attempt;
 }
 
 function refreshManifests(world: World): void {
@@ -277,12 +361,19 @@ function refreshManifests(world: World): void {
   world.snapshot = { ...world.snapshot, models };
 }
 
+function wasGood(seed: WorldSeed, model: string, version: number | undefined): boolean {
+  return seed.models[Number(model.slice(1))]?.versions.find((known) => known.version === version)?.install === 'good';
+}
+
 /** Every step that was done until the plan was empty and no time would change it. */
 function runToTheEnd(world: World): Step[] {
   const done: Step[] = [];
-  for (let round = 0; round < 200; round += 1) {
+  let idle = 0;
+  for (let round = 0; round < 300; round += 1) {
     const { steps, wakeAt } = plan(world.snapshot);
-    if (steps.length === 0 && (wakeAt === undefined || wakeAt === FOREVER)) return done;
+    idle = steps.length === 0 ? idle + 1 : 0;
+    // A version on trial is looked at again and again; when that changed nothing for long, nothing will.
+    if (steps.length === 0 && (wakeAt === undefined || wakeAt === FOREVER || idle > 10)) return done;
     if (steps.length === 0 && wakeAt !== undefined) world.snapshot = { ...world.snapshot, now: wakeAt };
     const [step] = steps;
     if (step !== undefined) {
@@ -348,6 +439,48 @@ describe('the plan, from any state a device can be found in', () => {
           return record?.install === 'bad' ? record.attempt !== desired.attempt : routed !== desired.version;
         });
         expect(wrong).toEqual([]);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('has the version beside it do what is asked, or says that it cannot, and never lets it answer for the model', () => {
+    fc.assert(
+      fc.property(worldSeed, (seed) => {
+        const world = build({ ...seed, budgetBytes: 1_000, desiredKnown: true, diskFull: false });
+        runToTheEnd(world);
+        const wrong = world.snapshot.models.filter(({ desired, serving, routed, traffic, versions }) => {
+          if (traffic !== undefined && traffic.candidate === routed) return true;
+          const candidate = desired?.candidate;
+          const beside = candidate !== undefined && candidate.version !== desired?.version && candidate.version !== serving?.serving;
+          // What is no longer asked for gets no requests.
+          if (!beside || serving === undefined || routed !== serving.serving) return traffic !== undefined && !beside;
+          const facts = versions.find(({ record }) => record.version === candidate.version);
+          if (facts?.record.install === 'bad') return facts.record.attempt !== candidate.attempt || traffic !== undefined;
+          if (serving.serving !== desired?.version) return false;
+          const asked = candidate.action === 'stage' ? traffic === undefined : traffic?.candidate === candidate.version;
+          return facts?.servable?.state !== 'available' || !asked;
+        });
+        expect(wrong).toEqual([]);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('takes back what its own trial found worse, where there is something to go back to', () => {
+    fc.assert(
+      fc.property(worldSeed, (seed) => {
+        const world = build({ ...seed, budgetBytes: 1_000, diskFull: false });
+        const done = runToTheEnd(world);
+        const kept = world.snapshot.models.filter(({ model, serving, routed, versions }) => {
+          const serves = versions.find(({ record }) => record.version === serving?.serving);
+          if (!world.guarded.has(model) || routed !== serving?.serving || serves?.record.install !== 'good') return false;
+          // One that was good before it came here is not on trial.
+          const proved = done.some((step) => step.kind === 'markGood' && step.model === model && step.version === serving?.serving);
+          const switched = done.some((step) => step.kind === 'switch' && step.model === model && step.version === serving?.serving);
+          return proved && switched && world.astray.has(`${model}@${serving?.serving}`) && !wasGood(seed, model, serving?.serving);
+        });
+        expect(kept).toEqual([]);
       }),
       { numRuns: 1_000 },
     );
