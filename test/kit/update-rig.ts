@@ -1,0 +1,254 @@
+import { readFile } from 'node:fs/promises';
+import { onTestFinished } from 'vitest';
+import type { Reported } from '#shared/protocol/messages.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { launch } from '#agent/update/launch.js';
+import type { Launched } from '#agent/update/launched.js';
+import { readLaunched } from '#agent/update/launched.js';
+import type { UpdateMoment } from '#agent/update/ports.js';
+import { SlotFolder } from '#agent/update/slot-folder.js';
+import type { SlotName, Slots } from '#agent/update/slots.js';
+import { Updater } from '#agent/update/updater.js';
+import type { AgentStore } from '#agent/store/open.js';
+import { bytesFrom, openStore } from './agent-store.js';
+import { FakeDesired, FakeEvents, FakeHub, type FakeVersion } from './model-fakes.js';
+import { recordingLogger } from './recorder.js';
+import { tempFolder } from './temp-folder.js';
+import { until } from './until.js';
+import { VirtualClock } from './virtual-clock.js';
+
+/** How a release does once it runs. */
+export type ReleaseBehaviour = 'good' | 'crash' | 'deaf' | 'no-models' | 'not-a-program';
+
+/** One process: the agent that runs now. */
+interface Run {
+  readonly updater: Updater;
+  readonly store: AgentStore;
+  readonly launched: Launched;
+}
+
+export const BAKE = 60_000;
+
+/**
+ * A device with a launcher and an updater: real store, real slots in a real folder; fakes for hub, programs and the rest of the
+ * agent; virtual time. A process that ends is started again, as a service manager does.
+ */
+export class UpdateRig {
+  readonly hub = new FakeHub();
+  readonly desired = new FakeDesired();
+  readonly clock = new VirtualClock();
+  readonly events = new FakeEvents();
+  readonly log = recordingLogger();
+  readonly folder: string;
+  readonly slots: SlotFolder;
+  readonly #behaviours = new Map<string, ReleaseBehaviour>();
+  /** What ran, start by start: `packaged`, or the release in a slot. */
+  readonly ran: string[] = [];
+  /** Names of the moments: `before place`. */
+  readonly moments: string[] = [];
+  /** Kernel timers as they were set in the run that is alive. */
+  timers: number[] = [];
+  online = true;
+  packaged = '0.1.0';
+  /** Writes of the slot file fail while it is set. */
+  diskFull = false;
+  #killAt: string | undefined;
+  #run: Run | undefined;
+  #token: object | undefined;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+    this.slots = new SlotFolder(folder);
+  }
+
+  static async create(): Promise<UpdateRig> {
+    const rig = new UpdateRig(await tempFolder());
+    onTestFinished(() => rig.#end());
+    return rig;
+  }
+
+  /** Publishes a release that behaves so, and wants it. */
+  release(number: number, behaviour: ReleaseBehaviour, options: Parameters<FakeHub['publishAgent']>[2] = {}): FakeVersion {
+    const content = bytesFrom(`agent ${number}`, 10_000);
+    const version = this.hub.publishAgent(number, content, options);
+    this.#behaviours.set(version.artifacts[0] ?? '', behaviour);
+    return version;
+  }
+
+  get run(): Run {
+    if (this.#run === undefined) throw new Error('nothing runs');
+    return this.#run;
+  }
+
+  /** At the next moment of this name the process is gone; what is on the disk by then is all there is. */
+  killAt(moment: string): void {
+    this.#killAt = moment;
+  }
+
+  /** Starts the process, again and again where it ends by itself. */
+  async start(): Promise<void> {
+    await this.#end();
+    for (let starts = 0; starts < 20; starts += 1) {
+      const launched = await this.#launch();
+      const name = launched.runs === 'packaged' ? 'packaged' : await this.#nameOf(launched.runs);
+      this.ran.push(name);
+      const behaviour = launched.runs === 'packaged' ? 'good' : await this.#behaviourOf(launched.runs);
+      if (behaviour === 'crash') continue;
+      await this.#open(launched, behaviour);
+      return;
+    }
+    throw new Error('no process stays');
+  }
+
+  /** Polls, letting time pass, until `holds`. */
+  async eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+    await until(
+      what,
+      async () => {
+        await Promise.race([this.#run?.updater.idle(), new Promise((resolve) => setTimeout(resolve, 20))]);
+        if (this.#run !== undefined && (await holds())) return true;
+        await this.clock.advance(5_000);
+        return false;
+      },
+      { deadlineMs: 8_000, everyMs: 5 },
+    );
+  }
+
+  reported(number: number): Reported['models'][number]['versions'][number] | undefined {
+    return this.run.updater
+      .reported()
+      .flatMap(({ versions }) => versions)
+      .find(({ version }) => version === number);
+  }
+
+  async state(): Promise<Slots | undefined> {
+    return this.slots.read();
+  }
+
+  /** Waits until the device is at rest with a release in this state. */
+  async settled(number: number, install: 'good' | 'bad'): Promise<void> {
+    await this.eventually(`release ${number} to be ${install}`, async () => {
+      const slots = await this.state();
+      return this.reported(number)?.install === install && (slots?.trying ?? null) === null && (slots?.refused ?? null) === null;
+    });
+  }
+
+  /** SIGTERM. */
+  async stop(): Promise<void> {
+    await this.run.updater.close();
+    await this.#end();
+  }
+
+  async #launch(): Promise<Launched> {
+    const refused = async (slot: SlotName): Promise<boolean> => (await this.#behaviourOf(slot)) === 'not-a-program';
+    const notPrograms = new Set<string>();
+    for (const slot of ['a', 'b'] as const) if (await refused(slot)) notPrograms.add(this.slots.executable(slot));
+    const env: Record<string, string | undefined> = {};
+    this.timers = [];
+    const launched = await launch({
+      folder: this.#folder(),
+      program: { ...this.#program(), replaceBy: (file) => this.#become(file, notPrograms) },
+      packaged: this.packaged,
+      args: ['run'],
+      env,
+    });
+    return readLaunched(env) ?? launched;
+  }
+
+  #become(file: string, notPrograms: ReadonlySet<string>): void {
+    if (notPrograms.has(file)) throw new SkerryError('IO_FAILED', 'Exec format error');
+  }
+
+  #program(): NonNullable<Parameters<typeof Updater.open>[0]['program']> {
+    return {
+      file: '/usr/lib/skerry-agent/skerry-agent',
+      natives: 'e'.repeat(64),
+      replaceBy: () => undefined,
+      endAfter: (seconds) => void this.timers.push(seconds),
+      sweepNatives: () => undefined,
+    };
+  }
+
+  /** The real folder, except that writes of the slot file fail on a full disk. */
+  #folder(): SlotFolder {
+    const folder = new SlotFolder(this.folder);
+    const write = folder.write.bind(folder);
+    folder.write = (slots) => (this.diskFull ? Promise.reject(new SkerryError('DISK_FULL', 'the test filled the disk')) : write(slots));
+    return folder;
+  }
+
+  async #open(launched: Launched, behaviour: ReleaseBehaviour): Promise<void> {
+    const store = await openStore(this.folder);
+    const token = {};
+    this.#token = token;
+    const updater = await Updater.open({
+      state: store.state,
+      blobs: store.blobs,
+      trust: this.hub,
+      fetcher: this.hub,
+      desired: this.desired,
+      events: this.events,
+      clock: this.clock,
+      logger: this.log.logger,
+      random: () => 0.5,
+      settings: { bake: BAKE, alive: 30_000, retry: { base: 1_000, max: 60_000 } },
+      folder: this.#folder(),
+      launched,
+      program: this.#program(),
+      release: this.packaged,
+      platform: { os: 'linux', arch: 'x64' },
+      models: () => (behaviour === 'no-models' ? [] : this.#models()),
+      isOnline: () => this.online,
+      confirm: () => (this.online && behaviour !== 'deaf' ? Promise.resolve() : new Promise(() => undefined)),
+      isAlive: () => Promise.resolve(),
+      needSpace: () => undefined,
+      makeRoom: () => void (this.#token === token && this.#again()),
+      onGood: () => Promise.resolve(),
+      observe: (moment) => this.#observe(moment, token),
+    });
+    this.#run = { updater, store, launched };
+    await updater.start();
+  }
+
+  /** What the device serves beside its own releases. */
+  #models(): Reported['models'] {
+    return (this.desired.current()?.models ?? [])
+      .filter(({ model }) => model !== 'skerry-agent')
+      .map(({ model, version }) => ({ model, serving: version, versions: [] }));
+  }
+
+  #again(): void {
+    const { updater } = this.run;
+    setTimeout(() => void updater.close().then(() => this.start()), 0);
+  }
+
+  async #observe({ at, step }: UpdateMoment, token: object): Promise<void> {
+    if (this.#token === token) {
+      const name = `${at} ${step.kind}`;
+      this.moments.push(name);
+      if (this.#killAt !== name) return;
+      this.#killAt = undefined;
+      this.#token = undefined;
+      setTimeout(() => void this.start(), 0);
+    }
+    await new Promise<never>(() => undefined); // The process is gone: nothing after this moment happens.
+  }
+
+  async #end(): Promise<void> {
+    const run = this.#run;
+    this.#run = undefined;
+    this.#token = undefined;
+    await run?.store.close();
+  }
+
+  async #behaviourOf(slot: SlotName): Promise<ReleaseBehaviour> {
+    const { digestOf } = await import('#shared/bundle/digest.js');
+    const content = await readFile(this.slots.executable(slot)).catch(() => undefined);
+    return content === undefined ? 'not-a-program' : (this.#behaviours.get(digestOf(content)) ?? 'not-a-program');
+  }
+
+  async #nameOf(slot: SlotName): Promise<string> {
+    const slots = await this.state();
+    return String([slots?.trying, slots?.good].find((each) => each?.slot === slot)?.version);
+  }
+}
