@@ -10,7 +10,8 @@ import type { Outcome } from './outcome.js';
 import { type Plan, waveOfJoiner, whyNot } from './plan.js';
 import type { FleetPort } from './ports.js';
 import type { Actor, RolloutDevice, RolloutRecord } from './record.js';
-import { type Outlook, outcomeQuery, RolloutRunner, type RunnerDeps } from './runner.js';
+import { outcomeQuery } from './outcome-query.js';
+import { type Outlook, RolloutRunner, type RunnerDeps } from './runner.js';
 
 export interface ControllerDeps extends RunnerDeps, Omit<PlanDeps, 'fleet'> {
   readonly fleet: FleetPort;

@@ -1,36 +1,24 @@
 import type { Clock } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
-import type { Capabilities, DeviceId } from '#shared/protocol/device.js';
+import type { DeviceId } from '#shared/protocol/device.js';
 import { alertOf, NEAR_LIMIT, nearLimitAlert } from './alerts.js';
 import { actionsOf, apply } from './apply.js';
-import { whyIncapable } from './capability.js';
 import { decide } from './decide.js';
-import {
-  controlOf,
-  installFigures,
-  nextToRevert,
-  nextToTell,
-  OBSERVED,
-  observe,
-  reclaim,
-  resetBy,
-  rollbackProgress,
-  tookBack,
-  waveProgress,
-} from './devices.js';
-import type { WaveSpan } from './evidence/layout.js';
+import { nextToRevert, nextToTell, OBSERVED, observe, reclaim, resetBy, rollbackProgress } from './devices.js';
 import { isBeside } from './document.js';
+import { evidenceQuery, installed } from './evidence-query.js';
 import type { EvidenceSource } from './evidence/source.js';
 import type { WaveFigures } from './figures.js';
 import { gateName } from './gate-document.js';
-import { guardOf } from './guard.js';
 import type { GateResult } from './gates/result.js';
+import { ENDS_TRIAL, outcomeQuery } from './outcome-query.js';
 import { isActive, isReturning, type OperatorEvent, type RolloutEvent, statesAllowing } from './machine.js';
-import type { AlertSink, Change, CohortsPort, FleetPort, OutcomeQuery, OutcomeSource, RegistryPort, RolloutStore, Wish } from './ports.js';
+import type { AlertSink, CohortsPort, FleetPort, OutcomeSource, RegistryPort, RolloutStore } from './ports.js';
 import { type Actor, type Decision, HUB_ACTOR, type RolloutDevice, type RolloutRecord } from './record.js';
-import { deviceMayBeTold } from './schedule.js';
-import { standingSelectors } from './standing.js';
+import { deviceMayBeTold, hubMayAct } from './schedule.js';
+import { standingOf } from './standing.js';
+import { wishOf } from './wish.js';
 
 export interface RunnerDeps {
   readonly store: RolloutStore;
@@ -165,49 +153,24 @@ export class RolloutRunner {
     return added.length;
   }
 
-  /** Figures of the wave or the rollback under way, as a decision would see them now; `undefined` in states that need none. */
+  /** Figures of the wave or the way back under way, as a decision would see them now; `undefined` in states that need none. */
   async #figures(): Promise<WaveFigures | undefined> {
     const record = this.#record;
+    const { evidence, clock, logger } = this.#deps;
     if (isReturning(record.state)) return { progress: rollbackProgress(record, this.rows), evidence: NO_EVIDENCE, gates: [] };
     if (record.state !== 'installing' && record.state !== 'baking' && record.state !== 'evaluating') return undefined;
-    const wave = record.plan.waves[record.wave];
-    const progress = waveProgress(this.rows, record.wave);
-    const install = {
-      gate: 'install',
-      kind: 'install' as const,
-      ...installFigures(progress, record.document.silent.as),
-      tookBack: tookBack(this.rows, record.wave),
-    };
-    const gates = (wave?.gates ?? []).filter((gate) => gate.gate !== 'install');
-    const rows = this.rows;
+    const { progress, install } = installed(record, this.rows);
+    const query = evidenceQuery(record, this.rows, clock.now());
     try {
-      const collected = await this.#deps.evidence.figures({
-        rollout: record.id,
-        model: record.document.model,
-        version: record.document.version,
-        waves: this.#spans(),
-        plan: record.plan.waves.map((planned) => planned.gates),
-        to: this.#deps.clock.now(),
-        // A device that ran the version and took itself back is part of the evidence: leaving it out would hide the worst ones.
-        canary: () => rows.filter((row) => row.status === 'installed' || row.status === 'failed').map((row) => row.device),
-        control: () => controlOf(rows, record),
-        gates,
-      });
+      const collected = await evidence.figures(query);
       return { progress, evidence: collected.evidence, gates: [install, ...collected.gates] };
     } catch (thrown) {
       // A gate that cannot be computed stops the rollout; it never counts as passed.
       const why = asSkerryError(thrown).message.slice(0, 512);
-      this.#deps.logger.error({ rollout: record.id, cause: why }, 'the figures of a rollout could not be read');
-      const failed = gates.map((gate) => ({ gate: gateName(gate), kind: 'failed' as const, why }));
+      logger.error({ rollout: record.id, cause: why }, 'the figures of a rollout could not be read');
+      const failed = query.gates.map((gate) => ({ gate: gateName(gate), kind: 'failed' as const, why }));
       return { progress, evidence: NO_EVIDENCE, gates: [install, ...failed] };
     }
-  }
-
-  /** The waves whose evidence counts. */
-  #spans(): WaveSpan[] {
-    const { begun, wave, waveFrom, since, plan, document } = this.#record;
-    const counted = begun.length > 0 ? begun : [{ wave, at: waveFrom ?? since }];
-    return counted.map(({ wave: index, at }) => ({ from: at, lasts: plan.waves[index]?.deadline ?? document.deadline }));
   }
 
   async #move(
@@ -236,7 +199,7 @@ export class RolloutRunner {
     };
     const now = new Map([...this.#rows, ...changed.map((row) => [row.device, row] as const)]);
     const devices = [...new Map([...changed, ...resetBy(event, before, [...now.values()])].map((row) => [row.device, row])).values()];
-    const standing = await this.#standing(record, at);
+    const standing = await standingOf(record, at, this.#deps);
     const reached = await store.commit({ record, expected: before.decisions, decision, devices, wishes: [], ...standing });
     this.#record = record;
     this.#keep(devices);
@@ -247,28 +210,12 @@ export class RolloutRunner {
     this.#deps.onMoved?.(record);
   }
 
-  /** What the rollout leaves when it completes, and takes back when everything is taken back. */
-  async #standing(record: RolloutRecord, at: number): Promise<Pick<Change, 'standing'>> {
-    const { document, plan, manifest, attempt, id, rollback } = record;
-    if (isBeside(document)) return {};
-    if (record.state === 'rolling-back' && rollback?.endsIn === 'rolled-back') return { standing: { withdraw: at } };
-    if (record.state !== 'completed') return {};
-    const { registry, cohorts } = this.#deps;
-    const cohort = typeof document.cohort === 'string' ? document.cohort : await cohorts.saved(document.cohort.saved);
-    const { variants } = await registry.version(document.model, document.version);
-    const { model, version } = document;
-    const canRun = (device: Capabilities): boolean => whyIncapable(variants, device) === undefined;
-    return {
-      standing: { leave: { rollout: id, model, version, manifest, attempt, selectors: standingSelectors(plan, cohort), canRun, at } },
-    };
-  }
-
   async #observe(): Promise<void> {
     const { fleet, clock, store } = this.#deps;
     const watched = this.rows.filter((row) => OBSERVED.has(row.status));
     if (watched.length === 0) return;
-    const seen = await fleet.observe(watched.map((row) => this.#wish(row)));
     const now = clock.now();
+    const seen = await fleet.observe(watched.map((row) => wishOf(this.#record, row, now)));
     const changed = watched.flatMap((row) => {
       const observation = seen.get(row.device);
       if (observation === undefined) return [];
@@ -296,7 +243,7 @@ export class RolloutRunner {
         error: back ? row.error : null,
       }),
     );
-    const wishes = rows.map((row) => this.#wish(row));
+    const wishes = rows.map((row) => wishOf(this.#record, row, now));
     await store.commit({ record, expected: record.decisions, devices: rows, wishes });
     this.#keep(rows);
     await fleet.issue(rows.map((row) => row.device));
@@ -308,6 +255,8 @@ export class RolloutRunner {
     if (!isActive(record.state)) return [];
     const now = clock.now();
     const { schedule } = record.document;
+    // A window that closes in the middle of a wave stops it there, until the next one; going back waits for none.
+    if (!hubMayAct(schedule, now)) return [];
     const local = schedule.windows.some((window) => window.time === 'device');
     const labels = local ? new Map((await fleet.members()).map((device) => [device.id, device.labels])) : undefined;
     const next = nextToTell(
@@ -330,26 +279,6 @@ export class RolloutRunner {
     if (rows.length > 0) this.#list = undefined;
   }
 
-  #wish(row: RolloutDevice): Wish {
-    const { document, manifest, plan, id, attempt } = this.#record;
-    const back = row.status === 'reverting' || row.status === 'reverted' || row.status === 'unproven';
-    const { strategy } = document;
-    const wave = plan.waves[row.wave ?? 0];
-    return {
-      device: row.device,
-      model: document.model,
-      target: back ? row.previous : { version: document.version, manifest },
-      action: !back ? (wave?.action ?? 'serve') : isBeside(document) ? 'alone' : 'serve',
-      wave: row.wave ?? 0,
-      guard: back || wave === undefined ? {} : guardOf(wave),
-      share: 'share' in strategy ? strategy.share : 1,
-      sticky: 'sticky' in strategy ? strategy.sticky : 'key',
-      attempt,
-      source: `rollout:${id}`,
-      decidedAt: row.toldAt ?? this.#deps.clock.now(),
-    };
-  }
-
   #warnNearLimit(results: readonly GateResult[]): void {
     const key = (result: GateResult): string => `${this.#record.wave}/${result.gate}`;
     const near = results.filter((result) => result.alarm >= NEAR_LIMIT && result.alarm < 1 && !this.#near.has(key(result)));
@@ -365,20 +294,6 @@ export class RolloutRunner {
       throw new SkerryError('ROLLOUT_ROLE', `this wave has to be approved by somebody with the role ${role}`, { details: { role } });
     }
   }
-}
-
-const ENDS_TRIAL: ReadonlySet<RolloutEvent> = new Set(['finished', 'gate-failed-rollback', 'gate-failed-pause']);
-
-/**
- * Where to look for what a rollout came to, since its first wave began: devices that were told of the version, and, as the old side, the
- * same devices where it runs beside the old one, otherwise those not told.
- */
-export function outcomeQuery(record: RolloutRecord, rows: readonly RolloutDevice[], to: number): OutcomeQuery {
-  const { document, begun, waveFrom, createdAt } = record;
-  const told = new Set<string>(rows.filter((row) => row.toldAt !== null).map((row) => row.device));
-  const others = new Set<string>(rows.filter((row) => row.toldAt === null).map((row) => row.device));
-  const { model, version } = document;
-  return { model, version, from: begun[0]?.at ?? waveFrom ?? createdAt, to, fresh: told, old: isBeside(document) ? told : others };
 }
 
 const NO_EVIDENCE = { predictions: 0, devices: 0 } as const;

@@ -1,4 +1,10 @@
+import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { Capabilities } from '#shared/protocol/device.js';
+import { whyIncapable } from './capability.js';
+import { isBeside } from './document.js';
 import type { Plan } from './plan.js';
+import type { Change, CohortsPort, RegistryPort } from './ports.js';
+import type { RolloutRecord } from './record.js';
 
 /**
  * Selectors of the devices that a rollout, once completed, speaks for in future too: those of waves that reached the end of their
@@ -8,4 +14,23 @@ export function standingSelectors(plan: Pick<Plan, 'waves'>, cohort: string): st
   const full = plan.waves.filter((wave) => wave.action === 'serve' && wave.below >= 1).map((wave) => wave.selector);
   const selectors = full.includes('') ? [''] : [...new Set(full)];
   return selectors.map((selector) => [cohort, selector].filter((part) => part !== '').join(','));
+}
+
+/** What the rollout, moved to where the record says, leaves behind when it completes, and takes back when everything is taken back. */
+export async function standingOf(
+  record: RolloutRecord,
+  at: EpochMillis,
+  { registry, cohorts }: { readonly registry: RegistryPort; readonly cohorts: CohortsPort },
+): Promise<Pick<Change, 'standing'>> {
+  const { document, plan, manifest, attempt, id, rollback } = record;
+  if (isBeside(document)) return {};
+  if (record.state === 'rolling-back' && rollback?.endsIn === 'rolled-back') return { standing: { withdraw: at } };
+  if (record.state !== 'completed') return {};
+  const cohort = typeof document.cohort === 'string' ? document.cohort : await cohorts.saved(document.cohort.saved);
+  const { variants } = await registry.version(document.model, document.version);
+  const { model, version } = document;
+  const canRun = (device: Capabilities): boolean => whyIncapable(variants, device) === undefined;
+  return {
+    standing: { leave: { rollout: id, model, version, manifest, attempt, selectors: standingSelectors(plan, cohort), canRun, at } },
+  };
 }

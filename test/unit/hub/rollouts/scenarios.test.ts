@@ -77,6 +77,25 @@ describe('a good version', () => {
     expect((await rig.store.read(id)).state).toBe('installing');
   });
 
+  it('stops where its window closes, and goes on in the next one', async () => {
+    const rig = new Rig(10);
+    const schedule = { windows: [{ cron: '0 2 * * *', lasts: '10m' }] };
+    const { id } = await rig.controller.create(
+      documentOf({ schedule, waves: ['100%'], reserve: 0, maxInFlight: 1, deadline: '2d', gates: [{ gate: 'install' }] }),
+      OPERATOR,
+    );
+    const told = async (): Promise<number> => (await rig.store.devices(id)).filter((row) => row.toldAt !== null).length;
+    await rig.step(hours(2));
+    for (let i = 0; i < 60; i++) await rig.step(minutes(2));
+    const first = await told();
+    expect(first).toBeGreaterThan(1);
+    expect(first).toBeLessThan(8);
+    expect((await rig.store.read(id)).state).toBe('installing');
+    await rig.step(hours(24) - minutes(120));
+    for (let i = 0; i < 60; i++) await rig.step(minutes(2));
+    expect(await told()).toBeGreaterThan(first);
+  });
+
   it('is staged everywhere before anybody switches with blue-green', async () => {
     const rig = new Rig(10);
     const { id, plan } = await rig.controller.create(
