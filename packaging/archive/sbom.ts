@@ -6,7 +6,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { PROJECT_ROOT, runNpm } from '../build/tools.js';
-import { NODE_VERSION, type Program, type Target } from '../targets.js';
+import { NODE_VERSION, type NodeSource, type Program, type Target } from '../targets.js';
 
 const componentSchema = z.looseObject({ 'bom-ref': z.string(), name: z.string(), version: z.string() });
 const bomSchema = z.looseObject({ components: z.array(componentSchema) });
@@ -45,8 +45,7 @@ export async function billOfMaterials(program: Program, target: Target, folders:
       'bom-ref': `node@${NODE_VERSION}`,
       name: 'node',
       version: NODE_VERSION,
-      purl: `pkg:npm/${target.node.package}@${NODE_VERSION}`,
-      hashes: [{ alg: 'SHA-512', content: Buffer.from(target.node.integrity.replace('sha512-', ''), 'base64').toString('hex') }],
+      ...origin(target.node),
       licenses: [{ license: { id: 'MIT' } }],
     },
   ];
@@ -70,6 +69,13 @@ export async function billOfMaterials(program: Program, target: Target, folders:
     components,
   };
   return `${JSON.stringify(document, undefined, 1)}\n`;
+}
+
+/** Name and digest of the runtime's package; one that was given has neither that we could vouch for. */
+function origin(node: NodeSource): Readonly<Record<string, unknown>> {
+  if (node.kind === 'given') return { purl: `pkg:generic/node@${NODE_VERSION}` };
+  const content = Buffer.from(node.integrity.replace('sha512-', ''), 'base64').toString('hex');
+  return { purl: `pkg:npm/${node.package}@${NODE_VERSION}`, hashes: [{ alg: 'SHA-512', content }] };
 }
 
 /** Where a copy was downloaded from says something about the machine that built, not about what is inside. */

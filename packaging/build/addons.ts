@@ -49,7 +49,8 @@ export async function compileSystem(target: Target, node: NodeRuntime): Promise<
   const folder = await cached(`system-${target.name}-${await cacheKey([source], cc)}`, async (temporary) => {
     await mkdir(temporary, { recursive: true });
     const addon = path.join(temporary, 'skerry_system.node');
-    const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', '-fvisibility=hidden', '-Wl,-z,relro,-z,now'];
+    const link = target.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared', '-Wl,-z,relro,-z,now'];
+    const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-fPIC', '-fvisibility=hidden', ...link];
     const include = path.join(node.headers, 'include', 'node');
     await runTool(cc, [...flags, `-I${include}`, '-o', addon, 'system.c'], { cwd: path.dirname(source) });
     await runTool(strip, stripArguments(target.platform, addon));

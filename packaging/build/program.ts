@@ -4,8 +4,9 @@ import { TARGETS, TARGET_NAMES } from '../targets.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { type Bundle, bundleProgram } from './bundle.js';
 import { makeExecutable } from './executable.js';
-import { gatherNatives } from './natives.js';
+import { gatherNatives, runtimesInstalled } from './natives.js';
 import { fetchNode, type NodeRuntime } from './node-runtime.js';
+import { type GivenParts, requireParts } from './requirements.js';
 
 export interface BuiltProgram {
   readonly executable: string;
@@ -13,8 +14,16 @@ export interface BuiltProgram {
   readonly node: NodeRuntime;
 }
 
-/** Builds the executable of one program for one target in the folder `work`. */
-export async function buildProgram(program: Program, target: Target, work: string, say: (text: string) => void): Promise<BuiltProgram> {
+export interface BuildOptions {
+  /** Folder for everything on the way. */
+  readonly work: string;
+  readonly given: GivenParts;
+  readonly say: (text: string) => void;
+}
+
+/** Builds the executable of one program for one target. `PACKAGE_PART_MISSING` before anything is done. */
+export async function buildProgram(program: Program, target: Target, { work, given, say }: BuildOptions): Promise<BuiltProgram> {
+  requireParts(target, { host: { platform: process.platform, arch: process.arch }, given, runtimes: await runtimesInstalled() });
   const hostTarget = TARGET_NAMES.map((name) => TARGETS[name]).find(
     ({ platform, arch }) => platform === process.platform && arch === process.arch,
   );
@@ -25,10 +34,10 @@ export async function buildProgram(program: Program, target: Target, work: strin
     );
   }
   say(`${program.executable} for ${target.name}: runtime`);
-  const node = await fetchNode(target);
+  const node = await fetchNode(target, given.node);
   const hostNode = hostTarget.name === target.name ? node : await fetchNode(hostTarget);
   say(`${program.executable} for ${target.name}: native libraries (compiled the first time, some minutes)`);
-  const natives = await gatherNatives(target, node, path.join(work, 'native'));
+  const natives = await gatherNatives(target, node, path.join(work, 'native'), given.sqlite);
   say(`${program.executable} for ${target.name}: program`);
   const bundle = await bundleProgram(program, natives.manifest);
   return { executable: await makeExecutable({ program, target, node, bundle, natives, hostNode, work }), bundle, node };

@@ -10,6 +10,7 @@ export interface Toolchain {
 
 /** The system's own tools for a target of this machine's kind, else those of the target's triplet. */
 export function toolchain(target: Target): Toolchain {
+  if (target.platform === 'darwin') return { cc: 'clang', cxx: 'clang++', ar: 'ar', strip: 'strip' };
   const native = target.platform === process.platform && target.arch === process.arch;
   const prefix = native || target.cross === undefined ? '' : `${target.cross}-`;
   return { cc: `${prefix}gcc`, cxx: `${prefix}g++`, ar: `${prefix}ar`, strip: `${prefix}strip` };

@@ -37,6 +37,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* macOS has neither; what sends there is closed at once and nothing is started in between. */
+#ifndef SOCK_CLOEXEC
+#define SOCK_CLOEXEC 0
+#endif
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
 #endif

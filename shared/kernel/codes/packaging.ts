@@ -31,6 +31,12 @@ export const packagingCodes = defineCodes({
     summary: 'A package that cannot be built here was asked for.',
     action: 'See npm run package -- --help for what can be built on which system.',
   },
+  PACKAGE_PART_MISSING: {
+    fault: 'caller',
+    http: 400,
+    summary: 'A package for another system needs parts that neither npm nor this machine has.',
+    action: 'The message lists each part with where it comes from; packaging/README.md has a section for macOS and Windows.',
+  },
   PACKAGE_INTEGRITY: {
     fault: 'peer',
     http: 502,
