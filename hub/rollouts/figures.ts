@@ -16,7 +16,7 @@ const comparedSchema = z.object({
 export type Compared = z.infer<typeof comparedSchema>;
 
 /** What harms only after a while is looked for among windows of devices that had run the version for this long. */
-export const AGES = [hours(1), hours(6)] as const;
+export const AGES = [hours(1), hours(2), hours(6)] as const;
 
 const tallySchema = z.object({ events: count, exposure: count });
 

@@ -16,7 +16,7 @@ import {
   TOLERATED,
   VALUES,
 } from './columns.js';
-import { compare, controlSums, rowFrom } from './compared.js';
+import { compare, controlSums, rowFrom, rowsFrom } from './compared.js';
 import { Lane } from './lane.js';
 import { firstStratumFrom, type Layout, layoutOf, type WaveSpan } from './layout.js';
 import { outputFigures } from './outputs.js';
@@ -42,6 +42,15 @@ export interface Look {
   readonly control: { has(device: DeviceId): boolean };
 }
 
+type Sides = Readonly<Record<Group, readonly Lane[]>>;
+
+/** The rows of the canary's lanes that comparisons begin with: all of them, those of some age, those of the wave. */
+interface Rows {
+  readonly whole: Int32Array;
+  readonly aged: readonly Int32Array[];
+  readonly wave: Int32Array;
+}
+
 /** Control devices left out of the variation, as the worst canary device is left out of the comparison. */
 const TRIM = 0.02;
 
@@ -55,18 +64,19 @@ export class EvidenceBook {
   readonly #horizon: number;
   readonly #lanes = new Map<string, Lane>();
   #sorted: readonly Lane[] | undefined;
-  #layout: Layout = layoutOf([{ from: 0, lasts: 0 }], 1);
+  #layout: Layout;
 
   constructor(options: BookOptions) {
     this.#options = options;
     this.#columns = new Columns(options.gates, options.fleet);
+    this.#layout = layoutOf([], options.planned);
     this.#horizon = Math.max(
       0,
       ...options.gates.map((gate) => (gate.gate === 'burn' ? Math.max(...gate.windows.map(({ long }) => long)) : 0)),
     );
   }
 
-  /** Waves that began, oldest first; the newest is under way. */
+  /** Waves that began, oldest first; the newest is under way. Comes before everything else. */
   begin(waves: readonly WaveSpan[]): void {
     if (waves.length === this.#layout.waves.length && waves.every((wave, i) => wave.from === this.#layout.waves[i]?.from)) return;
     this.#layout = layoutOf(waves, this.#options.planned);
@@ -91,9 +101,14 @@ export class EvidenceBook {
 
   figures({ to, canary, control }: Look): Evidence {
     const lanes = this.#inOrder();
-    const sides = {
+    const sides: Sides = {
       canary: lanes.filter((lane) => lane.group === 'canary' && canary.has(lane.device)),
       control: lanes.filter((lane) => lane.group === 'control' && control.has(lane.device)),
+    };
+    const rows: Rows = {
+      whole: rowsFrom(sides.canary, () => 0),
+      aged: AGES.map((age) => rowsFrom(sides.canary, (lane) => firstStratumFrom(this.#layout, (lane.first ?? 0) + age))),
+      wave: rowsFrom(sides.canary, () => this.#waveBegin),
     };
     const predictions = sides.canary.map((lane) => this.#inWave(lane, PREDICTIONS));
     return {
@@ -101,14 +116,14 @@ export class EvidenceBook {
         predictions: predictions.reduce((sum, count) => sum + count, 0),
         devices: predictions.filter((count) => count > 0).length,
       },
-      gates: this.#options.gates.filter((gate) => gate.gate !== 'install').map((gate) => this.#figuresOf(gate, to, sides)),
+      gates: this.#options.gates.filter((gate) => gate.gate !== 'install').map((gate) => this.#figuresOf(gate, to, sides, rows)),
     };
   }
 
-  #figuresOf(gate: Gate, to: EpochMillis, sides: Readonly<Record<Group, readonly Lane[]>>): GateFigures {
+  #figuresOf(gate: Gate, to: EpochMillis, sides: Sides, rows: Rows): GateFigures {
     const name = gateName(gate);
     const meter = this.#columns.meters.find((columns) => columns.gate === name);
-    if (meter !== undefined) return this.#comparison(meter, sides);
+    if (meter !== undefined) return this.#comparison(meter, sides, rows);
     const [rate] = rateOf(gate);
     if (rate !== undefined) return this.#rate(name, rate, sides.canary);
     const level = this.#columns.levels.get(name);
@@ -127,7 +142,7 @@ export class EvidenceBook {
     return { gate: name, kind: 'failed', why: 'no figures are collected for this gate' };
   }
 
-  #comparison({ gate, at }: MeterColumns, { canary, control }: Readonly<Record<Group, readonly Lane[]>>): GateFigures {
+  #comparison({ gate, at }: MeterColumns, { canary, control }: Sides, rows: Rows): GateFigures {
     const units = control.map(({ totals }) => ({ events: totals[at + TOLERATED] ?? 0, exposure: totals[at + EXPECTED] ?? 0 }));
     const canaryDevices = canary.filter(({ totals }) => (totals[at + EXPECTED] ?? 0) > 0).length;
     const controlDevices = units.filter((unit) => unit.exposure > 0).length;
@@ -141,14 +156,14 @@ export class EvidenceBook {
     return {
       gate,
       kind: 'comparison',
-      tolerated: compare(canary, against, tolerated, () => 0),
-      aged: AGES.map((age) => {
-        const compared = compare(canary, against, tolerated, (lane) => firstStratumFrom(this.#layout, (lane.first ?? 0) + age));
+      tolerated: compare(canary, against, tolerated, rows.whole),
+      aged: rows.aged.map((first) => {
+        const compared = compare(canary, against, tolerated, first);
         // Strata in which nobody was of that age say nothing; recorded figures need not carry them.
         const reached = compared.strata.some((stratum) => stratum.canaryExposure > 0);
         return reached ? compared : { strata: [] };
       }),
-      ruledOut: { strata: compare(canary, controlSums(control, ruledOut, strata, begin), ruledOut, () => begin).strata },
+      ruledOut: { strata: compare(canary, controlSums(control, ruledOut, strata, begin), ruledOut, rows.wave).strata },
       dispersion: pearsonDispersion(units, TRIM),
       canaryDevices,
       controlDevices,

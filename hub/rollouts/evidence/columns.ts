@@ -41,7 +41,7 @@ export class Columns {
   readonly rates: ReadonlyMap<RateName, number>;
   /** First column of each limit on values, by the name of the gate. */
   readonly levels: ReadonlyMap<string, number>;
-  readonly #read: readonly Meter[];
+  readonly #meters: readonly { readonly at: number; readonly read: Meter }[];
   readonly #levels: readonly { readonly at: number; readonly read: LevelReader }[];
 
   /** `fleet` is what all devices together reported before. */
@@ -54,7 +54,7 @@ export class Columns {
       return meter === undefined ? [] : [{ gate: gateName(gate), meter }];
     });
     this.meters = comparing.map(({ gate }, i) => ({ gate, at: begin + METER_COLUMNS * i }));
-    this.#read = comparing.map(({ meter }) => meter);
+    this.#meters = comparing.map(({ meter }, i) => ({ at: begin + METER_COLUMNS * i, read: meter }));
     const values = begin + METER_COLUMNS * comparing.length;
     const limits = gates.flatMap((gate) => {
       const rule = levelRule(gate);
@@ -74,8 +74,8 @@ export class Columns {
       out[at] = tally?.events ?? 0;
       out[at + 1] = tally?.exposure ?? 0;
     }
-    for (const [i, { at }] of this.meters.entries()) {
-      const reading = this.#read[i]?.(window, group, baseline);
+    for (const { at, read } of this.#meters) {
+      const reading = read(window, group, baseline);
       if (reading === undefined) continue;
       out[at + TOLERATED] = reading.tolerated;
       out[at + RULED_OUT] = reading.ruledOut;

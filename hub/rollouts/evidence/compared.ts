@@ -15,13 +15,15 @@ export interface Place {
 /** The control's events and expectation by stratum, from one on: two numbers each. */
 export type ControlSums = Float64Array;
 
-export function controlSums(lanes: readonly Lane[], { width, at, events }: Place, strata: number, from = 0): ControlSums {
-  const sums = new Float64Array(strata * 2);
+export function controlSums(lanes: readonly Lane[], { width, at, events }: Place, count: number, from = 0): ControlSums {
+  const sums = new Float64Array(count * 2);
   for (const lane of lanes) {
-    for (let row = rowFrom(lane, from); row < lane.strata.length; row++) {
-      const stratum = lane.strata[row] ?? 0;
-      add(sums, stratum * 2, lane.cells[row * width + at + events]);
-      add(sums, stratum * 2 + 1, lane.cells[row * width + at + EXPECTED]);
+    const { cells, strata } = lane;
+    for (let row = rowFrom(lane, from); row < strata.length; row++) {
+      const to = (strata[row] ?? 0) * 2;
+      const cell = row * width + at;
+      sums[to] = (sums[to] ?? 0) + (cells[cell + events] ?? 0);
+      sums[to + 1] = (sums[to + 1] ?? 0) + (cells[cell + EXPECTED] ?? 0);
     }
   }
   return sums;
@@ -33,34 +35,43 @@ export interface Compared {
 }
 
 /**
- * Canary against control, each lane of the canary from the stratum `first` gives for it. With three devices or more also
+ * Canary against control, each lane of the canary from the row `first` gives for it. With three devices or more also
  * without the one that has the largest excess of events over its share. Lanes come in one order, so that sums do not depend
  * on who reported first.
  */
-export function compare(canary: readonly Lane[], control: ControlSums, place: Place, first: (lane: Lane) => number): Compared {
+export function compare(canary: readonly Lane[], control: ControlSums, place: Place, first: Int32Array): Compared {
   const { width, at, events } = place;
   const sums = new Float64Array(control.length);
   const own = new Float64Array(canary.length * 2);
   let reporting = 0;
-  for (const [i, lane] of canary.entries()) {
-    for (let row = rowFrom(lane, first(lane)); row < lane.strata.length; row++) {
-      const [stratum, cell] = [lane.strata[row] ?? 0, row * width + at];
-      add(sums, stratum * 2, lane.cells[cell + events]);
-      add(sums, stratum * 2 + 1, lane.cells[cell + EXPECTED]);
-      add(own, i * 2, lane.cells[cell + TOLERATED]);
-      add(own, i * 2 + 1, lane.cells[cell + EXPECTED]);
+  for (let i = 0; i < canary.length; i++) {
+    const lane = canary[i];
+    if (lane === undefined) continue;
+    const { cells, strata } = lane;
+    let [ownEvents, ownExpected] = [0, 0];
+    for (let row = first[i] ?? 0; row < strata.length; row++) {
+      const to = (strata[row] ?? 0) * 2;
+      const cell = row * width + at;
+      const expected = cells[cell + EXPECTED] ?? 0;
+      sums[to] = (sums[to] ?? 0) + (cells[cell + events] ?? 0);
+      sums[to + 1] = (sums[to + 1] ?? 0) + expected;
+      ownEvents += cells[cell + TOLERATED] ?? 0;
+      ownExpected += expected;
     }
-    if ((own[i * 2 + 1] ?? 0) > 0) reporting += 1;
+    own[i * 2] = ownEvents;
+    own[i * 2 + 1] = ownExpected;
+    if (ownExpected > 0) reporting += 1;
   }
   const strata = strataOf(sums, control);
   if (reporting < 3) return { strata };
   const worst = worstOf(own);
   const lane = worst === undefined ? undefined : canary[worst];
-  if (lane === undefined) return { strata };
-  for (let row = rowFrom(lane, first(lane)); row < lane.strata.length; row++) {
-    const [at2, cell] = [(lane.strata[row] ?? 0) * 2, row * width + at];
-    add(sums, at2, -(lane.cells[cell + events] ?? 0));
-    sums[at2 + 1] = Math.max(0, (sums[at2 + 1] ?? 0) - (lane.cells[cell + EXPECTED] ?? 0));
+  if (worst === undefined || lane === undefined) return { strata };
+  for (let row = first[worst] ?? 0; row < lane.strata.length; row++) {
+    const to = (lane.strata[row] ?? 0) * 2;
+    const cell = row * width + at;
+    sums[to] = (sums[to] ?? 0) - (lane.cells[cell + events] ?? 0);
+    sums[to + 1] = Math.max(0, (sums[to + 1] ?? 0) - (lane.cells[cell + EXPECTED] ?? 0));
   }
   return { strata, withoutWorst: strataOf(sums, control) };
 }
@@ -83,6 +94,11 @@ function worstOf(own: Float64Array): number | undefined {
   return worst;
 }
 
+/** The row each lane's comparison begins with. */
+export function rowsFrom(lanes: readonly Lane[], stratum: (lane: Lane) => number): Int32Array {
+  return Int32Array.from(lanes, (lane) => rowFrom(lane, stratum(lane)));
+}
+
 function strataOf(canary: Float64Array, control: ControlSums): RateStratum[] {
   const strata: RateStratum[] = [];
   for (let i = 0; i < control.length; i += 2) {
@@ -98,8 +114,4 @@ export function rowFrom({ strata }: Lane, stratum: number): number {
   let row = strata.length;
   while (row > 0 && (strata[row - 1] ?? 0) >= stratum) row -= 1;
   return row;
-}
-
-function add(sums: Float64Array, at: number, value: number | undefined): void {
-  sums[at] = (sums[at] ?? 0) + (value ?? 0);
 }

@@ -1,7 +1,7 @@
 import type { EpochMillis, Millis } from '#shared/kernel/clock.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { FAILED, PREDICTIONS } from './columns.js';
-import { type Layout, stratumOf, waveOf } from './layout.js';
+import { type Layout, stratumOf, waveOfStratum } from './layout.js';
 import type { DeviceWindow, Group } from './window.js';
 
 type Outputs = Readonly<Record<string, readonly number[]>>;
@@ -97,7 +97,8 @@ export class Lane {
     this.#close();
     this.#last = from;
     this.#first ??= from;
-    this.#open = { from, length, values, outputs, stratum: stratumOf(layout, from, length), wave: waveOf(layout, from, length) };
+    const stratum = stratumOf(layout, from, length);
+    this.#open = { from, length, values, outputs, stratum, wave: waveOfStratum(layout, stratum) };
     this.#enter(this.#open);
     return true;
   }
@@ -117,7 +118,7 @@ export class Lane {
     const open = this.#open;
     if (open === undefined) return;
     const stratum = stratumOf(layout, open.from, open.length);
-    open.wave = waveOf(layout, open.from, open.length);
+    open.wave = waveOfStratum(layout, stratum);
     if (stratum === open.stratum) return;
     this.#leave();
     open.stratum = stratum;

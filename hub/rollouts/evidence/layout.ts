@@ -17,7 +17,7 @@ export interface WaveSpan {
  */
 export interface Layout {
   readonly perWave: number;
-  /** Waves that began, the one under way last; never empty. */
+  /** Waves that began, the one under way last. */
   readonly waves: readonly WaveSpan[];
 }
 
@@ -27,9 +27,15 @@ export function layoutOf(waves: readonly WaveSpan[], planned: number): Layout {
 }
 
 /** The wave a stretch of time counts for. The stretch in which a wave began counts whole for it: waves may be shorter than a stretch. */
-export function waveOf({ waves }: Layout, from: EpochMillis, length: Millis): number {
-  const found = waves.findLastIndex((wave) => wave.from < from + length);
-  return Math.max(0, found);
+function waveOf({ waves }: Layout, from: EpochMillis, length: Millis): number {
+  let wave = waves.length - 1;
+  while (wave > 0 && (waves[wave]?.from ?? 0) >= from + length) wave -= 1;
+  return Math.max(0, wave);
+}
+
+/** The wave a stratum belongs to. */
+export function waveOfStratum({ perWave }: Layout, stratum: number): number {
+  return Math.floor(stratum / perWave);
 }
 
 /** The stratum of a stretch of time, counted over all waves. */
@@ -42,11 +48,10 @@ export function stratumOf(layout: Layout, from: EpochMillis, length: Millis): nu
 
 /** First stratum that begins at `at` or later. */
 export function firstStratumFrom(layout: Layout, at: EpochMillis): number {
-  for (const [index, span] of layout.waves.entries()) {
-    const within = Math.max(0, Math.ceil((at - span.from) / widthOf(layout, span)));
-    if (within < layout.perWave) return index * layout.perWave + within;
-  }
-  return layout.waves.length * layout.perWave;
+  const wave = layout.waves.findLastIndex(({ from }) => from <= at);
+  const span = layout.waves[wave];
+  if (span === undefined) return 0;
+  return wave * layout.perWave + Math.min(layout.perWave, Math.ceil((at - span.from) / widthOf(layout, span)));
 }
 
 function widthOf({ perWave }: Layout, { lasts }: WaveSpan): Millis {

@@ -14,7 +14,7 @@ const options = new Command('npm run bench:rollouts --')
     'Drives the real controller and gates with simulated fleets of 1,000 devices, and counts what they let through and what they stop.',
   )
   .option('--runs <n>', 'rollouts of a good version', '2000')
-  .option('--bad <n>', 'rollouts of each bad version, and of a good one in each other fleet', '200')
+  .option('--bad <n>', 'rollouts of each bad version, and of a good one in each other fleet', '100')
   .option('--quick', 'a tenth of the rollouts: to see that it works, not what it measures')
   .option('--json <file>', 'write the figures as [{name, value, unit, aim, holds}]')
   .option('--docs', 'write the tables into docs/ROLLOUTS.md')

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hasCode } from '#shared/kernel/errors.js';
 import { MAX_BINS } from '#shared/stats/bins.js';
+import { histogramOf } from '#shared/stats/drift.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 
 const value = fc.oneof(
@@ -24,6 +25,15 @@ function merged(...parts: QuantileSketch[]): QuantileSketch {
 }
 
 describe('QuantileSketch', () => {
+  it('counts the values above a threshold as its bins tell', () => {
+    fc.assert(
+      fc.property(items, value, (list, threshold) => {
+        const sketch = sketchOf(list);
+        expect(sketch.countAbove(threshold)).toBe(histogramOf(sketch, [threshold])[1]);
+      }),
+    );
+  });
+
   it('answers every quantile within 1 % of the exact one', () => {
     fc.assert(
       fc.property(fc.array(value, { minLength: 1, maxLength: 200 }), fc.double({ min: 0, max: 1, noNaN: true }), (values, q) => {

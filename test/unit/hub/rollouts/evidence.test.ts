@@ -163,4 +163,33 @@ describe('EvidenceBook', () => {
     if (errors?.kind !== 'comparison') throw new Error('no comparison');
     expect(errors.tolerated.withoutWorst?.[0]).toEqual({ canaryEvents: 3, canaryExposure: 200, controlEvents: 1, controlExposure: 100 });
   });
+
+  it('carries what shows harm through the waves, and asks each for its own that it is good enough', () => {
+    const evidence = book();
+    for (const device of ['a', 'b', 'c']) evidence.add(windowFor(device, 0), 'canary');
+    evidence.add(windowFor('z', 0), 'control');
+    evidence.begin({ from: 0, lasts: hours(8) }, { from: 3 * 3_600_000, lasts: hours(8) });
+    for (const device of ['a', 'd']) evidence.add(windowFor(device, hours(3)), 'canary');
+    evidence.add(windowFor('z', hours(3)), 'control');
+    const { evidence: own, gates } = evidence.figures(hours(4));
+    const [errors] = gates;
+    if (errors?.kind !== 'comparison') throw new Error('no comparison');
+    const stratum = (canary: number) => ({ canaryEvents: canary, canaryExposure: canary * 100, controlEvents: 1, controlExposure: 100 });
+    expect(errors.tolerated.strata).toEqual([stratum(3), stratum(2)]);
+    expect(errors.ruledOut.strata).toEqual([stratum(2)]);
+    expect([own, errors.events, errors.exposure]).toEqual([{ predictions: 200, devices: 2 }, 2, 200]);
+  });
+
+  it('compares devices that ran the version for a while on their own', () => {
+    const evidence = book();
+    evidence.add(windowFor('old', 0), 'canary');
+    evidence.add(windowFor('old', hours(4), { errors: { events: 9, exposure: 100 } }), 'canary');
+    evidence.add(windowFor('new', hours(4)), 'canary');
+    evidence.add(windowFor('z', hours(4)), 'control');
+    const [errors] = evidence.figures(hours(5)).gates;
+    if (errors?.kind !== 'comparison') throw new Error('no comparison');
+    const aged = errors.aged?.map(({ strata }) => strata.filter((stratum) => stratum.canaryExposure > 0));
+    const alone = [{ canaryEvents: 9, canaryExposure: 100, controlEvents: 1, controlExposure: 100 }];
+    expect(aged).toEqual([alone, alone, []]);
+  });
 });

@@ -1,0 +1,61 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { HubFleet } from '#hub/rollouts/hub/hub-fleet.js';
+import { modelNameSchema } from '#shared/bundle/names.js';
+import { silentLogger } from '#shared/kernel/logger.js';
+import { deviceIdSchema } from '#shared/protocol/device.js';
+import { FleetHub } from '../../../kit/fleet-hub.js';
+import { reportedOf } from '../../../kit/messages.js';
+import { versionOf } from '../../../kit/rollout-fleet.js';
+import { VirtualClock } from '../../../kit/virtual-clock.js';
+
+const ID = deviceIdSchema.parse('cam-0');
+const MODEL = modelNameSchema.parse('vad');
+const WISH = { device: ID, model: MODEL, target: versionOf(2), action: 'serve' as const };
+
+let hub: FleetHub;
+let fleet: HubFleet;
+beforeEach(async () => {
+  hub = await FleetHub.start({ clock: new VirtualClock() });
+  await hub.device(ID);
+  fleet = new HubFleet({ db: hub.db, issuer: hub.fleet.issuer, clock: new VirtualClock(), logger: silentLogger });
+});
+afterEach(() => hub.close());
+
+async function report(version: number): Promise<void> {
+  const versions = [{ ...versionOf(version), install: 'good' as const }];
+  hub.fleet.states.reported(reportedOf(ID, { models: [{ model: MODEL, serving: versionOf(version).version, versions }] }), false);
+  await hub.fleet.states.flush();
+}
+
+async function seen(wish = WISH): Promise<string | undefined> {
+  return (await fleet.observe([wish])).get(ID)?.outcome;
+}
+
+describe('what reports say of wishes', () => {
+  it('is read anew when the report or the wish is another, at the same time of the clock too', async () => {
+    expect(await seen()).toBe('pending');
+    await report(1);
+    expect(await seen()).toBe('pending');
+    await report(2);
+    expect(await seen()).toBe('reached');
+    expect(await seen({ ...WISH, target: versionOf(3) })).toBe('pending');
+    await report(1);
+    expect(await seen()).toBe('pending');
+  });
+
+  it('is not read again as long as nothing changed', async () => {
+    await report(2);
+    expect(await seen()).toBe('reached');
+    // Not a report: it would have another revision.
+    await hub.db.updateTable('device_states').set({ reported: 'not JSON' }).where('device', '=', ID).execute();
+    expect(await seen()).toBe('reached');
+  });
+
+  it('decides nothing while the statement is being made', async () => {
+    await report(2);
+    await fleet.issue([ID]);
+    expect(await seen()).toBe('pending');
+    await hub.fleet.issuer.issue([]);
+    await expect.poll(() => seen(), { timeout: 30_000 }).toBe('reached');
+  });
+});
