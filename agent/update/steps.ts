@@ -92,14 +92,13 @@ const lose: Handler<'lose'> = async ({ version }, desk) => {
   await desk.records.transition(version, 'lost');
 };
 
-/** Counted in the records, then written for the launcher; only then is anything ended. */
+/** Written for the launcher, then counted in the records; only then is anything ended. A disk that takes nothing ends nothing. */
 const handOver: Handler<'handOver'> = async ({ version, slot }, desk) => {
   const { records, deps } = desk;
   await admitted(desk, version);
   const { manifest, attempt } = recordOf(desk, version);
   const { release } = await desk.manifest(version, manifest);
   const { digest } = await executableOf(desk, version);
-  await records.transition(version, 'start');
   const trying = {
     slot,
     version,
@@ -114,6 +113,7 @@ const handOver: Handler<'handOver'> = async ({ version, slot }, desk) => {
     served: deps.models().flatMap(({ model, serving }) => (serving === null ? [] : [model])),
   };
   await desk.writeSlots({ ...desk.slots, trying });
+  await records.transition(version, 'start');
   desk.leave({ to: release, reason: `release ${version} is tried` });
 };
 

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { systemClock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
+import { packagedProgram } from '#shared/kernel/packaged-program.js';
 import { connectServiceManager } from '#shared/kernel/service-manager.js';
 import { type Output, paint, printJson, printLine } from '#shared/terminal/output.js';
 import type { Hub } from '../app.js';
@@ -58,6 +59,8 @@ async function runHub(flags: RunFlags, deps: CliDeps): Promise<void> {
   const manager = connectServiceManager({ env: deps.env, clock: systemClock, logger, alive: () => Promise.resolve() });
   const hub = await startHub({ config, env: deps.env, logger });
   manager.ready();
+  // What an older release of the hub unpacked is used by nobody.
+  packagedProgram()?.sweepNatives(new Set());
   announce(out, hub, config.dataDir);
   await stop.asked;
   logger.info({}, 'closing');

@@ -110,7 +110,7 @@ export class UpdateRig {
         await this.clock.advance(5_000);
         return false;
       },
-      { deadlineMs: 8_000, everyMs: 5 },
+      { deadlineMs: 30_000, everyMs: 5 },
     );
   }
 
@@ -125,9 +125,10 @@ export class UpdateRig {
     return this.slots.read();
   }
 
-  /** Waits until the device is at rest with a release in this state. */
+  /** Waits until the device is at rest with a release in this state, and was killed where it was to be. */
   async settled(number: number, install: 'good' | 'bad'): Promise<void> {
     await this.eventually(`release ${number} to be ${install}`, async () => {
+      if (this.#killAt !== undefined) return false;
       const slots = await this.state();
       return this.reported(number)?.install === install && (slots?.trying ?? null) === null && (slots?.refused ?? null) === null;
     });
@@ -204,7 +205,7 @@ export class UpdateRig {
       needSpace: () => undefined,
       makeRoom: () => void (this.#token === token && this.#again()),
       onGood: () => Promise.resolve(),
-      observe: (moment) => this.#observe(moment, token),
+      observe: (moment) => this.#observe(moment, token, store),
     });
     this.#run = { updater, store, launched };
     await updater.start();
@@ -222,14 +223,15 @@ export class UpdateRig {
     setTimeout(() => void updater.close().then(() => this.start()), 0);
   }
 
-  async #observe({ at, step }: UpdateMoment, token: object): Promise<void> {
+  async #observe({ at, step }: UpdateMoment, token: object, store: AgentStore): Promise<void> {
     if (this.#token === token) {
       const name = `${at} ${step.kind}`;
       this.moments.push(name);
       if (this.#killAt !== name) return;
       this.#killAt = undefined;
       this.#token = undefined;
-      setTimeout(() => void this.start(), 0);
+      this.#run = undefined;
+      setTimeout(() => void store.close().then(() => this.start()), 0);
     }
     await new Promise<never>(() => undefined); // The process is gone: nothing after this moment happens.
   }

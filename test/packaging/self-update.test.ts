@@ -63,17 +63,13 @@ describe.skipIf(reason !== undefined)(`self-update of the packaged agent${reason
     await world.deploy(`skerry-agent@${version}`);
     return file;
   };
-  const settled = (version: number, install: 'good' | 'bad', deadlineMs = 120_000): Promise<{ code?: string }> =>
+  const settled = (version: number, install: 'good' | 'bad', deadlineMs = 120_000): Promise<{ readonly code: string | undefined }> =>
     service.until(
       `release ${version} to be ${install}`,
       async () => {
         const release = await service.release(version);
         const { trying, refused } = await service.slots();
-        return (
-          release?.install === install &&
-          trying === null &&
-          refused === null && { ...(release.error === undefined ? {} : { code: release.error.code }) }
-        );
+        return release?.install === install && trying === null && refused === null && { code: release.error?.code };
       },
       deadlineMs,
     );
@@ -126,4 +122,23 @@ describe.skipIf(reason !== undefined)(`self-update of the packaged agent${reason
     expect(await service.slots()).toMatchObject({ good: { slot: 'b', version: 7 }, trying: null, refused: null });
     expect(await predict()).toEqual(RIGHT);
   }, 300_000);
+
+  // The kernel ends no first process of a namespace by a timer: there the launcher stays, and starts its child again.
+  it.skipIf(whyNot(['unshare'], { root: true }) !== undefined)(
+    'ends a hanging release as the first process of a container, which stays',
+    async () => {
+      await service.stop();
+      const logFile = path.join(folder, 'container.log');
+      const by = ['unshare', '--pid', '--fork', '--kill-child'];
+      service = new AgentService({ program: releases.packaged, data: device.data, logFile, args: [...QUICK, ...PATIENCE], by });
+      service.start();
+      await service.until('the model to serve', async () => (await predict()).join() === RIGHT.join(), 60_000);
+      await roll(8, 'hang');
+      expect(await settled(8, 'bad')).toEqual({ code: 'UPDATE_ENDED' });
+      await service.until('the model to serve', async () => (await predict()).join() === RIGHT.join(), 60_000);
+      expect(await service.slots()).toMatchObject({ good: { slot: 'b', version: 7 } });
+      expect(service.ends).toEqual([]);
+    },
+    300_000,
+  );
 });

@@ -14,6 +14,8 @@ export interface ServiceOptions {
   readonly data: string;
   readonly logFile: string;
   readonly args: readonly string[];
+  /** What the program is started by, if not directly. */
+  readonly by?: readonly string[];
 }
 
 /** Starts the launcher, and starts it again whenever it ends, as a service manager does (`Restart=always`). */
@@ -92,10 +94,11 @@ export class AgentService {
   }
 
   #spawn(): void {
-    const { program, data, logFile, args } = this.#options;
+    const { program, data, logFile, args, by = [] } = this.#options;
     const log = openSync(logFile, 'a');
     const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('SKERRY_') && key !== 'NODE_OPTIONS'));
-    const child = spawn(program, ['launch', '--data', data, ...args], { stdio: ['ignore', log, log], env });
+    const [file = program, ...rest] = [...by, program, 'launch', '--data', data, ...args];
+    const child = spawn(file, rest, { stdio: ['ignore', log, log], env });
     closeSync(log);
     this.#child = child;
     child.once('exit', (code, signal) => {

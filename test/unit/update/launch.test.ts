@@ -19,7 +19,7 @@ interface Rig {
   /** Slots whose executable the system refuses to start. */
   readonly refused: Set<SlotName>;
   readonly content: Readonly<Record<SlotName, ReturnType<typeof digestOf>>>;
-  start(): ReturnType<typeof launch>;
+  readonly start: () => ReturnType<typeof launch>;
 }
 
 async function rig(state?: (digests: Rig['content']) => Slots): Promise<Rig> {
