@@ -72,7 +72,7 @@ export class RolloutController implements Service {
 
   /** What a rollout would do to whom. */
   async plan(document: RolloutDocument): Promise<Plan> {
-    return (await prepare(document, document.name ?? this.#newId(document), this.#deps)).plan;
+    return (await prepare(document, this.#deps)).plan;
   }
 
   /**
@@ -83,7 +83,7 @@ export class RolloutController implements Service {
     return this.#exclusive(async () => {
       const { store, clock } = this.#deps;
       const id = this.#newId(document);
-      const prepared = await prepare(document, id, this.#deps);
+      const prepared = await prepare(document, this.#deps);
       const created = newRollout({ id, document, prepared, draft: options.draft === true, createdBy: actor.name, at: clock.now() });
       const previous: Takeover =
         options.draft === true ? new Map() : await this.#takeOver(id, created, options.supersede === true ? actor : undefined);

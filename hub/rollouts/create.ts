@@ -22,8 +22,16 @@ export interface Prepared {
   readonly cohort: Selector;
 }
 
+/**
+ * What fixes who is in which slice: the rollout's name, or else model and version, so that a plan shows the very devices that a rollout
+ * created from it tells, and every version begins with others.
+ */
+function seedOf({ name, model, version }: RolloutDocument): string {
+  return name ?? `${model}@${version}`;
+}
+
 /** Works out who would be told what, without doing it. Throws for an unknown version or saved cohort. */
-export async function prepare(document: RolloutDocument, seed: string, deps: PlanDeps): Promise<Prepared> {
+export async function prepare(document: RolloutDocument, deps: PlanDeps): Promise<Prepared> {
   const { manifest, variants } = await deps.registry.version(document.model, document.version);
   const names = [document.cohort, ...document.waves.map((wave) => wave.cohort)].flatMap((cohort) =>
     typeof cohort === 'object' ? [cohort.saved] : [],
@@ -34,7 +42,14 @@ export async function prepare(document: RolloutDocument, seed: string, deps: Pla
   const devices = await deps.fleet.members();
   const cohort = selectorOf(document.cohort);
   const members = devices.filter((device) => cohort.matches(device.labels));
-  const plan = planRollout({ document, seed, devices, variants, selectorOf, ...(await currentOf(document, members, deps)) });
+  const plan = planRollout({
+    document,
+    seed: seedOf(document),
+    devices,
+    variants,
+    selectorOf,
+    ...(await currentOf(document, members, deps)),
+  });
   return { plan, manifest, cohort, members };
 }
 

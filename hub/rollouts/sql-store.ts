@@ -148,12 +148,12 @@ async function updateDevices(trx: Queryable, rollout: string, devices: readonly 
       .execute();
     const known = new Set<string>(rows.map((row) => row.device));
     joined.push(...page.filter(({ device }) => !known.has(device)));
-    const changed = page.filter(({ device }) => known.has(device)).map((device) => rowOf(rollout, device, 0));
-    if (changed.length === 0) continue;
+    const updates = page.filter(({ device }) => known.has(device)).map((device) => rowOf(rollout, device, 0));
+    if (updates.length === 0) continue;
     // Every one is there: the conflict is what changes them, all in one statement; their places stay.
     await trx
       .insertInto('rollout_devices')
-      .values(changed)
+      .values(updates)
       .onConflict((conflict) =>
         conflict.columns(['rollout', 'device']).doUpdateSet((eb) => ({
           wave: eb.ref('excluded.wave'),
