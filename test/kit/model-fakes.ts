@@ -1,4 +1,5 @@
-import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { agentManifestSchema } from '#shared/bundle/agent-manifest.js';
+import { AGENT_MODEL, type Digest, type ModelName, type VersionNumber } from '#shared/bundle/names.js';
 import { bitIndices } from '#shared/bundle/bitmap.js';
 import { encodeManifest } from '#shared/bundle/manifest-codec.js';
 import { manifestTargetPath } from '#shared/bundle/manifest.js';
@@ -79,6 +80,32 @@ export class FakeHub implements TrustClient, BlobFetcher {
     const path = manifestTargetPath(model, version);
     this.targets.set(path, { path, length: bytes.byteLength, digest, custom: {} });
     return { model, version, manifest: digest, artifacts: [file.digest, sample.digest] };
+  }
+
+  /** Publishes a release of the agent with one executable, for a platform (default: linux-x64). */
+  publishAgent(
+    number: number,
+    content: Uint8Array,
+    options: { readonly arch?: 'x64' | 'arm64'; readonly takesOverFrom?: number } = {},
+  ): FakeVersion {
+    const { arch = 'x64', takesOverFrom = 1 } = options;
+    const file = this.#put(content, CHUNK);
+    const version = versionNumber(number);
+    const manifest = agentManifestSchema.parse({
+      schema: MANIFEST_SCHEMA,
+      kind: 'agent',
+      model: AGENT_MODEL,
+      version,
+      release: `0.${number}.0`,
+      takesOverFrom,
+      variants: [{ name: `linux-${arch}`, platform: 'linux', arch, artifact: file.digest }],
+      artifacts: [file],
+    });
+    const bytes = encodeManifest(manifest);
+    const { digest } = this.#put(bytes, LIMITS.targetPieceBytes);
+    const path = manifestTargetPath(AGENT_MODEL, version);
+    this.targets.set(path, { path, length: bytes.byteLength, digest, custom: {} });
+    return { model: AGENT_MODEL, version, manifest: digest, artifacts: [file.digest] };
   }
 
   refresh(): Promise<{ root: number; timestamp: number; snapshot: number }> {
