@@ -109,7 +109,7 @@ export class Signers {
     const request: SignRequest = { id: this.#next, statements };
     return new Promise((resolve, reject) => {
       waiting.set(request.id, { resolve, reject });
-      worker.postMessage(request);
+      worker.postMessage(request, []);
     });
   }
 }

@@ -7,10 +7,12 @@ import type { SignedReply, SignRequest, SigningWorkerData } from './signing-mess
 // A thread that signs desired states, and does nothing else.
 if (parentPort === null) throw new SkerryError('INTERNAL', 'the signing worker runs in a thread');
 const port = parentPort;
-const { seed }: SigningWorkerData = workerData;
-const key = signingKeyFromSeed(seed);
+sign(workerData);
 
-port.on('message', ({ id, statements }: SignRequest) => {
-  const reply: SignedReply = { id, envelopes: statements.map((statement) => signDesired(statement, key)) };
-  port.postMessage(reply);
-});
+function sign({ seed }: SigningWorkerData): void {
+  const key = signingKeyFromSeed(seed);
+  port.on('message', ({ id, statements }: SignRequest) => {
+    const reply: SignedReply = { id, envelopes: statements.map((statement) => signDesired(statement, key)) };
+    port.postMessage(reply);
+  });
+}

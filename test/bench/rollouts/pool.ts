@@ -57,6 +57,6 @@ export class Pool {
     };
     worker.once('message', done);
     worker.once('error', reject);
-    worker.postMessage(task);
+    worker.postMessage(task, []);
   }
 }

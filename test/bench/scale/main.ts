@@ -18,16 +18,18 @@ import { silentLogger } from '#shared/kernel/logger.js';
 import { FleetHub } from '../../kit/fleet-hub.js';
 import { until } from '../../kit/until.js';
 import { atMost, type Figure, machine, plain, printFigures } from '../figure.js';
+import { writeFigures } from '../readme-figures.js';
 import { HybridClock } from './hybrid-clock.js';
 import { BUCKET, ScaleFleet } from './scale-fleet.js';
 
 const options = new Command('npm run bench:scale --')
   .description('Rollouts over ten thousand devices: a real hub database, controller and broker, with reports coming in.')
   .option('--devices <n>', 'how many devices', '10000')
-  .option('--minutes <n>', "how long the rollout is watched, in the fleet's time", '6')
+  .option('--minutes <n>', "how long the rollout is watched, in the fleet's time", '4')
   .option('--json <file>', 'write the figures as [{name, value, unit, aim, holds}]')
+  .option('--docs', 'write the table into docs/ROLLOUTS.md')
   .parse(process.argv)
-  .opts<{ devices: string; minutes: string; json?: string }>();
+  .opts<{ devices: string; minutes: string; json?: string; docs?: boolean }>();
 const DEVICES = Number(options.devices);
 const MINUTES = Number(options.minutes);
 /** How often a controller looks. */
@@ -79,6 +81,10 @@ const hub = await FleetHub.start({ clock });
 try {
   const figures = await bench(hub);
   printFigures(`${DEVICES} devices; ${machine()}`, figures);
+  if (options.docs === true) {
+    const intro = `Measured by \`npm run bench:scale -- --docs\` on ${machine()}: ${DEVICES} devices, each with a report a minute.`;
+    await writeFigures({ file: 'docs/ROLLOUTS.md', marker: 'scale', intro, figures });
+  }
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
 } finally {
   await hub.close();
@@ -157,7 +163,7 @@ async function wholeWave(controller: RolloutController): Promise<Figure[]> {
   const begun = performance.now();
   await controller.create(documentOf(model, ['100%']), ACTOR);
   // A look tells so many at once and comes every five seconds; here the next one comes at once.
-  for (let told = 0; told < DEVICES; told = await wishes(model)) await controller.tick();
+  for (let told = 0; told < DEVICES; told = await wished(model)) await controller.tick();
   const stored = performance.now() - begun;
   await said(model, DEVICES);
   const issued = performance.now() - begun;
@@ -170,7 +176,7 @@ async function wholeWave(controller: RolloutController): Promise<Figure[]> {
   ];
 }
 
-async function wishes(model: ModelName): Promise<number> {
+async function wished(model: ModelName): Promise<number> {
   const row = await hub.db
     .selectFrom('desired_models')
     .select((eb) => eb.fn.countAll().as('count'))
