@@ -1,12 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
-import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { registerPublishAgentCommand } from '#hub/cli/publish-agent.js';
-import { registerPublishCommand } from '#hub/cli/publish.js';
-import { registerTrustCommands } from '#hub/cli/trust.js';
 import { folderSigner } from '#hub/publisher/target-signer.js';
 import { httpPublisherHub } from '#hub/publisher/http-hub.js';
 import { buildRelease } from '#hub/publisher/build-agent.js';
@@ -14,12 +9,11 @@ import { publishVersion } from '#hub/publisher/publish.js';
 import { PublisherFolder } from '#hub/publisher/trust-folder.js';
 import { versionNumberSchema } from '#shared/bundle/names.js';
 import { systemClock } from '#shared/kernel/clock.js';
-import { createOutput, type Output } from '#shared/terminal/output.js';
-import { runCli } from '#shared/terminal/run-cli.js';
 import { passphraseSecret } from '#shared/trust/key-file.js';
 import { type ApiHub, startApiHub } from '../../kit/api-hub.js';
 import { elfProgram, writeAgentPrograms } from '../../kit/agent-program.js';
 import * as models from '../../kit/onnx-models.js';
+import { failedPublisherCli, runPublisherCli } from '../../kit/publisher-cli.js';
 
 const PASSPHRASE = 'correct horse battery staple';
 let hub: ApiHub;
@@ -34,36 +28,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-class Sink extends Writable {
-  text = '';
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString();
-    done();
-  }
-}
-
-async function skerry(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const [stdout, stderr] = [new Sink(), new Sink()];
-  const program = new Command('skerry').version('0.0.0');
-  const output = (json: boolean): Output => createOutput({ json, stdout, stderr, env: {} });
-  const deps = { output, clock: systemClock, resolveHub: () => Promise.resolve({ url: hub.url, token: hub.secret.publisher }) };
-  registerPublishCommand(program, deps);
-  registerPublishAgentCommand(program, deps);
-  registerTrustCommands(program, deps);
-  process.exitCode = undefined;
-  const code = await runCli(program, { argv, stdout, stderr, env: {} });
-  process.exitCode = undefined;
-  return { code, stdout: stdout.text, stderr: stderr.text };
-}
-
+const skerry = (...argv: string[]) => runPublisherCli(hub, argv);
+const failing = (...argv: string[]) => failedPublisherCli(hub, argv);
 const file = (name: string): string => join(folder, name);
 const keys = (name: string): string[] => ['--keys', file(name), '--passphrase-file', file('passphrase')];
-
-async function failing(...argv: string[]): Promise<{ code: string; message: string }> {
-  const ran = await skerry(...argv, '--json');
-  expect(ran.code).not.toBe(0);
-  return JSON.parse(ran.stderr) as { code: string; message: string };
-}
 
 describe('skerry publish-agent, against a real hub', () => {
   let programs: string[];

@@ -1,17 +1,10 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
-import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { registerInspectCommand } from '#hub/cli/inspect.js';
-import { registerPublishCommand } from '#hub/cli/publish.js';
-import { registerTrustCommands } from '#hub/cli/trust.js';
-import { systemClock } from '#shared/kernel/clock.js';
-import { createOutput, type Output } from '#shared/terminal/output.js';
-import { runCli } from '#shared/terminal/run-cli.js';
 import { type ApiHub, startApiHub } from '../../kit/api-hub.js';
 import * as models from '../../kit/onnx-models.js';
+import { failedPublisherCli, runPublisherCli } from '../../kit/publisher-cli.js';
 
 const SILERO = 'node_modules/@ricky0123/vad-web/dist/silero_vad_v5.onnx';
 
@@ -27,36 +20,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-class Sink extends Writable {
-  text = '';
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString();
-    done();
-  }
-}
-
-interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs `skerry ...` as the program does, against the hub. */
-async function skerry(...argv: string[]): Promise<Ran> {
-  const stdout = new Sink();
-  const stderr = new Sink();
-  const program = new Command('skerry').version('0.0.0');
-  const output = (json: boolean): Output => createOutput({ json, stdout, stderr, env: {} });
-  const deps = { output, clock: systemClock, resolveHub: () => Promise.resolve({ url: hub.url, token: hub.secret.publisher }) };
-  registerPublishCommand(program, deps);
-  registerInspectCommand(program, output);
-  registerTrustCommands(program, deps);
-  process.exitCode = undefined;
-  const code = await runCli(program, { argv, stdout, stderr, env: {} });
-  process.exitCode = undefined;
-  return { code, stdout: stdout.text, stderr: stderr.text };
-}
-
+const skerry = (...argv: string[]) => runPublisherCli(hub, argv);
+const failing = (...argv: string[]) => failedPublisherCli(hub, argv);
 const file = (name: string): string => join(folder, name);
 const keys = (name = 'keeper'): string[] => ['--keys', file(name), '--passphrase-file', file('passphrase')];
 
@@ -69,12 +34,6 @@ async function publish(path: string, ...more: string[]): Promise<Record<string, 
   const ran = await skerry('publish', path, '--name', 'affine', ...keys(), '--json', ...more);
   expect(ran.stderr).toBe('');
   return JSON.parse(ran.stdout) as Record<string, unknown>;
-}
-
-async function failing(...argv: string[]): Promise<{ code: string; message: string; action: string }> {
-  const ran = await skerry(...argv, '--json');
-  expect(ran.code).not.toBe(0);
-  return JSON.parse(ran.stderr) as { code: string; message: string; action: string };
 }
 
 describe('skerry trust and publish, against a real hub', () => {
@@ -198,17 +157,7 @@ describe('skerry trust and publish, against a real hub', () => {
   });
 
   it('delivers later what the hub could not take', async () => {
-    const program = new Command('skerry');
-    const stderr = new Sink();
-    const output = (json: boolean): Output => createOutput({ json, stdout: new Sink(), stderr, env: {} });
-    const deps = {
-      output,
-      clock: systemClock,
-      resolveHub: () => Promise.resolve({ url: hub.url, token: hub.secret.viewer }),
-    };
-    registerTrustCommands(program, deps);
-    expect(await runCli(program, { argv: ['trust', 'resign', ...keys()], stdout: new Sink(), stderr, env: {} })).toBe(1);
-    process.exitCode = undefined;
+    expect((await runPublisherCli(hub, ['trust', 'resign', ...keys()], 'viewer')).code).toBe(1);
     expect(await readdir(file('keeper'))).toContain('outgoing.json');
     const resigned = await skerry('trust', 'resign', ...keys());
     expect(resigned.stderr).toContain('delivered what was signed before');
