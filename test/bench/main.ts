@@ -9,6 +9,7 @@ import { benchAgent } from './agent-bench.js';
 import { benchDeploy } from './deploy-bench.js';
 import { type Figure, machine, printFigures } from './figure.js';
 import { benchIngest } from './ingest-bench.js';
+import { benchScale, devicesPerCore } from './scale-bench.js';
 import { writeFigures } from './readme-figures.js';
 
 const AGENTS = 5;
@@ -45,7 +46,10 @@ async function bench(): Promise<readonly Figure[]> {
     await Promise.all(others.map((agent) => agent.process.stop()));
     const agent = await benchAgent(fleet);
     await Promise.all(fleet.agents.map((each) => each.process.stop()));
-    return [...agent, ...deploy, ...(await benchIngest(fleet))];
+    const hub = await benchIngest(fleet);
+    await fleet.hubProcess.stop();
+    const scale = await benchScale(folder);
+    return [...agent, ...deploy, ...hub, ...scale, devicesPerCore([...hub, ...scale])];
   } finally {
     await processes.close();
     await cable.close();

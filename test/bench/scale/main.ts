@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Command } from 'commander';
 import { VersionStore } from '#hub/registry/version-store.js';
 import { Cohorts } from '#hub/rollouts/cohorts.js';
@@ -65,8 +67,10 @@ async function costOf(task: () => Promise<unknown>): Promise<Cost> {
 
 /** What is in use once what is not is gone; buffers outside the heap go a turn later. */
 async function heap(): Promise<number> {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
   for (let i = 0; i < 3; i++) {
-    globalThis.gc?.();
+    if (typeof collect === 'function') collect();
     await pause(20);
   }
   return process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers;
