@@ -32,6 +32,8 @@ export class ApiServer implements Service {
   readonly #options: ApiServerOptions;
   readonly #server: Server;
   readonly #upgradePaths = new Set<string>();
+  /** Connections that speak something else by now: the server waits for them when it closes, and nobody else may end them. */
+  readonly #upgraded = new Set<Duplex>();
   #app: FastifyInstance | undefined;
   #starting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -40,6 +42,9 @@ export class ApiServer implements Service {
     this.#options = options;
     this.#server = options.tls === undefined ? createServer() : createTlsServer({ ...options.tls, minVersion: 'TLSv1.2' });
     this.#server.on('upgrade', (request, socket: Duplex) => {
+      this.#upgraded.add(socket);
+      socket.once('close', () => this.#upgraded.delete(socket));
+      if (this.#closing !== undefined) socket.destroy();
       const path = (request.url ?? '').split('?', 1)[0] ?? '';
       if (!this.#upgradePaths.has(path)) socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
     });
@@ -70,7 +75,9 @@ export class ApiServer implements Service {
   close(): Promise<void> {
     this.#closing ??= (async () => {
       await this.#starting?.catch(() => undefined);
-      await this.#app?.close();
+      const closed = this.#app?.close();
+      for (const socket of this.#upgraded) socket.destroy();
+      await closed;
     })();
     return this.#closing;
   }

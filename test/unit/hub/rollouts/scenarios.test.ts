@@ -211,7 +211,7 @@ describe('a bad version', () => {
       const rig = new Rig(40);
       for (let i = 0; i < 40; i += 2) rig.fleet.get(`device-${i}`).silent = true;
       const { id } = await rig.controller.create(
-        documentOf({ silent: { after: '30m', as }, waves: ['50%', '100%'], falseAlarms: 0.05 }),
+        documentOf({ silent: { after: '30m', as }, waves: ['50%', '100%'], reserve: '20%', falseAlarms: 0.05 }),
         OPERATOR,
       );
       expect([as, await rig.until(id, 'rolled-back', 'completed')]).toEqual([as, state]);
