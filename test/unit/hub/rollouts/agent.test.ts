@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseSelector } from '#hub/fleet/selector.js';
 import { whyIncapable } from '#hub/rollouts/capability.js';
+import { tookBack } from '#hub/rollouts/devices.js';
 import { readRollout } from '#hub/rollouts/document.js';
 import { gateName } from '#hub/rollouts/gate-document.js';
 import { currentTarget } from '#hub/rollouts/hub/current-target.js';
@@ -64,6 +65,20 @@ describe('the rollout of a release of the agent', () => {
     const ran = { version: version(3), manifest: digestOf(new Uint8Array([3])) };
     expect(currentTarget(AGENT_MODEL, ran, undefined)).toEqual(ran);
     expect(currentTarget(AGENT_MODEL, undefined, undefined)).toBeUndefined();
+  });
+});
+
+describe('a device that went back from a release', () => {
+  it.each([
+    ['UPDATE_ENDED', 1],
+    ['UPDATE_MODELS_FAILED', 1],
+    ['UPDATE_NOT_CONNECTED', 0],
+    ['UPDATE_NOT_ABLE', 0],
+    ['UPDATE_NOT_STARTED', 0],
+  ])('with %s counts %i towards those that judged it', (code, counted) => {
+    const device = deviceIdSchema.parse('cam-1');
+    const row = { device, wave: 0, status: 'failed' as const, toldAt: 0, previous: null, error: { code, message: '' } };
+    expect(tookBack([row], 0)).toBe(counted);
   });
 });
 
