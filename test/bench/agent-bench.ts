@@ -27,7 +27,7 @@ export async function benchAgent(fleet: Fleet): Promise<readonly Figure[]> {
 }
 
 /** Direct runs and HTTP predictions in turn, in the same run, so that a slow moment of the machine slows both. */
-async function benchOverhead(agent: FleetAgent): Promise<readonly Figure[]> {
+export async function benchOverhead(agent: FleetAgent): Promise<readonly Figure[]> {
   silenceOnnxRuntime();
   const session = await InferenceSession.create(sileroVad('v5'), { intraOpNumThreads: 1, interOpNumThreads: 1 });
   const feeds = {
@@ -72,7 +72,7 @@ async function medianTime(run: () => Promise<unknown>): Promise<number> {
 }
 
 /** Milliseconds from spawning the process to the first 200 of a prediction, the model already on the device. */
-export async function startTimes(fleet: Fleet, agent: FleetAgent, count = STARTS): Promise<readonly number[]> {
+async function startTimes(fleet: Fleet, agent: FleetAgent, count = STARTS): Promise<readonly number[]> {
   const times: number[] = [];
   for (let i = 0; i < count; i += 1) {
     await agent.process.stop();
@@ -89,7 +89,7 @@ export async function startTimes(fleet: Fleet, agent: FleetAgent, count = STARTS
 }
 
 /** Memory of a process that lies in the machine's (VmRSS). */
-export function residentMiB(pid: number): number {
+function residentMiB(pid: number): number {
   if (process.platform === 'linux') {
     const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
     return Number(kib) / 1024;

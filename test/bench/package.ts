@@ -1,41 +1,34 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { Command } from 'commander';
-import { Fleet, type FleetAgent } from '../kit/fleet.js';
-import { sileroVad } from '../kit/silero.js';
-import { type Commands, Processes, PROJECT_ROOT } from '../kit/processes.js';
-import { readRecording } from '../story/audio.js';
-import { goldenArgs, goldenFiles } from '../story/golden.js';
-import { deploymentOf } from '../story/hub-view.js';
-import { until } from '../kit/until.js';
-import { residentMiB, startTimes } from './agent-bench.js';
-import { atMost, type Figure, machine, median, plain, printFigures } from './figure.js';
-import { vadClient } from './vad-request.js';
+import { PROJECT_ROOT } from '../kit/processes.js';
+import { atMost, type Figure, machine, plain, printFigures } from './figure.js';
+import { measureAgent } from './package-agent.js';
+import { writeFigures } from './readme-figures.js';
 
 const MEGABYTE = 1e6;
-const PREDICTIONS = 2_800;
-const IDLE_SECONDS = 30;
-/** Clock ticks a second in /proc/PID/stat (USER_HZ; 100 on every Linux). */
-const TICKS = 100;
 
 const options = new Command('npm run bench:package --')
   .description('Measures the packaged agent beside the agent from source, on this machine, with a real hub.')
   .option('--json <file>', 'write the figures as [{name, value, unit, aim, holds}]')
+  .option('--readme', 'write the table of figures into README.md')
   .option('--packages <folder>', 'packages that are built already (npm run package), instead of building them')
   .parse(process.argv)
-  .opts<{ json?: string; packages?: string }>();
+  .opts<{ json?: string; readme?: boolean; packages?: string }>();
 
 const packages = options.packages ?? buildPackages();
 const figures = [
   ...(await sizes(packages)),
-  ...(await measure('packaged', { 'skerry-agent': [await executableIn(packages)] })),
-  ...(await measure('from source', {})),
+  ...(await measureAgent('packaged', { 'skerry-agent': [await executableIn(packages)] })),
+  ...(await measureAgent('from source', {})),
 ];
 printFigures(machine(), figures);
 if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
+if (options.readme === true) {
+  const intro = `Measured by \`npm run bench:package -- --readme\` on ${machine()}; one agent with Silero VAD. MB are 10^6 bytes.`;
+  await writeFigures({ file: 'README.md', marker: 'package-figures', intro, figures });
+}
 
 function buildPackages(): string {
   const out = path.join(PROJECT_ROOT, 'packaging/out/bench');
