@@ -237,7 +237,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     isAlive: async () => void (await status()),
     needSpace: () => models.makeSpace(),
     makeRoom,
-    onGood: () => store.dropCopies(),
+    onGood: (schema) => store.dropCopies(schema),
     ...(options.observeUpdate === undefined ? {} : { observe: options.observeUpdate }),
   });
 

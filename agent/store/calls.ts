@@ -50,7 +50,7 @@ export interface StoreCalls {
   blobUsage(): { usedBytes: number; budgetBytes: number };
   blobList(): readonly BlobEntry[];
 
-  dropCopies(): void;
+  dropCopies(schema: number | undefined): void;
 
   /** Ends everything under way and closes the database; the thread then ends by itself. */
   close(): void;

@@ -26,8 +26,8 @@ export interface AgentStore {
   readonly recovery?: { readonly error: SkerryError; readonly movedTo: string };
   /** The store thread ended by itself: nothing can be kept any more, the process should end. */
   onFailure(listener: (error: SkerryError) => void): () => void;
-  /** Removes copies of the database that were kept for an older agent: it will not run again. */
-  dropCopies(): Promise<void>;
+  /** Removes copies of the database kept for older agents; one for an agent that knows up to `schema` stays, as it may run again. */
+  dropCopies(schema: number | undefined): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -44,7 +44,7 @@ export async function openAgentStore({ folder, limits, clock, logger }: AgentSto
     blobs: blobStore(thread, join(folder, 'blobs')),
     boot,
     onFailure: (listener: (error: SkerryError) => void) => thread.onFailure(listener),
-    dropCopies: () => thread.call('dropCopies'),
+    dropCopies: (schema: number | undefined) => thread.call('dropCopies', schema),
     close: () => thread.close(),
   };
   return recovery === undefined ? store : { ...store, recovery };

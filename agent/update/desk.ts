@@ -138,6 +138,6 @@ export class Desk {
     const natives = [launched?.natives, this.#slots.good?.natives].filter((digest) => digest !== undefined);
     program?.sweepNatives(new Set(natives));
     // The packaged executable may be what a package was upgraded to by hand: going back by hand stays possible.
-    if (this.runs !== undefined) await onGood();
+    if (this.runs !== undefined) await onGood(launched?.schema);
   }
 }

@@ -59,7 +59,7 @@ export interface UpdaterDeps {
   readonly needSpace: () => void;
   /** Asks for an orderly end; the launcher decides what runs next. */
   readonly makeRoom: (handover: Handover) => void;
-  /** This release is here to stay: copies of state for the one before it can go. */
-  readonly onGood: () => Promise<void>;
+  /** This release is here to stay: copies of state for the one before it can go; not for the packaged one, which knows `schema`. */
+  readonly onGood: (schema: number | undefined) => Promise<void>;
   readonly observe?: (moment: UpdateMoment) => void | Promise<void>;
 }

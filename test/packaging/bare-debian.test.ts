@@ -55,7 +55,7 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
   });
 
   const start = async (): Promise<void> => {
-    agent = inside.start('skerry-agent', ['run', '--config', '/etc/skerry-agent/agent.yaml', '--http-port', '0', '--bake', '1s'], {
+    agent = inside.start('skerry-agent', ['launch', '--config', '/etc/skerry-agent/agent.yaml', '--http-port', '0', '--bake', '1s'], {
       logFile: path.join(folder, 'agent.log'),
     });
     const failed = agent.exited.then(async (code) => {

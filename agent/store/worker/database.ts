@@ -4,7 +4,7 @@ import Database from 'better-sqlite3';
 import { asSkerryError, errnoOf, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { MIGRATIONS } from './migrations.js';
 import { salvage } from './salvage.js';
-import { keepCopy, takeBack } from './schema-copy.js';
+import { keepCopy, newerPath, takeBack } from './schema-copy.js';
 
 export const DATABASE_FILE = 'agent.db';
 
@@ -23,7 +23,9 @@ export function openDatabase(folder: string, now: number, migrations: readonly s
   mkdirSync(folder, { recursive: true });
   const path = join(folder, DATABASE_FILE);
   try {
-    return { db: openChecked(path, migrations) };
+    const db = openChecked(path, migrations);
+    // The power went while the copy of an older agent took this one's place: what was added since is still to be carried over.
+    return existsSync(newerPath(path)) ? carryOver(path, db, 'a newer agent had migrated the database') : { db };
   } catch (cause) {
     if (hasCode(cause, 'STORE_NEWER')) return openCopy(path, migrations, cause);
     if (!isDamage(cause)) throw translate(cause, folder);
@@ -43,12 +45,14 @@ export function openDatabase(folder: string, now: number, migrations: readonly s
  * was added since is carried over as far as it has the shape known here. Without a copy the refusal stands.
  */
 function openCopy(path: string, migrations: readonly string[], refusal: SkerryError): OpenedDatabase {
-  const newer = takeBack(path, migrations.length);
-  if (newer === undefined) throw refusal;
-  const db = openChecked(path, migrations);
-  const carried = salvage(newer, db);
-  rmSync(newer, { force: true });
-  const message = `${refusal.message}; the copy it made before is used again, with ${carried} newer rows`;
+  if (!takeBack(path, migrations.length)) throw refusal;
+  return carryOver(path, openChecked(path, migrations), refusal.message);
+}
+
+function carryOver(path: string, db: Database.Database, why: string): OpenedDatabase {
+  const carried = salvage(newerPath(path), db, 'newer');
+  rmSync(newerPath(path), { force: true });
+  const message = `${why}; the copy it made before is used again, with ${carried} newer rows`;
   return { db, recovery: { error: new SkerryError('STORE_TAKEN_BACK', message, { details: { carried } }), movedTo: path } };
 }
 

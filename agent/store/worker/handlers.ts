@@ -4,6 +4,7 @@ import type { StoreLimits } from '../limits.js';
 import type { BlobFolder } from './blob-folder.js';
 import { BlobHandles } from './blob-handles.js';
 import { digestAt, placeBlob } from './place-blob.js';
+import { MIGRATIONS } from './migrations.js';
 import { OutboxTable } from './outbox-table.js';
 import { dropCopies } from './schema-copy.js';
 import { StateTables } from './state-tables.js';
@@ -43,7 +44,7 @@ export function createHandlers(db: Database.Database, blobs: BlobFolder, boot: n
     blobUsage: () => blobs.usage(),
     blobList: () => blobs.list(),
 
-    dropCopies: () => dropCopies(db.name),
+    dropCopies: (schema) => dropCopies(db.name, MIGRATIONS.length, schema),
 
     close: async () => {
       await handles.closeAll();

@@ -5,7 +5,7 @@ import type Database from 'better-sqlite3';
 // Copies of the database under the schema it had before a migration: `agent.db.schema-3`. They are there for the agent that
 // wrote them, should it have to run again (docs/adr/0003-self-update.md), and go once it will not.
 
-/** Writes a copy of the database, whole or not at all; copies under other schemas go. */
+/** Writes a copy of the database, whole or not at all. */
 export function keepCopy(db: Database.Database, path: string, schema: number): void {
   const copy = copyPath(path, schema);
   const temporary = `${copy}.tmp`;
@@ -19,32 +19,43 @@ export function keepCopy(db: Database.Database, path: string, schema: number): v
     rmSync(temporary, { force: true });
     throw cause;
   }
-  for (const other of copies(path)) if (other.schema !== schema) rmSync(other.path, { force: true });
 }
 
 /**
- * Puts the newest copy with a schema of at most `schema` in the database's place; returns where the database is now, or
- * `undefined` when there is no copy. The database must be closed. Whenever the power goes, the next start finds either the
- * newer database with its copy, or the copy in its place.
+ * Puts the newest copy with a schema of at most `schema` in the database's place, which is at `newerPath` then; false when there
+ * is none. The database must be closed. Whenever the power goes, the next start finds either the newer database with its
+ * copy, or the copy in its place and the newer one beside it.
  */
-export function takeBack(path: string, schema: number): string | undefined {
+export function takeBack(path: string, schema: number): boolean {
   const [copy] = copies(path)
     .filter((each) => each.schema <= schema)
     .toSorted((a, b) => b.schema - a.schema);
-  if (copy === undefined) return undefined;
-  const newer = `${path}.newer`;
+  if (copy === undefined) return false;
+  const newer = newerPath(path);
   rmSync(newer, { force: true });
   linkSync(path, newer);
   // Closing wrote the log into the database; what a crash left of it belongs to the newer one and would harm the copy.
   for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
   renameSync(copy.path, path);
   sync(dirname(path));
-  return newer;
+  return true;
 }
 
-/** Removes every copy: the agents they were made for will not run again. */
-export function dropCopies(path: string): void {
-  for (const { path: copy } of copies(path)) rmSync(copy, { force: true });
+/** Where a database that an older agent took back waits to be looked through. */
+export function newerPath(path: string): string {
+  return `${path}.newer`;
+}
+
+/**
+ * Removes copies whose agents will not run again. The agent of the package always may, as the last resort: what it would take
+ * back stays, if `schema` is the one it knows and the database has a newer one, `current`.
+ */
+export function dropCopies(path: string, current: number, schema: number | undefined): void {
+  const all = copies(path);
+  const [kept] = all
+    .filter((copy) => schema !== undefined && schema < current && copy.schema <= schema)
+    .toSorted((a, b) => b.schema - a.schema);
+  for (const copy of all) if (copy !== kept) rmSync(copy.path, { force: true });
 }
 
 function copies(path: string): { readonly path: string; readonly schema: number }[] {

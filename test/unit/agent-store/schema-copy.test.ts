@@ -1,8 +1,9 @@
 import { readdirSync } from 'node:fs';
-import { copyFile } from 'node:fs/promises';
+import { copyFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openDatabase } from '#agent/store/worker/database.js';
+import { dropCopies } from '#agent/store/worker/schema-copy.js';
 import { MIGRATIONS } from '#agent/store/worker/migrations.js';
 import { coded } from '../../kit/coded.js';
 import { tempFolder } from '../../kit/temp-folder.js';
@@ -15,10 +16,12 @@ async function migrated(end: 'closed' | 'killed'): Promise<string> {
   const folder = await tempFolder();
   const old = openDatabase(folder, 1);
   old.db.prepare("INSERT INTO kv (key, value) VALUES ('a', 'old')").run();
+  old.db.prepare("INSERT INTO outbox (boot, kind, payload) VALUES (1, 'event', ?)").run(Buffer.from('{}'));
   old.db.close();
   const { db } = openDatabase(folder, 2, NEWER);
   db.prepare("UPDATE kv SET value = 'new' WHERE key = 'a'").run();
   db.prepare("INSERT INTO kv (key, value, note) VALUES ('b', 'new', 'n')").run();
+  db.prepare('DELETE FROM outbox').run();
   db.prepare("INSERT INTO outbox (boot, kind, payload) VALUES (2, 'event', ?)").run(Buffer.from('{}'));
   if (end === 'closed') {
     db.close();
@@ -37,12 +40,12 @@ describe('a database that a newer agent migrated', () => {
     expect(readdirSync(folder)).toContain(schema);
     const { db, recovery } = openDatabase(folder, 3);
     expect(recovery?.error.code).toBe('STORE_TAKEN_BACK');
-    // Its own words as they were; what the newer one added is carried over where it has the shape known here.
+    // Its own words as they were, and what the newer one added; the outbox as it left it: what the hub has is not sent again.
     expect(db.prepare('SELECT key, value FROM kv ORDER BY key').all()).toEqual([
       { key: 'a', value: 'old' },
       { key: 'b', value: 'new' },
     ]);
-    expect(db.prepare('SELECT count(*) AS n FROM outbox').get()).toEqual({ n: 1 });
+    expect(db.prepare('SELECT boot, seq FROM outbox').all()).toEqual([{ boot: 2, seq: 2 }]);
     expect(db.pragma('user_version', { simple: true })).toBe(MIGRATIONS.length);
     db.close();
     expect(
@@ -58,7 +61,6 @@ describe('a database that a newer agent migrated', () => {
 
   it('is refused where there is no copy, and left as it is', async () => {
     const folder = await migrated('closed');
-    const { rm } = await import('node:fs/promises');
     await rm(path.join(folder, schema));
     expect(() => openDatabase(folder, 3)).toThrow(coded('STORE_NEWER'));
     const { db } = openDatabase(folder, 4, NEWER);
@@ -66,12 +68,17 @@ describe('a database that a newer agent migrated', () => {
     db.close();
   });
 
-  it('is taken back after a power cut in the middle of that', async () => {
+  it.each([
+    ['before the copy took its place', 'agent.db'],
+    ['after that, before anything was carried over', schema],
+  ])('is taken back after a power cut in the middle of it: %s', async (_when, first) => {
     const folder = await migrated('closed');
-    // Cut after the newer one got its second name, before the copy took its place.
-    await copyFile(path.join(folder, 'agent.db'), path.join(folder, 'agent.db.newer'));
+    const at = (name: string): string => path.join(folder, name);
+    await copyFile(at('agent.db'), at('agent.db.newer'));
+    if (first === schema) await rename(at(schema), at('agent.db'));
     const { db, recovery } = openDatabase(folder, 3);
     expect(recovery?.error.code).toBe('STORE_TAKEN_BACK');
+    expect(db.prepare('SELECT boot, seq FROM outbox').all()).toEqual([{ boot: 2, seq: 2 }]);
     db.close();
     expect(
       readdirSync(folder)
@@ -80,10 +87,20 @@ describe('a database that a newer agent migrated', () => {
     ).toEqual(['agent.db']);
   });
 
-  it('has a copy of one older schema only', async () => {
+  it("keeps the copy of the package's agent as long as that could not read it, and no other", async () => {
     const folder = await migrated('closed');
-    openDatabase(folder, 3, [...NEWER, 'CREATE TABLE evenLater (x INTEGER) STRICT;']).db.close();
-    expect(readdirSync(folder).filter((name) => name.includes('schema'))).toEqual([`agent.db.schema-${NEWER.length}`]);
+    const newest = [...NEWER, 'CREATE TABLE evenLater (x INTEGER) STRICT;'];
+    openDatabase(folder, 3, newest).db.close();
+    const file = path.join(folder, 'agent.db');
+    const copies = (): string[] =>
+      readdirSync(folder)
+        .filter((name) => name.includes('schema'))
+        .sort();
+    expect(copies()).toEqual([schema, `agent.db.schema-${NEWER.length}`]);
+    dropCopies(file, newest.length, MIGRATIONS.length);
+    expect(copies()).toEqual([schema]);
+    dropCopies(file, newest.length, newest.length);
+    expect(copies()).toEqual([]);
   });
 });
 
