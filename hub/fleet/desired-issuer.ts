@@ -189,6 +189,8 @@ export class DesiredIssuer implements Service {
 
   async #issueNow(devices: readonly DeviceId[]): Promise<void> {
     for (let start = 0; start < devices.length; start += BATCH) {
+      // What is left of a large wave is issued after the next start: its wishes are stored.
+      if (this.#closed) return;
       const due: Due[] = [];
       for (const device of devices.slice(start, start + BATCH)) {
         const next = await this.#next(device);
