@@ -60,14 +60,14 @@ describe('kill -9 of the hub at every moment of a rollout', () => {
   }
 
   async function ended(moment: string): Promise<void> {
-    await until(`the hub to end after "${moment}"`, () => !world.fleet.hubProcess.alive, { deadlineMs: 100_000 });
+    await until(`the hub to end after "${moment}"`, () => !world.fleet.hubProcess.alive, { deadlineMs: 200_000 });
   }
 
   /** As soon as a statement that was not there before has passed a cable. */
   async function killedOnceTold(): Promise<void> {
     const before = statements();
     await world.fleet.startHub();
-    await until('a device to be told', () => statements() > before, { deadlineMs: 100_000, everyMs: 1 });
+    await until('a device to be told', () => statements() > before, { deadlineMs: 200_000, everyMs: 1 });
     await world.killHub();
   }
 
