@@ -1,6 +1,6 @@
 import { sliceCount, sliceOrder } from '#hub/rollouts/slice.js';
 import type { Outcome } from './run.js';
-import { type Truth, WINDOW } from './truth.js';
+import { beginOf, type Truth, WINDOW } from './truth.js';
 import { groupOf, World } from './world.js';
 
 /** What a simple rule sees of a wave: the canary since the wave began. */
@@ -34,7 +34,7 @@ export function runBaseline(rule: Rule, truth: Truth, seed: number): Outcome {
   const world = new World(truth, seed);
   const byId = new Map(world.devices.map((device) => [device.id, device]));
   const order = sliceOrder(`sim-${seed}`, byId.keys());
-  const began = Date.UTC(2026, 0, 5) + (seed % 144) * WINDOW;
+  const began = beginOf(seed);
   let at = began;
   for (const [wave, percent] of SHARES.entries()) {
     const told = order.slice(0, sliceCount(order.length, { percent }));

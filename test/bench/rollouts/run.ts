@@ -12,7 +12,7 @@ import type { DeviceId } from '#shared/protocol/device.js';
 import { versionOf } from '../../kit/rollout-fleet.js';
 import { MemoryRolloutStore } from '../../kit/rollout-store.js';
 import { VirtualClock } from '../../kit/virtual-clock.js';
-import { type Truth, WINDOW } from './truth.js';
+import { beginOf, type Truth, WINDOW } from './truth.js';
 import { groupOf, type SimDevice, World } from './world.js';
 
 export interface Outcome {
@@ -157,8 +157,7 @@ const DOCUMENT = {
 /** One whole rollout by the real controller and gates, on a virtual clock. */
 export async function runRollout(truth: Truth, seed: number): Promise<Outcome> {
   const clock = new VirtualClock();
-  // Rollouts begin at any time of the day.
-  clock.setWallClock(Date.UTC(2026, 0, 5) + (seed % 144) * WINDOW);
+  clock.setWallClock(beginOf(seed));
   const world = new World(truth, seed);
   const fleet = new SimFleet(world, clock);
   const store = new MemoryRolloutStore((wishes) => fleet.store(wishes));

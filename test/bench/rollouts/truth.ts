@@ -1,4 +1,4 @@
-import type { Millis } from '#shared/kernel/clock.js';
+import type { EpochMillis, Millis } from '#shared/kernel/clock.js';
 import { hours, minutes } from '#shared/kernel/clock.js';
 
 /** What is really so in a simulated fleet; the controller never sees it. */
@@ -28,6 +28,11 @@ export interface Truth {
 
 export const WINDOW: Millis = minutes(10);
 export const DAY: Millis = hours(24);
+
+/** Rollouts begin at any time of the day; few of them are spread over the whole day too (53 and the 144 windows share no factor). */
+export function beginOf(seed: number): EpochMillis {
+  return Date.UTC(2026, 0, 5) + ((seed * 53) % (DAY / WINDOW)) * WINDOW;
+}
 
 /** A fleet as unpleasant as real ones, and a version as good as the old one. */
 export const GOOD: Truth = {
