@@ -22,10 +22,7 @@ function rolloutDocument(model: string, version: number): object {
     bake: '4s',
     deadline: '2m',
     evidence: { predictions: 100, devices: 1 },
-    gates: [
-      { gate: 'install' },
-      { gate: 'limit', of: 'errors', atMost: 0.05, ruleOut: 0.2 },
-    ],
+    gates: [{ gate: 'install' }, { gate: 'limit', of: 'errors', atMost: 0.05, ruleOut: 0.2 }],
     silent: { after: '30s' },
     onFailure: 'rollback-all',
   };
