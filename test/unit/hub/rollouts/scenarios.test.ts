@@ -223,6 +223,24 @@ describe('a bad version', () => {
   });
 });
 
+describe('a gate that comes near its limit', () => {
+  it('is told of once a wave', async () => {
+    const rig = new Rig(40);
+    const { id } = await rig.controller.create(documentOf({ bake: '3h' }), OPERATOR);
+    await rig.until(id, 'baking');
+    // It gets worse little by little: harm is likely before it is shown.
+    for (let events = 10; events < 40 && rig.fleet.alerts.length === 0; events += 0.5) {
+      rig.evidence.canary = events;
+      await rig.step();
+    }
+    for (let i = 0; i < 5; i++) await rig.step();
+    expect((await rig.store.read(id)).state).toBe('baking');
+    expect(rig.fleet.alerts.map((alert) => [alert.kind, alert.actor, alert.reason.slice(0, 7)])).toEqual([
+      ['near-limit', 'hub', 'errors:'],
+    ]);
+  });
+});
+
 describe('at each state of a wave', () => {
   const STATES = ['installing', 'baking', 'evaluating'] as const;
   async function at(state: (typeof STATES)[number]): Promise<{ rig: Rig; id: string }> {
