@@ -9,7 +9,7 @@ export function prepareMemory(): void {
 /**
  * Gives the system back what this thread's part of the process holds and no longer uses, twice: when a start is over, and when
  * what serves has warmed up. Every thread calls it once, when it begins. In a single-file build only, as above; each time the
- * thread stands still for 10 to 40 ms.
+ * thread stands still for 15 to 60 ms.
  */
 export function releaseMemoryOnceSettled(): void {
   // From source: nothing to call.
