@@ -449,7 +449,7 @@ describe('the plan, from any state a device can be found in', () => {
       fc.property(worldSeed, (seed) => {
         const world = build({ ...seed, budgetBytes: 1_000, desiredKnown: true, diskFull: false });
         runToTheEnd(world);
-        const wrong = world.snapshot.models.filter(({ desired, serving, routed, traffic, versions }) => {
+        const wrong = world.snapshot.models.filter(({ desired, serving, routed, traffic, versions, held }) => {
           if (traffic !== undefined && traffic.candidate === routed) return true;
           const candidate = desired?.candidate;
           const beside = candidate !== undefined && candidate.version !== desired?.version && candidate.version !== serving?.serving;
@@ -458,6 +458,8 @@ describe('the plan, from any state a device can be found in', () => {
           const facts = versions.find(({ record }) => record.version === candidate.version);
           if (facts?.record.install === 'bad') return facts.record.attempt !== candidate.attempt || traffic !== undefined;
           if (serving.serving !== desired?.version) return false;
+          // It failed as the answer to fall back on; that wait is for ever here, and as long as a backoff on a device.
+          if (held.some(({ key }) => key.startsWith(`load/${candidate.version}/`))) return traffic !== undefined;
           const asked = candidate.action === 'stage' ? traffic === undefined : traffic?.candidate === candidate.version;
           return facts?.servable?.state !== 'available' || !asked;
         });
