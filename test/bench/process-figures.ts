@@ -29,6 +29,8 @@ export async function cpuSeconds(pid: number): Promise<number> {
 export async function threadSeconds(pid: number): Promise<number> {
   const folder = `/proc/${pid}/task`;
   const threads = await readdir(folder);
-  const each = await Promise.all(threads.map(async (thread) => (await readFile(`${folder}/${thread}/schedstat`, 'utf8')).split(' ')[0]));
+  // A thread may end between the list and the look at it.
+  const text = (thread: string): Promise<string> => readFile(`${folder}/${thread}/schedstat`, 'utf8').catch(() => '0');
+  const each = await Promise.all(threads.map(async (thread) => (await text(thread)).split(' ')[0]));
   return each.reduce((sum, nanos) => sum + Number(nanos), 0) / 1e9;
 }
