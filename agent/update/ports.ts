@@ -17,7 +17,7 @@ export interface Handover {
 
 /** A moment of the work, as `agent/models/observe.ts`: for tests that look, or cut the power. */
 export interface UpdateMoment {
-  readonly at: 'before' | 'after' | 'failed';
+  readonly at: 'before' | 'after';
   readonly step: UpdateStep;
 }
 

@@ -129,7 +129,8 @@ export class DesiredIssuer implements Service {
 
   /** Signs and publishes for those of the devices whose statement is due; resolves when that is done or, offline, stored. */
   issue(devices: Iterable<DeviceId>): Promise<void> {
-    const wanted = [...devices];
+    // Each once: two statements made together would have one counter.
+    const wanted = [...new Set(devices)];
     const done = this.#queue.then(() => this.#issueNow(wanted));
     this.#queue = done.catch(() => undefined);
     return done;
@@ -147,7 +148,7 @@ export class DesiredIssuer implements Service {
       .leftJoin('desired_states', 'desired_states.device', 'desired_models.device')
       .select('desired_models.device')
       .distinct()
-      .where((eb) => eb.or([eb('issued_at', 'is', null), eb('issued_at', '<', eb.ref('desired_models.decided_at'))]))
+      .where((eb) => eb.or([eb('issued_at', 'is', null), eb('issued_at', '<=', eb.ref('desired_models.decided_at'))]))
       .where('revoked_at', 'is', null)
       .execute();
     const rows = await this.#deps.db

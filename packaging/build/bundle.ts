@@ -76,7 +76,7 @@ const leftOut: Plugin = {
     // tuf-js falls back on it when it is given no fetcher; metadata comes over MQTT here (agent/sync/trust-mirror.ts).
     esbuild.onResolve({ filter: /^make-fetch-happen$/ }, ({ path: name }) => ({ path: name, namespace: 'left-out' }));
     esbuild.onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path: name }) => ({
-      contents: `module.exports = () => { throw new Error('${name} is not part of this program'); };`,
+      contents: `module.exports = () => { throw Object.assign(new Error('${name} is not part of this program'), { code: 'MODULE_NOT_FOUND' }); };`,
       loader: 'js',
     }));
     // zod's messages in some fifty languages; ours are in the one it has built in.

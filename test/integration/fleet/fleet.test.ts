@@ -8,6 +8,7 @@ import { generateSigningKey } from '#shared/trust/keys.js';
 import { connectDevice } from '../../kit/brokers.js';
 import { enrolRequest, FLEET, FleetHub, type FleetHubOptions, type TestDevice } from '../../kit/fleet-hub.js';
 import { eventOf, presenceOf, reportedOf } from '../../kit/messages.js';
+import { modelName, versionNumber } from '../../kit/servables.js';
 import { until } from '../../kit/until.js';
 import { VirtualClock } from '../../kit/virtual-clock.js';
 
@@ -181,6 +182,35 @@ describe('desired states', () => {
     await hub.stop();
     const other = await startHub({ folder: hub.folder, clock });
     expect(await counter(other)).toBe(3);
+  });
+
+  it('are said after the next start when the hub ended just after a wish was stored, in the very millisecond of the last one', async () => {
+    const clock = new VirtualClock();
+    const hub = await FleetHub.start({ clock });
+    await hub.addVersion('vad', 1, ARTIFACT);
+    const manifest = await hub.addVersion('vad', 2, { ...ARTIFACT, bytes: new Uint8Array(10) });
+    const token = await hub.fleet.tokens.create({ name: 't', labels: {}, maxUses: 1, expiresAt: clock.now() + days(1), createdBy: 't' });
+    const { device } = await hub.fleet.enrolment.enroll(enrolRequest({ token: token.token, device: 'cam-1' }), 'h');
+    await hub.fleet.deployments.create({ model: 'vad', version: 1, selector: '', retry: false, createdBy: 't' });
+    const wish = { device, model: modelName('vad'), version: versionNumber(2), manifest, attempt: 0, source: 't', decidedAt: clock.now() };
+    await hub.db.transaction().execute((trx) => hub.fleet.issuer.write(trx, [wish]));
+    await hub.stop();
+    const again = await startHub({ folder: hub.folder, clock, directorKey: hub.directorKey });
+    expect((await again.fleet.devices.get(device)).desired).toMatchObject({ counter: 2, models: [{ model: 'vad', version: 2 }] });
+  });
+
+  it('go out once, however often a device is named', async () => {
+    const hub = await startHub();
+    const manifest = await hub.addVersion('vad', 1, ARTIFACT);
+    const device = track(await hub.device('cam-1'));
+    const topic = deviceTopic(FLEET, device.id, 'desired');
+    await device.listen(topic);
+    const wish = { device: device.id, model: modelName('vad'), version: versionNumber(1), manifest, attempt: 0, source: 't', decidedAt: 1 };
+    await hub.db.transaction().execute((trx) => hub.fleet.issuer.write(trx, [wish]));
+    await hub.fleet.issuer.issue([device.id, device.id, device.id]);
+    await hub.fleet.issuer.forget(device.id);
+    await until('the last message', () => device.on(topic).at(-1)?.length === 0);
+    expect(device.on(topic)).toHaveLength(2);
   });
 
   it('refuse a version nobody published and a selector nobody can read', async () => {

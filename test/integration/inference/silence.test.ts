@@ -10,6 +10,7 @@ import { MemoryRecorder, memoryKeyValue, writeServable } from '../../kit/servabl
 // What turns the runtime's telemetry off by itself must not be what makes this pass.
 for (const name of ['CI', 'ORT_DISABLE_TELEMETRY', 'ORT_RUNNING_UNIT_TESTS']) delete process.env[name];
 
+// What a process has open is read from /proc, which only Linux has.
 describe.skipIf(process.platform !== 'linux')('ONNX Runtime', () => {
   test('opens nothing outside what it was given: it reports to nobody', async () => {
     const runtime = createInferenceRuntime({ store: memoryKeyValue(), recorder: new MemoryRecorder(), logger: silentLogger });
