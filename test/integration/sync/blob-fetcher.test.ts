@@ -14,14 +14,18 @@ import { BlobHub } from '../../kit/blob-hub.js';
 import { TestBroker } from '../../kit/broker.js';
 import { MemoryBlob, sha256 } from '../../kit/memory-store.js';
 import { until } from '../../kit/until.js';
+import { VirtualClock } from '../../kit/virtual-clock.js';
 
 let broker: TestBroker;
 let hub: BlobHub;
+/** By which fetches take the hub for silent: never, unless a test moves it. */
+let patience: VirtualClock;
 const links: MqttLink[] = [];
 
 beforeEach(async () => {
   broker = await TestBroker.start();
   hub = new BlobHub(broker, 'test');
+  patience = new VirtualClock();
 });
 
 afterEach(async () => {
@@ -34,7 +38,7 @@ async function connect(name = 'lab-1', settings: Partial<FetchSettings> = {}): P
   const base = { fleet: 'test', device, clock: systemClock, logger: silentLogger, random: () => 0.5 };
   const link = new MqttLink({ ...base, boot: 1, broker: { url: broker.url }, keepalive: 30_000, backoff: { base: 20, max: 50 } });
   links.push(link);
-  const fetcher = new MqttBlobFetcher({ ...base, link, settings: { silence: { base: 400, max: 1_000 }, ...settings } });
+  const fetcher = new MqttBlobFetcher({ ...base, clock: patience, link, settings: { silence: SILENCE, ...settings } });
   link.subscribe(deviceTopic('test', device, 'cmd'), (_topic, payload) => {
     const cmd = decodeMessage('cmd', payload, device);
     if (cmd.kind === 'fetch-refused') fetcher.refused(cmd);
@@ -51,6 +55,7 @@ function makeBlob(count: number, bytes = 500): { digest: Digest; pieces: Uint8Ar
   return { digest, pieces };
 }
 
+const SILENCE = { base: 400, max: 1_000 };
 const never = new AbortController().signal;
 const tally = (items: readonly number[]): number => items.length - new Set(items).size;
 
@@ -95,7 +100,10 @@ describe('MqttBlobFetcher', () => {
     const lost = new Set([3, 7, 19]);
     hub.onPiece = (index, bytes) => (lost.delete(index) ? undefined : bytes);
     const { fetcher } = await connect();
-    await fetcher.fetch('artifact', digest, blob, 20, () => undefined, never);
+    const done = fetcher.fetch('artifact', digest, blob, 20, () => undefined, never);
+    await until('all but the lost pieces', () => blob.haveBytes === 17 * 500 && hub.sent.length === 17);
+    await patience.advance(SILENCE.base);
+    await done;
     expect(hub.sent.slice(-3)).toEqual([3, 7, 19]);
     expect(hub.sent.length).toBe(20);
     expect(hub.requests.length).toBe(2);
@@ -136,10 +144,15 @@ describe('MqttBlobFetcher', () => {
 
   it('fails after several silences, and with DISK_FULL when the disk is', async () => {
     const { digest, pieces } = makeBlob(5);
-    const { fetcher } = await connect('lab-1', { maxSilences: 2, silence: { base: 40, max: 60 } });
+    const { fetcher } = await connect('lab-1', { maxSilences: 2 });
     hub.onPiece = () => undefined;
     const silent = fetcher.fetch('artifact', digest, new MemoryBlob(pieces), 5, () => undefined, never);
-    await expect(silent).rejects.toMatchObject({ code: 'SYNC_FETCH_SILENT' });
+    const outcome = silent.catch((cause: unknown) => cause);
+    for (let asked = 1; asked <= 2; asked += 1) {
+      await until('a request', () => hub.requests.length === asked);
+      await patience.advance(SILENCE.max);
+    }
+    expect(await outcome).toMatchObject({ code: 'SYNC_FETCH_SILENT' });
     hub.onPiece = (_index, bytes) => bytes;
     const full = new MemoryBlob(pieces);
     full.beforeWrite = () => {
@@ -151,7 +164,7 @@ describe('MqttBlobFetcher', () => {
   it('holds the socket back while the disk is slow', async () => {
     const { digest, pieces } = makeBlob(60);
     const blob = new MemoryBlob(pieces);
-    const { fetcher } = await connect('lab-1', { queue: 4, silence: { base: 5_000, max: 5_000 } });
+    const { fetcher } = await connect('lab-1', { queue: 4 });
     let writing = 0;
     let most = 0;
     blob.beforeWrite = async () => {
