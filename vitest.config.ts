@@ -6,7 +6,8 @@ export default defineConfig({
     globalSetup: 'test/kit/run-folder.ts',
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Of a busy machine; what waits for something has a deadline of its own (test/kit/until.ts).
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 });

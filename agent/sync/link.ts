@@ -170,13 +170,14 @@ export class MqttLink implements LinkPort, Service {
   #retry(reason: string): void {
     const { clock, broker } = this.#options;
     const { url, wsUrl = url } = broker;
+    const now = clock.now();
     if (this.#status.kind !== 'online') this.#url = this.#url === url ? wsUrl : url;
-    const held = this.#status.kind === 'online' ? clock.now() - this.#status.since : 0;
+    const held = this.#status.kind === 'online' ? now - this.#status.since : 0;
     if (held >= STABLE_AFTER) this.#attempt = 0;
     const delay = fullJitter(this.#attempt, this.#backoff);
     this.#attempt += 1;
     this.#cancelRetry = clock.schedule(delay, () => void this.#connect());
-    this.#become({ kind: 'offline', since: clock.now(), reason, nextAttemptAt: clock.now() + delay });
+    this.#become({ kind: 'offline', since: now, reason, nextAttemptAt: now + delay });
   }
 
   async #close(): Promise<void> {

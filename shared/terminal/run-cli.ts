@@ -19,7 +19,7 @@ export async function runCli(program: Command, options: RunOptions = {}): Promis
   const argv = options.argv ?? process.argv.slice(2);
   const out = createOutput({ ...options, json: wantsJson(argv) });
   prepare(program, out);
-  endWithReader();
+  endWithReader(out);
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (thrown) {
@@ -29,8 +29,8 @@ export async function runCli(program: Command, options: RunOptions = {}): Promis
 }
 
 /** `skerry device list | head -1`: when whoever reads has had enough, that is the end and no error. */
-function endWithReader(): void {
-  process.stdout.on('error', (error) => {
+function endWithReader({ stdout }: Output): void {
+  stdout.on('error', (error) => {
     if (errnoOf(error) === 'EPIPE') process.exit();
     throw error;
   });

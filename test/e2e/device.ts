@@ -147,7 +147,7 @@ export class Device {
   }
 
   /** Waits until a prediction is answered, by whichever version. */
-  answered(model: string, x: readonly number[], deadlineMs = 30_000): Promise<Answer> {
+  answered(model: string, x: readonly number[], deadlineMs = 90_000): Promise<Answer> {
     const answered = until(
       `${this.name} to answer for ${model}`,
       async () => {
@@ -168,13 +168,13 @@ export class Device {
           const answer = await this.predict(model, x, input);
           return answer.version === version && answer;
         },
-        { deadlineMs: input.deadlineMs ?? 30_000 },
+        { deadlineMs: input.deadlineMs ?? 90_000 },
       ),
     );
   }
 
   /** Waits until a version is in an install state. */
-  installed(model: string, version: number, state: InstallState, deadlineMs = 30_000): Promise<void> {
+  installed(model: string, version: number, state: InstallState, deadlineMs = 90_000): Promise<void> {
     const reached = until(
       `${model}@${version} to be ${state} on ${this.name}`,
       async () => (await this.version(model, version))?.install === state,
@@ -183,7 +183,7 @@ export class Device {
     return this.#orLog(reached.then(() => undefined));
   }
 
-  online(deadlineMs = 30_000): Promise<void> {
+  online(deadlineMs = 90_000): Promise<void> {
     const reached = until(`${this.name} to be online`, async () => (await this.status()).link.kind === 'online', { deadlineMs });
     return this.#orLog(reached.then(() => undefined));
   }

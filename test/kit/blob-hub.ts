@@ -5,7 +5,8 @@ import { blobTopic, deviceTopic, parseTopic } from '#shared/protocol/topics.js';
 
 /** What the hub of a test needs of a broker; `TestBroker` is one, `hubWire` makes one of a hub's own link. */
 export interface HubWire {
-  readonly running: boolean;
+  /** Which connection of the hub this is; `undefined` while it has none. An answer begun on one does not go on over the next. */
+  readonly session: number | undefined;
   onMessage(listener: (message: { readonly topic: string; readonly payload: Uint8Array }) => void): void;
   publish(topic: string, payload: Uint8Array): Promise<void>;
 }
@@ -20,7 +21,6 @@ export class BlobHub {
   readonly sent: number[] = [];
   /** Called before each piece: return other bytes to tamper, `undefined` to lose it, or throw to stop answering. */
   onPiece: (index: number, bytes: Uint8Array) => Uint8Array | undefined | Promise<Uint8Array | undefined> = (_index, bytes) => bytes;
-  #generation = 0;
   /** Code of a refusal, instead of an answer. */
   refuseWith: { code: string; message: string } | undefined;
 
@@ -28,11 +28,6 @@ export class BlobHub {
     this.#broker = broker;
     this.#fleet = fleet;
     broker.onMessage((message) => this.#onMessage(message));
-  }
-
-  /** Stops answering what was asked so far, as a hub that lost its session does. */
-  forget(): void {
-    this.#generation += 1;
   }
 
   #onMessage(message: { readonly topic: string; readonly payload: Uint8Array }): void {
@@ -59,10 +54,10 @@ export class BlobHub {
     }
     const pieces = this.blobs.get(request.digest);
     if (pieces === undefined) return;
-    const generation = this.#generation;
+    const { session } = this.#broker;
     for (const index of bitIndices(Buffer.from(request.missing, 'base64'))) {
       const bytes = await this.onPiece(index, pieces[index]!);
-      if (!this.#broker.running || generation !== this.#generation) return;
+      if (session === undefined || this.#broker.session !== session) return;
       if (bytes === undefined) continue;
       await this.#broker.publish(blobTopic(this.#fleet, request.digest, index), bytes);
       this.sent.push(index);

@@ -16,6 +16,7 @@ export class TestBroker {
   #server: Server | undefined;
   readonly #sockets = new Set<Socket>();
   #port = 0;
+  #starts = 0;
   readonly seen: SeenMessage[] = [];
   readonly #listeners: ((message: SeenMessage) => void)[] = [];
   /** Set to stand in an attacker's place: what a client publishes is carried on as this returns it, or not at all. */
@@ -39,6 +40,11 @@ export class TestBroker {
 
   get running(): boolean {
     return this.#aedes !== undefined;
+  }
+
+  /** Counts the starts; `undefined` while it is down. */
+  get session(): number | undefined {
+    return this.running ? this.#starts : undefined;
   }
 
   /** Payloads published to a topic so far. */
@@ -82,6 +88,7 @@ export class TestBroker {
     server.listen(this.#port, '127.0.0.1');
     await once(server, 'listening');
     this.#port = (server.address() as AddressInfo).port;
+    this.#starts += 1;
     this.#aedes = aedes;
     this.#server = server;
   }

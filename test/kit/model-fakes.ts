@@ -42,6 +42,8 @@ export class FakeHub implements TrustClient, BlobFetcher {
   /** Set to have the network gone, or the metadata refused. */
   refreshError: SkerryError | undefined;
   fetchError: SkerryError | undefined;
+  /** Fetches that wait for what the test does in `beforePiece`. */
+  hanging = 0;
   /** Called before each piece; may throw, or wait. */
   beforePiece: (digest: Digest, index: number, signal: AbortSignal) => Promise<void> | void = () => undefined;
   /** Pieces sent in place of the right ones. */
@@ -135,11 +137,20 @@ export class FakeHub implements TrustClient, BlobFetcher {
     if (content.length !== pieces) throw new Error(`${digest} has ${content.length} pieces, ${pieces} were asked for`);
     for (const index of bitIndices(blob.missing())) {
       if (this.fetchError !== undefined) throw this.fetchError;
-      if (!signal.aborted) await this.beforePiece(digest, index, signal);
+      if (!signal.aborted) await this.#beforePiece(digest, index, signal);
       if (signal.aborted) throw new SkerryError('ABORTED', 'the fetch was cancelled');
       this.sent.push(`${digest}/${index}`);
       await blob.write(index, this.tampered.get(`${digest}/${index}`) ?? content[index]!);
       onProgress(blob.haveBytes);
+    }
+  }
+
+  async #beforePiece(digest: Digest, index: number, signal: AbortSignal): Promise<void> {
+    this.hanging += 1;
+    try {
+      await this.beforePiece(digest, index, signal);
+    } finally {
+      this.hanging -= 1;
     }
   }
 
@@ -202,6 +213,8 @@ export class FakeServables implements ServableControl {
   readonly policies = new Map<ModelName, TrafficPolicy>();
   /** Versions (`name@1`) whose golden samples no longer hold, and what differs. */
   readonly wrongNow = new Map<string, string>();
+  /** Loads that never end by themselves. */
+  hanging = 0;
 
   /** Says how loading a version goes; a version not set up throws. */
   behave(version: Pick<FakeVersion, 'model' | 'version'>, behaviour: Behaviour): void {
@@ -237,10 +250,12 @@ export class FakeServables implements ServableControl {
     });
     this.#tell(status('loading'));
     if (behaviour === 'hangs') {
+      this.hanging += 1;
       await new Promise<void>((resolve) => {
         if (signal?.aborted === true) resolve();
         signal?.addEventListener('abort', () => resolve(), { once: true });
       });
+      this.hanging -= 1;
       this.#tell({ ...status('unloaded') });
       throw new SkerryError('ABORTED', 'the load was cancelled');
     }

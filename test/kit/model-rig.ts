@@ -11,7 +11,7 @@ import { FakeDesired, FakeEvents, FakeHub, FakeServables, type FakeVersion } fro
 import { recordingLogger } from './recorder.js';
 import { tempFolder } from './temp-folder.js';
 import { until } from './until.js';
-import { VirtualClock } from './virtual-clock.js';
+import { settled, VirtualClock } from './virtual-clock.js';
 
 export const SETTINGS: ModelSettings = { bake: 60_000, maxBoots: 2, retry: { base: 1_000, max: 60_000 } };
 
@@ -149,22 +149,32 @@ export class ModelRig {
 
   /** Waits until nothing is being done, then tells the version that answers. */
   async settled(model: FakeVersion['model']): Promise<number | undefined> {
+    // What was wanted just now has to reach the manager first.
+    await settled();
     await this.run.manager.idle();
     return this.run.servables.answering(model);
   }
 
-  /** Polls, letting virtual time pass, until `holds`. */
+  /** Waits until nothing is being done, or what is being done hangs as the test told it to: that must not keep the test from looking. */
+  async atRest(): Promise<void> {
+    await settled();
+    const { run } = this;
+    let idle = false;
+    void run.manager.idle().then(() => (idle = true));
+    await until('rest', () => idle || this.hub.hanging + run.servables.hanging > 0 || this.#run !== run, { everyMs: 5 });
+  }
+
+  /** Polls until `holds`, letting virtual time pass whenever the device is at rest: how long the machine takes does not count. */
   async eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
     await until(
       what,
       async () => {
-        // What hangs must not keep the test from looking.
-        await Promise.race([this.#run?.manager.idle(), new Promise((resolve) => setTimeout(resolve, 50))]);
+        await this.atRest();
         if (await holds()) return true;
         await this.clock.advance(1_000);
         return false;
       },
-      { deadlineMs: 15_000, everyMs: 5 },
+      { everyMs: 5 },
     );
   }
 

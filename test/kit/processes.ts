@@ -130,7 +130,7 @@ export class RunningProcess {
     await this.exited;
   }
 
-  /** SIGTERM, and by force after five seconds. */
+  /** SIGTERM, and by force when that has not ended it after long. */
   async stop(): Promise<number> {
     await endChild(this.#child);
     return this.exited;
@@ -145,7 +145,7 @@ async function endChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   child.kill('SIGTERM');
-  const force = setTimeout(() => child.kill('SIGKILL'), 5_000);
+  const force = setTimeout(() => child.kill('SIGKILL'), 30_000);
   await gone;
   clearTimeout(force);
 }

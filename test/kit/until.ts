@@ -4,7 +4,7 @@ export async function until<T>(
   probe: () => Promise<T | undefined | false> | T | undefined | false,
   options: { deadlineMs?: number; everyMs?: number; signal?: AbortSignal } = {},
 ): Promise<T> {
-  const { deadlineMs = 30_000, everyMs = 25, signal } = options;
+  const { deadlineMs = 60_000, everyMs = 25, signal } = options;
   const end = performance.now() + deadlineMs;
   let last: unknown;
   for (;;) {

@@ -15,7 +15,7 @@ import { FakeDesired, FakeEvents, FakeHub, type FakeVersion } from './model-fake
 import { recordingLogger } from './recorder.js';
 import { tempFolder } from './temp-folder.js';
 import { until } from './until.js';
-import { VirtualClock } from './virtual-clock.js';
+import { settled, VirtualClock } from './virtual-clock.js';
 
 /** How a release does once it runs. */
 export type ReleaseBehaviour = 'good' | 'crash' | 'deaf' | 'no-models' | 'not-a-program';
@@ -25,6 +25,8 @@ interface Run {
   readonly updater: Updater;
   readonly store: AgentStore;
   readonly launched: Launched;
+  /** Resolves when the process was killed: its work never ends. */
+  readonly killed: Promise<void>;
 }
 
 export const BAKE = 60_000;
@@ -46,6 +48,8 @@ export class UpdateRig {
   readonly ran: string[] = [];
   /** Names of the moments: `before place`. */
   readonly moments: string[] = [];
+  /** Called at every moment of the run that is alive. */
+  onMoment: (name: string) => void = () => undefined;
   /** Kernel timers as they were set in the run that is alive. */
   timers: number[] = [];
   online = true;
@@ -55,6 +59,8 @@ export class UpdateRig {
   #killAt: string | undefined;
   #run: Run | undefined;
   #token: object | undefined;
+  /** A process that ended is being started again. */
+  #restarting: Promise<void> | undefined;
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -100,18 +106,33 @@ export class UpdateRig {
     throw new Error('no process stays');
   }
 
-  /** Polls, letting time pass, until `holds`. */
+  /** Polls until `holds`, letting time pass whenever nothing is being done: how long the machine takes does not count. */
   async eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
     await until(
       what,
       async () => {
-        await Promise.race([this.#run?.updater.idle(), new Promise((resolve) => setTimeout(resolve, 20))]);
-        if (this.#run !== undefined && (await holds())) return true;
+        await this.#rest();
+        if (await holds()) return true;
         await this.clock.advance(5_000);
         return false;
       },
-      { deadlineMs: 30_000, everyMs: 5 },
+      { everyMs: 5 },
     );
+  }
+
+  /** Resolves once nothing is being done, and a process that ended runs again. */
+  async #rest(): Promise<void> {
+    for (;;) {
+      // What was wanted just now has to reach the updater first.
+      await settled();
+      if (this.#restarting !== undefined) {
+        await this.#restarting;
+        continue;
+      }
+      const { run } = this;
+      await Promise.race([run.updater.idle(), run.killed]);
+      if (this.#run === run && this.#restarting === undefined) return;
+    }
   }
 
   reported(number: number): Reported['models'][number]['versions'][number] | undefined {
@@ -182,6 +203,8 @@ export class UpdateRig {
     const store = await openStore(this.folder);
     const token = {};
     this.#token = token;
+    let kill = (): void => undefined;
+    const killed = new Promise<void>((resolve) => (kill = resolve));
     const updater = await Updater.open({
       state: store.state,
       blobs: store.blobs,
@@ -205,9 +228,9 @@ export class UpdateRig {
       needSpace: () => undefined,
       makeRoom: () => void (this.#token === token && this.#again()),
       onGood: () => Promise.resolve(),
-      observe: (moment) => this.#observe(moment, token, store),
+      observe: (moment) => this.#observe(moment, token, store, kill),
     });
-    this.#run = { updater, store, launched };
+    this.#run = { updater, store, launched, killed };
     await updater.start();
   }
 
@@ -220,18 +243,31 @@ export class UpdateRig {
 
   #again(): void {
     const { updater } = this.run;
-    setTimeout(() => void updater.close().then(() => this.start()), 0);
+    this.#restart(() => updater.close());
   }
 
-  async #observe({ at, step }: UpdateMoment, token: object, store: AgentStore): Promise<void> {
+  /** In a turn of its own: who ends the process is still at work in it. */
+  #restart(end: () => Promise<void>): void {
+    const restarted = settled()
+      .then(end)
+      .then(() => this.start())
+      .finally(() => {
+        if (this.#restarting === restarted) this.#restarting = undefined;
+      });
+    this.#restarting = restarted;
+  }
+
+  async #observe({ at, step }: UpdateMoment, token: object, store: AgentStore, kill: () => void): Promise<void> {
     if (this.#token === token) {
       const name = `${at} ${step.kind}`;
       this.moments.push(name);
+      this.onMoment(name);
       if (this.#killAt !== name) return;
       this.#killAt = undefined;
       this.#token = undefined;
       this.#run = undefined;
-      setTimeout(() => void store.close().then(() => this.start()), 0);
+      this.#restart(() => store.close());
+      kill();
     }
     await new Promise<never>(() => undefined); // The process is gone: nothing after this moment happens.
   }

@@ -46,11 +46,11 @@ const during =
   (moment: Moment): boolean =>
     moment.at === at && moment.step.kind === kind && 'version' in moment.step && moment.step.version === version;
 
-/** Wants version 2 and lets time pass until it is good, or the rig stops it. */
-async function update(rig: ModelRig, two: FakeVersion): Promise<void> {
+/** Wants version 2 and lets time pass until the rig stops it. */
+async function update(rig: ModelRig, two: FakeVersion): Promise<never> {
   rig.desired.want(two);
-  for (let n = 0; n < 65; n += 1) {
-    await Promise.race([rig.run.manager.idle(), new Promise((resolve) => setTimeout(resolve, 50))]);
+  for (;;) {
+    await rig.atRest();
     await rig.clock.advance(1_000);
   }
 }

@@ -165,10 +165,12 @@ describe('a device', () => {
 
   it('comes back to the good release when the disk fills up between hand-over and start, and tries later', async () => {
     const rig = await updated('good');
-    await rig.eventually('the hand-over', () => {
-      rig.diskFull ||= rig.moments.includes('after stage') && rig.moments.includes('after handOver');
-      return rig.ran.length > 0;
-    });
+    rig.onMoment = (name) => {
+      if (name === 'after handOver') rig.diskFull = true;
+    };
+    await rig.eventually('the start after the hand-over', () => rig.ran.length > 0);
+    expect(rig.ran).toEqual(['2']);
+    rig.onMoment = () => undefined;
     rig.diskFull = false;
     await rig.settled(3, 'good');
   });

@@ -124,6 +124,13 @@ describe('runCli', () => {
     ).toBe(EXIT.partly);
   });
 
+  it('listens to the stream it was given, and to no other', async () => {
+    const before = process.stdout.listenerCount('error');
+    const { stream } = capture();
+    await runCli(demo(() => undefined), { argv: ['go'], stdout: stream, stderr: stream, env: {} });
+    expect([process.stdout.listenerCount('error') - before, stream.listenerCount('error')]).toEqual([0, 1]);
+  });
+
   it('writes one JSON error with --json', async () => {
     const failed = await run(['go', '--json'], () => {
       throw new SkerryError('DISK_FULL', 'full');
