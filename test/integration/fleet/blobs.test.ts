@@ -8,8 +8,9 @@ import type { Digest } from '#shared/bundle/names.js';
 import { decodeMessage, encodeMessage } from '#shared/protocol/codec.js';
 import type { FetchRequest } from '#shared/protocol/messages.js';
 import { blobFilter, deviceTopic } from '#shared/protocol/topics.js';
-import { FLEET, FleetHub, type TestDevice } from '../../kit/fleet-hub.js';
+import { FLEET, FleetHub, type FleetHubOptions, type TestDevice } from '../../kit/fleet-hub.js';
 import { until } from '../../kit/until.js';
+import { VirtualClock } from '../../kit/virtual-clock.js';
 
 const CHUNK = 16 * 1024;
 const PIECES = 40;
@@ -20,8 +21,8 @@ const open: FleetHub[] = [];
 afterEach(async () => {
   for (const hub of open.splice(0)) await hub.close();
 });
-async function start(): Promise<{ hub: FleetHub; manifest: Digest; one: TestDevice; two: TestDevice }> {
-  const hub = await FleetHub.start({ fleet: { blobs: { gather: 100 } } });
+async function start(options: FleetHubOptions = {}): Promise<{ hub: FleetHub; manifest: Digest; one: TestDevice; two: TestDevice }> {
+  const hub = await FleetHub.start({ ...options, fleet: { blobs: { gather: 100 } } });
   open.push(hub);
   const manifest = await hub.addVersion('vad', 1, { bytes: BYTES, chunk: CHUNK });
   return { hub, manifest, one: await hub.device('d1'), two: await hub.device('d2') };
@@ -46,9 +47,17 @@ const whole = { kind: 'artifact', digest: DIGEST, pieces: PIECES, missing: fullB
 
 describe('blob server', () => {
   it('sends a blob once for two devices that ask together', async () => {
-    const { hub, one, two } = await start();
+    const clock = new VirtualClock();
+    const { hub, one, two } = await start({ clock });
     for (const device of [one, two]) await device.listen(blobFilter(FLEET, DIGEST));
+    const { blobs } = hub.fleet;
+    const take = blobs.request.bind(blobs);
+    let taken = 0;
+    blobs.request = (request) => take(request).then(() => void (taken += 1));
     await Promise.all([ask(one, whole), ask(two, whole)]);
+    await until('the hub to have both requests', () => taken === 2);
+    expect(blobs.figures).toEqual({ pieces: 0, bytes: 0, waiting: PIECES });
+    await clock.advance(100);
     await until('both to have it', () => received(one, DIGEST).size === PIECES && received(two, DIGEST).size === PIECES);
     expect(joined(received(one, DIGEST)).equals(BYTES)).toBe(true);
     expect(joined(received(two, DIGEST)).equals(BYTES)).toBe(true);

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import type { InferenceSettings } from '#agent/inference/settings.js';
+import { type Clock, systemClock } from '#shared/kernel/clock.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { coded } from '../../kit/coded.js';
 import { affineModel, loopModel, partlyWrongModel, randomModel } from '../../kit/onnx-models.js';
@@ -15,17 +16,17 @@ import {
   writeServable,
 } from '../../kit/servables.js';
 import { SILERO, sileroBytes, sileroInputs, sileroSample } from '../../kit/silero.js';
-import { until } from '../../kit/until.js';
+import { VirtualClock } from '../../kit/virtual-clock.js';
 
 const open: InferenceRuntime[] = [];
 afterEach(async () => {
   await Promise.all(open.splice(0).map((runtime) => runtime.close()));
 });
 
-async function runtimeWith(settings: Partial<InferenceSettings> = {}) {
+async function runtimeWith(settings: Partial<InferenceSettings> = {}, clock: Clock = systemClock) {
   const recorder = new MemoryRecorder();
   const store = memoryKeyValue();
-  const runtime = createInferenceRuntime({ store, recorder, logger: silentLogger, settings });
+  const runtime = createInferenceRuntime({ store, recorder, logger: silentLogger, settings, clock });
   await runtime.start();
   open.push(runtime);
   return { runtime, recorder, store };
@@ -126,21 +127,32 @@ describe('a servable in real workers', () => {
   });
 
   test('a run that never ends is given up; its requests and its load fail', async () => {
-    const { runtime } = await runtimeWith({ stuckAfter: 300 });
-    await expect(runtime.load(await writeServable(loopModel({ iterations: 20_000_000 }), { samples: [loopSample()] }))).rejects.toEqual(
-      coded('INFERENCE_STUCK'),
-    );
+    const clock = new VirtualClock();
+    const { runtime } = await runtimeWith({ stuckAfter: 300 }, clock);
+    const running = new Promise<void>((resolve) => runtime.onChange(({ state }) => state === 'warming' && resolve()));
+    const load = runtime.load(await writeServable(loopModel({ iterations: 20_000_000 }), { samples: [loopSample()] }));
+    const outcome = load.catch((cause: unknown) => cause);
+    await running;
+    await clock.advance(299);
+    expect(runtime.stuckThreads()).toBe(0);
+    await clock.advance(1);
+    expect(await outcome).toEqual(coded('INFERENCE_STUCK'));
     expect(runtime.stuckThreads()).toBe(1);
   });
 
   test('a request past its time is answered, and the next one served', async () => {
-    const { runtime } = await runtimeWith();
-    const spec = await writeServable(loopModel({ iterations: 300_000 }), { samples: [loopSample()] });
+    const clock = new VirtualClock();
+    const { runtime } = await runtimeWith({}, clock);
+    const spec = await writeServable(loopModel({ iterations: 1_000_000 }), { samples: [loopSample()] });
     await runtime.load(spec);
     const slow = runtime.infer({ model: AFFINE, version: V1, inputs: loopSample().inputs, timeout: 20 });
     const queued = runtime.infer({ model: AFFINE, version: V1, inputs: loopSample().inputs, timeout: 20 });
-    await expect(slow).rejects.toEqual(coded('INFERENCE_TIMEOUT', 'while the model ran'));
-    await expect(queued).rejects.toEqual(coded('INFERENCE_TIMEOUT', 'waiting'));
+    const outcomes = Promise.allSettled([slow, queued]);
+    await clock.advance(20);
+    expect(await outcomes).toMatchObject([
+      { reason: coded('INFERENCE_TIMEOUT', 'while the model ran') },
+      { reason: coded('INFERENCE_TIMEOUT', 'waiting') },
+    ]);
     await expect(runtime.infer({ model: AFFINE, version: V1, inputs: loopSample().inputs })).resolves.toBeDefined();
   });
 
@@ -151,8 +163,9 @@ describe('a servable in real workers', () => {
     const load = runtime.load(spec, cancel.signal);
     cancel.abort();
     await expect(load).rejects.toEqual(coded('ABORTED'));
+    const loading = new Promise<void>((resolve) => runtime.onChange(({ state }) => state === 'loading' && resolve()));
     const again = runtime.load(spec).catch((cause: unknown) => cause);
-    await until('it is loading', () => runtime.list()[0]?.state === 'loading');
+    await loading;
     await runtime.unload(spec.model, spec.version);
     await expect(again).resolves.toEqual(coded('ABORTED'));
     expect(runtime.list()).toEqual([]);

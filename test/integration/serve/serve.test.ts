@@ -223,16 +223,16 @@ describe('what is wrong gets a coded 4xx that says what was expected', () => {
 describe('connections', () => {
   test('what is not HTTP, and what never ends, is answered and closed', async () => {
     const quick = await serve({ requestTimeout: 200 });
-    const send = (text: string) =>
+    const send = (to: InferenceServer, text: string) =>
       new Promise<string>((resolve, reject) => {
-        const socket = net.connect(quick.address.tcp?.port ?? 0, '127.0.0.1', () => socket.write(text));
+        const socket = net.connect(to.address.tcp?.port ?? 0, '127.0.0.1', () => socket.write(text));
         let got = '';
         socket.setEncoding('utf8').on('data', (part: string) => (got += part));
         socket.once('close', () => resolve(got));
         socket.once('error', reject);
       });
-    expect(await send('HELLO\r\n\r\n')).toMatch(/^HTTP\/1.1 400 .*SERVE_HTTP/s);
-    expect(await send(`POST ${INFER} HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{"inputs"`)).toMatch(
+    expect(await send(server, 'HELLO\r\n\r\n')).toMatch(/^HTTP\/1.1 400 .*SERVE_HTTP/s);
+    expect(await send(quick, `POST ${INFER} HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{"inputs"`)).toMatch(
       /^HTTP\/1.1 408 .*SERVE_TIMEOUT/s,
     );
   });
@@ -268,7 +268,7 @@ describe('connections', () => {
 
   test('work of a client that has gone is not run', async () => {
     const sample = fp32([1, 4], [1, 2, 3, 4]);
-    const spec = await writeServable(loopModel({ iterations: 300_000 }), {
+    const spec = await writeServable(loopModel({ iterations: 1_000_000 }), {
       model: 'slow',
       samples: [{ inputs: { x: sample }, outputs: { y: sample } }],
     });

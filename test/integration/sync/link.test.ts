@@ -94,6 +94,7 @@ describe('MqttLink', () => {
     // It may be online again before anybody looks.
     await until('offline', () => history.slice(said).some(({ kind }) => kind === 'offline'));
     await online(link);
+    expect(history.slice(said).map(({ kind }) => kind)).toEqual(['offline', 'connecting', 'online']);
     expect(link.status).toMatchObject({ broker: web });
   });
 

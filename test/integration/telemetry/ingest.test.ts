@@ -12,6 +12,7 @@ import { deviceTopic } from '#shared/protocol/topics.js';
 import { FLEET, FleetHub, type FleetHubOptions, type TestDevice } from '../../kit/fleet-hub.js';
 import { eventOf, telemetryOf } from '../../kit/messages.js';
 import { until } from '../../kit/until.js';
+import { VirtualClock } from '../../kit/virtual-clock.js';
 
 const open: FleetHub[] = [];
 afterEach(async () => {
@@ -126,11 +127,16 @@ describe('ingest', () => {
   });
 
   it('takes no more than its queue holds, and what it left out comes again', async () => {
-    const { hub, device } = await start({ fleet: { ingest: { queueRecords: 2, gather: 300 } } });
+    const clock = new VirtualClock(Date.now());
+    const { hub, device } = await start({ clock, fleet: { ingest: { queueRecords: 2, gather: 300 } } });
     for (const seq of [1, 2, 3]) await report(device, { seq, values: [1] });
+    await until('the third to be left out', () => hub.fleet.ingest.figures.snapshot.shed === 1);
+    expect(hub.fleet.ingest.queued.records).toBe(2);
+    await clock.advance(300);
     await until('two acknowledgements', () => acks(device).length === 2);
-    expect(hub.fleet.ingest.figures.snapshot.shed).toBe(1);
     await report(device, { seq: 3, values: [1] });
+    await until('the third to be taken', () => hub.fleet.ingest.queued.records === 1);
+    await clock.advance(300);
     await until('the third', () => acks(device).includes('1/3'));
     expect(await totals(hub)).toEqual([{ version: 1, predictions: 3 }]);
   });

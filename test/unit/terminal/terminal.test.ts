@@ -127,7 +127,10 @@ describe('runCli', () => {
   it('listens to the stream it was given, and to no other', async () => {
     const before = process.stdout.listenerCount('error');
     const { stream } = capture();
-    await runCli(demo(() => undefined), { argv: ['go'], stdout: stream, stderr: stream, env: {} });
+    await runCli(
+      demo(() => undefined),
+      { argv: ['go'], stdout: stream, stderr: stream, env: {} },
+    );
     expect([process.stdout.listenerCount('error') - before, stream.listenerCount('error')]).toEqual([0, 1]);
   });
 
