@@ -28,8 +28,6 @@ import type { Observe } from './models/observe.js';
 import { takeReport } from './report.js';
 import { announce, withdraw } from './running.js';
 import { createInferenceServer, type ServeAddress } from './serve/server.js';
-import { DEFAULT_STORE_LIMITS } from './store/limits.js';
-import { openAgentStore } from './store/open.js';
 import { MqttBlobFetcher } from './sync/blob-fetcher.js';
 import { listenToCommands } from './sync/commands.js';
 import type { LinkStatus } from './sync/contract.js';
@@ -44,6 +42,7 @@ import { SignedClock } from './sync/signed-clock.js';
 import { TufTrustClient } from './sync/trust-client.js';
 import { TrustFeed } from './sync/trust-feed.js';
 import { TrustMirror } from './sync/trust-mirror.js';
+import { type AgentThreads, startThreads } from './threads.js';
 import { desiredOfModels } from './update/desired-of-models.js';
 import type { Launched } from './update/launched.js';
 import type { Handover, UpdaterDeps } from './update/ports.js';
@@ -54,6 +53,8 @@ export interface AgentOptions {
   readonly config: AgentConfig;
   readonly identity: Identity;
   readonly logger: Logger;
+  /** Its threads, where they were started before; they are its own from here on. */
+  readonly threads?: AgentThreads;
   readonly clock?: Clock;
   /** Uniform in [0, 1), for jitter. */
   readonly random?: () => number;
@@ -119,18 +120,8 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   await mkdir(config.data, { recursive: true, mode: 0o700 });
 
   // What is durable; it opens in its thread while the runtime loads in another.
-  const opening = openAgentStore({
-    folder: join(config.data, 'store'),
-    limits: {
-      ...DEFAULT_STORE_LIMITS,
-      outboxRecords: config.outboxRecords,
-      outboxBytes: config.outboxBytes,
-      diskBudgetBytes: config.diskBudget,
-      diskReserveBytes: config.diskReserve,
-    },
-    clock,
-    logger: logger.child({ room: 'store' }),
-  });
+  const threads = options.threads ?? startThreads(config, clock);
+  opened.push(threads);
 
   // What predicts.
   const recorder = new MetricsRecorder();
@@ -138,8 +129,8 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   const told = tee(recorder, behaviour);
   const runtime = createInferenceRuntime({
     store: {
-      get: async (key) => (await opening).state.get(key),
-      set: async (key, value) => (await opening).state.set(key, value),
+      get: async (key) => (await threads.store).state.get(key),
+      set: async (key, value) => (await threads.store).state.set(key, value),
     },
     recorder: told,
     device,
@@ -147,11 +138,17 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     settings: { instances: config.instances, threads: config.threads },
     clock,
     random,
+    first: threads.instance,
   });
   opened.push(runtime);
   const describing = describeRuntime(runtime, logger);
-  const store = await opening;
-  opened.push(store);
+  const mirror = new TrustMirror(clock);
+  const tuf = new TufTrustClient({ folder: join(config.data, 'trust'), fleet, clock, mirror, signedTime: () => time.freshest });
+  // What was accepted is read and checked while the threads come up; whoever asks for it hears of what is wrong with it.
+  tuf.versions().catch(() => undefined);
+  const store = await threads.store;
+  const { recovery } = store;
+  if (recovery !== undefined) logger.error({ code: recovery.error.code, movedTo: recovery.movedTo }, recovery.error.message);
   const description = await describing;
   const health = new HealthMonitor({ diskUsed: async () => (await store.blobs.usage()).usedBytes });
   const events = new EventLog({ device, outbox: store.outbox, clock, logger });
@@ -172,8 +169,6 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     random,
     backoff: { base: Math.min(seconds(1), config.reconnectMax), max: config.reconnectMax },
   });
-  const mirror = new TrustMirror(clock);
-  const tuf = new TufTrustClient({ folder: join(config.data, 'trust'), fleet, clock, mirror, signedTime: () => time.freshest });
   const trust = new TrustFeed({ fleet, link, mirror, client: tuf, time, events, clock, logger: syncLogger, random });
   const desired = await DesiredSubscription.open({
     fleet,
@@ -350,7 +345,6 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
       socket: unix ?? null,
     });
     if (!announced) logger.warn({ code: 'DISK_FULL' }, 'agent.json could not be written: the command line does not find this agent');
-    const { recovery } = store;
     events.emit({ kind: 'agent.started', detail: { version: SKERRY_VERSION, boot: store.boot, recovered: recovery !== undefined } });
     // DESIGN R2: predictions never wait for the network; the link begins once what is here serves, or shortly after.
     Promise.race([models.idle(), sleep(clock, HEAD_START, connecting.signal)])

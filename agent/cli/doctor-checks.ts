@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { seconds } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { type PackagedProgram, packagedProgram } from '#shared/kernel/packaged-program.js';
+import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { formatBytes, formatDuration } from '#shared/terminal/format.js';
 import { findRunning } from '../running.js';
 import { type Identity, readIdentity } from '../sync/identity.js';
@@ -26,11 +28,13 @@ const NETWORK_TIMEOUT = seconds(5);
 /** Looks at everything the agent needs, one finding after the other; a check that throws is a finding as well. */
 export async function* examine(data: string): AsyncGenerator<Finding> {
   const identity = await readIdentity(data).catch(() => undefined);
+  const program = packagedProgram();
   const checks: readonly (readonly [string, () => Promise<Finding>])[] = [
     ['data', () => checkFolder(data)],
     ['disk', () => checkDisk(data)],
     ['identity', () => checkIdentity(data)],
     ['runtime', () => checkRuntime()],
+    ...(program === undefined ? [] : ([['program', () => checkProgram(program)]] as const)),
     ...(identity === undefined
       ? []
       : ([
@@ -75,6 +79,20 @@ async function checkIdentity(data: string): Promise<Finding> {
 async function checkRuntime(): Promise<Finding> {
   const { name, version, providers } = await probeRuntime();
   return { name: 'runtime', verdict: 'good', says: `${name} ${version} loads and offers ${providers.join(', ')}` };
+}
+
+const CODE_CACHE = {
+  used: 'compiled beforehand',
+  none: 'compiled as it is called',
+  refused: 'what was compiled beforehand is refused',
+} as const;
+
+async function checkProgram(program: PackagedProgram): Promise<Finding> {
+  const { platform, arch } = process;
+  const cache = program.codeCache();
+  const finding = { name: 'program', says: `${program.file}, ${SKERRY_VERSION} for ${platform}-${arch}, ${CODE_CACHE[cache]}` };
+  if (cache !== 'refused') return { ...finding, verdict: 'good' };
+  return { ...finding, verdict: 'doubtful', advice: 'It works, and starts more slowly; the engine is not the one it was built for.' };
 }
 
 /** Any answer will do: it says that the hub is there, and what time it has. */

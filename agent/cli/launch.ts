@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
-import { packagedProgram } from '#shared/kernel/packaged-program.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
+import { loadAgentConfig } from '../config.js';
 import { EX_TEMPFAIL, type RunFlags, runAgent, settingFlags, withSettings } from './run.js';
 
 export function addLaunch(program: Command): void {
@@ -12,7 +12,10 @@ export function addLaunch(program: Command): void {
 }
 
 async function launchAgent(flags: RunFlags): Promise<void> {
-  const [{ loadAgentConfig }, { SlotFolder }] = await Promise.all([import('../config.js'), import('../update/slot-folder.js')]);
+  const [{ packagedProgram }, { SlotFolder }] = await Promise.all([
+    import('#shared/kernel/packaged-program.js'),
+    import('../update/slot-folder.js'),
+  ]);
   const config = await loadAgentConfig({ flags: settingFlags(flags), env: process.env, configFile: flags.config });
   const folder = new SlotFolder(config.data);
   const packaged = packagedProgram();

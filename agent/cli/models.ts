@@ -3,7 +3,6 @@ import type { Reported } from '#shared/protocol/messages.js';
 import { formatBytes } from '#shared/terminal/format.js';
 import { type Column, printJson, printTable } from '#shared/terminal/output.js';
 import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
-import { LocalApi } from './local-api.js';
 
 export function addModels(program: Command): void {
   const command = program
@@ -11,6 +10,7 @@ export function addModels(program: Command): void {
     .description('list the models of this device: what serves, what is on its way, what was refused');
   withJson(withData(command)).action(async (options: CommonOptions) => {
     const out = outputOf(options);
+    const { LocalApi } = await import('./local-api.js');
     const { reported } = await (await LocalApi.find(dataOf(options))).status();
     if (out.json) printJson(out, reported.models);
     else

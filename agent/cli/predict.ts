@@ -8,7 +8,6 @@ import { DATATYPES } from '#shared/tensor/datatype.js';
 import { formatDuration } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine } from '#shared/terminal/output.js';
 import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
-import { LocalApi } from './local-api.js';
 import { type GivenInput, type InputSpec, shapeInput } from './predict-input.js';
 
 interface PredictOptions extends CommonOptions {
@@ -55,6 +54,7 @@ const requestSchema = z.object({ inputs: z.union([z.record(z.string(), z.unknown
 
 async function runPredict(model: string, options: PredictOptions): Promise<void> {
   const out = outputOf(options);
+  const { LocalApi } = await import('./local-api.js');
   const api = await LocalApi.find(dataOf(options));
   const version = options.modelVersion === undefined ? '' : `/versions/${encodeURIComponent(options.modelVersion)}`;
   const path = `/v2/models/${encodeURIComponent(model)}${version}`;

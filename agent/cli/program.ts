@@ -8,7 +8,6 @@ import { addModels } from './models.js';
 import { addPredict } from './predict.js';
 import { addRun } from './run.js';
 import { addStatus } from './status.js';
-import { servedModels } from './local-api.js';
 import { dataFolder } from '../config.js';
 
 /** The `skerry-agent` program. What a command needs is loaded when it runs, so that `--help` is quick. */
@@ -36,6 +35,12 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done.`,
   addModels(program);
   addPredict(program);
   addDoctor(program);
-  addCompletion(program, { model: () => servedModels(dataFolder({ flags: {}, env: process.env })) });
+  addCompletion(program, { model: servedModels });
   return program;
+}
+
+/** For shell completion. */
+async function servedModels(): Promise<readonly string[]> {
+  const api = await import('./local-api.js');
+  return api.servedModels(dataFolder({ flags: {}, env: process.env }));
 }

@@ -3,12 +3,11 @@ import { systemClock } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
-import { packagedProgram } from '#shared/kernel/packaged-program.js';
 import { prepareMemory, releaseMemoryOnceSettled } from '#shared/kernel/release-memory.js';
 import { connectServiceManager } from '#shared/kernel/service-manager.js';
 import { EXIT } from '#shared/terminal/run-cli.js';
 import type { Agent } from '../app.js';
-import { type AgentSettingKey, settingEntries } from '../config.js';
+import { type AgentSettingKey, loadAgentConfig, settingEntries } from '../config.js';
 import { type Launched, readLaunched } from '../update/launched.js';
 
 /** Everything that must survive is on the disk already; what does not end by then is ended. */
@@ -44,24 +43,24 @@ flags, without the dashes), else it has its default. Log lines go to stderr as J
 
 /** Runs the agent until it is asked to end, fails, or makes room for another release; `launched` when the launcher started it. */
 export async function runAgent(flags: RunFlags, launched: Launched | undefined): Promise<void> {
-  const [{ loadAgentConfig }, { requireIdentity }, { createPinoLogger }, { openAgent }] = await Promise.all([
-    import('../config.js'),
-    import('../sync/identity.js'),
-    import('#shared/terminal/pino-logger.js'),
-    import('../app.js'),
-  ]);
   const config = await loadAgentConfig({ flags: settingFlags(flags), env: process.env, configFile: flags.config });
   keepNativePartsBelow(config.data);
   prepareMemory();
+  const { requireIdentity } = await import('../sync/identity.js');
   const identity = await requireIdentity(config.data);
-  const logger = await createPinoLogger({ level: config.logLevel, name: 'skerry-agent' });
+  const { startThreads } = await import('../threads.js');
+  const threads = startThreads(config, systemClock);
   const signals = listenForSignals();
   try {
-    const agent = await openAgent({ config, identity, logger, ...(launched === undefined ? {} : { launched }) });
+    // While the threads come up.
+    const [{ createPinoLogger }, { openAgent }] = await Promise.all([import('#shared/terminal/pino-logger.js'), import('../app.js')]);
+    const logger = await createPinoLogger({ level: config.logLevel, name: 'skerry-agent' });
+    const agent = await openAgent({ config, identity, logger, threads, ...(launched === undefined ? {} : { launched }) });
     const makesRoom = await runUntil(agent, signals.first, logger);
-    if (makesRoom && launched !== undefined) return becomeLauncher(launched, logger);
+    if (makesRoom && launched !== undefined) return await becomeLauncher(launched, logger);
   } finally {
     signals.release();
+    await threads.close();
   }
   process.exitCode = EXIT.ok;
 }
@@ -91,7 +90,8 @@ async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): 
 }
 
 /** The process stays, so that whoever watches it need not notice; where it cannot, they start the launcher again. */
-function becomeLauncher({ launcher }: Launched, logger: Logger): void {
+async function becomeLauncher({ launcher }: Launched, logger: Logger): Promise<void> {
+  const { packagedProgram } = await import('#shared/kernel/packaged-program.js');
   try {
     packagedProgram()?.replaceBy(launcher, ['launch', ...process.argv.slice(3)]);
   } catch (cause) {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { formatAgo, formatBytes, formatDuration } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
 import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
-import { LocalApi, type Status } from './local-api.js';
+import type { LocalApi, Status } from './local-api.js';
 import { MODEL_COLUMNS, modelRows } from './models.js';
 
 interface StatusOptions extends CommonOptions {
@@ -20,6 +20,7 @@ export function addStatus(program: Command): void {
     .option('--watch', 'show it again every second (one JSON document a line with --json)');
   withJson(withData(command)).action(async (options: StatusOptions) => {
     const out = outputOf(options);
+    const { LocalApi } = await import('./local-api.js');
     const api = await LocalApi.find(dataOf(options));
     await showOnce(out, api, false);
     while (options.watch === true) {

@@ -3,7 +3,7 @@ import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { compareOutputs } from '#shared/tensor/compare.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
 import type { FromInstance, SampleResult, ToInstance } from './instance-protocol.js';
-import { describeOrt, loadOrt, OrtSession } from './ort-session.js';
+import { describeOrt, loadOrt, OrtSession, wakeOrt } from './ort-session.js';
 import { median } from './timing.js';
 import { buffersOf } from './transfer.js';
 
@@ -44,6 +44,7 @@ class InstanceHost {
       return { kind: 'failed', id: message.id, error: asSkerryError(cause).toBody() };
     });
     this.#port.postMessage(answer, answer.kind === 'ran' ? buffersOf(answer.outputs) : []);
+    if (answer.kind === 'described') await wakeOrt(await loadOrt());
   }
 
   async #answer(message: Request): Promise<FromInstance> {

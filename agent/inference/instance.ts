@@ -24,7 +24,10 @@ export interface Instance {
   close(): Promise<void>;
   /** False from the moment it has ended or was given up, before any of its calls fails. */
   readonly alive: boolean;
-  /** Resolves when the thread has ended: with the reason when it was not asked to. */
+  /**
+   * Resolves when the thread has ended: with the reason when it was not asked to. `INFERENCE_STUCK`: it was given up, its thread
+   * lives on, and the process can be ended only by force.
+   */
   readonly ended: Promise<SkerryError | undefined>;
 }
 
@@ -51,8 +54,6 @@ export interface InstanceOptions {
   readonly clock: Clock;
   /** A call unanswered for this long means that the worker is stuck in the runtime. */
   readonly stuckAfter: Millis;
-  /** Called once when the worker was given up as stuck: its thread lives on, and the process can then be ended only by force. */
-  readonly onStuck: () => void;
 }
 
 /** Starts a worker thread for one instance. */
@@ -137,7 +138,7 @@ class WorkerInstance implements Instance {
   /** One coarse timer while anything waits, instead of one for every call. */
   #watch(delay: Millis): void {
     this.#watching = true;
-    const { clock, stuckAfter, onStuck } = this.#options;
+    const { clock, stuckAfter } = this.#options;
     clock.schedule(delay, () => {
       this.#watching = false;
       const [oldest] = this.#waiting.values();
@@ -145,7 +146,6 @@ class WorkerInstance implements Instance {
       const left = oldest.since + stuckAfter - clock.monotonic();
       if (left > 0) return this.#watch(left);
       this.#worker.unref();
-      onStuck();
       this.#end(new SkerryError('INFERENCE_STUCK', `the model has not come back for ${stuckAfter / 1000} s`));
     });
   }

@@ -37,6 +37,8 @@ export interface InferenceRuntimeOptions {
   readonly device?: string;
   /** How instances are started; a worker thread each unless a test says otherwise. */
   readonly startInstance?: () => Instance;
+  /** An instance that was started already, to be the first. */
+  readonly first?: Instance;
 }
 
 /** The runtime of one device: servables by model and version, and which version each model's requests go to. */
@@ -60,6 +62,8 @@ class Runtime implements InferenceRuntime {
   readonly #settings: InferenceSettings;
   readonly #clock: Clock;
   readonly #start: () => Instance;
+  /** Started before it was needed. */
+  #first: Instance | undefined;
   /** The worker that described the runtime; it has it loaded, so the next servable starts with it. */
   #spare: Instance | undefined;
   #stuck = 0;
@@ -79,11 +83,9 @@ class Runtime implements InferenceRuntime {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
     this.#shadows = new ShadowRunner(options.recorder, options.logger);
-    const stuckAfter = this.#settings.stuckAfter;
-    const onStuck = (): void => {
-      this.#stuck++;
-    };
-    this.#start = options.startInstance ?? ((): Instance => startInstance({ clock: this.#clock, stuckAfter, onStuck }));
+    const { stuckAfter } = this.#settings;
+    this.#start = options.startInstance ?? ((): Instance => startInstance({ clock: this.#clock, stuckAfter }));
+    this.#first = options.first;
   }
 
   async start(): Promise<void> {
@@ -93,7 +95,11 @@ class Runtime implements InferenceRuntime {
   close(): Promise<void> {
     this.#closing ??= (async () => {
       const hosts = [...this.#servables.values()].flatMap((versions) => [...versions.values()]);
-      await Promise.all([this.#takeSpare()?.close(), ...hosts.map((host) => this.unload(host.spec.model, host.spec.version))]);
+      await Promise.all([
+        this.#first?.close(),
+        this.#takeSpare()?.close(),
+        ...hosts.map((host) => this.unload(host.spec.model, host.spec.version)),
+      ]);
     })();
     return this.#closing;
   }
@@ -290,7 +296,7 @@ class Runtime implements InferenceRuntime {
     this.#loader ??= PlacementMemory.open(store, logger).then(
       (memory) =>
         new Loader({
-          start: () => this.#takeSpare() ?? this.#start(),
+          start: () => this.#takeSpare() ?? this.#next(),
           describe: () => this.describe(),
           memory,
           settings: this.#settings,
@@ -306,8 +312,17 @@ class Runtime implements InferenceRuntime {
     return spare?.alive === true ? spare : undefined;
   }
 
+  #next(): Instance {
+    const instance = this.#first ?? this.#start();
+    this.#first = undefined;
+    void instance.ended.then((reason) => {
+      if (reason?.code === 'INFERENCE_STUCK') this.#stuck += 1;
+    });
+    return instance;
+  }
+
   async #askDescription(): Promise<RuntimeDescription> {
-    const instance = this.#start();
+    const instance = this.#next();
     try {
       const description = await instance.describe();
       if (this.#closing !== undefined || this.#spare !== undefined) await instance.close();

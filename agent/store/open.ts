@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import type { Clock } from '#shared/kernel/clock.js';
 import type { SkerryError } from '#shared/kernel/errors.js';
-import type { Logger } from '#shared/kernel/logger.js';
 import type { OutboxLoss } from './calls.js';
 import type { BlobStore, Outbox, StateStore } from './contract.js';
 import type { StoreLimits } from './limits.js';
@@ -13,7 +12,6 @@ export interface AgentStoreOptions {
   readonly folder: string;
   readonly limits: StoreLimits;
   readonly clock: Clock;
-  readonly logger: Logger;
 }
 
 export interface AgentStore {
@@ -35,9 +33,8 @@ export interface AgentStore {
  * Opens the store of an agent in a thread of its own. Rejects with `STORE_LOCKED` when another process has it open,
  * `STORE_NEWER`, `DISK_FULL`, `IO_FAILED` or `STORE_FAILED`; a damaged database is moved aside and told in `recovery`.
  */
-export async function openAgentStore({ folder, limits, clock, logger }: AgentStoreOptions): Promise<AgentStore> {
+export async function openAgentStore({ folder, limits, clock }: AgentStoreOptions): Promise<AgentStore> {
   const { thread, boot, recovery } = await StoreThread.open({ folder, limits, now: clock.now() });
-  if (recovery !== undefined) logger.error({ code: recovery.error.code, movedTo: recovery.movedTo }, recovery.error.message);
   const store = {
     state: stateStore(thread),
     outbox: outbox(thread),

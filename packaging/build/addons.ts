@@ -42,17 +42,26 @@ export async function compileSqlite(target: Target, node: NodeRuntime): Promise<
   return path.join(folder, 'better_sqlite3.node');
 }
 
-/** Compiles packaging/native/system.c, which is Node-API and asks for no particular runtime. */
+/** Compiles packaging/native: system.c is Node-API, collect.cc is for the very runtime it ships with. */
 export async function compileSystem(target: Target, node: NodeRuntime): Promise<string> {
-  const source = path.join(PROJECT_ROOT, 'packaging', 'native', 'system.c');
-  const { cc, strip } = toolchain(target);
-  const folder = await cached(`system-${target.name}-${await cacheKey([source], cc)}`, async (temporary) => {
+  const sources = path.join(PROJECT_ROOT, 'packaging', 'native');
+  const { cc, cxx, strip } = toolchain(target);
+  const key = await cacheKey(
+    ['system.c', 'collect.cc'].map((name) => path.join(sources, name)),
+    cc,
+  );
+  const folder = await cached(`system-${target.name}-${key}`, async (temporary) => {
     await mkdir(temporary, { recursive: true });
     const addon = path.join(temporary, 'skerry_system.node');
     const link = target.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared', '-Wl,-z,relro,-z,now'];
-    const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-fPIC', '-fvisibility=hidden', ...link];
-    const include = path.join(node.headers, 'include', 'node');
-    await runTool(cc, [...flags, `-I${include}`, '-o', addon, 'system.c'], { cwd: path.dirname(source) });
+    const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-fPIC', '-fvisibility=hidden'];
+    const include = `-isystem${path.join(node.headers, 'include', 'node')}`;
+    const object = path.join(temporary, 'collect.o');
+    const compile = [...flags, '-std=c++20', '-fno-exceptions', '-fno-rtti', include, '-c', '-o', object, 'collect.cc'];
+    await runTool(cxx, compile, { cwd: sources });
+    // By the C compiler, so that the C++ library is not asked for.
+    await runTool(cc, [...flags, include, ...link, '-o', addon, 'system.c', object], { cwd: sources });
+    await rm(object);
     await runTool(strip, stripArguments(target.platform, addon));
   });
   return path.join(folder, 'skerry_system.node');

@@ -3,19 +3,22 @@ import path from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { NativeManifest } from '../program/native-manifest.js';
+import { SCRIPT_WRAPPER } from '../program/script-asset.js';
 import type { Program } from '../targets.js';
 import { PROJECT_ROOT } from './tools.js';
 
 const DIST = path.join(PROJECT_ROOT, 'dist');
 
+const COMMON_JS = { platform: 'node', format: 'cjs', target: 'node24' } as const;
+
 export interface Bundle {
-  /** One CommonJS script each, by name: `main` and the workers. */
+  /** One function of a CommonJS module each (SCRIPT_WRAPPER), by name: `main` and the workers. */
   readonly scripts: ReadonlyMap<string, Uint8Array>;
   /** Folders of the npm packages whose code is inside, relative to the checkout. */
   readonly packages: readonly string[];
 }
 
-/** Bundles a program and its worker threads, each into one CommonJS script. */
+/** Bundles a program and its worker threads, each into one script. */
 export async function bundleProgram(program: Program, natives: NativeManifest): Promise<Bundle> {
   const entries = new Map([['main', program.entry], ...Object.entries(program.workers)]);
   const scripts = new Map<string, Uint8Array>();
@@ -35,9 +38,7 @@ async function bundleScript(entry: string, natives: NativeManifest): Promise<{ c
     bundle: true,
     write: false,
     outfile: 'bundle.js',
-    platform: 'node',
-    format: 'cjs',
-    target: 'node24',
+    ...COMMON_JS,
     metafile: true,
     minifySyntax: true,
     minifyWhitespace: true,
@@ -47,11 +48,23 @@ async function bundleScript(entry: string, natives: NativeManifest): Promise<{ c
     logLevel: 'silent',
     // There is no file beside the program; what would look for one is replaced below, and the rest asks only for a URL to resolve against.
     define: { 'import.meta.url': JSON.stringify('file:///skerry/program.js') },
+    banner: { js: SCRIPT_WRAPPER[0] },
+    footer: { js: SCRIPT_WRAPPER[1] },
     plugins: [standIns, leftOut, nativeLoaders(natives), namespaceImports],
   });
   const [output] = result.outputFiles;
   if (output === undefined) throw new SkerryError('PACKAGE_STEP_FAILED', `bundling ${entry} gave no output`);
   return { code: output.contents, metafile: result.metafile };
+}
+
+/** Bundles what starts a script of the executable: packaging/program/start.ts with its name. */
+export async function bundleStarter(name: string): Promise<Uint8Array> {
+  const entryPoints = [path.join(DIST, 'packaging/program/start.js')];
+  const define = { SCRIPT: JSON.stringify(name) };
+  const result = await build({ entryPoints, bundle: true, write: false, minify: true, define, logLevel: 'silent', ...COMMON_JS });
+  const [output] = result.outputFiles;
+  if (output === undefined) throw new SkerryError('PACKAGE_STEP_FAILED', `bundling the start of ${name} gave no output`);
+  return output.contents;
 }
 
 /** Modules of the project that a single-file build replaces by others. */
@@ -79,6 +92,10 @@ const leftOut: Plugin = {
       contents: `module.exports = () => { throw Object.assign(new Error('${name} is not part of this program'), { code: 'MODULE_NOT_FOUND' }); };`,
       loader: 'js',
     }));
+    // commander asks for it at once, to call commands that are programs of their own; ours are none, and loading it takes 5 ms of every start.
+    esbuild.onResolve({ filter: /^node:child_process$/ }, ({ path: name, importer }) =>
+      /node_modules[\\/]commander[\\/]/.test(importer) ? { path: name, namespace: 'left-out' } : undefined,
+    );
     // zod's messages in some fifty languages; ours are in the one it has built in.
     esbuild.onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
       contents: `export { default as en } from './en.js';`,
@@ -112,19 +129,19 @@ const nativeLoaders = (natives: NativeManifest): Plugin => ({
       contents: `export const NATIVES = ${JSON.stringify(natives)};`,
       loader: 'js',
     }));
-    const loader = JSON.stringify(path.join(DIST, 'packaging', 'program', 'load-native.js'));
+    const loader = JSON.stringify(path.join(DIST, 'packaging', 'program', 'load-library.js'));
     esbuild.onLoad({ filter: /onnxruntime-node[\\/]dist[\\/]binding\.js$/ }, async ({ path: file }) => {
       const source = await readFile(file, 'utf8');
       if (source.split(REQUIRE_BINDING).length !== 2) {
         throw new SkerryError('PACKAGE_SOURCE_CHANGED', `${file} no longer loads its addon by ${REQUIRE_BINDING}`);
       }
-      const contents = source.replace(REQUIRE_BINDING, () => `require(${loader}).loadNative("onnxruntime_binding.node")`);
+      const contents = source.replace(REQUIRE_BINDING, () => `require(${loader}).loadLibrary("onnxruntime_binding.node")`);
       return { contents, loader: 'js' };
     });
     // better-sqlite3 asks the package "bindings" for its addon when the first database is opened.
     esbuild.onResolve({ filter: /^bindings$/ }, () => ({ path: 'bindings', namespace: 'skerry' }));
     esbuild.onLoad({ filter: /^bindings$/, namespace: 'skerry' }, () => ({
-      contents: `module.exports = (name) => require(${loader}).loadNative(name);`,
+      contents: `module.exports = (name) => require(${loader}).loadLibrary(name);`,
       resolveDir: PROJECT_ROOT,
       loader: 'js',
     }));

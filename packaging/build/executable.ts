@@ -1,9 +1,10 @@
 import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { nativeAsset } from '../program/native-manifest.js';
-import { workerAsset } from '../program/worker-asset.js';
+import { codeCacheAsset, scriptAsset, starterAsset } from '../program/script-asset.js';
 import type { Program, Target } from '../targets.js';
-import type { Bundle } from './bundle.js';
+import { type Bundle, bundleStarter } from './bundle.js';
+import { makeCodeCaches } from './code-cache.js';
 import type { Natives } from './natives.js';
 import type { NodeRuntime } from './node-runtime.js';
 import { stripArguments, toolchain } from './toolchain.js';
@@ -13,11 +14,10 @@ import { PROJECT_ROOT, runTool } from './tools.js';
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 /**
  * Chance shows in the order of a code cache; fixed, it makes the same bytes each time. Not by --hash-seed, which belongs to the
- * flags a cache is refused for when they differ where it is used.
+ * flags a cache is refused for when they differ where it is used. For the same reason no program may be given a flag of the
+ * engine that changes what it compiles or offers (--expose-gc is one): Node's own modules come compiled, and would be refused.
  */
 const SEED = '--random-seed=1';
-/** For packaging/program/release-memory.ts. Given where the code cache is made too, which is refused where it differs. */
-const COLLECT_ON_CALL = '--expose-gc';
 const POSTJECT = path.join(PROJECT_ROOT, 'node_modules/postject/dist/cli.js');
 
 export interface ExecutableParts {
@@ -36,30 +36,30 @@ export interface ExecutableParts {
 export async function makeExecutable(parts: ExecutableParts): Promise<string> {
   const { program, target, node, bundle, natives, hostNode, work } = parts;
   await mkdir(work, { recursive: true });
+  const nodeFlags = ['--no-warnings', ...program.nodeFlags];
   const assets: Record<string, string> = {};
   for (const [name, code] of bundle.scripts) {
-    const file = path.join(work, `${name}.js`);
-    await writeFile(file, code);
-    if (name !== 'main') assets[workerAsset(name)] = file;
+    assets[scriptAsset(name)] = path.join(work, `${name}.js`);
+    await writeFile(path.join(work, `${name}.js`), code);
+    const starter = path.join(work, `start-${name}.js`);
+    await writeFile(starter, await bundleStarter(name));
+    if (name !== 'main') assets[starterAsset(name)] = starter;
+  }
+  // A code cache fits one kind of processor; a snapshot cannot start worker threads (nodejs/node issue 56077).
+  if (hostNode.executable === node.executable) {
+    const caches = await makeCodeCaches(bundle.scripts.keys(), { program, node, nodeFlags, makeFlags: [SEED], work });
+    for (const [name, file] of caches) assets[codeCacheAsset(name)] = file;
   }
   for (const [name, file] of natives.files) assets[nativeAsset(name)] = file;
 
   const blob = path.join(work, 'program.blob');
-  // A code cache fits one kind of processor; a snapshot cannot start worker threads (nodejs/node issue 56077).
-  const useCodeCache = hostNode.executable === node.executable;
   // Relative, because the name of the script goes into the blob, and into its stack traces.
-  const settings = { main: 'main.js', output: 'program.blob', disableExperimentalSEAWarning: true, useSnapshot: false };
+  const settings = { main: 'start-main.js', output: 'program.blob', disableExperimentalSEAWarning: true };
   await writeFile(
     path.join(work, 'sea.json'),
-    JSON.stringify({
-      ...settings,
-      useCodeCache,
-      execArgv: ['--no-warnings', COLLECT_ON_CALL, ...program.nodeFlags],
-      execArgvExtension: 'none',
-      assets,
-    }),
+    JSON.stringify({ ...settings, useSnapshot: false, useCodeCache: false, execArgv: nodeFlags, execArgvExtension: 'none', assets }),
   );
-  await runTool(hostNode.executable, [SEED, COLLECT_ON_CALL, '--experimental-sea-config', 'sea.json'], { cwd: work });
+  await runTool(hostNode.executable, ['--experimental-sea-config', 'sea.json'], { cwd: work });
 
   const file = path.join(work, target.platform === 'win32' ? `${program.executable}.exe` : program.executable);
   await rm(file, { force: true });

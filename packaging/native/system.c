@@ -7,8 +7,8 @@
  * prepare(): has threads started from now on take memory from one arena (mallopt(3)) instead of one each, which would keep its
  * own free pieces.
  *
- * release(): gives the system back what the process holds and does not use: freed memory that malloc kept (malloc_trim(3)),
- * and the mappings of code and constants of the executable and its libraries that were needed to start. Such pages are
+ * release(): gives the system back what the process holds and does not use: the calling thread's garbage (collect.cc), freed
+ * memory that malloc kept (malloc_trim(3)), and the mappings of code and constants of the executable and its libraries that were needed to start. Such pages are
  * clean copies of the file: they stay in the page cache, and one that is needed again comes back by a minor fault.
  *
  * replace(path, arguments): makes the process another program (execv(3)) with the environment as process.env says; the process
@@ -17,6 +17,9 @@
  *
  * endAfter(seconds): has the kernel end this process by SIGALRM after that time, whatever program it has become by then and
  * whether or not that one ever gets to run (alarm(2) survives execve(2)); 0 takes it back.
+ *
+ * readHere(fd): nothing is to be read ahead of what is asked for (posix_fadvise(2), POSIX_FADV_RANDOM), so that the page cache
+ * takes the file in pages and not in larger parts, which it could only keep or drop whole.
  */
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
@@ -91,9 +94,13 @@ static int drop_segments(struct dl_phdr_info *object, size_t size, void *page_si
 }
 #endif
 
+/* collect.cc */
+extern void skerry_collect(void);
+
 static napi_value release(napi_env env, napi_callback_info info) {
   (void)env;
   (void)info;
+  skerry_collect();
 #ifdef __linux__
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
   malloc_trim(0);
@@ -158,6 +165,19 @@ static napi_value end_after(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static napi_value read_here(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  int32_t fd;
+  napi_value argv[1];
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc != 1 || napi_get_value_int32(env, argv[0], &fd) != napi_ok)
+    return fail(env, "a file descriptor is expected");
+#ifdef __linux__
+  /* Advice: where it cannot be taken, nothing is lost. */
+  posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+#endif
+  return NULL;
+}
+
 static napi_value prepare(napi_env env, napi_callback_info info) {
   (void)env;
   (void)info;
@@ -176,7 +196,8 @@ static napi_status offer(napi_env env, napi_value exports, const char *name, nap
 NAPI_MODULE_INIT() {
   if (offer(env, exports, "send", send_state) != napi_ok || offer(env, exports, "release", release) != napi_ok ||
       offer(env, exports, "prepare", prepare) != napi_ok ||
-      offer(env, exports, "replace", replace) != napi_ok || offer(env, exports, "endAfter", end_after) != napi_ok)
+      offer(env, exports, "replace", replace) != napi_ok || offer(env, exports, "endAfter", end_after) != napi_ok ||
+      offer(env, exports, "readHere", read_here) != napi_ok)
     return NULL;
   return exports;
 }

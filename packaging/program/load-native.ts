@@ -5,7 +5,7 @@ import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { nativePartsHome } from '#shared/kernel/native-parts.js';
 import { type NativePart, nativeAsset } from './native-manifest.js';
 import { NATIVES } from './natives.js';
-import { unpackPart } from './unpack.js';
+import { type Advise, unpackPart } from './unpack.js';
 
 /** RTLD_NODELETE of glibc, which Node has no name for. */
 const NO_DELETE = process.platform === 'linux' ? 0x1000 : 0;
@@ -19,13 +19,13 @@ const OPEN_FLAGS = constants.dlopen.RTLD_LAZY | NO_DELETE;
  * Loads the addon `name` out of the executable: unpacks it and what it needs to `<data folder>/native/<digest>/`, checks every
  * byte by SHA-256, opens it. Throws `NATIVE_*` or `DISK_FULL`. Blocks the thread: some milliseconds when it was there.
  */
-export function loadNative(name: string): unknown {
+export function loadNative(name: string, advise?: Advise): unknown {
   const part = partNamed(name);
   const home = nativePartsHome();
   if (home === undefined) throw new SkerryError('NATIVE_HOME_UNKNOWN', `${name} is needed, and no data folder was named`);
   const folder = path.join(home, 'native', NATIVES.digest);
-  for (const needed of part.needs) unpack(folder, partNamed(needed));
-  const file = unpack(folder, part);
+  for (const needed of part.needs) unpack(folder, partNamed(needed), advise);
+  const file = unpack(folder, part, advise);
   const loaded: { exports: unknown } = { exports: {} };
   try {
     process.dlopen(loaded, file, OPEN_FLAGS);
@@ -35,8 +35,8 @@ export function loadNative(name: string): unknown {
   return loaded.exports;
 }
 
-function unpack(folder: string, part: NativePart): string {
-  return unpackPart(folder, part, () => rawAsset(nativeAsset(part.name)));
+function unpack(folder: string, part: NativePart, advise: Advise | undefined): string {
+  return unpackPart(folder, part, () => rawAsset(nativeAsset(part.name)), advise);
 }
 
 function partNamed(name: string): NativePart {

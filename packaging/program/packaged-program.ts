@@ -3,6 +3,7 @@ import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { nativePartsHome } from '#shared/kernel/native-parts.js';
 import type { PackagedProgram } from '#shared/kernel/packaged-program.js';
 import { NATIVES } from './natives.js';
+import { compileScript } from './script.js';
 import { systemAddon } from './system-addon.js';
 import { sweepOthers } from './unpack.js';
 
@@ -15,6 +16,7 @@ export function packagedProgram(): PackagedProgram | undefined {
     natives: NATIVES.digest,
     replaceBy,
     endAfter: (seconds) => systemAddon().endAfter(seconds),
+    codeCache: () => compileScript('main').codeCache,
     sweepNatives,
   };
 }

@@ -9,14 +9,10 @@ export function prepareMemory(): void {
   ifPossible(() => systemAddon().prepare());
 }
 
-/** Stands in for shared/kernel/release-memory.ts: collects garbage in this thread, then `release` of packaging/native/system.c. */
+/** Stands in for shared/kernel/release-memory.ts: `release` of packaging/native/system.c. */
 export function releaseMemoryOnceSettled(): void {
   for (const delay of SETTLED) {
-    systemClock.schedule(delay, () => {
-      // More than a usual collection: it also forgets code that ran only to start.
-      globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
-      ifPossible(() => systemAddon().release());
-    });
+    systemClock.schedule(delay, () => ifPossible(() => systemAddon().release()));
   }
 }
 

@@ -8,6 +8,7 @@ export interface SystemAddon {
   readonly release: () => void;
   readonly replace: (file: string, args: readonly string[]) => void;
   readonly endAfter: (seconds: number) => void;
+  readonly readHere: (fd: number) => void;
 }
 
 /** Loads the addon; loading it again gives the same one. */
@@ -19,6 +20,8 @@ export function systemAddon(): SystemAddon {
 
 function isSystemAddon(value: unknown): value is SystemAddon {
   return (
-    typeof value === 'object' && value !== null && ['send', 'prepare', 'release', 'replace', 'endAfter'].every((name) => name in value)
+    typeof value === 'object' &&
+    value !== null &&
+    ['send', 'prepare', 'release', 'replace', 'endAfter', 'readHere'].every((name) => name in value)
   );
 }

@@ -14,6 +14,8 @@ export interface PackagedProgram {
    * that back. Throws `NATIVE_*`.
    */
   endAfter(seconds: number): void;
+  /** Whether the engine takes what was compiled when the executable was built; `none`: it was built without (for another processor). */
+  codeCache(): 'used' | 'refused' | 'none';
   /** Removes the unpacked native libraries of other programs, except those with these digests. What cannot be removed stays. */
   sweepNatives(keep: ReadonlySet<string>): void;
 }

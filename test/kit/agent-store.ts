@@ -4,7 +4,6 @@ import { modelNameSchema, versionNumberSchema, digestSchema, type Digest } from 
 import { deviceIdSchema } from '#shared/protocol/device.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 import { systemClock } from '#shared/kernel/clock.js';
-import { silentLogger } from '#shared/kernel/logger.js';
 import type { BlobPlan } from '#agent/store/contract.js';
 import { DEFAULT_STORE_LIMITS, type StoreLimits } from '#agent/store/limits.js';
 import { type AgentStore, openAgentStore } from '#agent/store/open.js';
@@ -17,7 +16,6 @@ export function openStore(folder: string, limits: Partial<StoreLimits> = {}): Pr
     folder,
     limits: { ...DEFAULT_STORE_LIMITS, diskReserveBytes: 0, ...limits },
     clock: systemClock,
-    logger: silentLogger,
   });
 }
 

@@ -187,6 +187,7 @@ export class UpdateRig {
       natives: 'e'.repeat(64),
       replaceBy: () => undefined,
       endAfter: (seconds) => void this.timers.push(seconds),
+      codeCache: () => 'used',
       sweepNatives: () => undefined,
     };
   }

@@ -41,6 +41,7 @@ async function rig(state?: (digests: Rig['content']) => Slots): Promise<Rig> {
       if (refused.has(slot)) throw new SkerryError('IO_FAILED', 'Exec format error');
     },
     endAfter: (seconds) => void acts.push(`end after ${seconds}`),
+    codeCache: () => 'used',
     sweepNatives: () => undefined,
   };
   const env: Rig['env'] = {};
