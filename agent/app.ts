@@ -9,10 +9,9 @@ import { type PackagedProgram, packagedProgram } from '#shared/kernel/packaged-p
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import type { Capabilities } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
-import { describeDevice } from './capabilities.js';
+import { describeDevice, describeRuntime } from './capabilities.js';
 import { type AgentConfig, socketPath } from './config.js';
-import { createInferenceRuntime, type InferenceRuntime } from './inference/runtime.js';
-import type { RuntimeDescription } from './inference/instance-protocol.js';
+import { createInferenceRuntime } from './inference/runtime.js';
 import { BehaviourBook } from './metrics/behaviour.js';
 import type { PredictionTarget } from './inference/contract.js';
 import { agentTarget } from './metrics/agent-target.js';
@@ -26,7 +25,7 @@ import { createModelManager } from './models/create-manager.js';
 import { DEFAULT_MODEL_SETTINGS } from './models/manager.js';
 import type { Observe } from './models/observe.js';
 import { takeReport } from './report.js';
-import { announce, withdraw } from './running.js';
+import { announce, whereFound, withdraw } from './running.js';
 import { createInferenceServer, type ServeAddress } from './serve/server.js';
 import { MqttBlobFetcher } from './sync/blob-fetcher.js';
 import { listenToCommands } from './sync/commands.js';
@@ -333,16 +332,14 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     await trust.start();
     await pump.start();
     await reporter.start();
-    const { tcp, unix } = server.address;
-    const http = tcp === undefined ? null : `http://${tcp.host.includes(':') ? `[${tcp.host}]` : tcp.host}:${tcp.port}`;
+    const found = whereFound(server.address);
     const announced = await announce(config.data, {
       pid: process.pid,
       boot: store.boot,
       version: SKERRY_VERSION,
       startedAt,
       device,
-      http,
-      socket: unix ?? null,
+      ...found,
     });
     if (!announced) logger.warn({ code: 'DISK_FULL' }, 'agent.json could not be written: the command line does not find this agent');
     events.emit({ kind: 'agent.started', detail: { version: SKERRY_VERSION, boot: store.boot, recovered: recovery !== undefined } });
@@ -383,15 +380,4 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     start: () => (starting ??= start()),
     close: () => (closing ??= close()),
   };
-}
-
-/** A device whose runtime cannot load still reports, and says so: it offers no provider. */
-async function describeRuntime(runtime: InferenceRuntime, logger: Logger): Promise<RuntimeDescription> {
-  try {
-    return await runtime.describe();
-  } catch (cause) {
-    const error = asSkerryError(cause);
-    logger.error({ code: error.code, reason: error.message }, 'the inference runtime cannot be loaded; no model will run');
-    return { name: 'onnxruntime-node', version: 'none', providers: [] };
-  }
 }

@@ -1,12 +1,11 @@
 import os from 'node:os';
+import { asSkerryError } from '#shared/kernel/errors.js';
+import type { Logger } from '#shared/kernel/logger.js';
 import type { Capabilities } from '#shared/protocol/device.js';
+import type { RuntimeDescription } from './inference/instance-protocol.js';
 
 /** What this device can do, given what its runtime said of itself. */
-export function describeDevice(runtime: {
-  readonly name: string;
-  readonly version: string;
-  readonly providers: readonly string[];
-}): Capabilities {
+export function describeDevice(runtime: RuntimeDescription): Capabilities {
   return {
     os: os.platform(),
     arch: os.arch(),
@@ -15,4 +14,15 @@ export function describeDevice(runtime: {
     providers: [...runtime.providers],
     runtime: { name: runtime.name, version: runtime.version },
   };
+}
+
+/** What the runtime says of itself. A device whose runtime cannot load still reports, and says so: it offers no provider. */
+export async function describeRuntime(runtime: { describe(): Promise<RuntimeDescription> }, logger: Logger): Promise<RuntimeDescription> {
+  try {
+    return await runtime.describe();
+  } catch (cause) {
+    const error = asSkerryError(cause);
+    logger.error({ code: error.code, reason: error.message }, 'the inference runtime cannot be loaded; no model will run');
+    return { name: 'onnxruntime-node', version: 'none', providers: [] };
+  }
 }

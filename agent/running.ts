@@ -20,6 +20,18 @@ const runningSchema = z.object({
 /** How to find the agent that runs with a data folder; `agent.json` in that folder holds it while one runs. */
 export type RunningAgent = z.infer<typeof runningSchema>;
 
+/** Base URL and socket of a local API that listens at `address`. */
+export function whereFound({
+  tcp,
+  unix,
+}: {
+  readonly tcp: { readonly host: string; readonly port: number } | undefined;
+  readonly unix: string | undefined;
+}): Pick<RunningAgent, 'http' | 'socket'> {
+  const host = tcp?.host.includes(':') === true ? `[${tcp.host}]` : tcp?.host;
+  return { http: tcp === undefined ? null : `http://${host}:${tcp.port}`, socket: unix ?? null };
+}
+
 /**
  * Writes how this agent is found. A full disk must not keep a device from serving (DESIGN R2): then the file a killed agent
  * left is overwritten where it lies, which takes no space; false when there is none.

@@ -3,7 +3,7 @@ import { silenceOnnxRuntime } from './onnx-environment.js';
 import { workerSource } from './worker-source.js';
 
 /** Every kind of worker thread in the project. A single-file build embeds one program for each name. */
-export const WORKER_NAMES = ['instance', 'store', 'hash', 'inspect', 'sign'] as const;
+export const WORKER_NAMES = ['instance', 'store', 'sign'] as const;
 export type WorkerName = (typeof WORKER_NAMES)[number];
 
 /**
