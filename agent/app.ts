@@ -321,6 +321,9 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   const connecting = new AbortController();
   let starting: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
+  let broken = false;
+  const isBroken = (): void => void (broken = true);
+  void failed.then(isBroken);
 
   const start = async (): Promise<void> => {
     await runtime.start();
@@ -350,11 +353,11 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   };
 
   const close = async (): Promise<void> => {
-    await starting?.catch(() => undefined);
+    await starting?.catch(isBroken);
     connecting.abort();
     await withdraw(config.data).catch((cause: unknown) => logger.warn({ reason: asSkerryError(cause).message }, 'agent.json stays behind'));
     await server.close();
-    await updater.close();
+    await updater.close(broken ? 'failed' : 'asked');
     await models.close();
     await telemetry.close();
     await reporter.close();

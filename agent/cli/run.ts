@@ -43,6 +43,8 @@ flags, without the dashes), else it has its default. Log lines go to stderr as J
 
 /** Runs the agent until it is asked to end, fails, or makes room for another release; `launched` when the launcher started it. */
 export async function runAgent(flags: RunFlags, launched: Launched | undefined): Promise<void> {
+  // From the first moment: a start that is asked to end says nothing against the release (agent/update/updater.ts).
+  const signals = listenForSignals();
   const config = await loadAgentConfig({ flags: settingFlags(flags), env: process.env, configFile: flags.config });
   keepNativePartsBelow(config.data);
   prepareMemory();
@@ -50,7 +52,6 @@ export async function runAgent(flags: RunFlags, launched: Launched | undefined):
   const identity = await requireIdentity(config.data);
   const { startThreads } = await import('../threads.js');
   const threads = startThreads(config, systemClock);
-  const signals = listenForSignals();
   try {
     // While the threads come up.
     const [{ createPinoLogger }, { openAgent }] = await Promise.all([import('#shared/terminal/pino-logger.js'), import('../app.js')]);

@@ -46,6 +46,12 @@ export class Desk {
     return this.#slots;
   }
 
+  /** Counter of the release on trial, if it is the one that runs. */
+  get onTrial(): VersionNumber | undefined {
+    const { trying } = this.#slots;
+    return trying !== null && trying.slot === this.self ? trying.version : undefined;
+  }
+
   /** Counter of the release that runs; `undefined` for the packaged one. */
   get runs(): VersionNumber | undefined {
     const { good, trying } = this.#slots;
@@ -135,7 +141,8 @@ export class Desk {
   /** What runs is good: what was kept for going back from it, and what others unpacked, can go. */
   async settleDown(): Promise<void> {
     const { program, launched, onGood } = this.deps;
-    const natives = [launched?.natives, this.#slots.good?.natives].filter((digest) => digest !== undefined);
+    const { good, before } = this.#slots;
+    const natives = [launched?.natives, good?.natives, before?.natives].filter((digest) => digest !== undefined);
     program?.sweepNatives(new Set(natives));
     // The packaged executable may be what a package was upgraded to by hand: going back by hand stays possible.
     if (this.runs !== undefined) await onGood(launched?.schema);

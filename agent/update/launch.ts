@@ -2,10 +2,11 @@ import { MIGRATIONS } from '#agent/store/worker/migrations.js';
 import { digestFile } from '#shared/bundle/digest.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { PackagedProgram } from '#shared/kernel/packaged-program.js';
-import { type LaunchNote, type LaunchPlan, planLaunch, type SlotContent } from './launch-plan.js';
+import { type LaunchNote, type LaunchPlan, planLaunch, type SlotContent, slotsInQuestion } from './launch-plan.js';
 import { LAUNCHED_VARIABLE, type Launched } from './launched.js';
+import { refuseTrial } from './slot-changes.js';
 import type { SlotFolder } from './slot-folder.js';
-import { refuseTrial, SLOT_NAMES, type SlotName, type Slots } from './slots.js';
+import { SLOT_NAMES, type SlotName, type Slots } from './slots.js';
 
 export interface LaunchOptions {
   readonly folder: SlotFolder;
@@ -26,7 +27,7 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
   const { folder, packaged } = options;
   const { slots, unreadable } = await readSlots(folder);
   const content = await readContent(folder, slots);
-  const plan = planLaunch({ slots, content, packaged, ...(unreadable === undefined ? {} : { unreadable }) });
+  const plan = planLaunch({ slots, content, packaged, schema: MIGRATIONS.length, ...(unreadable === undefined ? {} : { unreadable }) });
   const notes: LaunchNote[] = [...plan.notes];
   const counted = await writeDown(folder, plan, notes);
   for (const start of plan.starts) {
@@ -52,7 +53,7 @@ async function readSlots(folder: SlotFolder): Promise<{ slots: Slots | undefined
 }
 
 async function readContent(folder: SlotFolder, slots: Slots | undefined): Promise<Partial<Record<SlotName, SlotContent>>> {
-  const named = new Set([slots?.good?.slot, slots?.trying?.slot]);
+  const named = slots === undefined ? new Set<SlotName>() : slotsInQuestion(slots);
   const content: Partial<Record<SlotName, SlotContent>> = {};
   for (const slot of SLOT_NAMES.filter((name) => named.has(name))) {
     try {
@@ -65,13 +66,16 @@ async function readContent(folder: SlotFolder, slots: Slots | undefined): Promis
 }
 
 /** True when the file says what the plan says. */
-async function writeDown(folder: SlotFolder, { write }: LaunchPlan, notes: LaunchNote[]): Promise<boolean> {
+async function writeDown(folder: SlotFolder, { write, starts }: LaunchPlan, notes: LaunchNote[]): Promise<boolean> {
   if (write === undefined) return true;
   try {
     await folder.write(write);
     return true;
   } catch (cause) {
-    notes.push({ code: 'UPDATE_NOT_COUNTED', message: `${folder.folder} cannot be written: ${asSkerryError(cause).message}` });
+    // What is not on trial is started all the same.
+    if (starts.some(({ kind }) => kind === 'trial')) {
+      notes.push({ code: 'UPDATE_NOT_COUNTED', message: `${folder.folder} cannot be written: ${asSkerryError(cause).message}` });
+    }
     return false;
   }
 }

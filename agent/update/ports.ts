@@ -29,7 +29,7 @@ export interface UpdaterSettings {
 }
 
 export interface UpdaterDeps {
-  readonly state: Pick<StateStore, 'get' | 'set'>;
+  readonly state: Pick<StateStore, 'get' | 'set' | 'serving'>;
   readonly blobs: BlobStore;
   readonly trust: TrustClient;
   readonly fetcher: BlobFetcher;

@@ -18,6 +18,22 @@ const releaseSchema = z.looseObject({
   release: z.string().max(64),
 });
 
+const watchSchema = z.looseObject({
+  /** Starts since it proved itself last that did not end in order; counted before each. */
+  boots: z.int().min(0),
+  maxBoots: z.int().min(1),
+  /** The desired state's `attempt` under which it runs, for the verdict. */
+  attempt: z.int().min(0),
+  /** Schema of the state it works with: what is to run in its place has to know the same. */
+  schema: z.int().min(0),
+});
+
+const goodSchema = releaseSchema.extend({
+  natives: z.string().max(128).optional(),
+  /** Left out for a release that does not prove itself in each run: nobody would take its count back, so it is not counted. */
+  watch: watchSchema.optional(),
+});
+
 const trialSchema = releaseSchema.extend({
   /** The desired state's `attempt` under which it is tried. */
   attempt: z.int().min(0),
@@ -32,27 +48,32 @@ const trialSchema = releaseSchema.extend({
   served: z.array(z.string()).max(256),
 });
 
-const verdictSchema = z.looseObject({
+const plainVerdictSchema = z.looseObject({
   version: versionNumberSchema,
   manifest: digestSchema,
   attempt: z.int().min(0),
   code: z.string().max(64),
   message: z.string().max(2048),
 });
+/** With the verdict before it that no agent lived long enough to take. */
+const verdictSchema = plainVerdictSchema.extend({ earlier: plainVerdictSchema.optional() });
 
 export const slotsSchema = z.looseObject({
   schema: z.literal('skerry.slots/1'),
   /** Release of the packaged executable when this was written: a package installed since then shows by it. */
   packaged: z.string().max(64),
   /** The release that runs, once it was known to be good; null for the packaged one. */
-  good: releaseSchema.extend({ natives: z.string().max(128).optional() }).nullable(),
+  good: goodSchema.nullable(),
+  /** The release that was good before it and lies in the other slot, until something else is put or tried there. */
+  before: goodSchema.nullable().default(null),
   /** Handed over to and not yet known to be good. */
   trying: trialSchema.nullable(),
-  /** Why the last trial ended badly, until the agent has put it into its records. */
+  /** Why the last trial ended badly, or a good release was left, until the agent has put it into its records. */
   refused: verdictSchema.nullable(),
 });
 
 export type SlotRelease = z.infer<typeof releaseSchema>;
+export type GoodRelease = z.infer<typeof goodSchema>;
 export type Trial = z.infer<typeof trialSchema>;
 export type Verdict = z.infer<typeof verdictSchema>;
 /** Content of `agents/slot.json`. */
@@ -60,29 +81,12 @@ export type Slots = z.infer<typeof slotsSchema>;
 
 /** What holds before anything was ever updated. */
 export function noSlots(packaged: string): Slots {
-  return { schema: 'skerry.slots/1', packaged, good: null, trying: null, refused: null };
+  return { schema: 'skerry.slots/1', packaged, good: null, before: null, trying: null, refused: null };
 }
 
 /** The slot that may be written: never the one a good release lies in. */
 export function spareSlot(slots: Slots): SlotName {
   return slots.good?.slot === 'a' ? 'b' : 'a';
-}
-
-/** The trial ends badly: back to what was good, with the reason. */
-export function refuseTrial(slots: Slots, code: string, message: string): Slots {
-  const { trying } = slots;
-  if (trying === null) return slots;
-  const { version, manifest, attempt } = trying;
-  return { ...slots, trying: null, refused: { version, manifest, attempt, code, message: message.slice(0, 2048) } };
-}
-
-/** The trial ends well. */
-export function concludeTrial(slots: Slots, natives: string | undefined): Slots {
-  const { trying } = slots;
-  if (trying === null) return slots;
-  const { slot, version, manifest, digest, release } = trying;
-  const good = { slot, version, manifest, digest, release, ...(natives === undefined ? {} : { natives }) };
-  return { ...slots, good, trying: null, refused: null };
 }
 
 /** True when release `a` is a later one than `b` (Semantic Versioning 2.0.0, clause 11, pre-releases by their text); false when either is none. */

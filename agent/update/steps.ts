@@ -1,12 +1,14 @@
 import type { AgentManifest } from '#shared/bundle/agent-manifest.js';
 import { AGENT_MODEL, type Digest, type VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { MIGRATIONS } from '#agent/store/worker/migrations.js';
 import { requireAdmitted } from '#agent/models/steps/admission.js';
 import { targetPieces } from '#agent/models/steps/fetch.js';
 import type { BlobPlan } from '#agent/store/contract.js';
 import type { Desk } from './desk.js';
 import type { ReleaseRecord } from './records.js';
-import { concludeTrial, refuseTrial, SLOT_NAMES } from './slots.js';
+import { concludeTrial, leaveGood, newWatch, refuseTrial } from './slot-changes.js';
+import { SLOT_NAMES } from './slots.js';
 import type { UpdateStep, UpdateStepKind } from './update-plan.js';
 
 type Handler<K extends UpdateStepKind> = (step: UpdateStep<K>, desk: Desk, signal: AbortSignal) => Promise<void>;
@@ -26,8 +28,11 @@ const adopt: Handler<'adopt'> = async ({ verdict }, desk) => {
   if (!told) await records.put({ version, manifest, attempt, install: 'bad', handovers: 0, error });
   const to = runs === undefined ? {} : { version: runs };
   deps.events.emit({ kind: 'version.rolled-back', model: AGENT_MODEL, ...to, error, detail: { from: version } });
-  await desk.writeSlots({ ...slots, refused: null });
+  await desk.writeSlots({ ...slots, refused: verdict.earlier ?? null });
 };
+
+/** What the launcher would have written, had the disk taken it. */
+const giveUp: Handler<'giveUp'> = (_step, desk) => desk.writeSlots(leaveGood(desk.slots, desk.self));
 
 const settle: Handler<'settle'> = async ({ version, manifest }, { records, desired }) => {
   const attempt = (desired?.version === version ? desired.attempt : records.find(version)?.attempt) ?? 0;
@@ -72,7 +77,7 @@ const place: Handler<'place'> = async ({ version, slot }, desk) => {
   await admitted(desk, version);
   const { digest } = await executableOf(desk, version);
   // A trial that never began may lie there; no start may find half of it.
-  if (slots.trying !== null) await desk.writeSlots({ ...slots, trying: null });
+  if (slots.trying !== null || slots.before !== null) await desk.writeSlots({ ...slots, before: null, trying: null });
   await deps.folder.prepare(slot);
   await deps.blobs.place(digest, deps.folder.executable(slot), EXECUTABLE_MODE);
   desk.lookAgain();
@@ -112,7 +117,7 @@ const handOver: Handler<'handOver'> = async ({ version, slot }, desk) => {
     wasOnline: deps.isOnline(),
     served: deps.models().flatMap(({ model, serving }) => (serving === null ? [] : [model])),
   };
-  await desk.writeSlots({ ...desk.slots, trying });
+  await desk.writeSlots({ ...desk.slots, before: null, trying });
   await records.transition(version, 'start');
   desk.leave({ to: release, reason: `release ${version} is tried` });
 };
@@ -139,7 +144,7 @@ const forgive: Handler<'forgive'> = async (_step, desk) => {
 /** The launcher's file first: if the power goes now, the next start runs this release as good and settles the rest. */
 const conclude: Handler<'conclude'> = async ({ version }, desk) => {
   const { slots, deps, records } = desk;
-  await desk.writeSlots(concludeTrial(slots, deps.program?.natives));
+  await desk.writeSlots(concludeTrial(slots, deps.program?.natives, MIGRATIONS.length));
   deps.program?.endAfter(0);
   await records.transition(version, 'proved');
   await desk.settleDown();
@@ -164,12 +169,21 @@ const cancelTrial: Handler<'cancelTrial'> = async ({ version }, desk) => {
   if (install === 'starting' || install === 'probation') await desk.records.transition(version, 'superseded');
 };
 
-const dropGood: Handler<'dropGood'> = (_step, desk) => desk.writeSlots({ ...desk.slots, good: null });
+/** Once in each run that was counted: what ends it from now on is not held against the release. */
+const prove: Handler<'prove'> = async ({ attempt }, desk) => {
+  await desk.deps.isAlive();
+  const { good } = desk.slots;
+  if (good !== null) await desk.writeSlots({ ...desk.slots, good: { ...good, watch: newWatch(attempt, MIGRATIONS.length) } });
+};
+
+const dropBefore: Handler<'dropBefore'> = (_step, desk) => desk.writeSlots({ ...desk.slots, before: null });
+
+const dropGood: Handler<'dropGood'> = (_step, desk) => desk.writeSlots({ ...desk.slots, good: null, before: null });
 
 /** The packaged executable is what is good from now on; the next start knows the release no more. */
 const withdraw: Handler<'withdraw'> = async ({ version }, desk) => {
   const { slots, deps } = desk;
-  await desk.writeSlots({ ...slots, good: null });
+  await desk.writeSlots({ ...slots, good: null, before: null });
   deps.events.emit({ kind: 'version.rolled-back', model: AGENT_MODEL, detail: { from: version } });
   desk.leave({ to: slots.packaged, reason: 'no release of the agent is wanted any more' });
 };
@@ -184,6 +198,7 @@ const forget: Handler<'forget'> = async ({ version }, desk) => {
 /** How each step is done; a new kind of step does not compile until it stands here. */
 const HANDLERS: { readonly [K in UpdateStepKind]: Handler<K> } = {
   adopt,
+  giveUp,
   settle,
   accept,
   fetchManifest,
@@ -198,6 +213,8 @@ const HANDLERS: { readonly [K in UpdateStepKind]: Handler<K> } = {
   conclude,
   goBack,
   cancelTrial,
+  prove,
+  dropBefore,
   dropGood,
   withdraw,
   forget,

@@ -1,14 +1,18 @@
 import type { Millis } from '#shared/kernel/clock.js';
 import type { Trial } from './slots.js';
 
-/** What is seen of the release on trial, by itself. */
-export interface TrialFacts {
+/** What is seen of the release that runs, by itself. */
+export interface RunFacts {
   /** Since when it runs, monotonic. */
   readonly since: Millis;
   /** How long it has to run before it can be good. */
   readonly bake: Millis;
-  /** Models the release before it served, that are still wanted and that this one does not serve. */
+  /** Models that were served before it was started, that are still wanted and that it does not serve. */
   readonly missing: readonly string[];
+}
+
+/** The same of a release on trial. */
+export interface TrialFacts extends RunFacts {
   /** The hub said that it stored what this release said of itself. */
   readonly confirmed: boolean;
 }
@@ -35,4 +39,15 @@ export function judgeTrial(trial: Pick<Trial, 'wasOnline' | 'release'>, facts: T
   if (facts.confirmed) return { kind: 'good' };
   if (!trial.wasOnline) return { kind: 'wait' };
   return { kind: 'back', code: 'UPDATE_NOT_CONNECTED', message: `release ${trial.release} had no word from the hub ${within}` };
+}
+
+/** Bake times after which models that are missing no longer keep a run from counting: it may fail at them, but it does not keep ending. */
+const WITHOUT_MODELS = 10;
+
+/**
+ * When a release that was found good before has proven itself in this run, if nothing changes: after the bake time, serving what was
+ * served before. Nothing is asked of the network, since a device may be offline for good.
+ */
+export function provenAt({ since, bake, missing }: RunFacts): Millis {
+  return since + bake * (missing.length === 0 ? 1 : WITHOUT_MODELS);
 }

@@ -2,8 +2,9 @@ import type { Digest, VersionNumber } from '#shared/bundle/names.js';
 import { type Millis, minutes } from '#shared/kernel/clock.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
 import type { ReleaseRecord } from './records.js';
-import { type Runnable, type SlotName, type Slots, spareSlot, type Verdict } from './slots.js';
-import { judgeTrial, type TrialFacts } from './trial.js';
+import { keepsEnding, newWatch } from './slot-changes.js';
+import { type GoodRelease, type Runnable, type SlotName, type Slots, spareSlot, type Verdict } from './slots.js';
+import { judgeTrial, provenAt, type TrialFacts } from './trial.js';
 
 /** What the manifest of the wanted release says. */
 export interface ReleaseFacts {
@@ -35,14 +36,19 @@ export interface UpdateSnapshot {
   readonly cached: boolean;
   /** It lies in the spare slot, with its digest. */
   readonly placed: boolean;
-  readonly trial: Omit<TrialFacts, 'since'>;
+  /** Schema of the state this release works with. */
+  readonly schema: number;
+  /** How the release that runs is doing. */
+  readonly run: Omit<TrialFacts, 'since'>;
   /** Kinds of steps that failed and are not to be tried before a time (monotonic). */
   readonly held: ReadonlyMap<UpdateStep['kind'], Millis>;
 }
 
 interface StepArguments {
-  /** Put the launcher's verdict on a trial into the records. */
+  /** Put the launcher's verdict on a release into the records. */
   adopt: { readonly verdict: Verdict };
+  /** The good release keeps ending and the launcher could not write down that it was left. */
+  giveUp: { readonly version: VersionNumber };
   /** What the slots say of a release is what holds. */
   settle: { readonly version: VersionNumber; readonly manifest: Digest };
   accept: { readonly version: VersionNumber; readonly manifest: Digest; readonly attempt: number };
@@ -66,6 +72,10 @@ interface StepArguments {
   goBack: { readonly version: VersionNumber; readonly error?: { readonly code: string; readonly message: string } };
   /** A trial nobody wants any more never began. */
   cancelTrial: { readonly version: VersionNumber };
+  /** The good release did well in this run: its starts count anew. */
+  prove: { readonly version: VersionNumber; readonly attempt: number };
+  /** The publisher allows the release before it no longer. */
+  dropBefore: { readonly version: VersionNumber };
   /** The release in the good slot cannot be started: the packaged executable is what is good. */
   dropGood: { readonly version: VersionNumber };
   /** No release is wanted any more: make room for the packaged executable. */
@@ -100,25 +110,58 @@ function isOnTrial({ slots, self }: UpdateSnapshot): boolean {
 
 /** The running release is the one on trial. */
 function planTrial(snapshot: UpdateSnapshot): UpdatePlan {
-  const { slots, desired, told, records, trial, now, startedAt } = snapshot;
+  const { slots, desired, told, records, run, now, startedAt } = snapshot;
   const { trying } = slots;
   if (trying === null) return {};
   const { version, manifest } = trying;
   const record = records.find((candidate) => candidate.version === version);
   if (record?.install !== 'probation') return { step: { kind: 'beginTrial', version } };
   if (told && (desired?.version !== version || desired.manifest !== manifest)) return { step: { kind: 'goBack', version } };
-  const verdict = judgeTrial(trying, { ...trial, since: startedAt }, now);
+  const verdict = judgeTrial(trying, { ...run, since: startedAt }, now);
   if (verdict.kind === 'good') return { step: { kind: 'conclude', version } };
   if (verdict.kind === 'back') return { step: { kind: 'goBack', version, error: { code: verdict.code, message: verdict.message } } };
   if (verdict.until !== undefined) return { wakeAt: verdict.until };
   return trying.boots > 0 ? { step: { kind: 'forgive', version } } : {};
 }
 
-/** The running release is the one that was good before any trial. */
+/** The running release is the one that was good before any trial. Its proof waits for nothing else, and nothing else waits for it. */
 function planBesideTrial(snapshot: UpdateSnapshot): UpdatePlan {
+  const { slots, self, now, held } = snapshot;
+  const { good } = slots;
+  const step = good !== null && self === good.slot ? proofOf(good, snapshot) : undefined;
+  if (step === undefined) return planSettled(snapshot);
+  const at = Math.max(provenAt({ ...snapshot.run, since: snapshot.startedAt }), held.get('prove') ?? now);
+  if (at <= now) return { step };
+  const plan = planSettled(snapshot);
+  if (plan.step !== undefined) return plan;
+  // Looked at again before: models that come to serve say nothing here.
+  return { wakeAt: Math.min(at, now + snapshot.run.bake, plan.wakeAt ?? at) };
+}
+
+/** What the slots should say of a good release that has proven itself; `undefined` when they do. */
+function proofOf({ version, watch }: GoodRelease, { desired, schema }: UpdateSnapshot): UpdateStep<'prove'> | undefined {
+  const attempt = (desired?.version === version ? desired.attempt : watch?.attempt) ?? 0;
+  const right = newWatch(attempt, schema);
+  if (
+    watch !== undefined &&
+    watch.boots === 0 &&
+    watch.attempt === attempt &&
+    watch.schema === schema &&
+    watch.maxBoots === right.maxBoots
+  ) {
+    return undefined;
+  }
+  return { kind: 'prove', version, attempt };
+}
+
+function planSettled(snapshot: UpdateSnapshot): UpdatePlan {
   const { slots, self, records, desired } = snapshot;
-  const { refused, good, trying } = slots;
+  const { refused, good, before, trying } = slots;
   if (refused !== null) return { step: { kind: 'adopt', verdict: refused } };
+  const isLeft = good !== null && self !== good.slot && keepsEnding(good);
+  if (isLeft && snapshot.unable === undefined) return { step: { kind: 'giveUp', version: good.version } };
+  // DESIGN "Trust": below the minimum nothing is run again, not even to go back to.
+  if (before !== null && before.version < snapshot.minimumVersion) return { step: { kind: 'dropBefore', version: before.version } };
   if (good !== null && self === 'packaged' && snapshot.unable === undefined) return { step: { kind: 'dropGood', version: good.version } };
   const runs = good !== null && self === good.slot ? good : undefined;
   const settled = runs === undefined ? undefined : records.find(({ version }) => version === runs.version);

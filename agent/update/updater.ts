@@ -1,4 +1,4 @@
-import { AGENT_MODEL, type Digest, type VersionNumber } from '#shared/bundle/names.js';
+import { AGENT_MODEL, type Digest } from '#shared/bundle/names.js';
 import { fullJitter } from '#shared/kernel/backoff.js';
 import type { Millis } from '#shared/kernel/clock.js';
 import { asSkerryError, type SkerryError } from '#shared/kernel/errors.js';
@@ -7,10 +7,13 @@ import type { SelfUpdate } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import { judge } from '#agent/models/judge.js';
 import { Lane } from '#agent/models/lane.js';
+import { MIGRATIONS } from '#agent/store/worker/migrations.js';
 import { Desk } from './desk.js';
 import type { UpdaterDeps } from './ports.js';
 import { ReleaseRecords } from './records.js';
+import { uncount } from './slot-changes.js';
 import { execute } from './steps.js';
+import { TrialWatch } from './trial-watch.js';
 import { planUpdate, type UpdatePlan, type UpdateStep, type UpdateStepKind } from './update-plan.js';
 
 /**
@@ -25,9 +28,11 @@ export class Updater implements Service {
   readonly #listeners = new Set<() => void>();
   readonly #held = new Map<UpdateStepKind, { readonly until: Millis; readonly count: number }>();
   readonly #lane = new Lane((signal) => this.#advance(signal));
+  readonly #watch: TrialWatch;
+  /** Models that served when the last run ended. */
+  #servedBefore: readonly string[] = [];
   #current: UpdateStep | undefined;
   #cancelWake: () => void = () => undefined;
-  #cancelFeed: () => void = () => undefined;
   #stopListening: () => void = () => undefined;
   #closing: Promise<void> | undefined;
 
@@ -35,6 +40,7 @@ export class Updater implements Service {
     this.#deps = deps;
     this.#startedAt = deps.clock.monotonic();
     this.#desk = desk(() => this.#changed());
+    this.#watch = new TrialWatch(this.#desk, () => this.#lane.kick());
   }
 
   /** Reads what is known of releases. A slot file that cannot be used counts as none: the launcher has noted it. */
@@ -59,20 +65,22 @@ export class Updater implements Service {
   }
 
   async start(): Promise<void> {
-    const { launched, events, logger, desired } = this.#deps;
+    const { launched, events, logger, desired, state } = this.#deps;
     for (const error of launched?.notes ?? []) {
       logger.error({ code: error.code }, `the launcher noted: ${error.message}`);
       events.emit({ kind: 'version.refused', model: AGENT_MODEL, error: { ...error, message: error.message.slice(0, 2048) } });
     }
     await this.#learnMinimum();
     this.#stopListening = desired.onAccepted(() => void this.#onDesired());
-    if (this.#onTrial === undefined) await this.#desk.settleDown();
-    else this.#watchTrial(this.#onTrial);
+    this.#servedBefore = (await state.serving()).map(({ model }) => model);
+    if (this.#desk.onTrial === undefined) await this.#desk.settleDown();
+    else this.#watch.start(this.#desk.onTrial);
     this.#lane.kick();
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
+  /** `failed`: nobody asked for this end, so it counts against the release that runs. */
+  close(ending: 'asked' | 'failed' = 'asked'): Promise<void> {
+    this.#closing ??= this.#close(ending);
     return this.#closing;
   }
 
@@ -121,49 +129,16 @@ export class Updater implements Service {
     return [{ model: AGENT_MODEL, serving: runs ?? null, versions: versions.toSorted((a, b) => a.version - b.version) }];
   }
 
-  get #onTrial(): VersionNumber | undefined {
-    const { slots, self } = this.#desk;
-    return slots.trying !== null && slots.trying.slot === self ? slots.trying.version : undefined;
-  }
-
-  /** The kernel's timer is wound up while the agent does its work, and the hub is asked for a word. */
-  #watchTrial(version: VersionNumber): void {
-    const { settings, logger } = this.#deps;
-    void this.#feed(Math.max(250, settings.alive / 4));
-    this.#askHub(version).catch((cause: unknown) => {
-      logger.warn({ code: asSkerryError(cause).code }, 'the hub could not be told of the release on trial');
-    });
-  }
-
-  async #askHub(version: VersionNumber): Promise<void> {
-    const from = this.#desk.slots.good?.version ?? null;
-    await this.#deps.confirm({ kind: 'version.served', model: AGENT_MODEL, version, detail: { from } });
-    this.#desk.confirmed = true;
-    this.#lane.kick();
-  }
-
-  async #feed(every: Millis): Promise<void> {
-    const { program, settings, isAlive, clock, logger } = this.#deps;
-    try {
-      await isAlive();
-    } catch (cause) {
-      logger.error({ reason: asSkerryError(cause).message }, 'no longer alive; the process is ended soon');
-      return;
-    }
-    if (this.#onTrial === undefined || this.#closing !== undefined) return;
-    program?.endAfter(Math.ceil(settings.alive / 1_000));
-    this.#cancelFeed = clock.schedule(every, () => void this.#feed(every));
-  }
-
-  async #close(): Promise<void> {
+  async #close(ending: 'asked' | 'failed'): Promise<void> {
     this.#stopListening();
     this.#cancelWake();
-    this.#cancelFeed();
+    this.#watch.stop();
     await this.#lane.close();
-    const { slots, leaving } = this.#desk;
-    // An orderly end says nothing against the release.
-    if (this.#onTrial === undefined || leaving || slots.trying === null || slots.trying.boots === 0) return;
-    await this.#desk.writeSlots({ ...slots, trying: { ...slots.trying, boots: slots.trying.boots - 1 } }).catch(() => undefined);
+    const { slots, self, leaving, onTrial } = this.#desk;
+    // Going back from a trial on a disk that took no verdict: its starts are what ends it.
+    if (ending === 'failed' || (leaving && onTrial !== undefined)) return;
+    const uncounted = uncount(slots, self);
+    if (uncounted !== slots) await this.#desk.writeSlots(uncounted).catch(() => undefined);
   }
 
   async #onDesired(): Promise<void> {
@@ -222,6 +197,7 @@ export class Updater implements Service {
     const reported = models();
     const wanted = new Set(this.#deps.desired.current()?.models.map(({ model }) => String(model)));
     const served = new Set(reported.flatMap(({ model, serving }) => (serving === null ? [] : [String(model)])));
+    const expected = (this.#desk.onTrial === undefined ? undefined : slots.trying?.served) ?? this.#servedBefore;
     return planUpdate({
       now: clock.monotonic(),
       startedAt: this.#startedAt,
@@ -236,9 +212,10 @@ export class Updater implements Service {
       facts,
       cached: digest !== undefined && (await blobs.has(digest)),
       placed: digest !== undefined && (await this.#desk.isPlaced(digest)),
-      trial: {
+      schema: MIGRATIONS.length,
+      run: {
         bake: settings.bake,
-        missing: (slots.trying?.served ?? []).filter((model) => wanted.has(model) && !served.has(model)),
+        missing: expected.filter((model) => wanted.has(model) && !served.has(model)),
         confirmed,
       },
       held: new Map([...this.#held].map(([kind, { until }]) => [kind, until])),

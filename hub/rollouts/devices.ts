@@ -141,7 +141,7 @@ export function tookBack(rows: Iterable<RolloutDevice>, wave: number): number {
  * Codes a device gives when it went back by itself (shared/kernel/codes/models.ts, update.ts). Not that it had no word from the hub: its
  * network is away more often than chance is reckoned with here.
  */
-const TOOK_BACK = /^(MODELS_(GUARD_[A-Z]+|CRASHED)|UPDATE_(ENDED|MODELS_FAILED))$/;
+const TOOK_BACK = /^(MODELS_(GUARD_[A-Z]+|CRASHED)|UPDATE_(ENDED|KEPT_ENDING|MODELS_FAILED))$/;
 
 /** Silent devices count as the rollout says; the install gate sees them so. */
 export function installFigures(

@@ -54,6 +54,10 @@ export class UpdateRig {
   timers: number[] = [];
   online = true;
   packaged = '0.1.0';
+  /** Names of releases, as in `ran`, that end as soon as they are started, although they did not before. */
+  readonly ending = new Set<string>();
+  /** Models that are wanted and do not serve. */
+  readonly notServing = new Set<string>();
   /** Writes of the slot file fail while it is set. */
   diskFull = false;
   #killAt: string | undefined;
@@ -94,12 +98,12 @@ export class UpdateRig {
   /** Starts the process, again and again where it ends by itself. */
   async start(): Promise<void> {
     await this.#end();
-    for (let starts = 0; starts < 20; starts += 1) {
+    for (let starts = 0; starts < 100; starts += 1) {
       const launched = await this.#launch();
       const name = launched.runs === 'packaged' ? 'packaged' : await this.#nameOf(launched.runs);
       this.ran.push(name);
       const behaviour = launched.runs === 'packaged' ? 'good' : await this.#behaviourOf(launched.runs);
-      if (behaviour === 'crash') continue;
+      if (behaviour === 'crash' || this.ending.has(name)) continue;
       await this.#open(launched, behaviour);
       return;
     }
@@ -155,9 +159,9 @@ export class UpdateRig {
     });
   }
 
-  /** SIGTERM. */
-  async stop(): Promise<void> {
-    await this.run.updater.close();
+  /** SIGTERM; or, for another ending, what the agent does when it can no longer do its work. */
+  async stop(ending: 'asked' | 'failed' = 'asked'): Promise<void> {
+    await this.run.updater.close(ending);
     await this.#end();
   }
 
@@ -239,7 +243,7 @@ export class UpdateRig {
   #models(): Reported['models'] {
     return (this.desired.current()?.models ?? [])
       .filter(({ model }) => model !== 'skerry-agent')
-      .map(({ model, version }) => ({ model, serving: version, versions: [] }));
+      .map(({ model, version }) => ({ model, serving: this.notServing.has(model) ? null : version, versions: [] }));
   }
 
   #again(): void {

@@ -32,6 +32,13 @@ export const updateCodes = defineCodes({
     summary: 'A release ended, or hung and was ended, again and again before it was known to be good; the device went back.',
     action: 'Look for its last lines in the log of the device; publish a corrected release.',
   },
+  UPDATE_KEPT_ENDING: {
+    fault: 'environment',
+    http: 500,
+    summary: 'A release that had been good ended each time it was started, twenty times; the device left it for what else it has.',
+    action:
+      'Look for its last lines in the log of the device and for what changed there (disk, date, drivers); deploy again with a new attempt, or another release.',
+  },
   UPDATE_NOT_CONNECTED: {
     fault: 'peer',
     http: 500,

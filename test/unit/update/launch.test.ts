@@ -5,11 +5,14 @@ import { launch } from '#agent/update/launch.js';
 import { LAUNCHED_VARIABLE, readLaunched } from '#agent/update/launched.js';
 import { SlotFolder } from '#agent/update/slot-folder.js';
 import type { SlotName, Slots } from '#agent/update/slots.js';
+import { MIGRATIONS } from '#agent/store/worker/migrations.js';
 import { digestOf } from '#shared/bundle/digest.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { PackagedProgram } from '#shared/kernel/packaged-program.js';
 import { tempFolder } from '../../kit/temp-folder.js';
-import { release, slots, trial } from './slots-kit.js';
+import { release, slots, trial, watched } from './slots-kit.js';
+
+const WATCH = { boots: 5, maxBoots: 5, attempt: 2, schema: MIGRATIONS.length };
 
 interface Rig {
   readonly folder: SlotFolder;
@@ -117,6 +120,32 @@ describe('launching', () => {
     await writeFile(folder.executable('a'), 'release A');
     expect(await start()).toMatchObject({ runs: 'packaged', notes: [{ code: 'UPDATE_FILE_DAMAGED' }] });
     expect(acts).toEqual([]);
+  });
+
+  it('writes the count of a good release, then becomes it, with no timer', async () => {
+    const { start, acts, folder, content } = await rig(({ a }) => slots({ good: watched('a', 1, { digest: a }) }));
+    expect(await start()).toMatchObject({ runs: 'a', notes: [] });
+    expect(acts).toEqual(['end after 0', 'become a run --json']);
+    expect(await folder.read()).toEqual(slots({ good: watched('a', 2, { digest: content.a }) }));
+  });
+
+  it.each([
+    ['starts a good release that it cannot count', 1, 'a'],
+    ['leaves one that keeps ending although it cannot write so', 5, 'packaged'],
+  ])('%s', async (_what, boots, runs) => {
+    const { start, folder } = await rig(({ a }) => slots({ good: watched('a', boots, { digest: a, watch: { ...WATCH, boots } }) }));
+    Object.defineProperty(folder, 'write', { value: () => Promise.reject(new SkerryError('DISK_FULL', 'no space left on device')) });
+    expect(await start()).toMatchObject({ runs, notes: [] });
+    expect((await folder.read())?.good?.watch?.boots).toBe(boots);
+  });
+
+  it('goes on as the packaged executable where the system refuses the release it goes back to', async () => {
+    const { start, refused, folder } = await rig(({ a, b }) =>
+      slots({ good: watched('b', 5, { digest: b, watch: WATCH }), before: watched('a', 0, { digest: a, watch: { ...WATCH, boots: 0 } }) }),
+    );
+    refused.add('a');
+    expect(await start()).toMatchObject({ runs: 'packaged', notes: [{ code: 'UPDATE_NOT_STARTED' }] });
+    expect(await folder.read()).toMatchObject({ good: { slot: 'a' }, refused: { code: 'UPDATE_KEPT_ENDING' } });
   });
 
   it('keeps what a later release wrote into the slot file and it does not know', async () => {

@@ -1,5 +1,5 @@
 import { digestSchema, versionNumberSchema } from '#shared/bundle/names.js';
-import { noSlots, type SlotName, type SlotRelease, type Slots, type Trial } from '#agent/update/slots.js';
+import { type GoodRelease, noSlots, type SlotName, type SlotRelease, type Slots, type Trial } from '#agent/update/slots.js';
 
 export const DIGESTS = {
   a: digestSchema.parse('a'.repeat(64)),
@@ -12,6 +12,11 @@ export const DIGESTS = {
 export function release(slot: SlotName, changes: Partial<SlotRelease> = {}): SlotRelease {
   const version = versionNumberSchema.parse(slot === 'a' ? 4 : 9);
   return { slot, version, manifest: DIGESTS.manifest, digest: DIGESTS[slot], release: `0.${version}.0`, ...changes };
+}
+
+/** A release that was found good, and whose starts are counted; it knows schema 1. */
+export function watched(slot: SlotName, boots: number, changes: Partial<GoodRelease> = {}): GoodRelease {
+  return { ...release(slot), watch: { boots, maxBoots: 5, attempt: 2, schema: 1 }, ...changes };
 }
 
 export function trial(slot: SlotName, changes: Partial<Trial> = {}): Trial {

@@ -71,6 +71,7 @@ describe('the rollout of a release of the agent', () => {
 describe('a device that went back from a release', () => {
   it.each([
     ['UPDATE_ENDED', 1],
+    ['UPDATE_KEPT_ENDING', 1],
     ['UPDATE_MODELS_FAILED', 1],
     ['UPDATE_NOT_CONNECTED', 0],
     ['UPDATE_NOT_ABLE', 0],
