@@ -6,8 +6,13 @@ import { gatherNatives } from '#packaging/build/natives.js';
 import { fetchNode } from '#packaging/build/node-runtime.js';
 import { PROGRAMS, TARGETS } from '#packaging/targets.js';
 
-/** What is wrong with a release: it ends at once, hangs before any of the agent runs or after it came up, or reaches no network. */
-export type Fault = 'none' | 'crash' | 'hang' | 'hang-later' | 'deaf';
+/**
+ * What is wrong with a release: it ends at once, hangs before any of the agent runs or after it came up, reaches no network, or ends at
+ * once where the data folder holds a file `SPOILT`.
+ */
+export type Fault = 'none' | 'crash' | 'hang' | 'hang-later' | 'deaf' | 'spoils';
+/** Stands for what changes on a device long after a release was found good. */
+export const SPOILT = 'spoilt';
 
 /** What runs before the agent's own code in a release of the tests: its name and fault stand in the last bytes of the executable. */
 const FAULTS = String.raw`
@@ -20,6 +25,8 @@ const FAULTS = String.raw`
   const [, release, fault] = / (\S+) fault=([a-z-]+) /.exec(end.toString('latin1')) ?? [];
   globalThis.releaseOfTest = release;
   if (process.argv[2] !== 'run') return;
+  const data = process.argv[process.argv.indexOf('--data') + 1];
+  if (fault === 'spoils' && fs.existsSync(data + '/${SPOILT}')) process.kill(process.pid, 'SIGSEGV');
   if (fault === 'crash') process.kill(process.pid, 'SIGSEGV');
   if (fault === 'hang') for (;;);
   if (fault === 'hang-later') setTimeout(() => { for (;;); }, 3000);

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '../e2e/device.js';
+import { reports } from '../e2e/rollouts.js';
 import { World } from '../e2e/world.js';
 import { affineModel } from '../kit/onnx-models.js';
-import { buildReleases, type Fault, type Releases } from './releases.js';
+import { until } from '../kit/until.js';
+import { buildReleases, type Fault, type Releases, SPOILT } from './releases.js';
 import { AgentService } from './service.js';
 import { whyNot } from './tools.js';
 
@@ -21,6 +23,8 @@ const PATIENCE = ['--update-bake', '4s', '--update-alive', '7s'];
 /** Steps of an update before the process is handed over, and after. */
 const BEFORE = ['accept', 'fetchManifest', 'fetchExecutable', 'place', 'stage', 'handOver', 'makesRoom'] as const;
 const PROVING = ['beginTrial', 'conclude'] as const;
+/** A kill that meets `handOver` after it was written down is followed by the trial itself: then no room is ever made. */
+const certain = (steps: readonly string[]): readonly string[] => steps.filter((step) => step !== 'makesRoom');
 
 describe.skipIf(reason !== undefined)(`self-update of the packaged agent${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
   let folder: string;
@@ -83,7 +87,7 @@ describe.skipIf(reason !== undefined)(`self-update of the packaged agent${reason
     service.killAtEach([...BEFORE, ...PROVING]);
     const file = await roll(2, 'none');
     await settled(2, 'good');
-    expect(service.killed).toEqual([...BEFORE, ...PROVING]);
+    expect(certain(service.killed)).toEqual(certain([...BEFORE, ...PROVING]));
     expect(await predict()).toEqual(RIGHT);
     const { good, trying, refused } = await service.slots();
     expect({ good, trying, refused }).toMatchObject({ good: { slot: 'a', version: 2, release: '0.2.2' }, trying: null, refused: null });
@@ -107,7 +111,7 @@ describe.skipIf(reason !== undefined)(`self-update of the packaged agent${reason
       await roll(version, fault);
       expect(await settled(version, 'bad', 180_000)).toEqual({ code });
       await service.until('the model to serve', async () => (await predict()).join() === RIGHT.join(), 60_000);
-      expect(service.killed).toEqual(fault === 'deaf' ? [...BEFORE, 'goBack', 'adopt'] : [...BEFORE, 'adopt']);
+      expect(certain(service.killed)).toEqual(certain(fault === 'deaf' ? [...BEFORE, 'goBack', 'adopt'] : [...BEFORE, 'adopt']));
       expect(await service.slots()).toMatchObject({ good: { slot: 'a', version: 2 }, trying: null, refused: null });
       expect(await digest(slotFile('a'))).toBe(before);
       expect((await service.status()).version).toBe('0.2.2');
@@ -123,6 +127,62 @@ describe.skipIf(reason !== undefined)(`self-update of the packaged agent${reason
     expect(await predict()).toEqual(RIGHT);
   }, 300_000);
 
+  it('leaves good releases that begin to end whenever they are started, and takes one again when it is told to', async () => {
+    const spoilt = path.join(device.data, SPOILT);
+    const starts = async (version: number): Promise<number | undefined> => {
+      const { good } = await service.slots();
+      return good?.version === version ? good.watch?.boots : undefined;
+    };
+    for (const version of [9, 10]) {
+      await roll(version, 'spoils');
+      await settled(version, 'good');
+    }
+    // Ended in order, or by a power cut that it comes back from: neither is held against it.
+    await service.stop();
+    expect(await starts(10)).toBe(0);
+    service.start();
+    await service.until('the model to serve', async () => (await predict()).join() === RIGHT.join(), 60_000);
+    const { pid } = await service.status();
+    service.kill();
+    await service.until(
+      'the next run to prove itself',
+      async () => (await service.status()).pid !== pid && (await starts(10)) === 0,
+      60_000,
+    );
+
+    service.killAtEach(['adopt']);
+    service.ends.length = 0;
+    await writeFile(spoilt, '');
+    service.kill();
+    await service.until(
+      'the agent of the package to have taken both verdicts',
+      async () => {
+        const { good, refused } = await service.slots();
+        return good === null && refused === null;
+      },
+      240_000,
+    );
+    await service.until('the model to serve', async () => (await predict()).join() === RIGHT.join(), 60_000);
+    expect(service.killed).toEqual(['adopt']);
+    expect(service.ends.filter((end) => end === 'SIGSEGV')).toHaveLength(40);
+    expect((await service.status()).reported.capabilities.selfUpdate).toEqual({ able: true });
+    for (const version of [9, 10]) {
+      expect(await service.release(version)).toMatchObject({ install: 'bad', error: { code: 'UPDATE_KEPT_ENDING' } });
+    }
+    // The hub hears of both, and shows them as refused.
+    for (const version of [9, 10]) await reports(world, device, 'skerry-agent', version, 'bad');
+    await until('the hub to have the events', async () => {
+      const events = await world.events('kind=version.rolled-back&limit=50');
+      const left = events.filter(({ error }) => error?.code === 'UPDATE_KEPT_ENDING').map(({ detail }) => detail?.['from']);
+      return left.includes(9) && left.includes(10);
+    });
+
+    await rm(spoilt);
+    await world.deploy('skerry-agent@10', '', ['--retry']);
+    await settled(10, 'good');
+    expect((await service.status()).version).toBe('0.2.10');
+  }, 600_000);
+
   // The kernel ends no first process of a namespace by a timer: there the launcher stays, and starts its child again.
   it.skipIf(whyNot(['unshare'], { root: true }) !== undefined)(
     'ends a hanging release as the first process of a container, which stays',
@@ -133,10 +193,10 @@ describe.skipIf(reason !== undefined)(`self-update of the packaged agent${reason
       service = new AgentService({ program: releases.packaged, data: device.data, logFile, args: [...QUICK, ...PATIENCE], by });
       service.start();
       await service.until('the model to serve', async () => (await predict()).join() === RIGHT.join(), 60_000);
-      await roll(8, 'hang');
-      expect(await settled(8, 'bad')).toEqual({ code: 'UPDATE_ENDED' });
+      await roll(11, 'hang');
+      expect(await settled(11, 'bad')).toEqual({ code: 'UPDATE_ENDED' });
       await service.until('the model to serve', async () => (await predict()).join() === RIGHT.join(), 60_000);
-      expect(await service.slots()).toMatchObject({ good: { slot: 'b', version: 7 } });
+      expect(await service.slots()).toMatchObject({ good: { version: 10 } });
       expect(service.ends).toEqual([]);
     },
     300_000,

@@ -61,6 +61,11 @@ export class AgentService {
     this.killed.length = 0;
   }
 
+  /** The power goes. */
+  kill(): void {
+    this.#child?.kill('SIGKILL');
+  }
+
   get pid(): number | undefined {
     return this.#child?.pid;
   }

@@ -1,4 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -6,6 +5,7 @@ import { findRunning } from '#agent/running.js';
 import { decodeMessage } from '#shared/protocol/codec.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import { TestBroker } from '../../kit/broker.js';
+import { pretendEnrolled } from '../../kit/pretend-identity.js';
 import { Processes, type RunningProcess } from '../../kit/processes.js';
 import { tempFolder } from '../../kit/temp-folder.js';
 import { until } from '../../kit/until.js';
@@ -25,21 +25,6 @@ beforeEach(async () => {
 });
 afterEach(() => processes.close());
 
-/** An identity as enrolment leaves it, for a hub that need not exist. */
-async function pretendEnrolled(mqttUrl: string): Promise<void> {
-  await mkdir(data, { recursive: true });
-  const identity = {
-    schema: 'skerry.identity/1',
-    fleet: 'main',
-    device: 'lab-1',
-    labels: { site: 'lab' },
-    hub: 'http://127.0.0.1:1',
-    mqtt: { url: mqttUrl, username: 'lab-1', password: 'a password of a test' },
-    enrolledAt: '2026-01-01T00:00:00Z',
-  };
-  await writeFile(join(data, 'identity.json'), JSON.stringify(identity), { mode: 0o600 });
-}
-
 async function start(args: readonly string[] = []): Promise<RunningProcess> {
   const running = processes.start('skerry-agent', ['run', '--data', data, '--http-port', '0', '--reconnect-max', '200ms', ...args], {
     logFile: join(data, 'log'),
@@ -52,7 +37,7 @@ const status = async () => statusSchema.parse(await processes.json('skerry-agent
 
 describe('the agent process', () => {
   it('runs without its hub, says so, answers health, and ends cleanly', async () => {
-    await pretendEnrolled('mqtt://127.0.0.1:1');
+    await pretendEnrolled(data, 'mqtt://127.0.0.1:1');
     const agent = await start();
     const said = await until('an attempt to connect', async () => {
       const now = await status();
@@ -67,7 +52,7 @@ describe('the agent process', () => {
   });
 
   it('has its data folder to itself, and takes it over from one that was killed', async () => {
-    await pretendEnrolled('mqtt://127.0.0.1:1');
+    await pretendEnrolled(data, 'mqtt://127.0.0.1:1');
     const first = await start();
     const second = await processes.run('skerry-agent', ['run', '--data', data, '--http-port', '0']);
     expect(second.code).toBe(1);
@@ -82,7 +67,7 @@ describe('the agent process', () => {
 
   it('tells a broker who it is, and takes leave of it', async () => {
     const broker = await TestBroker.start();
-    await pretendEnrolled(broker.url);
+    await pretendEnrolled(data, broker.url);
     const agent = await start();
     const topic = deviceTopic('main', 'lab-1', 'presence');
     await until('its birth', () => broker.on(topic).length > 0);
