@@ -61,6 +61,8 @@ export class UpdateRig {
   /** Writes of the slot file fail while it is set. */
   diskFull = false;
   #killAt: string | undefined;
+  /** Writes of the agent (slots and records) until the process is gone. */
+  #writesLeft = Number.POSITIVE_INFINITY;
   #run: Run | undefined;
   #token: object | undefined;
   /** A process that ended is being started again. */
@@ -93,6 +95,16 @@ export class UpdateRig {
   /** At the next moment of this name the process is gone; what is on the disk by then is all there is. */
   killAt(moment: string): void {
     this.#killAt = moment;
+  }
+
+  /** The process is gone once so many more writes of the agent, of slots or of records, are on the disk. */
+  killAfterWrites(count: number): void {
+    this.#writesLeft = count;
+  }
+
+  /** False until a kill that was asked for has happened. */
+  get wasKilled(): boolean {
+    return this.#killAt === undefined && this.#writesLeft === Number.POSITIVE_INFINITY;
   }
 
   /** Starts the process, again and again where it ends by itself. */
@@ -197,11 +209,29 @@ export class UpdateRig {
   }
 
   /** The real folder, except that writes of the slot file fail on a full disk. */
-  #folder(): SlotFolder {
+  #folder(written: () => Promise<void> = () => Promise.resolve()): SlotFolder {
     const folder = new SlotFolder(this.folder);
     const write = folder.write.bind(folder);
-    folder.write = (slots) => (this.diskFull ? Promise.reject(new SkerryError('DISK_FULL', 'the test filled the disk')) : write(slots));
+    folder.write = (slots) =>
+      this.diskFull ? Promise.reject(new SkerryError('DISK_FULL', 'the test filled the disk')) : write(slots).then(written);
     return folder;
+  }
+
+  async #written(token: object, store: AgentStore, kill: () => void): Promise<void> {
+    if (this.#token !== token || this.#restarting !== undefined) return;
+    this.#writesLeft -= 1;
+    if (this.#writesLeft > 0) return;
+    this.#writesLeft = Number.POSITIVE_INFINITY;
+    await this.#die(store, kill);
+  }
+
+  /** The process is gone: nothing happens in it after this moment. */
+  #die(store: AgentStore, kill: () => void): Promise<never> {
+    this.#token = undefined;
+    this.#run = undefined;
+    this.#restart(() => store.close());
+    kill();
+    return new Promise<never>(() => undefined);
   }
 
   async #open(launched: Launched, behaviour: ReleaseBehaviour): Promise<void> {
@@ -210,8 +240,13 @@ export class UpdateRig {
     this.#token = token;
     let kill = (): void => undefined;
     const killed = new Promise<void>((resolve) => (kill = resolve));
+    const written = (): Promise<void> => this.#written(token, store, kill);
     const updater = await Updater.open({
-      state: store.state,
+      state: {
+        get: (key) => store.state.get(key),
+        serving: () => store.state.serving(),
+        set: (key, value) => store.state.set(key, value).then(written),
+      },
       blobs: store.blobs,
       trust: this.hub,
       fetcher: this.hub,
@@ -221,7 +256,7 @@ export class UpdateRig {
       logger: this.log.logger,
       random: () => 0.5,
       settings: { bake: BAKE, alive: 30_000, retry: { base: 1_000, max: 60_000 } },
-      folder: this.#folder(),
+      folder: this.#folder(written),
       launched,
       program: this.#program(),
       release: this.packaged,
@@ -269,10 +304,7 @@ export class UpdateRig {
       this.onMoment(name);
       if (this.#killAt !== name) return;
       this.#killAt = undefined;
-      this.#token = undefined;
-      this.#run = undefined;
-      this.#restart(() => store.close());
-      kill();
+      await this.#die(store, kill);
     }
     await new Promise<never>(() => undefined); // The process is gone: nothing after this moment happens.
   }
