@@ -9,6 +9,7 @@ import type { UpdateMoment } from '#agent/update/ports.js';
 import { SlotFolder } from '#agent/update/slot-folder.js';
 import type { SlotName, Slots } from '#agent/update/slots.js';
 import { Updater } from '#agent/update/updater.js';
+import { MIGRATIONS } from '#agent/store/worker/migrations.js';
 import type { AgentStore } from '#agent/store/open.js';
 import { bytesFrom, openStore } from './agent-store.js';
 import { FakeDesired, FakeEvents, FakeHub, type FakeVersion } from './model-fakes.js';
@@ -54,6 +55,8 @@ export class UpdateRig {
   timers: number[] = [];
   online = true;
   packaged = '0.1.0';
+  /** Schema of the state that the packaged executable knows, as its launcher tells. */
+  packagedSchema = MIGRATIONS.length;
   /** Names of releases, as in `ran`, that end as soon as they are started, although they did not before. */
   readonly ending = new Set<string>();
   /** Models that are wanted and do not serve. */
@@ -190,7 +193,7 @@ export class UpdateRig {
       args: ['run'],
       env,
     });
-    return readLaunched(env) ?? launched;
+    return { ...(readLaunched(env) ?? launched), schema: this.packagedSchema };
   }
 
   #become(file: string, notPrograms: ReadonlySet<string>): void {

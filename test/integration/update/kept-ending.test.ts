@@ -91,14 +91,14 @@ describe('a release that was good and ends whenever it is started', () => {
 
   it('is left for the agent of the package where the release before it lies no more', async () => {
     const rig = await onReleases(2, 3);
-    // A release on its way was put there.
+    // A release on its way was put there, and comes no further.
+    rig.onMoment = (moment) => (rig.diskFull ||= moment === 'after place');
     rig.desired.want(vad, rig.release(4, 'good'));
-    rig.killAt('before handOver');
-    await rig.eventually('the kill', () => rig.ran.length > 0);
-    expect(await rig.state()).toMatchObject({ good: { version: 3 }, before: null });
-    rig.ran.length = 0;
-    const three = rig.release(3, 'good');
-    rig.desired.want(vad, three);
+    await rig.eventually('release 4 to be complete', () => rig.reported(4)?.install === 'staged');
+    expect(await rig.state()).toMatchObject({ good: { version: 3 }, before: null, trying: null });
+    rig.onMoment = () => undefined;
+    rig.desired.want(vad, rig.release(3, 'good'));
+    rig.diskFull = false;
     await endsFromNowOn(rig, 3);
     await rig.settled(3, 'bad');
     expect(rig.ran.at(-1)).toBe('packaged');

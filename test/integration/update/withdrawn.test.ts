@@ -50,6 +50,17 @@ describe('a device that is to run no release any more, as before its first rollo
     expect(rig.ran.at(-1)).toBe('2');
   });
 
+  it.each([-1, 1])('stays with its release, and says why, where the package knows another schema of the state (%i)', async (difference) => {
+    const rig = await onRelease();
+    rig.packagedSchema += difference;
+    await rig.start();
+    rig.desired.want(vad);
+    await rig.eventually('the reason', () => rig.reported(2)?.error?.code === 'UPDATE_NO_WAY_BACK');
+    expect(rig.ran).toEqual(['2']);
+    expect(rig.reported(2)?.install).toBe('good');
+    expect(await rig.state()).toMatchObject({ good: { version: 2 } });
+  });
+
   it('goes back from a release on trial as well', async () => {
     const rig = await onRelease();
     rig.desired.want(vad, rig.release(3, 'deaf'));
