@@ -1,5 +1,4 @@
 import { MIGRATIONS } from '#agent/store/worker/migrations.js';
-import { digestFile } from '#shared/bundle/digest.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { PackagedProgram } from '#shared/kernel/packaged-program.js';
 import { type LaunchNote, type LaunchPlan, planLaunch, type SlotContent, slotsInQuestion } from './launch-plan.js';
@@ -26,7 +25,7 @@ export interface LaunchOptions {
 export async function launch(options: LaunchOptions): Promise<Launched> {
   const { folder, packaged } = options;
   const { slots, unreadable } = await readSlots(folder);
-  const content = await readContent(folder, slots);
+  const content = readContent(options, slots);
   const plan = planLaunch({ slots, content, packaged, schema: MIGRATIONS.length, ...(unreadable === undefined ? {} : { unreadable }) });
   const notes: LaunchNote[] = [...plan.notes];
   const counted = await writeDown(folder, plan, notes);
@@ -52,12 +51,12 @@ async function readSlots(folder: SlotFolder): Promise<{ slots: Slots | undefined
   }
 }
 
-async function readContent(folder: SlotFolder, slots: Slots | undefined): Promise<Partial<Record<SlotName, SlotContent>>> {
+function readContent({ folder, program }: LaunchOptions, slots: Slots | undefined): Partial<Record<SlotName, SlotContent>> {
   const named = slots === undefined ? new Set<SlotName>() : slotsInQuestion(slots);
   const content: Partial<Record<SlotName, SlotContent>> = {};
   for (const slot of SLOT_NAMES.filter((name) => named.has(name))) {
     try {
-      content[slot] = { kind: 'file', digest: (await digestFile(folder.executable(slot))).digest };
+      content[slot] = { kind: 'file', digest: program.digestOf(folder.executable(slot)) };
     } catch (cause) {
       content[slot] = { kind: 'unreadable', message: asSkerryError(cause).message };
     }

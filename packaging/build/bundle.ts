@@ -3,7 +3,6 @@ import path from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { NativeManifest } from '../program/native-manifest.js';
-import { SCRIPT_WRAPPER } from '../program/script-asset.js';
 import type { Program } from '../targets.js';
 import { PROJECT_ROOT } from './tools.js';
 
@@ -12,13 +11,13 @@ const DIST = path.join(PROJECT_ROOT, 'dist');
 const COMMON_JS = { platform: 'node', format: 'cjs', target: 'node24' } as const;
 
 export interface Bundle {
-  /** One function of a CommonJS module each (SCRIPT_WRAPPER), by name: `main` and the workers. */
+  /** One CommonJS script each, by name: `main` and the workers. */
   readonly scripts: ReadonlyMap<string, Uint8Array>;
   /** Folders of the npm packages whose code is inside, relative to the checkout. */
   readonly packages: readonly string[];
 }
 
-/** Bundles a program and its worker threads, each into one script. */
+/** Bundles a program and its worker threads, each into one CommonJS script. */
 export async function bundleProgram(program: Program, natives: NativeManifest): Promise<Bundle> {
   const entries = new Map([['main', program.entry], ...Object.entries(program.workers)]);
   const scripts = new Map<string, Uint8Array>();
@@ -48,8 +47,6 @@ async function bundleScript(entry: string, natives: NativeManifest): Promise<{ c
     logLevel: 'silent',
     // There is no file beside the program; what would look for one is replaced below, and the rest asks only for a URL to resolve against.
     define: { 'import.meta.url': JSON.stringify('file:///skerry/program.js') },
-    banner: { js: SCRIPT_WRAPPER[0] },
-    footer: { js: SCRIPT_WRAPPER[1] },
     plugins: [standIns, leftOut, nativeLoaders(natives), namespaceImports],
   });
   const [output] = result.outputFiles;

@@ -1,7 +1,7 @@
 import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { nativeAsset } from '../program/native-manifest.js';
-import { codeCacheAsset, scriptAsset, starterAsset } from '../program/script-asset.js';
+import { codeCacheAsset, SCRIPT_WRAPPER, scriptAsset, starterAsset } from '../program/script-asset.js';
 import type { Program, Target } from '../targets.js';
 import { type Bundle, bundleStarter } from './bundle.js';
 import { makeCodeCaches } from './code-cache.js';
@@ -38,9 +38,10 @@ export async function makeExecutable(parts: ExecutableParts): Promise<string> {
   await mkdir(work, { recursive: true });
   const nodeFlags = ['--no-warnings', ...program.nodeFlags];
   const assets: Record<string, string> = {};
+  const [before, after] = SCRIPT_WRAPPER;
   for (const [name, code] of bundle.scripts) {
     assets[scriptAsset(name)] = path.join(work, `${name}.js`);
-    await writeFile(path.join(work, `${name}.js`), code);
+    await writeFile(path.join(work, `${name}.js`), Buffer.concat([Buffer.from(before), code, Buffer.from(after)]));
     const starter = path.join(work, `start-${name}.js`);
     await writeFile(starter, await bundleStarter(name));
     if (name !== 'main') assets[starterAsset(name)] = starter;

@@ -44,7 +44,7 @@ export async function gatherNatives(target: Target, node: NodeRuntime, folder: s
     // Elsewhere the maker's signature covers every byte.
     if (target.platform === 'linux') await runTool(toolchain(target).strip, stripArguments(target.platform, file));
     files.set(name, file);
-    parts.push({ name, sha256: hashFile(file) ?? '', size: (await stat(file)).size, needs: [...needs] });
+    parts.push({ name, sha256: hashFile(file), size: (await stat(file)).size, needs: [...needs] });
   }
   parts.sort((a, b) => (a.name < b.name ? -1 : 1));
   const digest = createHash('sha256').update(JSON.stringify(parts)).digest('hex');

@@ -5,7 +5,7 @@ import type { PackagedProgram } from '#shared/kernel/packaged-program.js';
 import { NATIVES } from './natives.js';
 import { compileScript } from './script.js';
 import { systemAddon } from './system-addon.js';
-import { sweepOthers } from './unpack.js';
+import { type Advise, hashFile, sweepOthers } from './unpack.js';
 
 /** Stands in for shared/kernel/packaged-program.ts in a single-file build: the calls of packaging/native/system.c. */
 export function packagedProgram(): PackagedProgram | undefined {
@@ -16,6 +16,7 @@ export function packagedProgram(): PackagedProgram | undefined {
     natives: NATIVES.digest,
     replaceBy,
     endAfter: (seconds) => systemAddon().endAfter(seconds),
+    digestOf,
     codeCache: () => compileScript('main').codeCache,
     sweepNatives,
   };
@@ -28,6 +29,16 @@ function replaceBy(file: string, args: readonly string[]): void {
   } catch (cause) {
     throw new SkerryError('IO_FAILED', `${file} could not be started: ${asSkerryError(cause).message}`, { cause });
   }
+}
+
+function digestOf(file: string): string {
+  let readHere: Advise | undefined;
+  try {
+    ({ readHere } = systemAddon());
+  } catch {
+    // Advice alone.
+  }
+  return hashFile(file, readHere);
 }
 
 function sweepNatives(keep: ReadonlySet<string>): void {

@@ -16,15 +16,9 @@ const MIB = 1024 * 1024;
 /** Tells the system that what is read here is not the beginning of more (posix_fadvise(2)). */
 export type Advise = (fd: number) => void;
 
-/** SHA-256 of a file in hex, read in pieces so that it never lies in memory whole; `undefined` when there is no such file. */
-export function hashFile(file: string, advise: Advise = () => undefined): string | undefined {
-  let fd: number;
-  try {
-    fd = openSync(file, 'r');
-  } catch (cause) {
-    if (errnoOf(cause) === 'ENOENT') return undefined;
-    throw cause;
-  }
+/** SHA-256 of a file in hex, read in pieces so that it never lies in memory whole. Throws Node's own error (`ENOENT`, ...). */
+export function hashFile(file: string, advise: Advise = () => undefined): string {
+  const fd = openSync(file, 'r');
   try {
     advise(fd);
     const hash = createHash('sha256');

@@ -14,6 +14,11 @@ export interface PackagedProgram {
    * that back. Throws `NATIVE_*`.
    */
   endAfter(seconds: number): void;
+  /**
+   * SHA-256 of a file, hex; of an executable that may be started next, so it is read in the parts it will be used in. Blocks.
+   * Throws Node's own error (`ENOENT`, ...).
+   */
+  digestOf(file: string): string;
   /** Whether the engine takes what was compiled when the executable was built; `none`: it was built without (for another processor). */
   codeCache(): 'used' | 'refused' | 'none';
   /** Removes the unpacked native libraries of other programs, except those with these digests. What cannot be removed stays. */

@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { onTestFinished } from 'vitest';
 import type { Reported } from '#shared/protocol/messages.js';
+import { digestOf } from '#shared/bundle/digest.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { launch } from '#agent/update/launch.js';
 import type { Launched } from '#agent/update/launched.js';
@@ -206,6 +208,7 @@ export class UpdateRig {
       natives: 'e'.repeat(64),
       replaceBy: () => undefined,
       endAfter: (seconds) => void this.timers.push(seconds),
+      digestOf: (file) => digestOf(readFileSync(file)),
       codeCache: () => 'used',
       sweepNatives: () => undefined,
     };

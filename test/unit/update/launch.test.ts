@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -44,6 +45,7 @@ async function rig(state?: (digests: Rig['content']) => Slots): Promise<Rig> {
       if (refused.has(slot)) throw new SkerryError('IO_FAILED', 'Exec format error');
     },
     endAfter: (seconds) => void acts.push(`end after ${seconds}`),
+    digestOf: (file) => digestOf(readFileSync(file)),
     codeCache: () => 'used',
     sweepNatives: () => undefined,
   };
