@@ -24,7 +24,7 @@ describe('a device whose hub is away takes a bad version back itself', () => {
     await device.start();
     await device.installed(model, 1, 'good');
     await device.stop();
-    await device.start({ args: ['--bake', '60s'] });
+    await device.start({ args: ['--bake', '10m'] });
     await device.answeredBy(model, 1, FINE);
     for (let i = 0; i < 200; i++) await device.predict(model, i % 2 === 0 ? FINE : HARD);
     await world.deploy(`${model}@2`, `tries=${model}`);
@@ -41,7 +41,7 @@ describe('a device whose hub is away takes a bad version back itself', () => {
         const { version } = await device.predict(model, HARD);
         return version === 1 || (await device.predict(model, FINE)).version === 1;
       },
-      { deadlineMs: 60_000, everyMs: 1 },
+      { deadlineMs: 200_000, everyMs: 1 },
     );
     await device.installed(model, 2, 'bad');
     expect(await device.version(model, 2)).toMatchObject({ error: { code } });
@@ -71,7 +71,7 @@ describe('a device whose hub is away takes a bad version back itself', () => {
     const device = await onTrial('crash', affineModel({ scale: 3 }));
     for (let i = 0; i < 3; i++) {
       await device.kill();
-      await device.start({ args: ['--bake', '60s'] });
+      await device.start({ args: ['--bake', '10m'] });
       await device.answered('crash', FINE);
     }
     await expectBack(device, 'crash', 'MODELS_CRASHED');

@@ -5,8 +5,8 @@ import type { Device } from './device.js';
 import { World } from './world.js';
 
 const X = [1, 2, 3, 4];
-/** About a second of computing, in which a thread does nothing else. */
-const ITERATIONS = 300_000;
+/** More than a second of computing, in which a thread does nothing else. */
+const ITERATIONS = 1_500_000;
 
 describe('health while a model keeps its thread busy (DESIGN R5)', () => {
   let world: World;
@@ -24,7 +24,7 @@ describe('health while a model keeps its thread busy (DESIGN R5)', () => {
   it('is answered while the model loads, checks itself and warms up', async () => {
     await world.deploy('slow@1');
     await until('the model to be on its way', async () => (await device.version('slow', 1))?.servable !== undefined);
-    const { median, work } = await healthDuring(device, async () => {
+    const { median, work, took } = await healthDuring(device, async () => {
       const states = new Set<string | undefined>();
       await until('the model to be ready', async () => {
         states.add((await device.version('slow', 1))?.servable);
@@ -33,18 +33,21 @@ describe('health while a model keeps its thread busy (DESIGN R5)', () => {
       return states;
     });
     expect([...work].some((state) => state === 'loading' || state === 'warming')).toBe(true);
-    expect(median).toBeLessThan(50);
+    expectBeside(median, took);
   });
 
   it('is answered while it runs', async () => {
     await device.answeredBy('slow', 1, X);
     const { median, work, took } = await healthDuring(device, () => device.predict('slow', X));
     expect(work).toMatchObject({ status: 200, y: X });
-    expect(median).toBeLessThan(50);
-    // The work took many times as long as the answers beside it.
-    expect(took).toBeGreaterThan(5 * median);
+    expectBeside(median, took);
   });
 });
+
+/** The work took many times as long as the answers beside it, however busy the machine: they did not wait for it. */
+function expectBeside(median: number, took: number): void {
+  expect(took).toBeGreaterThan(10 * median);
+}
 
 /** Asks for the device's health, one question after the other, as long as the work goes on; milliseconds. */
 async function healthDuring<T>(

@@ -93,7 +93,7 @@ export async function underLoad<T>(
 export async function answers(loads: readonly Load[], version: number, count: number): Promise<void> {
   for (const load of loads) {
     await until(`${load.device.name} to give ${count} answers with version ${version}`, () => load.by(version) >= count, {
-      deadlineMs: 60_000,
+      deadlineMs: 200_000,
     });
   }
 }

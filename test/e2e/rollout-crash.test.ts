@@ -46,7 +46,7 @@ describe.skipIf(missing !== undefined)(
     async function supervise(args: readonly string[]): Promise<void> {
       await Promise.all(supervisors.splice(0).map((supervisor) => supervisor.stop()));
       supervisors.push(...(await Promise.all(devices.map((device) => Supervisor.start(device, { args })))));
-      await Promise.all(devices.map((device) => device.online(60_000)));
+      await Promise.all(devices.map((device) => device.online()));
     }
 
     async function takenBack(document: object, exposed: number): Promise<string> {

@@ -160,8 +160,9 @@ export class ModelRig {
     await settled();
     const { run } = this;
     let idle = false;
-    void run.manager.idle().then(() => (idle = true));
-    await until('rest', () => idle || this.hub.hanging + run.servables.hanging > 0 || this.#run !== run, { everyMs: 5 });
+    const rest = run.manager.idle().then(() => (idle = true));
+    const hang = until('rest', () => idle || this.hub.hanging + run.servables.hanging > 0 || this.#run !== run, { everyMs: 5 });
+    await Promise.race([rest, hang]);
   }
 
   /** Polls until `holds`, letting virtual time pass whenever the device is at rest: how long the machine takes does not count. */

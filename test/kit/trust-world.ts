@@ -90,11 +90,15 @@ export interface TestDevice {
   readonly folder: string;
 }
 
-export async function makeDevice(world: TrustWorld, options: { folder?: string; fs?: TrustFs; pin?: boolean } = {}): Promise<TestDevice> {
+export async function makeDevice(
+  world: TrustWorld,
+  options: { folder?: string; fs?: TrustFs; pin?: boolean; mirrorDeadline?: number } = {},
+): Promise<TestDevice> {
   const folder = options.folder ?? join(await temporaryFolder('device'), 'trust');
   const mirror = new TrustMirror(world.clock);
   const fs = options.fs === undefined ? {} : { fs: options.fs };
-  const client = new TufTrustClient({ folder, fleet: FLEET, clock: world.clock, mirror, mirrorDeadline: 50, ...fs });
+  const { mirrorDeadline = 50 } = options;
+  const client = new TufTrustClient({ folder, fleet: FLEET, clock: world.clock, mirror, mirrorDeadline, ...fs });
   if (options.pin !== false) await client.pin(world.hub.root().bytes);
   return { client, mirror, folder };
 }

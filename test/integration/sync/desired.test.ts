@@ -39,7 +39,8 @@ const closing: (() => Promise<unknown>)[] = [];
 beforeEach(async () => {
   broker = await TestBroker.start();
   world = await makeTrustWorld();
-  tuf = await makeDevice(world);
+  // Files come over a wire here, and on a busy machine one may be late.
+  tuf = await makeDevice(world, { mirrorDeadline: 60_000 });
   state = memoryState();
 });
 

@@ -8,6 +8,7 @@ const EVERY_SECOND = '* * * * * *';
 test('a chore that fails is logged and comes round again; closing waits for what is under way', async () => {
   const { logger, lines } = recordingLogger();
   let rounds = 0;
+  let begun = false;
   let finish: () => void = () => undefined;
   let finished = false;
   const housekeeping = new Housekeeping(
@@ -25,6 +26,7 @@ test('a chore that fails is logged and comes round again; closing waits for what
         when: EVERY_SECOND,
         run: async () => {
           await new Promise<void>((resolve) => {
+            begun = true;
             finish = resolve;
           });
           finished = true;
@@ -34,7 +36,7 @@ test('a chore that fails is logged and comes round again; closing waits for what
     logger,
   );
   await housekeeping.start();
-  await until('two rounds', () => rounds >= 2);
+  await until('two rounds, and one under way', () => rounds >= 2 && begun);
   const closing = housekeeping.close();
   expect(finished).toBe(false);
   finish();
