@@ -1,36 +1,20 @@
-import { resolve } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
 import { agentVariantName, PACKAGED_RELEASE, releaseTextSchema } from '#shared/bundle/agent-manifest.js';
 import type { VersionNumber } from '#shared/bundle/names.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { formatBytes } from '#shared/terminal/format.js';
 import { type Output, printJson, printNote } from '#shared/terminal/output.js';
-import { createProgress, type Progress } from '#shared/terminal/progress.js';
+import type { Progress } from '#shared/terminal/progress.js';
 import { checkMaySignAgents } from '../publisher/agent-right.js';
 import { buildRelease, type ReleaseStep } from '../publisher/build-agent.js';
-import { type PublishResult, publishVersion } from '../publisher/publish.js';
-import { checkSecret, chooseRole, folderSigner } from '../publisher/target-signer.js';
-import { PublisherFolder } from '../publisher/trust-folder.js';
 import { parseVersion } from './publish-options.js';
-import { barsOf, printResult, showPublish } from './publish-view.js';
-import {
-  addHubOptions,
-  addKeyOptions,
-  type HubFlags,
-  type KeyFlags,
-  openHub,
-  openSecret,
-  type PublisherCliDeps,
-} from './publisher-deps.js';
+import { barsOf, printResult } from './publish-view.js';
+import { addPublisherOptions, type PublisherCliDeps } from './publisher-deps.js';
+import { signAndUpload, type UploadFlags } from './sign-and-upload.js';
 
-interface PublishAgentFlags extends HubFlags, KeyFlags {
+interface PublishAgentFlags extends UploadFlags {
   readonly release: string;
-  readonly version?: VersionNumber;
   readonly takesOverFrom: VersionNumber;
-  readonly minVersion?: VersionNumber;
-  readonly description?: string;
-  readonly role?: string;
-  readonly json?: boolean;
 }
 
 const HELP = `
@@ -65,42 +49,20 @@ export function registerPublishAgentCommand(program: Command, deps: PublisherCli
     .option('--min-version <n>', 'never install releases below this one again, even by rollback', parseVersion)
     .option('--description <text>', 'what is new, for people')
     .option('--role <name>', 'publisher to sign as, when the folder holds several');
-  addHubOptions(addKeyOptions(command))
+  addPublisherOptions(command)
     .addHelpText('after', HELP)
     .action(async (paths: readonly string[], flags: PublishAgentFlags) => {
       const out = deps.output(flags.json === true);
-      const result = await publishAgent(paths, flags, deps, out);
+      const { release, takesOverFrom, description } = flags;
+      const request = { paths, release, takesOverFrom, ...(description === undefined ? {} : { description }) };
+      const published = await signAndUpload(deps, flags, {
+        build: (to, progress) => buildRelease(request, showBuild(to, progress)),
+        checkMaySign: checkMaySignAgents,
+      });
+      const result = { release, ...published };
       if (out.json) printJson(out, result);
       else printResult(out, result);
     });
-}
-
-async function publishAgent(
-  paths: readonly string[],
-  flags: PublishAgentFlags,
-  deps: PublisherCliDeps,
-  out: Output,
-): Promise<PublishResult & { readonly release: string }> {
-  const hub = await openHub(deps, flags);
-  const folder = new PublisherFolder(resolve(flags.keys));
-  const role = await chooseRole(folder, flags.role);
-  await checkMaySignAgents(hub, role);
-  const secret = await openSecret(out, flags);
-  await checkSecret(folder, role, secret);
-  const progress = await createProgress(out);
-  try {
-    const { release, takesOverFrom, description } = flags;
-    const request = { paths, release, takesOverFrom, ...(description === undefined ? {} : { description }) };
-    const built = await buildRelease(request, showBuild(out, progress));
-    const options = {
-      ...(flags.version === undefined ? {} : { version: flags.version }),
-      ...(flags.minVersion === undefined ? {} : { minimumVersion: flags.minVersion }),
-    };
-    const sign = folderSigner({ folder, secret, hub, clock: deps.clock, role });
-    return { release, ...(await publishVersion(built, options, { hub, sign, clock: deps.clock }, showPublish(out, progress))) };
-  } finally {
-    progress.close();
-  }
 }
 
 function showBuild(out: Output, progress: Progress): (step: ReleaseStep) => void {

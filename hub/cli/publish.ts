@@ -1,17 +1,20 @@
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import type { ModelName } from '#shared/bundle/names.js';
 import { formatBytes } from '#shared/terminal/format.js';
 import { type Output, printJson, printNote } from '#shared/terminal/output.js';
-import { createProgress, type Progress } from '#shared/terminal/progress.js';
+import type { Progress } from '#shared/terminal/progress.js';
 import type { Tolerance } from '#shared/tensor/compare.js';
-import { type BuildStep, buildVersion, DEFAULT_TOLERANCE, GENERATED_SAMPLES, type VariantFile } from '../publisher/build.js';
+import {
+  type BuildRequest,
+  type BuildStep,
+  buildVersion,
+  DEFAULT_TOLERANCE,
+  GENERATED_SAMPLES,
+  type VariantFile,
+} from '../publisher/build.js';
 import type { ModelInspection } from '../publisher/inspect.js';
-import { type PublishResult, publishVersion } from '../publisher/publish.js';
-import { checkSecret, chooseRole, folderSigner } from '../publisher/target-signer.js';
-import { PublisherFolder } from '../publisher/trust-folder.js';
 import { PUBLISH_HELP } from './publish-help.js';
-import { barsOf, printResult, showPublish } from './publish-view.js';
+import { barsOf, printResult } from './publish-view.js';
 import {
   collectDimension,
   collectProvider,
@@ -22,19 +25,11 @@ import {
   parseTolerance,
   parseVersion,
 } from './publish-options.js';
-import {
-  addHubOptions,
-  addKeyOptions,
-  type HubFlags,
-  type KeyFlags,
-  openHub,
-  openSecret,
-  type PublisherCliDeps,
-} from './publisher-deps.js';
+import { addPublisherOptions, type PublisherCliDeps } from './publisher-deps.js';
+import { signAndUpload, type UploadFlags } from './sign-and-upload.js';
 
-interface PublishFlags extends HubFlags, KeyFlags {
+interface PublishFlags extends UploadFlags {
   readonly name: ModelName;
-  readonly version?: VersionNumber;
   readonly variantName: string;
   readonly variant: readonly VariantFile[];
   readonly provider: readonly string[];
@@ -42,11 +37,7 @@ interface PublishFlags extends HubFlags, KeyFlags {
   readonly samples: number;
   readonly dim: ReadonlyMap<string, number>;
   readonly tolerance: Tolerance;
-  readonly minVersion?: VersionNumber;
-  readonly description?: string;
   readonly batch?: number;
-  readonly role?: string;
-  readonly json?: boolean;
 }
 
 /** Adds `skerry publish`. */
@@ -80,48 +71,29 @@ export function registerPublishCommand(program: Command, deps: PublisherCliDeps)
     .option('--description <text>', 'what is new, for people')
     .option('--batch <max>', 'let devices run up to so many requests at once along dimension 0', parseCount)
     .option('--role <name>', 'publisher to sign as, when the folder holds several');
-  addHubOptions(addKeyOptions(command))
+  addPublisherOptions(command)
     .addHelpText('after', PUBLISH_HELP)
     .action(async (path: string, flags: PublishFlags) => {
       const out = deps.output(flags.json === true);
-      const result = await publish(path, flags, deps, out);
+      const request = requestOf(path, flags);
+      const result = await signAndUpload(deps, flags, { build: (to, progress) => buildVersion(request, showBuild(to, progress)) });
       if (out.json) printJson(out, result);
       else printResult(out, result);
     });
 }
 
-async function publish(path: string, flags: PublishFlags, deps: PublisherCliDeps, out: Output): Promise<PublishResult> {
-  // What can be missing is asked for first, before minutes go into the model.
-  const hub = await openHub(deps, flags);
-  const folder = new PublisherFolder(resolve(flags.keys));
-  const role = await chooseRole(folder, flags.role);
-  const secret = await openSecret(out, flags);
-  await checkSecret(folder, role, secret);
-  const progress = await createProgress(out);
-  try {
-    const built = await buildVersion(
-      {
-        model: flags.name,
-        variants: [{ name: flags.variantName, path }, ...flags.variant],
-        providers: flags.provider.length === 0 ? ['cpu'] : flags.provider,
-        golden: flags.golden,
-        generatedSamples: flags.samples,
-        sizes: flags.dim,
-        tolerance: flags.tolerance,
-        ...(flags.description === undefined ? {} : { description: flags.description }),
-        ...(flags.batch === undefined ? {} : { maxBatchSize: flags.batch }),
-      },
-      showBuild(out, progress),
-    );
-    const options = {
-      ...(flags.version === undefined ? {} : { version: flags.version }),
-      ...(flags.minVersion === undefined ? {} : { minimumVersion: flags.minVersion }),
-    };
-    const sign = folderSigner({ folder, secret, hub, clock: deps.clock, role });
-    return await publishVersion(built, options, { hub, sign, clock: deps.clock }, showPublish(out, progress));
-  } finally {
-    progress.close();
-  }
+function requestOf(path: string, flags: PublishFlags): BuildRequest {
+  return {
+    model: flags.name,
+    variants: [{ name: flags.variantName, path }, ...flags.variant],
+    providers: flags.provider.length === 0 ? ['cpu'] : flags.provider,
+    golden: flags.golden,
+    generatedSamples: flags.samples,
+    sizes: flags.dim,
+    tolerance: flags.tolerance,
+    ...(flags.description === undefined ? {} : { description: flags.description }),
+    ...(flags.batch === undefined ? {} : { maxBatchSize: flags.batch }),
+  };
 }
 
 function showBuild(out: Output, progress: Progress): (step: BuildStep) => void {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Clock } from '#shared/kernel/clock.js';
 import type { Output } from '#shared/terminal/output.js';
@@ -5,6 +6,7 @@ import { readPassphrase } from '#shared/terminal/passphrase.js';
 import { type KeySecret, passphraseSecret } from '#shared/trust/key-file.js';
 import { type HubAddress, httpPublisherHub } from '../publisher/http-hub.js';
 import type { PublisherHub } from '../publisher/hub-port.js';
+import { PublisherFolder } from '../publisher/trust-folder.js';
 
 /** Where the hub is, as flags say it; what is left out comes from the environment or the saved login. */
 export interface HubFlags {
@@ -24,6 +26,18 @@ export interface KeyFlags {
   readonly passphraseFile?: string;
 }
 
+/** What every command that signs is told by flags. */
+export interface PublisherFlags extends HubFlags, KeyFlags {
+  readonly json?: boolean;
+}
+
+/** What every command that signs works with. */
+export interface OpenedPublisher {
+  readonly out: Output;
+  readonly hub: PublisherHub;
+  readonly folder: PublisherFolder;
+}
+
 export const DEFAULT_KEYS = './publisher';
 
 /** Options every command has that talks to a hub. */
@@ -35,10 +49,11 @@ export function addHubOptions(command: Command): Command {
 }
 
 /** Options every command has that signs. */
-export function addKeyOptions(command: Command): Command {
-  return command
+export function addPublisherOptions(command: Command): Command {
+  command
     .option('--keys <dir>', 'publisher folder with the sealed keys', DEFAULT_KEYS)
     .option('--passphrase-file <file>', 'file whose first line opens the keys (or SKERRY_PASSPHRASE, or it is asked for)');
+  return addHubOptions(command);
 }
 
 export async function openHub(deps: PublisherCliDeps, flags: HubFlags): Promise<PublisherHub> {
@@ -50,4 +65,10 @@ export async function openSecret(out: Output, flags: KeyFlags, confirm = false):
   const file = flags.passphraseFile;
   const options = { what: 'publisher keys', variable: 'SKERRY_PASSPHRASE', confirm, ...(file === undefined ? {} : { file }) };
   return passphraseSecret(await readPassphrase(out, options));
+}
+
+/** Finds the hub; nothing is read from the folder yet. */
+export async function openPublisher(deps: PublisherCliDeps, flags: PublisherFlags): Promise<OpenedPublisher> {
+  const hub = await openHub(deps, flags);
+  return { out: deps.output(flags.json === true), hub, folder: new PublisherFolder(resolve(flags.keys)) };
 }

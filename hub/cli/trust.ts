@@ -3,11 +3,9 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
-import { type Output, printJson, printLine, printNote } from '#shared/terminal/output.js';
-import type { PublisherHub } from '../publisher/hub-port.js';
+import { printJson, printLine, printNote } from '#shared/terminal/output.js';
 import { currentRequest, decodePublisherRequest, encodePublisherRequest } from '../publisher/publisher-request.js';
 import { deliver, deliverNew, deliverPending } from '../publisher/trust-delivery.js';
-import { PublisherFolder } from '../publisher/trust-folder.js';
 import type { TrustUpdate } from '#shared/trust/update.js';
 import { addPublisher, type Ceremony, initTrust, rotateRoot } from '../publisher/trust-keeper.js';
 import { renewFolder } from '../publisher/trust-renewal.js';
@@ -15,26 +13,20 @@ import { confirmPublished, createPublisher } from '../publisher/trust-sign.js';
 import { collectText, parseCount } from './publish-options.js';
 import {
   addHubOptions,
-  addKeyOptions,
+  addPublisherOptions,
   type HubFlags,
-  type KeyFlags,
   openHub,
+  type OpenedPublisher,
+  openPublisher,
   openSecret,
   type PublisherCliDeps,
+  type PublisherFlags,
 } from './publisher-deps.js';
 import { showTrust } from './trust-show.js';
 
-interface TrustFlags extends HubFlags, KeyFlags {
-  readonly json?: boolean;
-}
-interface RootFlags extends TrustFlags {
+interface RootFlags extends PublisherFlags {
   readonly rootKeys: number;
   readonly rootThreshold: number;
-}
-interface Opened {
-  readonly out: Output;
-  readonly hub: PublisherHub;
-  readonly folder: PublisherFolder;
 }
 
 /** Adds `skerry trust ...`: the ceremonies of root keeper and publishers, all on their own machines. */
@@ -48,14 +40,6 @@ export function registerTrustCommands(program: Command, deps: PublisherCliDeps):
   addResign(trust, deps);
 }
 
-function open(deps: PublisherCliDeps, flags: TrustFlags): Promise<Opened> {
-  return openHub(deps, flags).then((hub) => ({
-    out: deps.output(flags.json === true),
-    hub,
-    folder: new PublisherFolder(resolve(flags.keys)),
-  }));
-}
-
 function addInit(trust: Command, deps: PublisherCliDeps): void {
   const command = trust
     .command('init')
@@ -65,14 +49,14 @@ function addInit(trust: Command, deps: PublisherCliDeps): void {
     .option('--agent', 'it may publish releases of the agent as well')
     .option('--root-keys <n>', 'root keys to make', parseCount, 1)
     .option('--root-threshold <n>', 'root keys that must sign together', parseCount, 1);
-  addHubOptions(addKeyOptions(command))
+  addPublisherOptions(command)
     .addHelpText(
       'after',
       '\nThe folder holds the private keys, sealed with a passphrase. It is never needed by the hub: keep it off that machine, and keep a copy.' +
         '\n\nExample:\n  skerry trust init --keys ./publisher --role alice --models "vad*"',
     )
     .action(async (flags: RootFlags & { role: string; models: readonly string[]; agent?: boolean }) => {
-      const opened = await open(deps, flags);
+      const opened = await openPublisher(deps, flags);
       const { out, hub, folder } = opened;
       if (!(await deliverPending(folder, hub))) {
         const secret = await openSecret(out, flags, true);
@@ -108,8 +92,8 @@ function addRequest(trust: Command, deps: PublisherCliDeps): void {
     .description('make a publisher key on this machine, and the file that asks the root keeper to let it in')
     .requiredOption('--role <name>', 'name of the publisher')
     .option('--out <file>', 'where to write the request (default: ROLE.request.json)');
-  addHubOptions(addKeyOptions(command)).action(async (flags: TrustFlags & { role: string; out?: string }) => {
-    const { out, hub, folder } = await open(deps, flags);
+  addPublisherOptions(command).action(async (flags: PublisherFlags & { role: string; out?: string }) => {
+    const { out, hub, folder } = await openPublisher(deps, flags);
     const { fleet } = await hub.hubKeys();
     const secret = await openSecret(out, flags, true);
     const request = await createPublisher({ folder, secret, clock: deps.clock, role: flags.role, fleet });
@@ -137,11 +121,11 @@ function addAddPublisher(trust: Command, deps: PublisherCliDeps): void {
       '\ngive it to few, and not to those that only publish models.' +
       '\n\nExamples:\n  skerry trust add-publisher alice.request.json --models "vad*"\n  skerry trust add-publisher releases.request.json --agent',
   );
-  addHubOptions(addKeyOptions(command)).action(async (path: string, flags: TrustFlags & { models: readonly string[]; agent?: boolean }) => {
+  addPublisherOptions(command).action(async (path: string, flags: PublisherFlags & { models: readonly string[]; agent?: boolean }) => {
     const agent = flags.agent === true;
     if (flags.models.length === 0 && !agent)
       throw new SkerryError('CLI_USAGE', 'say what it may publish: --models PATTERN, --agent, or both');
-    const opened = await open(deps, flags);
+    const opened = await openPublisher(deps, flags);
     const bytes = await readFile(path).catch((cause: unknown) => {
       throw asSkerryError(cause, 'IO_FAILED');
     });
@@ -158,8 +142,8 @@ function addRotateRoot(trust: Command, deps: PublisherCliDeps): void {
     .option('--root-threshold <n>', 'root keys that must sign together', parseCount, 1)
     .option('--targets', 'replace the targets key as well')
     .option('--hub-keys', 'take over new keys of the hub');
-  addHubOptions(addKeyOptions(command)).action(async (flags: RootFlags & { targets?: boolean; hubKeys?: boolean }) => {
-    const opened = await open(deps, flags);
+  addPublisherOptions(command).action(async (flags: RootFlags & { targets?: boolean; hubKeys?: boolean }) => {
+    const opened = await openPublisher(deps, flags);
     const hub = flags.hubKeys === true ? await opened.hub.hubKeys() : undefined;
     const policy = { rootKeys: flags.rootKeys, rootThreshold: flags.rootThreshold, rotateTargets: flags.targets === true };
     await ceremony(opened, flags, deps, (options) => rotateRoot({ ...options, ...policy, ...(hub === undefined ? {} : { hub }) }));
@@ -168,16 +152,16 @@ function addRotateRoot(trust: Command, deps: PublisherCliDeps): void {
 
 function addResign(trust: Command, deps: PublisherCliDeps): void {
   const command = trust.command('resign').description('sign everything this folder has keys for again, before it expires');
-  addHubOptions(addKeyOptions(command)).action(async (flags: TrustFlags) => {
-    const opened = await open(deps, flags);
+  addPublisherOptions(command).action(async (flags: PublisherFlags) => {
+    const opened = await openPublisher(deps, flags);
     await ceremony(opened, flags, deps, (options) => renewFolder(options, opened.hub));
   });
 }
 
 /** Delivers what an earlier command left behind, then makes and delivers a new update, and shows what holds now. */
 async function ceremony(
-  { out, hub, folder }: Opened,
-  flags: TrustFlags,
+  { out, hub, folder }: OpenedPublisher,
+  flags: PublisherFlags,
   deps: PublisherCliDeps,
   make: (options: Ceremony) => Promise<TrustUpdate>,
 ): Promise<void> {

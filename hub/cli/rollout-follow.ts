@@ -1,0 +1,59 @@
+import type { Command } from 'commander';
+import { type Clock, type Millis, sleep } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { formatDuration } from '#shared/terminal/format.js';
+import { printLine } from '#shared/terminal/output.js';
+import type { ExitCode } from '#shared/terminal/run-cli.js';
+import type { RolloutDetail } from '../rollouts/views.js';
+import type { CommonFlags, HubCommand } from './deps.js';
+import { isTrial, readRollout, showOutcome, showRollout } from './rollout-show.js';
+import { exitOf } from './rollout-view.js';
+
+export interface WaitFlags extends CommonFlags {
+  readonly wait?: boolean;
+  readonly timeout: string;
+}
+
+const POLL: Millis = 1_000;
+export const EXIT_CODES =
+  '\nWith --wait the exit code is 0 when it completed, 1 when it ended in another way, 3 when it waits for a person.';
+
+/** Options of commands after which one may stay and watch; `goal`: where it is to lead, when not to completion. */
+export function addWaitOptions(command: Command, goal?: RolloutDetail['state']): Command {
+  return command
+    .option('--wait', 'watch it until it ends or waits for a person')
+    .option('--timeout <duration>', 'with --wait: give up after this long', '24h')
+    .addHelpText('after', goal === undefined ? EXIT_CODES : EXIT_CODES.replace('when it completed', `when it is ${goal}`));
+}
+
+/** Prints the rollout whenever it changed, until it ends or waits for a person; with `--json` its last state only. */
+export async function follow(
+  command: HubCommand,
+  id: string,
+  timeout: Millis,
+  clock: Clock,
+  goal: RolloutDetail['state'] = 'completed',
+): Promise<ExitCode> {
+  const begun = clock.monotonic();
+  let shown = '';
+  for (;;) {
+    const rollout = await readRollout(command, id);
+    const exit = exitOf(rollout.state, goal);
+    const view = JSON.stringify([rollout.state, rollout.wave, rollout.waveViews, rollout.outlook?.results.map((result) => result.outcome)]);
+    if (exit !== undefined || (view !== shown && !command.out.json)) {
+      if (shown !== '') printLine(command.out);
+      showRollout(command.out, rollout, clock);
+    }
+    shown = view;
+    if (exit !== undefined) {
+      if (isTrial(rollout) && !command.out.json) await showOutcome(command, id);
+      return exit;
+    }
+    if (clock.monotonic() - begun > timeout) {
+      throw new SkerryError('TIMEOUT', `after ${formatDuration(timeout)} the rollout is still ${rollout.state}`, {
+        details: { rollout: id, state: rollout.state },
+      });
+    }
+    await sleep(clock, POLL);
+  }
+}

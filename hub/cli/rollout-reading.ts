@@ -1,0 +1,88 @@
+import type { Command } from 'commander';
+import { formatAgo } from '#shared/terminal/format.js';
+import { printJson, printTable } from '#shared/terminal/output.js';
+import { parseSpan } from './arguments.js';
+import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
+import { EXIT_CODES, follow, type WaitFlags } from './rollout-follow.js';
+import { isTrial, pathOf, readRollout, showOutcome, showRollout } from './rollout-show.js';
+import { printDecisions } from './rollout-view.js';
+
+/** Adds the commands that change nothing: `skerry rollout list`, `show`, `outcome`, `watch`, `explain`, `devices`. */
+export function registerReading(rollout: Command, deps: CliDeps): void {
+  hubCommand(rollout, 'list', 'list the rollouts', ['skerry rollout list']).action(async (flags: CommonFlags) => {
+    const { out, hub } = await openHubCommand(deps, flags);
+    const { rolloutListSchema } = await import('../rollouts/views.js');
+    const answer = await hub.get(rolloutListSchema, '/api/v1/rollouts');
+    if (out.json) return printJson(out, answer);
+    const rows = answer.rollouts;
+    printTable(
+      out,
+      [
+        { title: 'rollout', value: (row: (typeof rows)[number]) => row.id },
+        { title: 'version', value: (row) => `${row.model}@${row.version}` },
+        { title: 'state', value: (row) => row.state },
+        { title: 'wave', value: (row) => `${Math.min(row.wave + 1, row.waves)} of ${row.waves}` },
+        { title: 'cohort', value: (row) => (row.cohort === '' ? 'all' : row.cohort) },
+        { title: 'since', value: (row) => formatAgo(Date.parse(row.since), deps.clock.now()) },
+      ],
+      rows,
+      'No rollouts yet; create one with "skerry rollout create".',
+    );
+  });
+  hubCommand(rollout, 'show', 'show waves, gates and what it waits for', ['skerry rollout show vad-5-1a2b3c4d'])
+    .argument('<rollout>', 'its id')
+    .action(async (id: string, flags: CommonFlags) => {
+      const command = await openHubCommand(deps, flags);
+      const detail = await readRollout(command, id);
+      showRollout(command.out, detail, deps.clock);
+      if (isTrial(detail) && !command.out.json) await showOutcome(command, id);
+    });
+  hubCommand(rollout, 'outcome', 'show the new version and the old one side by side, since the first wave began', [
+    'skerry rollout outcome vad-5-1a2b3c4d',
+    'skerry rollout outcome vad-5-1a2b3c4d --json',
+  ])
+    .argument('<rollout>', 'its id')
+    .addHelpText(
+      'after',
+      '\nOf a shadow or an A/B it is kept for good; of others for as long as the figures of single devices (a week at most).',
+    )
+    .action(async (id: string, flags: CommonFlags) => showOutcome(await openHubCommand(deps, flags), id));
+  hubCommand(rollout, 'watch', 'show it whenever something changed, until it ends or waits for a person', [
+    'skerry rollout watch vad-5-1a2b3c4d',
+  ])
+    .argument('<rollout>', 'its id')
+    .option('--timeout <duration>', 'give up after this long', '24h')
+    .addHelpText('after', EXIT_CODES.replace('With --wait the', 'The'))
+    .action(async (id: string, flags: WaitFlags) => {
+      const timeout = parseSpan(flags.timeout, '--timeout');
+      process.exitCode = await follow(await openHubCommand(deps, flags), id, timeout, deps.clock);
+    });
+  hubCommand(rollout, 'explain', 'print every decision: who or which gate, on which figures', ['skerry rollout explain vad-5-1a2b3c4d'])
+    .argument('<rollout>', 'its id')
+    .action(async (id: string, flags: CommonFlags) => {
+      const { out, hub } = await openHubCommand(deps, flags);
+      const { decisionListSchema } = await import('../rollouts/views.js');
+      const { decisions } = await hub.get(decisionListSchema, `${pathOf(id)}/decisions`);
+      if (out.json) printJson(out, { decisions });
+      else printDecisions(out, decisions);
+    });
+  hubCommand(rollout, 'devices', 'show where each device stands', ['skerry rollout devices vad-5-1a2b3c4d'])
+    .argument('<rollout>', 'its id')
+    .action(async (id: string, flags: CommonFlags) => {
+      const { out, hub } = await openHubCommand(deps, flags);
+      const { rolloutDevicesSchema } = await import('../rollouts/views.js');
+      const { devices } = await hub.get(rolloutDevicesSchema, `${pathOf(id)}/devices`);
+      if (out.json) return printJson(out, { devices });
+      printTable(
+        out,
+        [
+          { title: 'device', value: (row: (typeof devices)[number]) => row.device },
+          { title: 'wave', align: 'right', value: (row) => (row.wave === null ? undefined : row.wave + 1) },
+          { title: 'status', value: (row) => row.status },
+          { title: 'before', align: 'right', value: (row) => row.previous ?? undefined },
+          { title: 'error', value: (row) => (row.error === null ? undefined : `${row.error.code}: ${row.error.message}`) },
+        ],
+        devices,
+      );
+    });
+}
