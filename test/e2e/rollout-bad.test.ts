@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { affineModel, failsAboveModel, loopModel, partlyWrongModel } from '../kit/onnx-models.js';
 import type { Device } from './device.js';
 import { answers, underLoad } from './load.js';
-import { enrolDevices, expectChain, expectTakenBack, QUICK_HUB, Rollout, settle, startAll } from './rollouts.js';
-import { Told } from './told.js';
-import { World } from './world.js';
+import { expectChain, expectTakenBack, Rollout, startServing } from './rollouts.js';
+import type { Told } from './told.js';
+import type { World } from './world.js';
 
 const FAILS = 2;
 const NO_NUMBERS = 3;
@@ -19,15 +19,9 @@ describe('a bad version under a steady stream of requests is taken back', () => 
   let told: readonly Told[];
 
   beforeAll(async () => {
-    world = await World.start({ hubArgs: QUICK_HUB });
-    await world.publish('m', 1, affineModel(), ['--samples', '1']);
-    await world.publish('m', FAILS, failsAboveModel(), ['--samples', '1']);
-    await world.publish('m', NO_NUMBERS, partlyWrongModel(), ['--samples', '1']);
-    await world.publish('m', SLOW, loopModel({ iterations: 60_000 }), ['--samples', '1']);
-    devices = await enrolDevices(world, 'bad', 4);
-    told = devices.map((device) => new Told(device));
-    await startAll(devices);
-    await settle(world, devices, 'm', 1);
+    // As FAILS, NO_NUMBERS and SLOW say.
+    const versions = [affineModel(), failsAboveModel(), partlyWrongModel(), loopModel({ iterations: 60_000 })];
+    ({ world, devices, told } = await startServing('bad', 4, versions));
   });
   afterAll(() => world.close());
 

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { affineModel } from '../kit/onnx-models.js';
 import type { Device } from './device.js';
 import { answers, type Load, underLoad } from './load.js';
-import { enrolDevices, expectChain, passing, QUICK_HUB, reports, Rollout, settle, startAll } from './rollouts.js';
+import { expectChain, passing, reports, Rollout, startServing } from './rollouts.js';
 import { Told } from './told.js';
-import { World } from './world.js';
+import type { World } from './world.js';
 
 const WAVES = [0, 1, 2, 3];
 /** First wave, half, all but the one kept for comparison, that one. */
@@ -16,13 +16,8 @@ describe('a good version under a steady stream of requests', () => {
   let told: readonly Told[];
 
   beforeAll(async () => {
-    world = await World.start({ hubArgs: QUICK_HUB });
-    await world.publish('m', 1, affineModel({ scale: 2 }), ['--samples', '1']);
-    await world.publish('m', 2, affineModel({ scale: 3 }), ['--samples', '1']);
-    devices = await enrolDevices(world, 'good', 5);
-    told = devices.map((device) => new Told(device));
-    await startAll(devices);
-    await settle(world, devices, 'm', 1);
+    const versions = [affineModel({ scale: 2 }), affineModel({ scale: 3 })];
+    ({ world, devices, told } = await startServing('good', 5, versions));
   });
   afterAll(() => world.close());
 

@@ -3,9 +3,9 @@ import { affineModel, failsAboveModel } from '../kit/onnx-models.js';
 import { until } from '../kit/until.js';
 import type { Device } from './device.js';
 import { answers, underLoad } from './load.js';
-import { enrolDevices, expectChain, expectTakenBack, passing, QUICK_HUB, reports, Rollout, settle, startAll } from './rollouts.js';
-import { Told } from './told.js';
-import { World } from './world.js';
+import { expectChain, expectTakenBack, passing, reports, Rollout, startServing } from './rollouts.js';
+import type { Told } from './told.js';
+import type { World } from './world.js';
 
 /** Moments of a wave: each decision when it is written, its wishes when they are written and nobody was told, and a device that was just told. */
 const wave = (index: number, last = false): readonly string[] => [
@@ -27,14 +27,8 @@ describe('kill -9 of the hub at every moment of a rollout', () => {
   let told: readonly Told[];
 
   beforeAll(async () => {
-    world = await World.start({ hubArgs: QUICK_HUB });
-    await world.publish('m', 1, affineModel({ scale: 2 }), ['--samples', '1']);
-    await world.publish('m', 2, affineModel({ scale: 3 }), ['--samples', '1']);
-    await world.publish('m', 3, failsAboveModel(), ['--samples', '1']);
-    devices = await enrolDevices(world, 'killed', 4);
-    told = devices.map((device) => new Told(device));
-    await startAll(devices);
-    await settle(world, devices, 'm', 1);
+    const versions = [affineModel({ scale: 2 }), affineModel({ scale: 3 }), failsAboveModel()];
+    ({ world, devices, told } = await startServing('killed', 4, versions));
   });
   afterAll(() => world.close());
 

@@ -3,9 +3,9 @@ import { affineModel } from '../kit/onnx-models.js';
 import { until } from '../kit/until.js';
 import type { Device } from './device.js';
 import { answers, underLoad } from './load.js';
-import { enrolDevices, expectChain, QUICK_HUB, reports, Rollout, settle, startAll } from './rollouts.js';
-import { Told } from './told.js';
-import { World } from './world.js';
+import { expectChain, reports, Rollout, startServing } from './rollouts.js';
+import type { Told } from './told.js';
+import type { World } from './world.js';
 
 const input = (): readonly number[] => [1, 2, 3, 4];
 /** One device at a time, so that one that cannot be reached holds its wave up. */
@@ -17,12 +17,8 @@ describe('somebody steps in while a wave is under way', () => {
   let told: readonly Told[];
 
   beforeAll(async () => {
-    world = await World.start({ hubArgs: QUICK_HUB });
-    for (const version of [1, 2, 3]) await world.publish('m', version, affineModel({ scale: version }), ['--samples', '1']);
-    devices = await enrolDevices(world, 'steps', 4);
-    told = devices.map((device) => new Told(device));
-    await startAll(devices);
-    await settle(world, devices, 'm', 1);
+    const versions = [1, 2, 3].map((scale) => affineModel({ scale }));
+    ({ world, devices, told } = await startServing('steps', 4, versions));
   });
   afterAll(() => world.close());
 

@@ -6,8 +6,8 @@ import type { OperatorEvent, RolloutState } from '#hub/rollouts/machine.js';
 import type { DecisionView, RolloutDetail, RolloutDeviceView } from '#hub/rollouts/views.js';
 import { until } from '../kit/until.js';
 import type { Device, InputOptions, StartOptions } from './device.js';
-import type { Told } from './told.js';
-import type { World } from './world.js';
+import { Told } from './told.js';
+import { World } from './world.js';
 
 /** Settings of a hub that counts by the second and decides as soon as it can. */
 export const QUICK_HUB = ['--device-step', '1s', '--rollout-look', '1s'];
@@ -17,6 +17,30 @@ const DEADLINE_MS = 200_000;
 /** Makes so many devices, named `prefix-1` and so on; they are not started. */
 export async function enrolDevices(world: World, prefix: string, count: number): Promise<Device[]> {
   return Promise.all(Array.from({ length: count }, (_, index) => world.enrol(`${prefix}-${index + 1}`, { labels: { group: prefix } })));
+}
+
+/** A fleet of which every device serves version 1 of the model `m` as good. */
+export interface Serving {
+  readonly world: World;
+  readonly devices: Device[];
+  /** What each device is told, from its start on. */
+  readonly told: readonly Told[];
+}
+
+/** Publishes `versions` as `m@1`, `m@2` and so on to a quick hub, and starts so many devices that serve the first. */
+export async function startServing(prefix: string, count: number, versions: readonly Uint8Array[]): Promise<Serving> {
+  const world = await World.start({ hubArgs: QUICK_HUB });
+  try {
+    for (const [index, bytes] of versions.entries()) await world.publish('m', index + 1, bytes, ['--samples', '1']);
+    const devices = await enrolDevices(world, prefix, count);
+    const told = devices.map((device) => new Told(device));
+    await startAll(devices);
+    await settle(world, devices, 'm', 1);
+    return { world, devices, told };
+  } catch (cause) {
+    await world.close();
+    throw cause;
+  }
 }
 
 /** Starts devices and waits until each is online. */

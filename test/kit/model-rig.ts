@@ -69,6 +69,18 @@ export class ModelRig {
     return rig;
   }
 
+  /** A device that serves version 1 of `vad` as good, with nothing noted of how it came to that. */
+  static async serving(options: RigOptions = {}): Promise<{ rig: ModelRig; one: FakeVersion }> {
+    const rig = await ModelRig.create(options);
+    const one = rig.version('vad', 1);
+    rig.desired.want(one);
+    await rig.start();
+    await rig.eventually('version 1 is good', async () => (await rig.installOf(one)) === 'good');
+    rig.states.length = 0;
+    rig.events.emitted.length = 0;
+    return { rig, one };
+  }
+
   /** Publishes a version that loads as told. */
   version(
     name: string,

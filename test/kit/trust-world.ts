@@ -6,8 +6,8 @@ import { TufTrustClient } from '#agent/sync/trust-client.js';
 import type { TrustFs } from '#agent/sync/trust-folder.js';
 import { TRUST_INDEX_FILE, TrustMirror } from '#agent/sync/trust-mirror.js';
 import { PublisherFolder } from '#hub/publisher/trust-folder.js';
-import { type Ceremony, type InitTrust, initTrust } from '#hub/publisher/trust-keeper.js';
-import { confirmPublished, signVersionTarget, type VersionTarget } from '#hub/publisher/trust-sign.js';
+import { addPublisher, type Ceremony, type InitTrust, initTrust } from '#hub/publisher/trust-keeper.js';
+import { confirmPublished, createPublisher, signVersionTarget, type VersionTarget } from '#hub/publisher/trust-sign.js';
 import { type HubKeys, hubPublicKeys } from '#hub/registry/tuf/hub-keys.js';
 import type { Publication } from '#hub/registry/tuf/publication.js';
 import { TufRepository, type TufRepositoryOptions } from '#hub/registry/tuf/repository.js';
@@ -82,6 +82,22 @@ export async function publishVersion(world: TrustWorld, target: VersionTarget, r
   const signed = await signVersionTarget({ ...ceremony(world), role, current, target });
   await world.hub.accept({ roles: { [role]: signed.bytes } });
   await confirmPublished(world.folder, role, signed.bytes);
+}
+
+/** A publisher with a folder of its own, let in for what is said; what it is given it signs and hands to the hub. */
+export async function letIn(
+  world: TrustWorld,
+  role: string,
+  may: { readonly models: readonly string[]; readonly agent?: boolean },
+): Promise<(target: VersionTarget) => Promise<unknown>> {
+  const folder = new PublisherFolder(await temporaryFolder('publisher'), { cost: KEY_FILE_COST });
+  const signing = { folder, secret: passphraseSecret('another'), clock: world.clock, role };
+  const request = await createPublisher({ ...signing, fleet: FLEET });
+  await world.hub.accept(await addPublisher({ ...ceremony(world), request, ...may }));
+  return async (target) => {
+    const { bytes } = await signVersionTarget({ ...signing, current: world.hub.roleFile(role).bytes, target });
+    return world.hub.accept({ roles: { [role]: bytes } });
+  };
 }
 
 export interface TestDevice {

@@ -1,32 +1,11 @@
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { hubStateSchema } from '#hub/hub-state.js';
-import { type CommandResult, Processes, type RunningProcess } from '../../kit/processes.js';
-import { until } from '../../kit/until.js';
+import { describe, expect, test } from 'vitest';
+import { hubDesk } from '../../kit/hub-cli.js';
+import type { CommandResult } from '../../kit/processes.js';
 
-const processes = new Processes();
-let folder: string;
-let hub: RunningProcess;
-let env: NodeJS.ProcessEnv;
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'skerry-cli-'));
-  const args = ['hub', '--data', join(folder, 'hub'), '--http-port', '0', '--mqtt-port', '0'];
-  hub = processes.start('skerry', args, { logFile: join(folder, 'hub.log') });
-  const state = await until('the hub', async () =>
-    hubStateSchema.parse(JSON.parse(await readFile(join(folder, 'hub', 'hub.json'), 'utf8'))),
-  );
-  const token = (await readFile(join(folder, 'hub', 'admin.token'), 'utf8')).trim();
-  env = { HOME: folder, XDG_CONFIG_HOME: '', XDG_DATA_HOME: '', SKERRY_HUB: state.httpUrl, SKERRY_TOKEN: token };
-});
-afterAll(async () => {
-  await processes.close();
-  await rm(folder, { recursive: true, force: true });
-});
-
-const skerry = (...args: string[]): Promise<CommandResult> => processes.run('skerry', args, { env });
+const desk = hubDesk();
+const { skerry } = desk;
 const parsed = (result: CommandResult): unknown => JSON.parse(result.stdout);
 
 describe('commands against a running hub', () => {
@@ -48,10 +27,10 @@ describe('commands against a running hub', () => {
 
   test('login keeps what the next commands need', async () => {
     expect((await skerry('login')).stdout).toContain('Logged in');
-    const file = join(folder, '.config', 'skerry', 'login.json');
+    const file = join(desk.folder, '.config', 'skerry', 'login.json');
     expect(((await stat(file)).mode & 0o777).toString(8)).toBe('600');
-    const bare = { ...env, SKERRY_HUB: '', SKERRY_TOKEN: '' };
-    expect((await processes.run('skerry', ['model', 'list', '--json'], { env: bare })).stdout).toBe('{"models":[]}\n');
+    const bare = { SKERRY_HUB: '', SKERRY_TOKEN: '' };
+    expect((await desk.skerryWith(bare, 'model', 'list', '--json')).stdout).toBe('{"models":[]}\n');
   });
 
   test('what is wrong is said with its code and what to do, and told to scripts as JSON', async () => {
@@ -72,7 +51,7 @@ describe('commands against a running hub', () => {
       stderr: expect.stringContaining('[SELECTOR_INVALID]') as string,
     });
     expect(await skerry('modle')).toMatchObject({ code: 2, stderr: expect.stringContaining('Did you mean model?') as string });
-    const dead = await processes.run('skerry', ['audit'], { env: { ...env, SKERRY_HUB: 'http://127.0.0.1:1' } });
+    const dead = await desk.skerryWith({ SKERRY_HUB: 'http://127.0.0.1:1' }, 'audit');
     expect(dead).toMatchObject({ code: 1, stderr: expect.stringContaining('[HUB_UNREACHABLE]') as string });
   });
 
@@ -90,6 +69,6 @@ describe('commands against a running hub', () => {
 });
 
 test('a hub that is told to stop stops, and takes its state file along', async () => {
-  expect(await hub.stop()).toBe(0);
-  await expect(stat(join(folder, 'hub', 'hub.json'))).rejects.toMatchObject({ code: 'ENOENT' });
+  expect(await desk.hub.stop()).toBe(0);
+  await expect(stat(join(desk.folder, 'hub', 'hub.json'))).rejects.toMatchObject({ code: 'ENOENT' });
 });

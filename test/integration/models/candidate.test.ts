@@ -13,11 +13,7 @@ function beside({ version, manifest }: FakeVersion, rest: Partial<DesiredCandida
 
 /** A device that serves version 1 as good, and version 2 to try. */
 async function serving(options: Parameters<typeof ModelRig.create>[0] = {}, two: Parameters<ModelRig['version']>[3] = {}) {
-  const rig = await ModelRig.create(options);
-  const one = rig.version('vad', 1);
-  rig.desired.want(one);
-  await rig.start();
-  await rig.eventually('version 1 is good', async () => (await rig.installOf(one)) === 'good');
+  const { rig, one } = await ModelRig.serving(options);
   rig.run.servables.calls.length = 0;
   return { rig, one, two: rig.version('vad', 2, 'good', two) };
 }

@@ -16,16 +16,8 @@ const OFFLINE = new SkerryError('SYNC_OFFLINE', 'no network');
 const BROKEN = new SkerryError('INFERENCE_GOLDEN_MISMATCH', 'output y differs');
 
 async function serving(): Promise<{ rig: ModelRig; one: FakeVersion; two: FakeVersion }> {
-  const rig = await ModelRig.create();
-  const [one, two] = [rig.version('vad', 1), rig.version('vad', 2)];
-  rig.desired.want(one);
-  await rig.start();
-  await rig.settled(VAD);
-  await rig.clock.advance(60_000);
-  await rig.eventually('version 1 is good', async () => (await rig.installOf(one)) === 'good');
-  rig.states.length = 0;
-  rig.events.emitted.length = 0;
-  return { rig, one, two };
+  const { rig, one } = await ModelRig.serving();
+  return { rig, one, two: rig.version('vad', 2) };
 }
 
 function networkGone(rig: ModelRig, gone: boolean): void {

@@ -6,15 +6,9 @@ import { modelName } from '../../kit/servables.js';
 const VAD = modelName('vad');
 
 /** A device that judges for itself, serves version 1 as good and has answered with it for a while. */
-async function serving(settings: Parameters<typeof ModelRig.create>[0] = {}) {
-  const rig = await ModelRig.create({ judges: true, ...settings });
-  const one = rig.version('vad', 1);
-  rig.desired.want(one);
-  await rig.start();
-  await rig.settled(VAD);
-  await rig.eventually('version 1 is good', async () => (await rig.installOf(one)) === 'good');
+async function serving() {
+  const { rig, one } = await ModelRig.serving({ judges: true });
   rig.asked(one, { answered: 1000, ms: 10 });
-  rig.events.emitted.length = 0;
   return { rig, one };
 }
 

@@ -7,22 +7,6 @@ import { modelName } from '../../kit/servables.js';
 const VAD = modelName('vad');
 const GOLDEN = new SkerryError('INFERENCE_GOLDEN_MISMATCH', 'output y differs');
 
-/** A device that serves version 1 as good. */
-async function serving(
-  options: Parameters<typeof ModelRig.create>[0] = {},
-): Promise<{ rig: ModelRig; one: ReturnType<ModelRig['version']> }> {
-  const rig = await ModelRig.create(options);
-  const one = rig.version('vad', 1);
-  rig.desired.want(one);
-  await rig.start();
-  await rig.settled(VAD);
-  await rig.clock.advance(60_000);
-  await rig.eventually('version 1 is good', async () => (await rig.installOf(one)) === 'good');
-  rig.states.length = 0;
-  rig.events.emitted.length = 0;
-  return { rig, one };
-}
-
 describe('an update', () => {
   it('walks every state, serves, and is good after its bake time', async () => {
     const rig = await ModelRig.create();
@@ -48,7 +32,7 @@ describe('an update', () => {
   });
 
   it('fetches only what changed, switches without a gap, drains the old version and keeps it', async () => {
-    const { rig, one } = await serving();
+    const { rig, one } = await ModelRig.serving();
     const changed = Buffer.concat([bytesFrom('new head', 4_000), bytesFrom('vad 1', 10_000).subarray(4_000)]);
     const two = rig.version('vad', 2, 'good', { content: changed });
     rig.hub.sent.length = 0;
@@ -62,7 +46,7 @@ describe('an update', () => {
   });
 
   it('with wrong golden outputs is refused, never served, and not tried again until told to', async () => {
-    const { rig } = await serving();
+    const { rig } = await ModelRig.serving();
     const two = rig.version('vad', 2, GOLDEN);
     rig.desired.want(two);
     await rig.eventually('version 2 is bad', async () => (await rig.installOf(two)) === 'bad');
@@ -92,7 +76,7 @@ describe('an update', () => {
   });
 
   it('of a model no longer wanted drains and unloads it, and keeps its files', async () => {
-    const { rig, one } = await serving();
+    const { rig, one } = await ModelRig.serving();
     rig.desired.want();
     await rig.eventually('nothing is loaded', () => rig.run.servables.loaded().length === 0);
     expect(await rig.run.store.state.serving()).toEqual([]);
@@ -104,7 +88,7 @@ describe('an update', () => {
   });
 
   it('back to the version before needs no download and no new trial', async () => {
-    const { rig, one } = await serving();
+    const { rig, one } = await ModelRig.serving();
     const two = rig.version('vad', 2);
     rig.desired.want(two);
     await rig.answers(VAD, 2);
@@ -116,7 +100,7 @@ describe('an update', () => {
   });
 
   it('is left for a newer one while it is still fetching', async () => {
-    const { rig } = await serving();
+    const { rig } = await ModelRig.serving();
     const [two, three] = [rig.version('vad', 2), rig.version('vad', 3)];
     rig.hub.beforePiece = (digest, _index, signal) =>
       digest === two.artifacts[0] ? new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true })) : undefined;
@@ -128,7 +112,7 @@ describe('an update', () => {
   });
 
   it('where memory is short lets the old version make room, and brings it back when the new one fails', async () => {
-    const { rig } = await serving();
+    const { rig } = await ModelRig.serving();
     rig.freeMemoryBytes = 1_000;
     const two = rig.version('vad', 2, GOLDEN, { memoryBytes: 2_000 });
     rig.desired.want(two);
@@ -150,7 +134,7 @@ describe('what is refused', () => {
   };
 
   it('a version nobody trusted signed', async () => {
-    const { rig } = await serving();
+    const { rig } = await ModelRig.serving();
     const two = rig.version('vad', 2);
     rig.hub.targets.delete('models/vad/2.json');
     rig.desired.want(two);
@@ -158,14 +142,14 @@ describe('what is refused', () => {
   });
 
   it('another manifest than the signed one', async () => {
-    const { rig, one } = await serving();
+    const { rig, one } = await ModelRig.serving();
     const two = { ...rig.version('vad', 2), manifest: one.manifest };
     rig.desired.want(two);
     expect(await refusal(rig, two)).toEqual({ code: 'MODELS_MANIFEST_MISMATCH', answers: 1 });
   });
 
   it('a version below the minimum, also from the cache', async () => {
-    const { rig, one } = await serving();
+    const { rig, one } = await ModelRig.serving();
     const two = rig.version('vad', 2);
     rig.desired.want(two);
     await rig.answers(VAD, 2);
@@ -177,7 +161,7 @@ describe('what is refused', () => {
   });
 
   it('other content under an installed version', async () => {
-    const { rig, one } = await serving();
+    const { rig, one } = await ModelRig.serving();
     rig.desired.want({ ...one, manifest: rig.version('vad', 9).manifest });
     await rig.eventually('refused', () => rig.eventKinds().includes('version.refused'));
     expect(rig.events.emitted.at(-1)?.error?.code).toBe('MODELS_VERSION_CHANGED');
@@ -185,14 +169,14 @@ describe('what is refused', () => {
   });
 
   it('a version this device cannot run', async () => {
-    const { rig } = await serving();
+    const { rig } = await ModelRig.serving();
     const two = rig.version('vad', 2, 'good', { providers: ['npu'] });
     rig.desired.want(two);
     expect(await refusal(rig, two)).toEqual({ code: 'MODELS_NO_USABLE_VARIANT', answers: 1 });
   });
 
   it('a chunk that was tampered with, after asking again', async () => {
-    const { rig } = await serving();
+    const { rig } = await ModelRig.serving();
     const two = rig.version('vad', 2);
     rig.hub.tampered.set(`${two.artifacts[0]}/1`, bytesFrom('tampered', 4_000));
     rig.desired.want(two);
@@ -202,7 +186,7 @@ describe('what is refused', () => {
   });
 
   it('a manifest that was tampered with', async () => {
-    const { rig } = await serving();
+    const { rig } = await ModelRig.serving();
     const two = rig.version('vad', 2);
     const [piece] = rig.hub.blobs.get(two.manifest) ?? [];
     rig.hub.tampered.set(`${two.manifest}/0`, bytesFrom('tampered', piece?.byteLength ?? 0));
@@ -211,7 +195,7 @@ describe('what is refused', () => {
   });
 
   it('a version that does not fit the disk budget beside what is kept, without evicting for nothing', async () => {
-    const { rig, one } = await serving({ limits: { diskBudgetBytes: 30_000 } });
+    const { rig, one } = await ModelRig.serving({ limits: { diskBudgetBytes: 30_000 } });
     const two = rig.version('vad', 2, 'good', { content: bytesFrom('large', 25_000) });
     rig.desired.want(two);
     expect(await refusal(rig, two)).toEqual({ code: 'MODELS_OVER_BUDGET', answers: 1 });
@@ -221,7 +205,7 @@ describe('what is refused', () => {
 
 describe('the cache', () => {
   it('evicts the least recently used good version to fit a new one, never what serves or is kept', async () => {
-    const { rig, one } = await serving({ limits: { diskBudgetBytes: 37_000 } });
+    const { rig, one } = await ModelRig.serving({ limits: { diskBudgetBytes: 37_000 } });
     const versions = [2, 3, 4, 5].map((number) => rig.version('vad', number));
     for (const version of versions) {
       rig.desired.want(version);

@@ -1,7 +1,5 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readFile, writeFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
 import { folderSigner } from '#hub/publisher/target-signer.js';
 import { httpPublisherHub } from '#hub/publisher/http-hub.js';
 import { buildRelease } from '#hub/publisher/build-agent.js';
@@ -10,41 +8,25 @@ import { PublisherFolder } from '#hub/publisher/trust-folder.js';
 import { versionNumberSchema } from '#shared/bundle/names.js';
 import { systemClock } from '#shared/kernel/clock.js';
 import { passphraseSecret } from '#shared/trust/key-file.js';
-import { type ApiHub, startApiHub } from '../../kit/api-hub.js';
 import { elfProgram, writeAgentPrograms } from '../../kit/agent-program.js';
 import * as models from '../../kit/onnx-models.js';
-import { failedPublisherCli, runPublisherCli } from '../../kit/publisher-cli.js';
+import { PASSPHRASE, publisherDesk } from '../../kit/publisher-cli.js';
 
-const PASSPHRASE = 'correct horse battery staple';
-let hub: ApiHub;
-let folder: string;
-beforeAll(async () => {
-  hub = await startApiHub('lab');
-  folder = await mkdtemp(join(tmpdir(), 'skerry-agent-release-'));
-  await writeFile(join(folder, 'passphrase'), `${PASSPHRASE}\n`);
-});
-afterAll(async () => {
-  await hub.close();
-  await rm(folder, { recursive: true });
-});
-
-const skerry = (...argv: string[]) => runPublisherCli(hub, argv);
-const failing = (...argv: string[]) => failedPublisherCli(hub, argv);
-const file = (name: string): string => join(folder, name);
-const keys = (name: string): string[] => ['--keys', file(name), '--passphrase-file', file('passphrase')];
+const desk = publisherDesk();
+const { skerry, failing, file, keys } = desk;
 
 describe('skerry publish-agent, against a real hub', () => {
   let programs: string[];
 
   it('is refused to a publisher of models, before anything is uploaded', async () => {
     expect((await skerry('trust', 'init', ...keys('keeper'), '--role', 'alice')).code).toBe(0);
-    programs = await writeAgentPrograms(folder);
+    programs = await writeAgentPrograms(file('.'));
     const refused = await failing('publish-agent', ...programs, ...keys('keeper'));
     expect(refused).toMatchObject({ code: 'TRUST_TARGET_FORBIDDEN', message: expect.stringContaining('add-publisher --agent') as string });
   });
 
   it('is refused by the hub to a publisher of models who leaves that check out', async () => {
-    const hubPort = httpPublisherHub({ url: hub.url, token: hub.secret.publisher });
+    const hubPort = httpPublisherHub({ url: desk.hub.url, token: desk.hub.secret.publisher });
     const built = await buildRelease({ paths: programs, release: '0.4.0', takesOverFrom: versionNumberSchema.parse(1) });
     const sign = folderSigner({
       folder: new PublisherFolder(file('keeper')),
@@ -58,7 +40,7 @@ describe('skerry publish-agent, against a real hub', () => {
       code: 'TRUST_TARGET_FORBIDDEN',
       message: expect.stringContaining('agent/2.json') as string,
     });
-    expect((await hub.fetch('viewer', '/api/v1/models/skerry-agent')).status).toBe(404);
+    expect((await desk.hub.fetch('viewer', '/api/v1/models/skerry-agent')).status).toBe(404);
   });
 
   it('takes a publisher that may sign the agent and no model', async () => {
@@ -78,7 +60,7 @@ describe('skerry publish-agent, against a real hub', () => {
     expect(first.stderr).toMatch(/skerry-agent-linux-arm64: ELF, linux-arm64, /);
     const again = await skerry('publish-agent', ...programs.toReversed(), '--release', '0.4.0', ...keys('releases'), '--json');
     expect(JSON.parse(again.stdout)).toMatchObject({ model: 'skerry-agent', version: 2, release: '0.4.0', created: false });
-    const shown = (await (await hub.fetch('viewer', '/api/v1/models/skerry-agent/versions/2')).json()) as { document: unknown };
+    const shown = (await (await desk.hub.fetch('viewer', '/api/v1/models/skerry-agent/versions/2')).json()) as { document: unknown };
     expect(shown.document).toMatchObject({
       kind: 'agent',
       release: '0.4.0',
@@ -88,7 +70,7 @@ describe('skerry publish-agent, against a real hub', () => {
         { name: 'linux-x64', platform: 'linux', arch: 'x64' },
       ],
     });
-    expect(hub.tuf.target('agent/2.json')?.role).toBe('releases');
+    expect(desk.hub.tuf.target('agent/2.json')?.role).toBe('releases');
   });
 
   it('refuses other content under a taken release or a taken number', async () => {
@@ -128,7 +110,7 @@ describe('skerry publish-agent, against a real hub', () => {
 
 describe('the hub', () => {
   it('checks again that a file is a program for the platform its variant names', async () => {
-    const hubPort = httpPublisherHub({ url: hub.url, token: hub.secret.publisher });
+    const hubPort = httpPublisherHub({ url: desk.hub.url, token: desk.hub.secret.publisher });
     const built = await buildRelease({ paths: [file('other')], release: '0.9.0', takesOverFrom: versionNumberSchema.parse(1) });
     const wrong = { ...built.content.variants[0], name: 'linux-arm64', platform: 'linux' as const, arch: 'arm64' as const };
     const artifact = built.content.artifacts[0]?.digest;

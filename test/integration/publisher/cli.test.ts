@@ -1,29 +1,12 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ApiHub, startApiHub } from '../../kit/api-hub.js';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
 import * as models from '../../kit/onnx-models.js';
-import { failedPublisherCli, runPublisherCli } from '../../kit/publisher-cli.js';
+import { publisherDesk } from '../../kit/publisher-cli.js';
 
 const SILERO = 'node_modules/@ricky0123/vad-web/dist/silero_vad_v5.onnx';
 
-let hub: ApiHub;
-let folder: string;
-beforeAll(async () => {
-  hub = await startApiHub('lab');
-  folder = await mkdtemp(join(tmpdir(), 'skerry-cli-'));
-  await writeFile(join(folder, 'passphrase'), 'correct horse battery staple\n');
-});
-afterAll(async () => {
-  await hub.close();
-  await rm(folder, { recursive: true });
-});
-
-const skerry = (...argv: string[]) => runPublisherCli(hub, argv);
-const failing = (...argv: string[]) => failedPublisherCli(hub, argv);
-const file = (name: string): string => join(folder, name);
-const keys = (name = 'keeper'): string[] => ['--keys', file(name), '--passphrase-file', file('passphrase')];
+const desk = publisherDesk();
+const { skerry, failing, file, keys } = desk;
 
 async function model(name: string, bytes: Uint8Array): Promise<string> {
   await writeFile(file(name), bytes);
@@ -66,7 +49,10 @@ describe('skerry trust and publish, against a real hub', () => {
       expect.stringMatching(/^published affine@2 \(.* uploaded\)\nmanifest sha256:[0-9a-f]{64}\n$/),
     ]);
     expect(second.stderr).toMatch(/golden sample generated-3 recorded/);
-    const listed = (await (await hub.fetch('viewer', '/api/v1/models/affine')).json()) as { versions: unknown[]; minimumVersion: number };
+    const listed = (await (await desk.hub.fetch('viewer', '/api/v1/models/affine')).json()) as {
+      versions: unknown[];
+      minimumVersion: number;
+    };
     expect(listed).toMatchObject({ minimumVersion: 2, versions: [{ version: 2, role: 'alice' }, { version: 1 }] });
   });
 
@@ -108,7 +94,7 @@ describe('skerry trust and publish, against a real hub', () => {
     const ran = await skerry('publish', SILERO, '--name', 'vad', ...options, ...keys());
     expect([ran.code, ran.stdout]).toEqual([0, expect.stringContaining('published vad@1 (2.2 MiB uploaded')]);
     expect(ran.stderr).toMatch(/copy: agrees with the golden samples, largest error 0/);
-    const version = (await (await hub.fetch('viewer', '/api/v1/models/vad/versions/1')).json()) as { document: unknown };
+    const version = (await (await desk.hub.fetch('viewer', '/api/v1/models/vad/versions/1')).json()) as { document: unknown };
     expect(version.document).toMatchObject({
       variants: [{ name: 'fp32', opset: 16 }, { name: 'copy' }],
       goldenSamples: [{ name: 'speech', tolerance: { absolute: 0.01, relative: 0 } }],
@@ -157,7 +143,7 @@ describe('skerry trust and publish, against a real hub', () => {
   });
 
   it('delivers later what the hub could not take', async () => {
-    expect((await runPublisherCli(hub, ['trust', 'resign', ...keys()], 'viewer')).code).toBe(1);
+    expect((await desk.asViewer('trust', 'resign', ...keys())).code).toBe(1);
     expect(await readdir(file('keeper'))).toContain('outgoing.json');
     const resigned = await skerry('trust', 'resign', ...keys());
     expect(resigned.stderr).toContain('delivered what was signed before');

@@ -1,31 +1,10 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hubStateSchema } from '#hub/hub-state.js';
-import { type CommandResult, Processes } from '../../kit/processes.js';
-import { until } from '../../kit/until.js';
+import { describe, expect, it } from 'vitest';
+import { hubDesk } from '../../kit/hub-cli.js';
 
-const processes = new Processes();
-let folder: string;
-let env: NodeJS.ProcessEnv;
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'skerry-rollout-'));
-  const args = ['hub', '--data', join(folder, 'hub'), '--http-port', '0', '--mqtt-port', '0'];
-  processes.start('skerry', args, { logFile: join(folder, 'hub.log') });
-  const state = await until('the hub', async () =>
-    hubStateSchema.parse(JSON.parse(await readFile(join(folder, 'hub', 'hub.json'), 'utf8'))),
-  );
-  const token = (await readFile(join(folder, 'hub', 'admin.token'), 'utf8')).trim();
-  env = { HOME: folder, XDG_CONFIG_HOME: '', XDG_DATA_HOME: '', SKERRY_HUB: state.httpUrl, SKERRY_TOKEN: token };
-});
-afterAll(async () => {
-  await processes.close();
-  await rm(folder, { recursive: true, force: true });
-});
-
-const skerry = (...args: string[]): Promise<CommandResult> => processes.run('skerry', args, { env });
+const desk = hubDesk();
+const { skerry } = desk;
 const has = (text: string): string => expect.stringContaining(text) as string;
 
 describe('rollouts from the command line', () => {
@@ -41,7 +20,7 @@ describe('rollouts from the command line', () => {
   });
 
   it('says everything that is wrong with a document', async () => {
-    const file = join(folder, 'bad.yaml');
+    const file = join(desk.folder, 'bad.yaml');
     await writeFile(file, 'model: VAD\nversion: 0\ncohort: site=lab\nwaves: [0%]\n');
     const bad = await skerry('rollout', 'create', '-f', file);
     expect(bad).toMatchObject({ code: 1, stderr: has('[ROLLOUT_INVALID]') });
@@ -69,7 +48,10 @@ describe('rollouts from the command line', () => {
     }
     await writeFile(file, 'model: [');
     expect(await skerry('rollout', 'plan', '-f', file)).toMatchObject({ code: 1, stderr: has('not YAML') });
-    expect(await skerry('rollout', 'plan', '-f', join(folder, 'none.yaml'))).toMatchObject({ code: 2, stderr: has('there is no file') });
+    expect(await skerry('rollout', 'plan', '-f', join(desk.folder, 'none.yaml'))).toMatchObject({
+      code: 2,
+      stderr: has('there is no file'),
+    });
   });
 
   it('says what it needs and what is not there', async () => {

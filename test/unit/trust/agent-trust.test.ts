@@ -1,40 +1,22 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { addPublisher } from '#hub/publisher/trust-keeper.js';
-import { createPublisher, signVersionTarget } from '#hub/publisher/trust-sign.js';
-import { PublisherFolder } from '#hub/publisher/trust-folder.js';
 import type { Publication } from '#hub/registry/tuf/publication.js';
-import { KEY_FILE_COST, passphraseSecret } from '#shared/trust/key-file.js';
 import { type JsonObject, parseMetadata, signMetadata } from '#shared/trust/metadata.js';
 import { metaFileOf, targetObject } from '#shared/trust/metadata-build.js';
 import {
-  ceremony,
   deliver,
-  FLEET,
+  letIn,
   makeDevice,
   makeTrustWorld,
   published,
   publishVersion,
   refresh,
   ROLE,
-  temporaryFolder,
   type TrustWorld,
   versionTarget,
 } from '../../kit/trust-world.js';
 
 const VAD = versionTarget('vad', 1, 'one');
 const AGENT = versionTarget('skerry-agent', 2, 'an agent');
-
-/** A publisher with a folder of its own, let in for what is said. */
-async function letIn(world: TrustWorld, role: string, may: { readonly models: readonly string[]; readonly agent?: boolean }) {
-  const folder = new PublisherFolder(await temporaryFolder('publisher'), { cost: KEY_FILE_COST });
-  const signing = { folder, secret: passphraseSecret('another'), clock: world.clock, role };
-  const request = await createPublisher({ ...signing, fleet: FLEET });
-  await world.hub.accept(await addPublisher({ ...ceremony(world), request, ...may }));
-  return async (target: typeof VAD) => {
-    const { bytes } = await signVersionTarget({ ...signing, current: world.hub.roleFile(role).bytes, target });
-    return world.hub.accept({ roles: { [role]: bytes } });
-  };
-}
 
 /** What a captured hub could publish that checks nothing itself and has the publisher of models on its side. */
 async function colluding(world: TrustWorld): Promise<Publication> {
@@ -82,9 +64,9 @@ describe('who may sign what runs on devices', () => {
 
   it('is the agent for a publisher let in for it, and no model', async () => {
     const mixed = await makeTrustWorld();
-    const sign = await letIn(mixed, 'releases', { models: [], agent: true });
-    await sign(AGENT);
-    await expect(sign(VAD)).rejects.toMatchObject({ code: 'TRUST_TARGET_FORBIDDEN' });
+    const publish = await letIn(mixed, 'releases', { models: [], agent: true });
+    await publish(AGENT);
+    await expect(publish(VAD)).rejects.toMatchObject({ code: 'TRUST_TARGET_FORBIDDEN' });
     const device = await makeDevice(mixed);
     await refresh(mixed, device);
     expect(await device.client.target(AGENT.path)).toEqual(AGENT);

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { PublisherFolder } from '#hub/publisher/trust-folder.js';
-import { addPublisher, initTrust, renewTrust, rotateRoot } from '#hub/publisher/trust-keeper.js';
-import { createPublisher, renewPublisher, signVersionTarget } from '#hub/publisher/trust-sign.js';
+import { initTrust, renewTrust, rotateRoot } from '#hub/publisher/trust-keeper.js';
+import { renewPublisher } from '#hub/publisher/trust-sign.js';
 import { hubPublicKeys, openHubKeys } from '#hub/registry/tuf/hub-keys.js';
 import { TufRepository } from '#hub/registry/tuf/repository.js';
 import { days, hours } from '#shared/kernel/clock.js';
@@ -15,6 +15,7 @@ import { MemoryTufStorage } from '../../../kit/memory-tuf-storage.js';
 import {
   ceremony,
   FLEET,
+  letIn,
   makeDevice,
   makeTrustWorld,
   published,
@@ -243,15 +244,10 @@ describe('what a publisher may not do', () => {
 describe('several publishers', () => {
   it('each publish their own names, and none takes a path of another', async () => {
     const world = await makeTrustWorld();
-    const folder = new PublisherFolder(await temporaryFolder('publisher'), { cost: KEY_FILE_COST });
-    const signing = { folder, secret: passphraseSecret('another'), clock: world.clock, role: 'ocr-team' };
-    const request = await createPublisher({ ...signing, fleet: FLEET });
-    await world.hub.accept(await addPublisher({ ...ceremony(world), request, models: ['ocr-*'] }));
-    const sign = (target: typeof VAD_1) => signVersionTarget({ ...signing, current: world.hub.roleFile('ocr-team').bytes, target });
+    const publish = await letIn(world, 'ocr-team', { models: ['ocr-*'] });
     const mine = versionTarget('ocr-small', 1, 'mine');
-    await world.hub.accept({ roles: { 'ocr-team': (await sign(mine)).bytes } });
-    const theirs = await sign(VAD_1);
-    await expect(world.hub.accept({ roles: { 'ocr-team': theirs.bytes } })).rejects.toMatchObject({ code: 'TRUST_TARGET_FORBIDDEN' });
+    await publish(mine);
+    await expect(publish(VAD_1)).rejects.toMatchObject({ code: 'TRUST_TARGET_FORBIDDEN' });
     // The first publisher is delegated every name and more trusted, and still cannot take a path that is published.
     await expect(publishVersion(world, versionTarget('ocr-small', 1, 'stolen'))).rejects.toMatchObject({ code: 'TRUST_TARGET_TAKEN' });
     const device = await makeDevice(world);
