@@ -22,9 +22,9 @@ import type { RuntimeDescription } from './instance-protocol.js';
 import { Loader } from './loader.js';
 import { type KeyValue, PlacementMemory } from './placement-memory.js';
 import { ServableHost } from './servable-host.js';
+import { ServableTable } from './servable-table.js';
 import { DEFAULT_INFERENCE_SETTINGS, type InferenceSettings } from './settings.js';
 import { type KeptRequest, ShadowRunner } from './shadow.js';
-import { direct } from './traffic.js';
 
 export interface InferenceRuntimeOptions {
   readonly store: KeyValue;
@@ -67,9 +67,7 @@ class Runtime implements InferenceRuntime {
   /** The worker that described the runtime; it has it loaded, so the next servable starts with it. */
   #spare: Instance | undefined;
   #stuck = 0;
-  readonly #servables = new Map<ModelName, Map<VersionNumber, ServableHost>>();
-  readonly #routes = new Map<ModelName, VersionNumber>();
-  readonly #policies = new Map<ModelName, TrafficPolicy>();
+  readonly #table: ServableTable;
   readonly #shadows: ShadowRunner;
   readonly #random: () => number;
   readonly #listeners = new Set<(status: ServableStatus) => void>();
@@ -82,6 +80,7 @@ class Runtime implements InferenceRuntime {
     this.#settings = { ...DEFAULT_INFERENCE_SETTINGS, ...options.settings };
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
+    this.#table = new ServableTable({ random: this.#random, device: options.device ?? '' });
     this.#shadows = new ShadowRunner(options.recorder, options.logger);
     const { stuckAfter } = this.#settings;
     this.#start = options.startInstance ?? ((): Instance => startInstance({ clock: this.#clock, stuckAfter }));
@@ -94,11 +93,11 @@ class Runtime implements InferenceRuntime {
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
-      const hosts = [...this.#servables.values()].flatMap((versions) => [...versions.values()]);
+      const hosts = this.#table.all();
       await Promise.all([
         this.#first?.close(),
         this.#takeSpare()?.close(),
-        ...hosts.map((host) => this.unload(host.spec.model, host.spec.version)),
+        ...hosts.map(({ spec }) => this.unload(spec.model, spec.version)),
       ]);
     })();
     return this.#closing;
@@ -122,8 +121,8 @@ class Runtime implements InferenceRuntime {
     let copy: KeptRequest | undefined;
     try {
       // Pinned here, before anything is awaited: a route that changes later does not move this request.
-      const { host, shadow } = this.#direct(request);
-      target = this.#targetOf(host);
+      const { host, shadow } = this.#table.direct(request);
+      target = this.#table.targetOf(host);
       checkTensors(host.spec.inputs, request.inputs);
       if (request.outputs !== undefined) checkOutputs(host.spec, request.outputs);
       copy = shadow === undefined ? undefined : this.#shadows.keep(shadow, request);
@@ -149,18 +148,18 @@ class Runtime implements InferenceRuntime {
   }
 
   list(): readonly ServableStatus[] {
-    return [...this.#servables.values()].flatMap((versions) => [...versions.values()].map((host) => host.status()));
+    return this.#table.all().map((host) => host.status());
   }
 
   routed(model: ModelName): VersionNumber | undefined {
-    return this.#routes.get(model);
+    return this.#table.routed(model);
   }
 
   async load(spec: ServableSpec, signal?: AbortSignal): Promise<ServableStatus> {
     if (this.#closing !== undefined) throw new SkerryError('CLOSED', 'the runtime is closing');
     const loader = await this.#openLoader();
     if (signal?.aborted === true) throw new SkerryError('ABORTED', `loading ${spec.model}@${spec.version} was cancelled`);
-    const existing = this.#servables.get(spec.model)?.get(spec.version);
+    const existing = this.#table.get(spec.model, spec.version);
     if (existing !== undefined && (existing.state === 'failed' || existing.state === 'draining')) {
       await this.unload(spec.model, spec.version);
       return this.load(spec, signal);
@@ -183,15 +182,12 @@ class Runtime implements InferenceRuntime {
   }
 
   route(model: ModelName, version: VersionNumber): void {
-    const host = this.#find(model, version);
-    if (host.state !== 'available') throw host.refusal();
-    this.#routes.set(model, version);
+    this.#table.route(model, version);
     this.#options.logger.info({ model, version }, 'requests go to this version now');
   }
 
   direct(model: ModelName, policy: TrafficPolicy | undefined): void {
-    if (policy === undefined) this.#policies.delete(model);
-    else this.#policies.set(model, policy);
+    this.#table.share(model, policy);
     const { candidate: version, action, share } = policy ?? {};
     this.#options.logger.info(
       { model, version, action, share },
@@ -200,8 +196,8 @@ class Runtime implements InferenceRuntime {
   }
 
   async recheck(model: ModelName, version: VersionNumber): Promise<Recheck> {
-    const host = this.#find(model, version);
-    const target = this.#targetOf(host);
+    const host = this.#table.find(model, version);
+    const target = this.#table.targetOf(host);
     const result = await recheckGolden(host.spec, async (inputs, outputs) => {
       const work = { inputs, outputs, timeout: this.#settings.requestTimeout, owned: false, abandoned: undefined };
       return (await host.submit(work)).outputs;
@@ -211,15 +207,11 @@ class Runtime implements InferenceRuntime {
   }
 
   async unload(model: ModelName, version: VersionNumber): Promise<void> {
-    const host = this.#servables.get(model)?.get(version);
+    const host = this.#table.get(model, version);
     if (host === undefined) return;
-    if (this.#policies.get(model)?.candidate === version) this.#policies.delete(model);
-    if (this.#routes.get(model) === version) this.#routes.delete(model);
+    this.#table.withdraw(model, version);
     await host.stop();
-    const versions = this.#servables.get(model);
-    if (versions?.get(version) !== host) return;
-    versions.delete(version);
-    if (versions.size === 0) this.#servables.delete(model);
+    this.#table.remove(host);
   }
 
   onChange(listener: (status: ServableStatus) => void): () => void {
@@ -237,8 +229,7 @@ class Runtime implements InferenceRuntime {
       onChange: (changed) => this.#changed(changed),
       onCrash: (crashed) => this.#crashed(crashed),
     });
-    const versions = this.#servables.get(spec.model) ?? new Map<VersionNumber, ServableHost>();
-    this.#servables.set(spec.model, versions.set(spec.version, host));
+    this.#table.add(host);
     this.#changed(host);
     return host;
   }
@@ -251,44 +242,8 @@ class Runtime implements InferenceRuntime {
   }
 
   #crashed(host: ServableHost): void {
-    const target = this.#targetOf(host);
+    const target = this.#table.targetOf(host);
     if (target !== undefined) this.#options.recorder.crashed(target);
-  }
-
-  /** Which version answers, and which one runs on a copy. */
-  #direct({ model, version, key }: InferRequest): { readonly host: ServableHost; readonly shadow: ServableHost | undefined } {
-    const routed = version ?? this.#routes.get(model);
-    const policy = version === undefined ? this.#policies.get(model) : undefined;
-    const candidate = policy === undefined ? undefined : this.#servables.get(model)?.get(policy.candidate);
-    if (routed === undefined || candidate?.state !== 'available') return { host: this.#resolve(model, version), shadow: undefined };
-    const { answers, shadow } = direct(routed, policy, { key, random: this.#random() }, this.#options.device ?? '');
-    return { host: this.#find(model, answers), shadow: shadow === undefined ? undefined : candidate };
-  }
-
-  #targetOf(host: ServableHost): PredictionTarget | undefined {
-    const { target } = host;
-    if (target === undefined) return undefined;
-    return { ...target, role: this.#routes.get(target.model) === target.version ? 'serving' : 'candidate' };
-  }
-
-  #resolve(model: ModelName, version: VersionNumber | undefined): ServableHost {
-    if (version !== undefined) return this.#find(model, version);
-    const routed = this.#routes.get(model);
-    if (routed !== undefined) return this.#find(model, routed);
-    const loaded = this.#servables.get(model);
-    if (loaded === undefined) throw unknownModel(model);
-    throw new SkerryError('INFERENCE_NOT_READY', `model ${model} has no version in service yet`, {
-      details: { versions: [...loaded.values()].map((host) => ({ version: host.spec.version, state: host.state })) },
-    });
-  }
-
-  #find(model: ModelName, version: VersionNumber): ServableHost {
-    const versions = this.#servables.get(model);
-    if (versions === undefined) throw unknownModel(model);
-    const host = versions.get(version);
-    if (host !== undefined) return host;
-    const loaded = [...versions.keys()].join(', ');
-    throw new SkerryError('INFERENCE_VERSION_UNKNOWN', `model ${model} is not loaded in version ${version}, but in ${loaded}`);
   }
 
   #openLoader(): Promise<Loader> {
@@ -333,10 +288,6 @@ class Runtime implements InferenceRuntime {
       throw cause;
     }
   }
-}
-
-function unknownModel(model: string): SkerryError {
-  return new SkerryError('INFERENCE_MODEL_UNKNOWN', `no model ${JSON.stringify(model)} is loaded on this device`);
 }
 
 function checkOutputs(spec: ServableSpec, wanted: readonly string[]): void {

@@ -2,11 +2,11 @@ import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
-import { Holds } from './holds.js';
-import { Lane } from './lane.js';
+import type { Lane } from './lane.js';
 import { Ledger } from './ledger.js';
 import type { ModelManager, ModelManagerDeps } from './manager.js';
 import { Manifests } from './manifests.js';
+import { ModelLane } from './model-lane.js';
 import { planContext, planModel } from './plan.js';
 import type { PlanContext } from './rule.js';
 import { ProgressBoard } from './progress.js';
@@ -19,19 +19,6 @@ import { StepRunner } from './step-runner.js';
 import type { StepContext } from './steps/context.js';
 import { Trials } from './trials.js';
 import { survey } from './survey.js';
-
-/** Steps of one model without its plan ever becoming empty, before that is taken for a loop and left alone for a while. */
-const MAX_LAPS = 1_000;
-
-/** What one model is being worked on with. */
-interface ModelLane {
-  readonly lane: Lane;
-  readonly holds: Holds;
-  /** The step under way. */
-  current: Step | undefined;
-  laps: number;
-  cancelWake: () => void;
-}
 
 /** The manager's insides, made once the store was read. */
 interface Workshop {
@@ -85,10 +72,7 @@ class Manager implements ModelManager {
   }
 
   retryNow(): void {
-    for (const { holds, lane } of this.#lanes.values()) {
-      holds.endWaits();
-      lane.kick();
-    }
+    for (const entry of this.#lanes.values()) entry.retryNow();
   }
 
   makeSpace(): void {
@@ -162,8 +146,7 @@ class Manager implements ModelManager {
     await this.#starting?.catch(() => undefined);
     this.#stopListening();
     const { space, context } = this.#workshop ?? {};
-    await Promise.all([space?.lane.close(), ...[...this.#lanes.values()].map(({ lane }) => lane.close())]);
-    for (const { cancelWake } of this.#lanes.values()) cancelWake();
+    await Promise.all([space?.lane.close(), ...[...this.#lanes.values()].map((entry) => entry.close())]);
     context?.board.close();
     await context?.ledger.forgiveStarts().catch((cause: unknown) => {
       this.#deps.logger.warn({ code: asSkerryError(cause).code }, 'starts of versions on trial stay counted');
@@ -175,8 +158,7 @@ class Manager implements ModelManager {
     await this.#learnMinimums(models);
     for (const model of models) {
       const entry = this.#laneOf(model);
-      entry.holds.clear(); // A new word from the hub ends the waits of the old one.
-      entry.laps = 0;
+      entry.renew();
       this.#kick(model, entry);
     }
     this.#opened().space.lane.kick();
@@ -207,13 +189,7 @@ class Manager implements ModelManager {
   #laneOf(model: ModelName): ModelLane {
     const known = this.#lanes.get(model);
     if (known !== undefined) return known;
-    const entry: ModelLane = {
-      lane: new Lane((signal) => this.#advance(model, entry, signal)),
-      holds: new Holds(),
-      current: undefined,
-      laps: 0,
-      cancelWake: () => undefined,
-    };
+    const entry = new ModelLane(this.#deps.clock, (lane, signal) => this.#advance(model, lane, signal));
     this.#lanes.set(model, entry);
     return entry;
   }
@@ -227,12 +203,11 @@ class Manager implements ModelManager {
       const { step, wakeAt, context } = await this.#plan(model);
       if (context.space.steps.length > 0) space.lane.kick();
       if (step === undefined) {
-        entry.laps = 0;
-        if (wakeAt !== undefined) this.#wake(entry, wakeAt - clock.monotonic());
+        entry.rest();
+        if (wakeAt !== undefined) entry.wakeAfter(wakeAt - clock.monotonic());
         return false;
       }
-      entry.laps += 1;
-      if (entry.laps > MAX_LAPS) throw new SkerryError('MODELS_LOOP', `the plan of ${model} does not come to an end, last ${step.kind}`);
+      if (entry.lap()) throw new SkerryError('MODELS_LOOP', `the plan of ${model} does not come to an end, last ${step.kind}`);
       if (step.kind === 'fetchManifest' || step.kind === 'fetchArtifact') space.forgetDiskFull();
       entry.current = step;
       await runner.run(step, entry.holds, signal);
@@ -241,8 +216,8 @@ class Manager implements ModelManager {
       // Not a step failed but the look at what is true, or it never ends: rest, then look again.
       const error = asSkerryError(cause);
       logger.error({ code: error.code, model }, `planning failed: ${error.message}`);
-      entry.laps = 0;
-      this.#wake(entry, settings.retry.max);
+      entry.rest();
+      entry.wakeAfter(settings.retry.max);
       return false;
     } finally {
       entry.current = undefined;
@@ -275,11 +250,6 @@ class Manager implements ModelManager {
       const minimum = await this.#deps.trust.minimumVersion(model).catch(() => undefined);
       if (minimum !== undefined) this.#minimums.set(model, minimum);
     }
-  }
-
-  #wake(entry: ModelLane, delay: number): void {
-    entry.cancelWake();
-    entry.cancelWake = this.#deps.clock.schedule(Math.max(0, delay), () => entry.lane.kick());
   }
 
   #modelNames(): ReadonlySet<ModelName> {

@@ -1,0 +1,123 @@
+import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import type { InferRequest, PredictionTarget, TrafficPolicy } from './contract.js';
+import type { ServableHost } from './servable-host.js';
+import { direct } from './traffic.js';
+
+export interface ServableTableOptions {
+  /** Uniform in [0, 1): which version answers a request without a key. */
+  readonly random: () => number;
+  /** Id of this device: what a split by device goes by. */
+  readonly device: string;
+}
+
+/** Which version answers a request, and which one runs on a copy. */
+export interface Directed {
+  readonly host: ServableHost;
+  readonly shadow: ServableHost | undefined;
+}
+
+/**
+ * Servables by model and version, and which of them requests go to.
+ * INVARIANT: a route leads to a version that was available when it was laid, and ends with it.
+ */
+export class ServableTable {
+  readonly #options: ServableTableOptions;
+  readonly #servables = new Map<ModelName, Map<VersionNumber, ServableHost>>();
+  readonly #routes = new Map<ModelName, VersionNumber>();
+  readonly #policies = new Map<ModelName, TrafficPolicy>();
+
+  constructor(options: ServableTableOptions) {
+    this.#options = options;
+  }
+
+  all(): readonly ServableHost[] {
+    return [...this.#servables.values()].flatMap((versions) => [...versions.values()]);
+  }
+
+  get(model: ModelName, version: VersionNumber): ServableHost | undefined {
+    return this.#servables.get(model)?.get(version);
+  }
+
+  /** The servable; throws `INFERENCE_MODEL_UNKNOWN` or `INFERENCE_VERSION_UNKNOWN`. */
+  find(model: ModelName, version: VersionNumber): ServableHost {
+    const versions = this.#servables.get(model);
+    if (versions === undefined) throw unknownModel(model);
+    const host = versions.get(version);
+    if (host !== undefined) return host;
+    const loaded = [...versions.keys()].join(', ');
+    throw new SkerryError('INFERENCE_VERSION_UNKNOWN', `model ${model} is not loaded in version ${version}, but in ${loaded}`);
+  }
+
+  add(host: ServableHost): void {
+    const { model, version } = host.spec;
+    const versions = this.#servables.get(model) ?? new Map<VersionNumber, ServableHost>();
+    this.#servables.set(model, versions.set(version, host));
+  }
+
+  /** Takes a servable off, unless another has taken its place. */
+  remove(host: ServableHost): void {
+    const { model, version } = host.spec;
+    const versions = this.#servables.get(model);
+    if (versions?.get(version) !== host) return;
+    versions.delete(version);
+    if (versions.size === 0) this.#servables.delete(model);
+  }
+
+  /** Version requests without one go to. */
+  routed(model: ModelName): VersionNumber | undefined {
+    return this.#routes.get(model);
+  }
+
+  /** From now on requests without a version go to this one; throws what `find` does, and why it takes none. */
+  route(model: ModelName, version: VersionNumber): void {
+    const host = this.find(model, version);
+    if (host.state !== 'available') throw host.refusal();
+    this.#routes.set(model, version);
+  }
+
+  /** Shares requests between the routed version and another; `undefined`: the routed one answers alone. */
+  share(model: ModelName, policy: TrafficPolicy | undefined): void {
+    if (policy === undefined) this.#policies.delete(model);
+    else this.#policies.set(model, policy);
+  }
+
+  /** No request without a version goes to this one any more. */
+  withdraw(model: ModelName, version: VersionNumber): void {
+    if (this.#policies.get(model)?.candidate === version) this.#policies.delete(model);
+    if (this.#routes.get(model) === version) this.#routes.delete(model);
+  }
+
+  /** Where a request goes; throws what `find` does, and `INFERENCE_NOT_READY` where no version is in service. */
+  direct({ model, version, key }: InferRequest): Directed {
+    const routed = version ?? this.#routes.get(model);
+    const policy = version === undefined ? this.#policies.get(model) : undefined;
+    const candidate = policy === undefined ? undefined : this.get(model, policy.candidate);
+    if (routed === undefined || candidate?.state !== 'available') return { host: this.#resolve(model, version), shadow: undefined };
+    const { random, device } = this.#options;
+    const { answers, shadow } = direct(routed, policy, { key, random: random() }, device);
+    return { host: this.find(model, answers), shadow: shadow === undefined ? undefined : candidate };
+  }
+
+  /** As what predictions of a servable are counted; `undefined` while it serves none. */
+  targetOf(host: ServableHost): PredictionTarget | undefined {
+    const { target } = host;
+    if (target === undefined) return undefined;
+    return { ...target, role: this.#routes.get(target.model) === target.version ? 'serving' : 'candidate' };
+  }
+
+  #resolve(model: ModelName, version: VersionNumber | undefined): ServableHost {
+    if (version !== undefined) return this.find(model, version);
+    const routed = this.#routes.get(model);
+    if (routed !== undefined) return this.find(model, routed);
+    const loaded = this.#servables.get(model);
+    if (loaded === undefined) throw unknownModel(model);
+    throw new SkerryError('INFERENCE_NOT_READY', `model ${model} has no version in service yet`, {
+      details: { versions: [...loaded.values()].map((host) => ({ version: host.spec.version, state: host.state })) },
+    });
+  }
+}
+
+function unknownModel(model: string): SkerryError {
+  return new SkerryError('INFERENCE_MODEL_UNKNOWN', `no model ${JSON.stringify(model)} is loaded on this device`);
+}
