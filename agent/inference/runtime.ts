@@ -270,10 +270,12 @@ class Runtime implements InferenceRuntime {
   #next(): Instance {
     const instance = this.#first ?? this.#start();
     this.#first = undefined;
-    void instance.ended.then((reason) => {
-      if (reason?.code === 'INFERENCE_STUCK') this.#stuck += 1;
-    });
+    void this.#countStuck(instance);
     return instance;
+  }
+
+  async #countStuck({ ended }: Instance): Promise<void> {
+    if ((await ended)?.code === 'INFERENCE_STUCK') this.#stuck += 1;
   }
 
   async #askDescription(): Promise<RuntimeDescription> {
