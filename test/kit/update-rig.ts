@@ -323,7 +323,6 @@ export class UpdateRig {
   }
 
   async #behaviourOf(slot: SlotName): Promise<ReleaseBehaviour> {
-    const { digestOf } = await import('#shared/bundle/digest.js');
     const content = await readFile(this.slots.executable(slot)).catch(() => undefined);
     return content === undefined ? 'not-a-program' : (this.#behaviours.get(digestOf(content)) ?? 'not-a-program');
   }
