@@ -46,10 +46,10 @@ export async function runAgent(flags: RunFlags, launched: Launched | undefined):
   // From the first moment: a start that is asked to end says nothing against the release (agent/update/updater.ts).
   const signals = listenForSignals();
   const config = await loadAgentConfig({ flags: settingFlags(flags), env: process.env, configFile: flags.config });
-  keepNativePartsBelow(config.data);
-  prepareMemory();
   const { requireIdentity } = await import('../sync/identity.js');
   const identity = await requireIdentity(config.data);
+  keepNativePartsBelow(config.data);
+  prepareMemory();
   const { startThreads } = await import('../threads.js');
   const threads = startThreads(config, systemClock);
   try {
