@@ -6,6 +6,7 @@ import { readRollout } from '#hub/rollouts/document.js';
 import { gateName } from '#hub/rollouts/gate-document.js';
 import { currentTarget } from '#hub/rollouts/hub/current-target.js';
 import { planRollout } from '#hub/rollouts/plan.js';
+import type { RolloutDevice } from '#hub/rollouts/record.js';
 import { digestOf } from '#shared/bundle/digest.js';
 import { AGENT_MODEL, versionNumberSchema } from '#shared/bundle/names.js';
 import { type Capabilities, deviceIdSchema } from '#shared/protocol/device.js';
@@ -69,6 +70,11 @@ describe('the rollout of a release of the agent', () => {
 });
 
 describe('a device that went back from a release', () => {
+  const row = (code: string, changes: Partial<RolloutDevice> = {}): RolloutDevice => {
+    const device = deviceIdSchema.parse('cam-1');
+    return { device, wave: 0, status: 'failed', toldAt: 0, previous: null, error: { code, message: '' }, ...changes };
+  };
+
   it.each([
     ['UPDATE_ENDED', 1],
     ['UPDATE_KEPT_ENDING', 1],
@@ -76,10 +82,18 @@ describe('a device that went back from a release', () => {
     ['UPDATE_NOT_CONNECTED', 0],
     ['UPDATE_NOT_ABLE', 0],
     ['UPDATE_NOT_STARTED', 0],
+    ['UPDATE_ENDED_OTHERWISE', 0],
+    ['NO_UPDATE_ENDED', 0],
+    ['MODELS_CRASHED', 1],
+    ['MODELS_GUARD_GOLDEN', 1],
+    ['MODELS_NOT_TRUSTED', 0],
   ])('with %s counts %i towards those that judged it', (code, counted) => {
-    const device = deviceIdSchema.parse('cam-1');
-    const row = { device, wave: 0, status: 'failed' as const, toldAt: 0, previous: null, error: { code, message: '' } };
-    expect(tookBack([row], 0)).toBe(counted);
+    expect(tookBack([row(code)], 0)).toBe(counted);
+  });
+
+  it('counts in its wave, and as long as it is there', () => {
+    const rows = [row('UPDATE_ENDED'), row('UPDATE_ENDED', { wave: 1 }), row('UPDATE_ENDED', { status: 'reverting' })];
+    expect([tookBack(rows, 0), tookBack(rows, 1)]).toEqual([1, 1]);
   });
 });
 
