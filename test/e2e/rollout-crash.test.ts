@@ -77,14 +77,14 @@ describe.skipIf(missing !== undefined)(
     }
 
     it('is given up by the devices themselves', async () => {
-      const document = { waves: [{ count: 1 }, '100%'], bake: '2m', gates: [{ gate: 'install' }] };
+      const document = { waves: [{ count: 1 }, '100%'], bake: '10m', gates: [{ gate: 'install' }] };
       expect(await takenBack(document, 1)).toMatch(/^install: 1 of 1 devices took it back by themselves/);
       expect(await world.events('code=MODELS_CRASHED')).not.toHaveLength(0);
     });
 
     it('is taken back by the hub from devices that would go on trying', async () => {
       await supervise(['--max-boots', '1000']);
-      const document = { waves: [{ count: 2 }, '100%'], bake: '2m', gates: [{ gate: 'install' }, { gate: 'crashes' }] };
+      const document = { waves: [{ count: 2 }, '100%'], bake: '10m', gates: [{ gate: 'install' }, { gate: 'crashes' }] };
       expect(await takenBack(document, 2)).toMatch(/^crashes: crashes per device hour: /);
     });
   },

@@ -54,14 +54,14 @@ describe('kill -9 of the hub at every moment of a rollout', () => {
   }
 
   async function ended(moment: string): Promise<void> {
-    await until(`the hub to end after "${moment}"`, () => !world.fleet.hubProcess.alive, { deadlineMs: 200_000 });
+    await until(`the hub to end after "${moment}"`, () => !world.fleet.hubProcess.alive, { deadlineMs: 400_000 });
   }
 
   /** As soon as a statement that was not there before has passed a cable. */
   async function killedOnceTold(): Promise<void> {
     const before = statements();
     await world.fleet.startHub();
-    await until('a device to be told', () => statements() > before, { deadlineMs: 200_000, everyMs: 1 });
+    await until('a device to be told', () => statements() > before, { deadlineMs: 400_000, everyMs: 1 });
     await world.killHub();
   }
 
@@ -98,7 +98,7 @@ describe('kill -9 of the hub at every moment of a rollout', () => {
       const rollout = await killedAt(BACK, {
         version: 3,
         waves: [{ count: 2 }, '100%'],
-        bake: '1m',
+        bake: '10m',
         rollback: { maxInFlight: 1 },
         gates: [{ gate: 'install' }, { gate: 'errors', ruleOut: 1000 }],
       });

@@ -12,7 +12,7 @@ import { World } from './world.js';
 /** Settings of a hub that counts by the second and decides as soon as it can. */
 export const QUICK_HUB = ['--device-step', '1s', '--rollout-look', '1s'];
 /** Long enough for a machine that has other things to do. */
-const DEADLINE_MS = 200_000;
+const DEADLINE_MS = 400_000;
 
 /** Makes so many devices, named `prefix-1` and so on; they are not started. */
 export async function enrolDevices(world: World, prefix: string, count: number): Promise<Device[]> {

@@ -9,7 +9,7 @@ import { TcpProxy } from '../kit/tcp-proxy.js';
 import { Device } from './device.js';
 
 // Real processes on a machine that may be busy: what takes seconds here may take a minute there, and is no failure.
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
+vi.setConfig({ testTimeout: 900_000, hookTimeout: 900_000 });
 
 export interface WorldOptions {
   readonly hubArgs?: readonly string[];

@@ -34,6 +34,8 @@ export class ShiftedClock implements Clock {
 
 export const FLEET = 'test-fleet';
 export const ROLE = 'acme';
+/** How long a device of a test waits for files that were announced. */
+export const MIRROR_DEADLINE = 50;
 
 /** A root keeper, a hub and as many devices as wanted: the real parts, joined by function calls instead of a network. */
 export interface TrustWorld {
@@ -108,13 +110,13 @@ export interface TestDevice {
 
 export async function makeDevice(
   world: TrustWorld,
-  options: { folder?: string; fs?: TrustFs; pin?: boolean; mirrorDeadline?: number } = {},
+  options: { folder?: string; fs?: TrustFs; pin?: boolean; patience?: Clock } = {},
 ): Promise<TestDevice> {
   const folder = options.folder ?? join(await temporaryFolder('device'), 'trust');
-  const mirror = new TrustMirror(world.clock);
+  // By which files that were announced have to come.
+  const mirror = new TrustMirror(options.patience ?? world.clock);
   const fs = options.fs === undefined ? {} : { fs: options.fs };
-  const { mirrorDeadline = 50 } = options;
-  const client = new TufTrustClient({ folder, fleet: FLEET, clock: world.clock, mirror, mirrorDeadline, ...fs });
+  const client = new TufTrustClient({ folder, fleet: FLEET, clock: world.clock, mirror, mirrorDeadline: MIRROR_DEADLINE, ...fs });
   if (options.pin !== false) await client.pin(world.hub.root().bytes);
   return { client, mirror, folder };
 }

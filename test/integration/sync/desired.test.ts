@@ -18,6 +18,7 @@ import {
   FLEET,
   makeDevice,
   makeTrustWorld,
+  MIRROR_DEADLINE,
   published,
   publishVersion,
   type TestDevice,
@@ -25,6 +26,7 @@ import {
   versionTarget,
 } from '../../kit/trust-world.js';
 import { until } from '../../kit/until.js';
+import { VirtualClock } from '../../kit/virtual-clock.js';
 
 const device = deviceIdSchema.parse('lab-1');
 const fleet = fleetIdSchema.parse(FLEET);
@@ -33,14 +35,16 @@ const topic = deviceTopic(fleet, device, 'desired');
 let broker: TestBroker;
 let world: TrustWorld;
 let tuf: TestDevice;
+/** By which files come too late: never, unless a test moves it. They come over a wire here. */
+let patience: VirtualClock;
 let state: StateStore;
 const closing: (() => Promise<unknown>)[] = [];
 
 beforeEach(async () => {
   broker = await TestBroker.start();
   world = await makeTrustWorld();
-  // Files come over a wire here, and on a busy machine one may be late.
-  tuf = await makeDevice(world, { mirrorDeadline: 60_000 });
+  patience = new VirtualClock();
+  tuf = await makeDevice(world, { patience });
   state = memoryState();
 });
 
@@ -107,6 +111,8 @@ describe('DesiredSubscription and TrustFeed over a broker', () => {
   it('accepts what came before the keys, once the keys have come', async () => {
     const { desired, accepted, events } = await startDevice();
     await say(statement(1));
+    await until('the keys to be waited for', () => patience.pending > 0);
+    await patience.advance(MIRROR_DEADLINE);
     await until('refused for now', () => desired.refused !== undefined);
     expect(desired.current()).toBeUndefined();
     await publishTrust();
