@@ -38,6 +38,8 @@ export interface FleetHubOptions {
   readonly trust?: () => TrustFiles | undefined;
   /** Ends a rollout for a deployment. */
   readonly supersede?: RolloutClaims['supersede'];
+  /** Which devices can run a version: all, unless said otherwise. */
+  readonly canRun?: RolloutClaims['canRun'];
   readonly fleet?: Partial<Pick<FleetOptions, 'issuePolicy' | 'ingest' | 'blobs'>>;
 }
 
@@ -91,7 +93,7 @@ export class FleetHub {
       claims: {
         underWay: rolloutsUnderWay,
         supersede: (rollout, by, reason) => options.supersede?.(rollout, by, reason) ?? Promise.resolve(),
-        canRun: () => Promise.resolve(true),
+        canRun: options.canRun ?? (() => Promise.resolve(true)),
       },
       retention: { events: days(1), models: days(1), devices: days(1) },
       ...options.fleet,

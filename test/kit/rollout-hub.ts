@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { desiredModels } from '#hub/fleet/desired-content.js';
 import type { RolloutClaims } from '#hub/fleet/rollout-claims.js';
 import { VersionStore } from '#hub/registry/version-store.js';
+import { whyIncapable } from '#hub/rollouts/capability.js';
 import { Cohorts } from '#hub/rollouts/cohorts.js';
 import { RolloutController } from '#hub/rollouts/controller.js';
 import { HubEvidence } from '#hub/rollouts/hub/hub-evidence.js';
@@ -38,17 +39,21 @@ export class RolloutHub {
   readonly serving = new Map<string, { version: number; manifest: Digest }>();
   readonly #model: ModelName;
   readonly #labels = new Map<string, Labels>();
+  readonly #runtimes = new Map<string, string>();
   readonly #random = new SeededRandom(11);
   readonly #clock: Clock;
   /** How far the hub's clock is ahead: time passes without anybody waiting. */
   readonly #skew: { by: number };
+  readonly #registry: HubRegistry;
 
   /** With the name of the agent its releases are what is rolled out, and the devices begin with the one of their package. */
   static async start(devices: number, labels: (index: number) => Labels = () => ({}), model = MODEL): Promise<RolloutHub> {
     const skew = { by: 0 };
     const clock: Clock = { ...systemClock, now: () => Date.now() + skew.by };
     const supersede: RolloutClaims['supersede'] = async (id, by, reason) => void (await made.controller.act(id, 'supersede', by, reason));
-    const made: RolloutHub = new RolloutHub(await FleetHub.start({ clock, supersede }), clock, skew, model);
+    const canRun: RolloutClaims['canRun'] = async (name, version, device) =>
+      whyIncapable((await made.#registry.version(name, version)).variants, device) === undefined;
+    const made: RolloutHub = new RolloutHub(await FleetHub.start({ clock, supersede, canRun }), clock, skew, model);
     for (let i = 0; i < devices; i++) await made.enrol(`cam-${i}`, labels(i));
     if (model === AGENT_MODEL) {
       for (const version of [2, 3]) await made.hub.addRelease(version);
@@ -65,6 +70,7 @@ export class RolloutHub {
     this.#model = model;
     this.#clock = clock;
     this.#skew = skew;
+    this.#registry = new HubRegistry(new VersionStore(hub.db));
     const fleet = new HubFleet({ db: hub.db, issuer: hub.fleet.issuer, clock, logger: silentLogger });
     this.store = new SqlRolloutStore(hub.db, (trx, wishes) => fleet.write(trx, wishes));
     this.controller = new RolloutController({
@@ -72,7 +78,7 @@ export class RolloutHub {
       fleet,
       evidence: new HubEvidence({ db: hub.db, clock, bucket: BUCKET, refresh: 0 }),
       outcomes: new HubOutcome(hub.db, BUCKET),
-      registry: new HubRegistry(new VersionStore(hub.db)),
+      registry: this.#registry,
       cohorts: new Cohorts(hub.db, this.store, clock),
       alerts: { notify: () => undefined },
       clock,
@@ -98,6 +104,17 @@ export class RolloutHub {
     return device;
   }
 
+  /** From now on the device has this version of the runtime; resolves once the hub knows. */
+  async hasRuntime(device: TestDevice, version: string): Promise<void> {
+    this.#runtimes.set(device.id, version);
+    const desired = this.#newest(device);
+    await this.#report(device, desired?.counter ?? 0, desired?.models[0]);
+    await until(`the hub to know the runtime of ${device.id}`, async () => {
+      const row = await this.hub.db.selectFrom('devices').select('capabilities').where('id', '=', device.id).executeTakeFirst();
+      return row?.capabilities.includes(`"version":"${version}"`);
+    });
+  }
+
   /** Devices take up what they were told last, and say so. */
   async react(): Promise<void> {
     for (const device of this.devices) {
@@ -112,10 +129,11 @@ export class RolloutHub {
 
   /** The device says that it does what it was told. */
   async #report(device: TestDevice, counter: number, model?: DesiredModel): Promise<void> {
+    const version = this.#runtimes.get(device.id);
     const release = this.#model === AGENT_MODEL ? { selfUpdate: { able: true, ...(model && { release: model.version }) } } : {};
     const report = reportedOf(device.id, {
       labels: this.#labels.get(device.id) ?? {},
-      capabilities: { ...CAPABILITIES, ...release },
+      capabilities: { ...CAPABILITIES, ...(version && { runtime: { ...CAPABILITIES.runtime, version } }), ...release },
       desired: { counter },
       models: [{ model: this.#model, serving: model?.version ?? null, ...reportedVersions(model) }],
     });

@@ -96,6 +96,18 @@ describe('a rollout that completed', () => {
     );
   });
 
+  it('leaves devices out that cannot run the version, those that come under its selector later too', async () => {
+    const made = await start();
+    // Older than what the operators of the version need.
+    for (const device of made.devices.slice(3, 5)) await made.hasRuntime(device, '1.10.0');
+    const { id } = await made.controller.create(documentOf(), OPERATOR);
+    expect(await made.run(id)).toBe('completed');
+    await made.hub.fleet.devices.patchLabels('cam-4', { site: 'lab' });
+    await made.hub.fleet.devices.patchLabels('cam-5', { site: 'lab' });
+    await made.toldTruly();
+    expect(made.devices.map((device) => made.told(device)?.version)).toEqual([2, 2, 2, 1, 1, 2]);
+  });
+
   it('of a part of its cohort leaves nothing', async () => {
     const made = await start();
     const { id } = await made.controller.create(documentOf({ waves: ['50%'] }), OPERATOR);
