@@ -2,9 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FetchSettings } from '#agent/sync/blob-download.js';
 import { MqttBlobFetcher } from '#agent/sync/blob-fetcher.js';
-import { MqttLink } from '#agent/sync/link.js';
+import type { MqttLink } from '#agent/sync/link.js';
 import type { Digest } from '#shared/bundle/names.js';
-import { systemClock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { decodeMessage } from '#shared/protocol/codec.js';
@@ -12,6 +11,7 @@ import type { DeviceId } from '#shared/protocol/device.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import { BlobHub } from '../../kit/blob-hub.js';
 import { TestBroker } from '../../kit/broker.js';
+import { deviceLink } from '../../kit/device-link.js';
 import { MemoryBlob, sha256 } from '../../kit/memory-store.js';
 import { until } from '../../kit/until.js';
 import { VirtualClock } from '../../kit/virtual-clock.js';
@@ -35,10 +35,17 @@ afterEach(async () => {
 
 async function connect(name = 'lab-1', settings: Partial<FetchSettings> = {}): Promise<{ link: MqttLink; fetcher: MqttBlobFetcher }> {
   const device = name as DeviceId;
-  const base = { fleet: 'test', device, clock: systemClock, logger: silentLogger, random: () => 0.5 };
-  const link = new MqttLink({ ...base, boot: 1, broker: { url: broker.url }, keepalive: 30_000, backoff: { base: 20, max: 50 } });
+  const link = deviceLink(broker.url, { device });
   links.push(link);
-  const fetcher = new MqttBlobFetcher({ ...base, clock: patience, link, settings: { silence: SILENCE, ...settings } });
+  const fetcher = new MqttBlobFetcher({
+    fleet: 'test',
+    device,
+    link,
+    clock: patience,
+    logger: silentLogger,
+    random: () => 0.5,
+    settings: { silence: SILENCE, ...settings },
+  });
   link.subscribe(deviceTopic('test', device, 'cmd'), (_topic, payload) => {
     const cmd = decodeMessage('cmd', payload, device);
     if (cmd.kind === 'fetch-refused') fetcher.refused(cmd);

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StateStore } from '#agent/store/contract.js';
 import type { AgentEvent } from '#agent/store/events.js';
 import { DesiredSubscription } from '#agent/sync/desired-source.js';
-import { MqttLink } from '#agent/sync/link.js';
+import type { MqttLink } from '#agent/sync/link.js';
 import { SignedClock } from '#agent/sync/signed-clock.js';
 import { TrustFeed } from '#agent/sync/trust-feed.js';
 import { type Clock, systemClock } from '#shared/kernel/clock.js';
@@ -13,6 +13,7 @@ import { type DesiredState, desiredStateSchema } from '#shared/trust/desired.js'
 import { signDesired } from '#shared/trust/desired-verify.js';
 import { generateSigningKey } from '#shared/trust/keys.js';
 import { TestBroker } from '../../kit/broker.js';
+import { deviceLink } from '../../kit/device-link.js';
 import { memoryState } from '../../kit/memory-store.js';
 import {
   FLEET,
@@ -65,17 +66,7 @@ interface Started {
 async function startDevice(clock: Clock = systemClock): Promise<Started> {
   const events: AgentEvent[] = [];
   const sink = { emit: (event: AgentEvent) => void events.push(event) };
-  const link = new MqttLink({
-    fleet,
-    device,
-    boot: 1,
-    broker: { url: broker.url },
-    keepalive: 30_000,
-    clock: systemClock,
-    logger: silentLogger,
-    random: () => 0.5,
-    backoff: { base: 20, max: 50 },
-  });
+  const link = deviceLink(broker.url, { fleet, device });
   const time = await SignedClock.open({ state, clock, events: sink });
   const common = { fleet, link, time, events: sink, clock: systemClock, logger: silentLogger };
   const feed = new TrustFeed({ ...common, mirror: tuf.mirror, client: tuf.client, random: () => 0.5 });

@@ -3,15 +3,15 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { LinkStatus } from '#agent/sync/contract.js';
-import { type LinkOptions, MqttLink } from '#agent/sync/link.js';
+import type { LinkOptions, MqttLink } from '#agent/sync/link.js';
 import { hashPassword } from '#hub/broker/credentials.js';
 import { EmbeddedBroker, MQTT_PATH } from '#hub/broker/embedded.js';
-import { systemClock } from '#shared/kernel/clock.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { decodeMessage } from '#shared/protocol/codec.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import { TestBroker } from '../../kit/broker.js';
+import { deviceLink } from '../../kit/device-link.js';
 import { freePort } from '../../kit/fleet.js';
 import { until } from '../../kit/until.js';
 import { VirtualClock } from '../../kit/virtual-clock.js';
@@ -30,18 +30,7 @@ async function startBroker(): Promise<TestBroker> {
 }
 
 function makeLink(url: string, options: Partial<LinkOptions> = {}): { link: MqttLink; history: LinkStatus[] } {
-  const link = new MqttLink({
-    fleet: 'test',
-    device,
-    boot: 1,
-    broker: { url },
-    keepalive: 30_000,
-    clock: systemClock,
-    logger: silentLogger,
-    random: () => 0.5,
-    backoff: { base: 40, max: 200 },
-    ...options,
-  });
+  const link = deviceLink(url, { backoff: { base: 40, max: 200 }, ...options });
   const history: LinkStatus[] = [];
   link.onStatus((status) => history.push(status));
   cleanups.push(() => link.close());

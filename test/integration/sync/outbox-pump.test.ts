@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { MqttLink } from '#agent/sync/link.js';
+import type { MqttLink } from '#agent/sync/link.js';
 import { OutboxPump } from '#agent/sync/outbox-pump.js';
 import type { WindowSettings } from '#agent/sync/outbox-window.js';
-import { systemClock } from '#shared/kernel/clock.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { encodeMessage, type MessageOf } from '#shared/protocol/codec.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import { TestBroker } from '../../kit/broker.js';
+import { deviceLink } from '../../kit/device-link.js';
 import { MemoryOutbox } from '../../kit/memory-store.js';
 import { until } from '../../kit/until.js';
 import { VirtualClock } from '../../kit/virtual-clock.js';
@@ -27,17 +27,7 @@ beforeEach(async () => {
   broker = await TestBroker.start();
   outbox = new MemoryOutbox();
   clock = new VirtualClock();
-  link = new MqttLink({
-    fleet: 'test',
-    device,
-    boot: 1,
-    broker: { url: broker.url },
-    keepalive: 30_000,
-    clock: systemClock,
-    logger: silentLogger,
-    random: () => 0.5,
-    backoff: { base: 20, max: 50 },
-  });
+  link = deviceLink(broker.url);
 });
 
 afterEach(async () => {
