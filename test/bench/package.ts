@@ -3,11 +3,12 @@ import { readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
 import { PROJECT_ROOT } from '../kit/processes.js';
-import { atMost, type Figure, machine, plain, printFigures } from './figure.js';
+import { atMost, type Figure, machine, median, plain, printFigures } from './figure.js';
 import { measureAgent } from './package-agent.js';
 import { writeFigures } from './readme-figures.js';
 
 const MEGABYTE = 1e6;
+const NODE_STARTS = 9;
 
 const options = new Command('npm run bench:package --')
   .description('Measures the packaged agent beside the agent from source, on this machine, with a real hub.')
@@ -22,6 +23,7 @@ const figures = [
   ...(await sizes(packages)),
   ...(await measureAgent('packaged', { 'skerry-agent': [await executableIn(packages)] })),
   ...(await measureAgent('from source', {})),
+  nodeAlone(),
 ];
 printFigures(machine(), figures);
 if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
@@ -46,6 +48,17 @@ async function nameIn(folder: string, pattern: RegExp): Promise<string> {
   const name = (await readdir(folder)).find((each) => pattern.test(each));
   if (name === undefined) throw new Error(`${folder} has no file named like ${pattern.source}`);
   return name;
+}
+
+/** How fast this machine starts anything, in the same hour: what the starts above are to be compared with. */
+function nodeAlone(): Figure {
+  const millis: number[] = [];
+  for (let i = 0; i < NODE_STARTS; i += 1) {
+    const begun = performance.now();
+    spawnSync(process.execPath, ['-e', '0'], { stdio: 'ignore' });
+    millis.push(performance.now() - begun);
+  }
+  return plain(`beside these: node -e 0, exec to exit (median of ${NODE_STARTS})`, median(millis), 'ms');
 }
 
 async function sizes(folder: string): Promise<readonly Figure[]> {
