@@ -56,6 +56,8 @@ export class UpdateRig {
   /** Kernel timers as they were set in the run that is alive. */
   timers: number[] = [];
   online = true;
+  /** The agent does its work. */
+  alive = true;
   packaged = '0.1.0';
   /** Schema of the state that the packaged executable knows, as its launcher tells. */
   packagedSchema = MIGRATIONS.length;
@@ -270,7 +272,7 @@ export class UpdateRig {
       models: () => (behaviour === 'no-models' ? [] : this.#models()),
       isOnline: () => this.online,
       confirm: () => (this.online && behaviour !== 'deaf' ? Promise.resolve() : new Promise(() => undefined)),
-      isAlive: () => Promise.resolve(),
+      isAlive: () => (this.alive ? Promise.resolve() : Promise.reject(new SkerryError('INTERNAL', 'the store does not answer'))),
       needSpace: () => undefined,
       makeRoom: () => void (this.#token === token && this.#again()),
       onGood: () => Promise.resolve(),

@@ -131,6 +131,17 @@ describe('a device', () => {
     expect(rig.timers.length).toBe(before);
   });
 
+  it('winds it up no more once it does not do its work', async () => {
+    const rig = await updated('good');
+    await rig.eventually('the trial', () => rig.run.launched.runs === 'b');
+    rig.alive = false;
+    await rig.clock.advance(BAKE / 2);
+    const before = rig.timers.length;
+    await rig.clock.advance(BAKE / 4);
+    expect(rig.timers.length).toBe(before);
+    expect((await rig.state())?.trying).not.toBeNull();
+  });
+
   it('goes back from a trial that is no longer wanted, and holds nothing against the release', async () => {
     const rig = await updated('deaf');
     const [two] = [rig.release(2, 'good')];

@@ -214,6 +214,17 @@ describe('a release that is good and well', () => {
     await proven(rig);
   });
 
+  it('has not proven itself while it does not do its work, and an update does not wait for that', async () => {
+    const rig = await onReleases(2);
+    rig.alive = false;
+    await rig.start();
+    await rig.clock.advance(3 * BAKE);
+    await rig.run.updater.idle();
+    expect(await boots(rig)).toBe(1);
+    rig.desired.want(vad, rig.release(3, 'good'));
+    await rig.eventually('the next release to be tried', () => rig.ran.includes('3'));
+  });
+
   it('is told under which attempt it is wanted, for a verdict that may come', async () => {
     const rig = await onReleases(2);
     const two = rig.desired.current()?.models.find(({ model }) => model === 'skerry-agent');
