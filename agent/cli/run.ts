@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { AGENT_MODEL } from '#shared/bundle/names.js';
 import { systemClock } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
@@ -6,7 +7,7 @@ import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { prepareMemory, releaseMemoryOnceSettled } from '#shared/kernel/release-memory.js';
 import { connectServiceManager } from '#shared/kernel/service-manager.js';
 import { EXIT } from '#shared/terminal/run-cli.js';
-import type { Agent } from '../app.js';
+import type { Agent, AgentStatus } from '../app.js';
 import { type AgentSettingKey, loadAgentConfig, settingEntries } from '../config.js';
 import { type Launched, readLaunched } from '../update/launched.js';
 
@@ -68,7 +69,7 @@ export async function runAgent(flags: RunFlags, launched: Launched | undefined):
 
 /** True when the agent ended to make room for another release of itself. */
 async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): Promise<boolean> {
-  const alive = async (): Promise<void> => void (await agent.status());
+  const alive = async (): Promise<string> => inOneLine(await agent.status());
   const manager = connectServiceManager({ env: process.env, clock: systemClock, logger, alive });
   try {
     await agent.start();
@@ -88,6 +89,12 @@ async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): 
     clearTimeout(force);
     if (agent.stuckThreads() > 0) endByForce();
   }
+}
+
+/** For `systemctl status`. */
+function inOneLine({ version, link, reported }: AgentStatus): string {
+  const served = reported.models.filter(({ model, serving }) => model !== AGENT_MODEL && serving !== null);
+  return `release ${version}, ${link.kind}; serves ${served.map(({ model, serving }) => `${model}@${serving}`).join(', ') || 'no model'}`;
 }
 
 /** The process stays, so that whoever watches it need not notice; where it cannot, they start the launcher again. */

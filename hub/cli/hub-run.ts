@@ -4,6 +4,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { packagedProgram } from '#shared/kernel/packaged-program.js';
 import { connectServiceManager } from '#shared/kernel/service-manager.js';
+import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { type Output, paint, printJson, printLine } from '#shared/terminal/output.js';
 import type { Hub } from '../app.js';
 import { type HubSettingKey, settingEntries } from '../config.js';
@@ -56,7 +57,8 @@ async function runHub(flags: RunFlags, deps: CliDeps): Promise<void> {
   const logger = await createPinoLogger({ level: config.logLevel, name: 'skerry-hub' });
   const stop = stopSignal();
   // The database and the broker live on this thread: whoever answers here is alive.
-  const manager = connectServiceManager({ env: deps.env, clock: systemClock, logger, alive: () => Promise.resolve() });
+  const alive = (): Promise<string> => Promise.resolve(`release ${SKERRY_VERSION} at ${hub.state.httpUrl}`);
+  const manager = connectServiceManager({ env: deps.env, clock: systemClock, logger, alive });
   const hub = await startHub({ config, env: deps.env, logger });
   manager.ready();
   // What an older release of the hub unpacked is used by nobody.

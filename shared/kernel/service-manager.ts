@@ -3,12 +3,15 @@ import { asSkerryError } from './errors.js';
 import type { Logger } from './logger.js';
 import { openNotifySocket, type NotifySocket } from './notify-socket.js';
 
+/** Characters; the addon sends no message of more than 1 KiB. */
+const MAX_STATUS = 240;
+
 export interface ServiceManagerOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Rejects, or does not answer, when the program no longer does its work: then the watchdog is not fed. */
-  readonly alive: () => Promise<void>;
+  /** One line on how the program is, for people. Rejects, or does not answer, when it no longer does its work: then the watchdog is not fed. */
+  readonly alive: () => Promise<string>;
   readonly open?: (address: string) => NotifySocket | undefined;
 }
 
@@ -42,14 +45,15 @@ export function connectServiceManager(options: ServiceManagerOptions): ServiceMa
   const period = watchdogPeriod(env);
   // The next feeding waits for this one's answer: a program that hangs is not fed, and is started again.
   const feed = async (every: Millis): Promise<void> => {
+    let status: string;
     try {
-      await alive();
+      status = await alive();
     } catch (cause) {
       if (!over) logger.error({ reason: asSkerryError(cause).message }, 'no longer alive; the watchdog is not fed any more');
       return;
     }
     if (over) return;
-    send('WATCHDOG=1');
+    send(`WATCHDOG=1\nSTATUS=${oneLine(status)}`);
     clock.schedule(every, () => void feed(every));
   };
   return {
@@ -66,6 +70,11 @@ export function connectServiceManager(options: ServiceManagerOptions): ServiceMa
       over = true;
     },
   };
+}
+
+/** A line break would begin another variable, and too long a message is not sent at all. */
+function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').slice(0, MAX_STATUS);
 }
 
 /** A third of WATCHDOG_USEC; sd_watchdog_enabled(3) recommends less than half. Undefined when no watchdog is meant for this process. */

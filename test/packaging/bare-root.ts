@@ -17,18 +17,22 @@ const ENTER = [
   'cd /; exec chroot "$root" "$@"',
 ].join(' && ');
 
+export type Command = readonly [string, ...string[]];
+
 /** A Debian system with nothing but what every one has (debootstrap --variant=minbase), to install packages into. */
 export class BareRoot {
   readonly path: string;
 
-  private constructor(folder: string) {
+  protected constructor(folder: string) {
     this.path = folder;
   }
 
-  static async make(): Promise<BareRoot> {
-    const kept = await cached(`bare-${SUITE}`, async (temporary) => {
+  /** `further` are packages that are there as well. */
+  static async make(further: readonly string[] = []): Promise<BareRoot> {
+    const kept = await cached(['bare', SUITE, ...further].join('-'), async (temporary) => {
       const root = path.join(temporary, 'root');
-      await must('debootstrap', ['--variant=minbase', SUITE, root, await mirror()]);
+      const include = further.length === 0 ? [] : [`--include=${further.join(',')}`];
+      await must('debootstrap', ['--variant=minbase', ...include, SUITE, root, await mirror()]);
       await must('tar', ['-cf', path.join(temporary, 'root.tar'), '-C', root, '.']);
       await rm(root, { recursive: true, force: true });
     });
@@ -38,7 +42,7 @@ export class BareRoot {
   }
 
   /** Calls a program inside: the process that runs is the program itself. */
-  command(...args: readonly string[]): readonly [string, ...string[]] {
+  command(...args: readonly string[]): Command {
     return ['unshare', '--mount', 'sh', '-c', ENTER, 'sh', this.path, ...args];
   }
 
