@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what some tests use beyond npm (Debian). Tests whose tool is missing say so and skip.
 #   mosquitto                      a second MQTT broker
-#   debootstrap                    a bare Debian to install packages into
+#   debootstrap                    a bare Debian to install packages into, and one whose systemd is started
 #   qemu-user-static, *-aarch64-*  the arm64 program: compiling its native parts, running it
 #   dpkg-dev, xz-utils             packing, and looking into packages
 #   libvulkan1, SwiftShader        a GPU in software, taken out of Debian's Chromium (the browser itself is not installed)

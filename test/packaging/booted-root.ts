@@ -19,8 +19,8 @@ const JOIN = [
   'done; shift; exec "$@"',
 ].join('\n');
 
-/** Namespaces of its own, all but the network's: the hub of a test is reached over loopback. */
-const UNSHARE = ['unshare', '--mount', '--pid', '--uts', '--ipc', '--cgroup', '--fork', '--kill-child'];
+/** Namespaces of its own, all but the network's: the hub of a test is reached over loopback. None outlives the test, however that ends. */
+const UNSHARE = ['setpriv', '--pdeathsig=KILL', 'unshare', '--mount', '--pid', '--uts', '--ipc', '--cgroup', '--fork', '--kill-child'];
 
 /**
  * Mounts what a container has, with the kernel's settings for reading only, and makes the folder $1 the root of everything;

@@ -1,37 +1,35 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AgentStatus } from '#agent/app.js';
+import { SlotFolder } from '#agent/update/slot-folder.js';
+import { noSlots, type SlotName, type SlotRelease, slotsSchema } from '#agent/update/slots.js';
+import { digestFile } from '#shared/bundle/digest.js';
+import { SKERRY_VERSION } from '#shared/kernel/version.js';
+import type { SelfUpdate } from '#shared/protocol/device.js';
 import { Fleet } from '../kit/fleet.js';
-import { Processes } from '../kit/processes.js';
+import { Processes, type RunningProcess } from '../kit/processes.js';
+import { until } from '../kit/until.js';
+import { ARM_CPUINFO, emulated, emulatedWithExec, whyNoExec } from './emulator.js';
 import { buildPackages, fileEnding, must, whyNot } from './tools.js';
 import { agentUrl, firstPrediction, publishVad } from './vad.js';
 
-const reason = whyNot(['qemu-aarch64-static', 'aarch64-linux-gnu-gcc', 'aarch64-linux-gnu-g++', 'aarch64-linux-gnu-strip', 'unshare'], {
-  root: true,
-});
-/** Libraries of the other processor, as the cross compiler's packages install them. */
-const LIBRARIES = '/usr/aarch64-linux-gnu';
+const TOOLS = ['qemu-aarch64-static', 'aarch64-linux-gnu-gcc', 'aarch64-linux-gnu-g++', 'aarch64-linux-gnu-strip', 'unshare'];
+const reason = whyNot(TOOLS, { root: true });
+const noExec = reason ?? whyNoExec();
 const BUILD = 600_000;
 /** An emulated processor is some twenty times slower. */
 const SLOW = 180_000;
 
-/** What an ARM board says of its processor; ONNX Runtime reads this file and does not survive an Intel one there. */
-const CPUINFO = [
-  'processor\t: 0',
-  'BogoMIPS\t: 108.00',
-  'Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid',
-  'CPU implementer\t: 0x41',
-  'CPU architecture: 8',
-  'CPU variant\t: 0x0',
-  'CPU part\t: 0xd08',
-  'CPU revision\t: 3',
-  '',
-].join('\n');
+/** A release that hangs before anything of the agent runs. */
+const HANGS = 'int main(void) { for (;;) pause(); }';
+const ANY_MANIFEST = '0'.repeat(64);
 
 describe.skipIf(reason !== undefined)(`the arm64 executable, emulated${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
   let folder: string;
   let executable: string;
+  let cpuinfo: string;
   let processes: Processes;
   let fleet: Fleet;
 
@@ -41,10 +39,9 @@ describe.skipIf(reason !== undefined)(`the arm64 executable, emulated${reason ==
       await buildPackages(['--target', 'linux-arm64', '--program', 'agent', '--format', 'executable']),
       '-linux-arm64',
     );
-    const cpuinfo = path.join(folder, 'cpuinfo');
-    await writeFile(cpuinfo, CPUINFO);
-    const emulate = `mount --bind "${cpuinfo}" /proc/cpuinfo && export QEMU_LD_PREFIX=${LIBRARIES} && exec qemu-aarch64-static -cpu cortex-a72 "$@"`;
-    processes = new Processes({ 'skerry-agent': ['unshare', '--mount', 'sh', '-c', emulate, 'sh', executable] });
+    cpuinfo = path.join(folder, 'cpuinfo');
+    await writeFile(cpuinfo, ARM_CPUINFO);
+    processes = new Processes({ 'skerry-agent': emulated(cpuinfo, executable) });
     fleet = new Fleet({ folder, processes });
     await fleet.startHub();
     await fleet.initTrust();
@@ -73,7 +70,7 @@ describe.skipIf(reason !== undefined)(`the arm64 executable, emulated${reason ==
       const agent = processes.start('skerry-agent', ['run', '--data', data, '--http-port', '0', '--bake', '1s'], { logFile });
       const url = await agentUrl(data, agent.pid, SLOW);
       await publishVad(fleet);
-      const emulated = await firstPrediction(url, SLOW);
+      const values = await firstPrediction(url, SLOW);
 
       const here = new Processes();
       try {
@@ -83,9 +80,9 @@ describe.skipIf(reason !== undefined)(`the arm64 executable, emulated${reason ==
         const device = await second.enrol('x64-1', {});
         await publishVad(second);
         const native = await firstPrediction(device.url);
-        expect(emulated).toHaveLength(native.length);
+        expect(values).toHaveLength(native.length);
         // The tolerance golden samples of FP32 models have by default is wider.
-        for (const [i, value] of emulated.entries()) expect(value).toBeCloseTo(native[i] ?? Number.NaN, 4);
+        for (const [i, value] of values.entries()) expect(value).toBeCloseTo(native[i] ?? Number.NaN, 4);
       } finally {
         await here.close();
       }
@@ -93,4 +90,92 @@ describe.skipIf(reason !== undefined)(`the arm64 executable, emulated${reason ==
     },
     2 * SLOW,
   );
+
+  describe.skipIf(noExec !== undefined)(`started by a service${noExec === undefined ? '' : ` (skipped: ${noExec})`}`, () => {
+    let programs: Processes;
+    let data: string;
+    let slots: SlotFolder;
+
+    beforeAll(async () => {
+      programs = new Processes({ 'skerry-agent': emulatedWithExec(cpuinfo, executable) });
+      data = path.join(folder, 'devices', 'arm-launched');
+      slots = new SlotFolder(data);
+      const { token } = (await fleet.command(['token', 'create', 'enrolment'])) as { token: string };
+      await programs.json('skerry-agent', ['enroll', '--data', data, '--hub', fleet.hub.url, '--token', token, '--name', 'arm-2']);
+      // Which would say what release it wants.
+      await fleet.hubProcess.kill();
+    }, SLOW);
+    afterAll(() => programs?.close());
+
+    const launch = (): RunningProcess =>
+      programs.start('skerry-agent', ['launch', '--data', data, '--http-port', '0', '--reconnect-max', '300ms'], {
+        logFile: path.join(folder, 'arm-launched.log'),
+      });
+    const release = async (agent: RunningProcess): Promise<SelfUpdate | undefined> => {
+      const url = await agentUrl(data, agent.pid, SLOW);
+      const { reported } = (await (await fetch(`${url}/skerry/v1/status`)).json()) as AgentStatus;
+      return reported.capabilities.selfUpdate;
+    };
+    /** Puts an executable into a slot, as an update does. */
+    const place = async (slot: SlotName, file: string, version: number): Promise<SlotRelease> => {
+      await mkdir(path.dirname(slots.executable(slot)), { recursive: true });
+      await copyFile(file, slots.executable(slot));
+      await chmod(slots.executable(slot), 0o755);
+      const { digest } = await digestFile(slots.executable(slot));
+      return slotsSchema.shape.good.unwrap().parse({ slot, version, manifest: ANY_MANIFEST, digest, release: `0.${version}.0` });
+    };
+
+    it(
+      'is the agent of the package, then the release in a slot',
+      async () => {
+        const packaged = launch();
+        expect(await release(packaged)).toEqual({ able: true });
+        expect(await packaged.stop()).toBe(0);
+        await slots.write({ ...noSlots(SKERRY_VERSION), good: await place('a', executable, 2) });
+        const other = launch();
+        expect(await release(other)).toEqual({ able: true, release: 2 });
+        expect(await readlink(`/proc/${other.pid}/exe`)).toContain('qemu');
+        expect(await readFile(`/proc/${other.pid}/cmdline`, 'latin1')).toContain(slots.executable('a'));
+        expect(await other.stop()).toBe(0);
+      },
+      2 * SLOW,
+    );
+
+    it(
+      'is ended by the kernel when a release on trial hangs, and goes back',
+      async () => {
+        const hanging = path.join(folder, 'hangs');
+        await writeFile(`${hanging}.c`, `#include <unistd.h>\n${HANGS}\n`);
+        await must('aarch64-linux-gnu-gcc', ['-static', '-o', hanging, `${hanging}.c`]);
+        const before = await slots.read();
+        if (before === undefined) throw new Error('no slots were written');
+        const trial = { attempt: 0, boots: 0, maxBoots: 1, aliveSeconds: 3, wasOnline: false, served: [] };
+        await slots.write({ ...before, trying: { ...(await place('b', hanging, 3)), ...trial } });
+        // By the signal of alarm(2): nothing else would.
+        expect(await launch().exited).not.toBe(0);
+        expect((await slots.read())?.trying).toMatchObject({ boots: 1 });
+        const again = launch();
+        expect(await release(again)).toEqual({ able: true, release: 2 });
+        await until('the verdict to be kept', async () => (await slots.read())?.refused === null, { deadlineMs: SLOW });
+        expect(await again.stop()).toBe(0);
+      },
+      2 * SLOW,
+    );
+
+    it(
+      'becomes the agent of the package again once the hub wants no release',
+      async () => {
+        const agent = launch();
+        expect(await release(agent)).toEqual({ able: true, release: 2 });
+        await fleet.startHub();
+        await until('the release to be gone', async () => (await release(agent))?.release === undefined, { deadlineMs: SLOW });
+        expect(await release(agent)).toEqual({ able: true });
+        expect((await readFile(`/proc/${agent.pid}/cmdline`, 'latin1')).split('\0')).toContain(executable);
+        expect((await slots.read())?.good).toBeNull();
+        // The model the hub wants as well is being loaded, which may take an emulated processor longer than it is waited for.
+        await agent.stop();
+      },
+      2 * SLOW,
+    );
+  });
 });
