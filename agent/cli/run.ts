@@ -46,6 +46,14 @@ flags, without the dashes), else it has its default. Log lines go to stderr as J
 export async function runAgent(flags: RunFlags, launched: Launched | undefined): Promise<void> {
   // From the first moment: a start that is asked to end says nothing against the release (agent/update/updater.ts).
   const signals = listenForSignals();
+  try {
+    await untilSignal(flags, launched, signals.first);
+  } finally {
+    signals.release();
+  }
+}
+
+async function untilSignal(flags: RunFlags, launched: Launched | undefined, signal: Promise<string>): Promise<void> {
   const config = await loadAgentConfig({ flags: settingFlags(flags), env: process.env, configFile: flags.config });
   const { requireIdentity } = await import('../sync/identity.js');
   const identity = await requireIdentity(config.data);
@@ -58,10 +66,9 @@ export async function runAgent(flags: RunFlags, launched: Launched | undefined):
     const [{ createPinoLogger }, { openAgent }] = await Promise.all([import('#shared/terminal/pino-logger.js'), import('../app.js')]);
     const logger = await createPinoLogger({ level: config.logLevel, name: 'skerry-agent' });
     const agent = await openAgent({ config, identity, logger, threads, ...(launched === undefined ? {} : { launched }) });
-    const makesRoom = await runUntil(agent, signals.first, logger);
+    const makesRoom = await runUntil(agent, signal, logger);
     if (makesRoom && launched !== undefined) return await becomeLauncher(launched, logger);
   } finally {
-    signals.release();
     await threads.close();
   }
   process.exitCode = EXIT.ok;
