@@ -1,5 +1,4 @@
-import type { VersionNumber } from '#shared/bundle/names.js';
-import { AGENT_MODEL } from '#shared/bundle/names.js';
+import { AGENT_MODEL, type VersionNumber } from '#shared/bundle/names.js';
 import type { Millis } from '#shared/kernel/clock.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Desk } from './desk.js';
