@@ -1,16 +1,16 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
-import { type Clock, seconds, sleep, systemClock } from '#shared/kernel/clock.js';
+import { seconds, sleep, systemClock } from '#shared/kernel/clock.js';
 import { asSkerryError, type SkerryError } from '#shared/kernel/errors.js';
-import type { Service } from '#shared/kernel/lifecycle.js';
-import type { Logger } from '#shared/kernel/logger.js';
-import { type PackagedProgram, packagedProgram } from '#shared/kernel/packaged-program.js';
+import { packagedProgram } from '#shared/kernel/packaged-program.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import type { Capabilities } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import { describeDevice, describeRuntime } from './capabilities.js';
-import { type AgentConfig, socketPath } from './config.js';
+import { socketPath } from './config.js';
+import type { Agent, AgentOptions, AgentStatus } from './contract.js';
+import { openHubSide } from './hub-side.js';
 import { createInferenceRuntime } from './inference/runtime.js';
 import { BehaviourBook } from './metrics/behaviour.js';
 import type { PredictionTarget } from './inference/contract.js';
@@ -23,72 +23,20 @@ import { tee } from './metrics/tee.js';
 import { createMetricsText } from './metrics/text.js';
 import { createModelManager } from './models/create-manager.js';
 import { DEFAULT_MODEL_SETTINGS } from './models/manager.js';
-import type { Observe } from './models/observe.js';
 import { takeReport } from './report.js';
 import { announce, whereFound, withdraw } from './running.js';
-import { createInferenceServer, type ServeAddress } from './serve/server.js';
-import { MqttBlobFetcher } from './sync/blob-fetcher.js';
+import { createInferenceServer } from './serve/server.js';
 import { listenToCommands } from './sync/commands.js';
-import type { LinkStatus } from './sync/contract.js';
-import { DesiredSubscription } from './sync/desired-source.js';
 import { EventLog } from './sync/event-log.js';
 import { tellAndWait } from './sync/hub-receipt.js';
-import type { Identity } from './sync/identity.js';
-import { MqttLink } from './sync/link.js';
-import { OutboxPump } from './sync/outbox-pump.js';
 import { Reporter } from './sync/reporter.js';
-import { SignedClock } from './sync/signed-clock.js';
 import { TufTrustClient } from './sync/trust-client.js';
-import { TrustFeed } from './sync/trust-feed.js';
 import { TrustMirror } from './sync/trust-mirror.js';
-import { type AgentThreads, startThreads } from './threads.js';
+import { startThreads } from './threads.js';
 import { desiredOfModels } from './update/desired-of-models.js';
-import type { Launched } from './update/launched.js';
-import type { Handover, UpdaterDeps } from './update/ports.js';
+import type { Handover } from './update/ports.js';
 import { SlotFolder } from './update/slot-folder.js';
 import { Updater } from './update/updater.js';
-
-export interface AgentOptions {
-  readonly config: AgentConfig;
-  readonly identity: Identity;
-  readonly logger: Logger;
-  /** Its threads, where they were started before; they are its own from here on. */
-  readonly threads?: AgentThreads;
-  readonly clock?: Clock;
-  /** Uniform in [0, 1), for jitter. */
-  readonly random?: () => number;
-  /** Looks at every moment of the work on models; only programs composed by tests pass one. */
-  readonly observe?: Observe;
-  /** How the launcher started this process; left out when it did not, and then the agent does not replace itself. */
-  readonly launched?: Launched;
-  /** This program as one file (default: what the build says). */
-  readonly program?: PackagedProgram | undefined;
-  /** As `observe`, of the work on releases of the agent itself. */
-  readonly observeUpdate?: NonNullable<UpdaterDeps['observe']>;
-}
-
-/** Document of `/skerry/v1/status`, and what `skerry-agent status` shows. */
-export interface AgentStatus {
-  readonly version: string;
-  readonly pid: number;
-  readonly startedAt: string;
-  readonly fleet: string;
-  readonly hub: string;
-  readonly link: LinkStatus;
-  readonly reported: Reported;
-}
-
-export interface Agent extends Service {
-  readonly device: string;
-  readonly address: ServeAddress;
-  /** Resolves with the reason when the agent can no longer do its work and the process should end. */
-  readonly failed: Promise<SkerryError>;
-  /** Resolves when the process should end so that the launcher can start another release of the agent. */
-  readonly makesRoom: Promise<Handover>;
-  status(): Promise<AgentStatus>;
-  /** Threads that cannot be stopped; while there is one the process has to be ended by force. */
-  stuckThreads(): number;
-}
 
 /** How long models from the disk may take before the agent goes for the network beside them. */
 const HEAD_START = seconds(2);
@@ -142,7 +90,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   opened.push(runtime);
   const describing = describeRuntime(runtime, logger);
   const mirror = new TrustMirror(clock);
-  const tuf = new TufTrustClient({ folder: join(config.data, 'trust'), fleet, clock, mirror, signedTime: () => time.freshest });
+  const tuf = new TufTrustClient({ folder: join(config.data, 'trust'), fleet, clock, mirror, signedTime: () => hub.time.freshest });
   // What was accepted is read and checked while the threads come up; whoever asks for it hears of what is wrong with it.
   tuf.versions().catch(() => undefined);
   const store = await threads.store;
@@ -155,32 +103,8 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
 
   // What talks to the hub.
   const syncLogger = logger.child({ room: 'sync' });
-  const time = await SignedClock.open({ state: store.state, clock, events });
-  const ca = config.caFile === undefined ? identity.mqtt.ca : await readFile(config.caFile, 'utf8');
-  const link = new MqttLink({
-    fleet,
-    device,
-    boot: store.boot,
-    broker: { ...identity.mqtt, ...(ca === undefined ? {} : { ca }) },
-    keepalive: config.keepalive,
-    clock,
-    logger: syncLogger,
-    random,
-    backoff: { base: Math.min(seconds(1), config.reconnectMax), max: config.reconnectMax },
-  });
-  const trust = new TrustFeed({ fleet, link, mirror, client: tuf, time, events, clock, logger: syncLogger, random });
-  const desired = await DesiredSubscription.open({
-    fleet,
-    device,
-    link,
-    state: store.state,
-    director: trust,
-    time,
-    events,
-    logger: syncLogger,
-  });
-  const fetcher = new MqttBlobFetcher({ fleet, device, link, clock, logger: syncLogger, random });
-  const pump = new OutboxPump({ fleet, device, link, outbox: store.outbox, clock, logger: syncLogger });
+  const hub = await openHubSide({ config, identity, store, events, mirror, tuf, clock, random, logger: syncLogger });
+  const { time, link, trust, desired, fetcher, pump } = hub;
 
   // What keeps the models as they should be.
   const models = createModelManager({
@@ -240,15 +164,11 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   const report = (): Promise<Reported> =>
     takeReport({
       identity,
-      boot: store.boot,
+      store,
+      hub,
       agentVersion: SKERRY_VERSION,
       capabilities: capabilities(),
       models: () => [...models.reportedModels(), ...updater.reported()],
-      desired,
-      trust,
-      time,
-      outbox: store.outbox,
-      blobs: store.blobs,
       clock,
     });
   const reporter = new Reporter({ fleet, device, link, snapshot: report, clock, logger: syncLogger });
@@ -335,15 +255,8 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     await trust.start();
     await pump.start();
     await reporter.start();
-    const found = whereFound(server.address);
-    const announced = await announce(config.data, {
-      pid: process.pid,
-      boot: store.boot,
-      version: SKERRY_VERSION,
-      startedAt,
-      device,
-      ...found,
-    });
+    const self = { pid: process.pid, boot: store.boot, version: SKERRY_VERSION, startedAt, device, ...whereFound(server.address) };
+    const announced = await announce(config.data, self);
     if (!announced) logger.warn({ code: 'DISK_FULL' }, 'agent.json could not be written: the command line does not find this agent');
     events.emit({ kind: 'agent.started', detail: { version: SKERRY_VERSION, boot: store.boot, recovered: recovery !== undefined } });
     // DESIGN R2: predictions never wait for the network; the link begins once what is here serves, or shortly after.

@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { durationSchema } from '#shared/kernel/duration.js';
+import { SkerryError } from '#shared/kernel/errors.js';
 import {
   loadSettings,
   type SettingEntry,
@@ -133,6 +135,18 @@ export function settingEntries(): SettingTable<AgentSettingKey> {
 export function dataFolder({ flags, env }: Pick<ConfigSources, 'flags' | 'env'>): string {
   const usual = join(xdgFolder(env, 'XDG_DATA_HOME', join('.local', 'share')), 'skerry', 'agent');
   return resolve(flags.data ?? env[AGENT_SETTINGS.data.env] ?? usual);
+}
+
+/** The certificates (PEM) `--ca-file` names; `CONFIG_INVALID` when the file cannot be read or holds none. */
+export async function readAuthorities(path: string): Promise<string> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new SkerryError('CONFIG_INVALID', `the file of certificates ${path} (--ca-file) could not be read`, { cause });
+  }
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw new SkerryError('CONFIG_INVALID', `the file ${path} (--ca-file) holds no certificate in PEM form`);
 }
 
 /** Longest path of a Unix socket that every system takes. */

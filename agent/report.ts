@@ -2,37 +2,31 @@ import type { Clock } from '#shared/kernel/clock.js';
 import type { SkerryError } from '#shared/kernel/errors.js';
 import type { Capabilities } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
-import type { BlobStore, Outbox } from './store/contract.js';
-import type { DesiredSubscription } from './sync/desired-source.js';
+import type { HubSide } from './hub-side.js';
+import type { AgentStore } from './store/open.js';
 import type { Identity } from './sync/identity.js';
-import type { SignedClock } from './sync/signed-clock.js';
-import type { TrustFeed } from './sync/trust-feed.js';
 
 export interface ReportParts {
   readonly identity: Identity;
-  readonly boot: number;
+  readonly store: Pick<AgentStore, 'boot' | 'outbox' | 'blobs'>;
+  readonly hub: Pick<HubSide, 'desired' | 'trust' | 'time'>;
   readonly agentVersion: string;
   readonly capabilities: Capabilities;
   readonly models: () => Reported['models'];
-  readonly desired: DesiredSubscription;
-  readonly trust: TrustFeed;
-  readonly time: SignedClock;
-  readonly outbox: Outbox;
-  readonly blobs: BlobStore;
   readonly clock: Clock;
 }
 
 /** The reported state of this device now. */
-export async function takeReport(parts: ReportParts): Promise<Reported> {
-  const { identity, boot, agentVersion, capabilities, models, desired, trust, time, outbox, blobs, clock } = parts;
-  const [stats, disk] = await Promise.all([outbox.stats(), blobs.usage()]);
+export async function takeReport({ identity, store, hub, agentVersion, capabilities, models, clock }: ReportParts): Promise<Reported> {
+  const { desired, trust, time } = hub;
+  const [stats, disk] = await Promise.all([store.outbox.stats(), store.blobs.usage()]);
   const { root, timestamp, snapshot, error } = trust.status;
   const { refused } = desired;
   const judged = time.now();
   return {
     device: identity.device,
     at: new Date(clock.now()).toISOString(),
-    boot,
+    boot: store.boot,
     agentVersion,
     labels: identity.labels,
     capabilities,

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
 import { systemClock } from '#shared/kernel/clock.js';
@@ -10,6 +9,7 @@ import { type Capabilities, deviceIdSchema, labelsSchema } from '#shared/protoco
 import { formatDuration } from '#shared/terminal/format.js';
 import { paint, printJson, printLine, printNote } from '#shared/terminal/output.js';
 import { describeDevice } from '../capabilities.js';
+import { readAuthorities } from '../config.js';
 import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
 import { probeRuntime } from './runtime-probe.js';
 
@@ -60,7 +60,7 @@ async function runEnroll(flags: EnrollFlags): Promise<void> {
     labels,
     capabilities: await measureCapabilities(),
     agentVersion: SKERRY_VERSION,
-    ...(flags.caFile === undefined ? {} : { ca: await readFile(flags.caFile, 'utf8') }),
+    ...(flags.caFile === undefined ? {} : { ca: await readAuthorities(flags.caFile) }),
     ...(flags.keyFile === undefined ? {} : { keySecretFile: flags.keyFile }),
     force: flags.force === true,
     clock: systemClock,

@@ -7,8 +7,8 @@ import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { prepareMemory, releaseMemoryOnceSettled } from '#shared/kernel/release-memory.js';
 import { connectServiceManager } from '#shared/kernel/service-manager.js';
 import { EXIT } from '#shared/terminal/run-cli.js';
-import type { Agent, AgentStatus } from '../app.js';
 import { type AgentSettingKey, loadAgentConfig, settingEntries } from '../config.js';
+import type { Agent, AgentStatus } from '../contract.js';
 import { type Launched, readLaunched } from '../update/launched.js';
 
 /** Everything that must survive is on the disk already; what does not end by then is ended. */

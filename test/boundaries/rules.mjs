@@ -28,9 +28,9 @@ export default {
     forbid('kernel-is-lowest', { path: '^shared/kernel/' }, { path: '^shared/(?!kernel/)' }, 'The kernel knows no domain.'),
     forbid(
       'nobody-imports-serve',
-      { path: '^agent/(?!app\\.ts|serve/)' },
+      { path: '^agent/(?!app\\.ts|contract\\.ts|serve/)' },
       { path: '^agent/serve/' },
-      'Only the composition root builds the servers.',
+      'Only the composition root builds the servers; its contract names where they listen.',
     ),
     forbid('serve-only-translates', { path: '^agent/serve/' }, { path: '^agent/(models|sync|store)/' }, 'serve -> inference.'),
     forbid(

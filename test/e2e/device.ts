@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { AgentStatus } from '#agent/app.js';
+import type { AgentStatus } from '#agent/contract.js';
 import type { InstallState } from '#shared/protocol/messages.js';
 import { AGENT_WITH_FAULTS, type Faults, FAULTS_VARIABLE } from '../kit/faults.js';
 import type { Processes, RunningProcess } from '../kit/processes.js';

@@ -2,7 +2,7 @@ import { chmod, copyFile, mkdir, mkdtemp, readFile, readlink, rm, writeFile } fr
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { AgentStatus } from '#agent/app.js';
+import type { AgentStatus } from '#agent/contract.js';
 import { SlotFolder } from '#agent/update/slot-folder.js';
 import { noSlots, type SlotName, type SlotRelease, slotsSchema } from '#agent/update/slots.js';
 import { digestFile } from '#shared/bundle/digest.js';

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { AgentStatus } from '#agent/app.js';
+import type { AgentStatus } from '#agent/contract.js';
 import type { Slots } from '#agent/update/slots.js';
 import { until } from '../kit/until.js';
 

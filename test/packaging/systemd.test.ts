@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { AgentStatus } from '#agent/app.js';
+import type { AgentStatus } from '#agent/contract.js';
 import type { Slots } from '#agent/update/slots.js';
 import { World } from '../e2e/world.js';
 import { affineModel } from '../kit/onnx-models.js';

@@ -1,9 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { AGENT_SETTINGS, dataFolder, loadAgentConfig, settingEntries, socketPath } from '#agent/config.js';
-import { announce, findRunning, type RunningAgent, withdraw } from '#agent/running.js';
+import { AGENT_SETTINGS, dataFolder, loadAgentConfig, readAuthorities, settingEntries, socketPath } from '#agent/config.js';
+import { announce, findRunning, type RunningAgent, whereFound, withdraw } from '#agent/running.js';
 import { tempFolder } from '../../kit/temp-folder.js';
+
+/** Framed as a certificate; what is inside is for TLS to judge. */
+const PEM = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
 
 const load = (flags: Record<string, string>, env: Record<string, string> = {}, configFile?: string) =>
   loadAgentConfig({ flags, env, configFile });
@@ -106,5 +109,30 @@ describe('agent.json', () => {
     await withdraw(data);
     await withdraw(data);
     expect(await findRunning(data)).toBeUndefined();
+  });
+
+  it('says where the local API is, with brackets around an IPv6 address', () => {
+    expect(whereFound({ tcp: { host: '::1', port: 7490 }, unix: undefined })).toEqual({ http: 'http://[::1]:7490', socket: null });
+    expect(whereFound({ tcp: { host: '127.0.0.1', port: 80 }, unix: '/data/agent.sock' })).toEqual({
+      http: 'http://127.0.0.1:80',
+      socket: '/data/agent.sock',
+    });
+    expect(whereFound({ tcp: undefined, unix: '/data/agent.sock' })).toEqual({ http: null, socket: '/data/agent.sock' });
+  });
+});
+
+describe('the certificates of --ca-file', () => {
+  it('are read where there are some', async () => {
+    const path = join(await tempFolder(), 'ca.pem');
+    await writeFile(path, `# ours\n${PEM}`);
+    expect(await readAuthorities(path)).toContain(PEM);
+  });
+
+  it('are refused by name where the file is not there or holds none', async () => {
+    const path = join(await tempFolder(), 'ca.pem');
+    await expect(readAuthorities(path)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(readAuthorities(path)).rejects.toThrow(`${path} (--ca-file) could not be read`);
+    await writeFile(path, 'not PEM');
+    await expect(readAuthorities(path)).rejects.toThrow(`${path} (--ca-file) holds no certificate`);
   });
 });

@@ -1,0 +1,61 @@
+import { type Clock, seconds } from '#shared/kernel/clock.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { type AgentConfig, readAuthorities } from './config.js';
+import type { AgentStore } from './store/open.js';
+import { MqttBlobFetcher } from './sync/blob-fetcher.js';
+import { DesiredSubscription } from './sync/desired-source.js';
+import type { EventLog } from './sync/event-log.js';
+import type { Identity } from './sync/identity.js';
+import { MqttLink } from './sync/link.js';
+import { OutboxPump } from './sync/outbox-pump.js';
+import { SignedClock } from './sync/signed-clock.js';
+import type { TufTrustClient } from './sync/trust-client.js';
+import { TrustFeed } from './sync/trust-feed.js';
+import type { TrustMirror } from './sync/trust-mirror.js';
+
+export interface HubSideDeps {
+  readonly config: AgentConfig;
+  readonly identity: Identity;
+  readonly store: AgentStore;
+  readonly events: EventLog;
+  readonly mirror: TrustMirror;
+  readonly tuf: TufTrustClient;
+  readonly clock: Clock;
+  /** Uniform in [0, 1), for jitter. */
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+/** What talks to the hub, unstarted. */
+export interface HubSide {
+  readonly time: SignedClock;
+  readonly link: MqttLink;
+  readonly trust: TrustFeed;
+  readonly desired: DesiredSubscription;
+  readonly fetcher: MqttBlobFetcher;
+  readonly pump: OutboxPump;
+}
+
+/** Rejects with `STORE_...` codes, and with `CONFIG_INVALID` when the certificates of `--ca-file` cannot be read. */
+export async function openHubSide(deps: HubSideDeps): Promise<HubSide> {
+  const { config, identity, store, events, mirror, tuf, clock, random, logger } = deps;
+  const { fleet, device } = identity;
+  const time = await SignedClock.open({ state: store.state, clock, events });
+  const ca = config.caFile === undefined ? identity.mqtt.ca : await readAuthorities(config.caFile);
+  const link = new MqttLink({
+    fleet,
+    device,
+    boot: store.boot,
+    broker: { ...identity.mqtt, ...(ca === undefined ? {} : { ca }) },
+    keepalive: config.keepalive,
+    clock,
+    logger,
+    random,
+    backoff: { base: Math.min(seconds(1), config.reconnectMax), max: config.reconnectMax },
+  });
+  const trust = new TrustFeed({ fleet, link, mirror, client: tuf, time, events, clock, logger, random });
+  const desired = await DesiredSubscription.open({ fleet, device, link, state: store.state, director: trust, time, events, logger });
+  const fetcher = new MqttBlobFetcher({ fleet, device, link, clock, logger, random });
+  const pump = new OutboxPump({ fleet, device, link, outbox: store.outbox, clock, logger });
+  return { time, link, trust, desired, fetcher, pump };
+}
