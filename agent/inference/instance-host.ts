@@ -44,7 +44,8 @@ class InstanceHost {
       return { kind: 'failed', id: message.id, error: asSkerryError(cause).toBody() };
     });
     this.#port.postMessage(answer, answer.kind === 'ran' ? buffersOf(answer.outputs) : []);
-    if (answer.kind === 'described') await wakeOrt(await loadOrt());
+    // What goes wrong here will go wrong with the first model, and is told then.
+    if (answer.kind === 'described') await wakeOrt(await loadOrt()).catch(() => undefined);
   }
 
   async #answer(message: Request): Promise<FromInstance> {

@@ -34,16 +34,12 @@ const SMALLEST_MODEL = Buffer.from(
 );
 
 /**
- * Has the runtime make what it makes with its first session: its environment, its tables of operators, some 20 ms. In a thread
- * that has nothing else to do yet, so that the first model need not wait for it; what goes wrong here will go wrong there too.
+ * Has the runtime make what it makes with its first session: its environment, its tables of operators, some 20 ms. For a thread
+ * that has nothing else to do yet, so that the first model need not wait for it. Rejects with ONNX Runtime's error.
  */
 export async function wakeOrt(ort: Ort): Promise<void> {
-  try {
-    const session = await ort.InferenceSession.create(SMALLEST_MODEL, { ...SESSION_OPTIONS, executionProviders: ['cpu'] });
-    await session.release();
-  } catch {
-    // See above.
-  }
+  const session = await ort.InferenceSession.create(SMALLEST_MODEL, { ...SESSION_OPTIONS, executionProviders: ['cpu'] });
+  await session.release();
 }
 
 /** Version of the runtime, and the providers whose libraries are here. */

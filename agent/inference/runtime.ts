@@ -25,6 +25,7 @@ import { ServableHost } from './servable-host.js';
 import { ServableTable } from './servable-table.js';
 import { DEFAULT_INFERENCE_SETTINGS, type InferenceSettings } from './settings.js';
 import { type KeptRequest, ShadowRunner } from './shadow.js';
+import { checkOutputs } from './signature.js';
 
 export interface InferenceRuntimeOptions {
   readonly store: KeyValue;
@@ -290,14 +291,4 @@ class Runtime implements InferenceRuntime {
       throw cause;
     }
   }
-}
-
-function checkOutputs(spec: ServableSpec, wanted: readonly string[]): void {
-  const unknown = wanted.find((name) => !spec.outputs.some((output) => output.name === name));
-  if (unknown === undefined) return;
-  const known = spec.outputs.map((output) => output.name).join(', ');
-  throw new SkerryError(
-    'INFERENCE_OUTPUT_UNKNOWN',
-    `there is no output ${JSON.stringify(unknown.slice(0, 128))}, expected some of ${known}`,
-  );
 }

@@ -43,3 +43,14 @@ function differences(kind: string, declared: readonly TensorSpec[], actual: read
 function compatible(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, axis) => size === -1 || b[axis] === -1 || size === b[axis]);
 }
+
+/** Throws `INFERENCE_OUTPUT_UNKNOWN` when an output is wanted that the servable does not have. */
+export function checkOutputs(spec: Pick<ServableSpec, 'outputs'>, wanted: readonly string[]): void {
+  const unknown = wanted.find((name) => !spec.outputs.some((output) => output.name === name));
+  if (unknown === undefined) return;
+  const known = spec.outputs.map((output) => output.name).join(', ');
+  throw new SkerryError(
+    'INFERENCE_OUTPUT_UNKNOWN',
+    `there is no output ${JSON.stringify(unknown.slice(0, 128))}, expected some of ${known}`,
+  );
+}

@@ -9,7 +9,13 @@ import { runCompiled } from '../program/run-compiled.js';
 const [, , file = '', cache = '', ...args] = process.argv;
 const script = new Script(readFileSync(file, 'latin1'), { filename: path.basename(file) });
 process.argv.splice(1, process.argv.length, file, ...args);
+let broken = false;
+process.on('uncaughtExceptionMonitor', () => {
+  broken = true;
+});
 process.on('exit', () => {
+  // A program that does not run is not trained on: the build ends with its error.
+  if (broken) return;
   writeFileSync(cache, script.createCachedData());
   // What the program thought of a folder where there is nothing does not matter here.
   process.exitCode = 0;

@@ -1,5 +1,6 @@
 import { getRawAsset } from 'node:sea';
 import { Script } from 'node:vm';
+import { errnoOf } from '#shared/kernel/errors.js';
 import type { PackagedProgram } from '#shared/kernel/packaged-program.js';
 import { runCompiled } from './run-compiled.js';
 import { codeCacheAsset, scriptAsset } from './script-asset.js';
@@ -11,23 +12,30 @@ export function runScript(name: string, require: unknown): void {
 
 /**
  * Compiles a script, or rather takes what was compiled of it when the executable was built: the functions a start calls. A cache
- * that does not fit this engine is refused by it, and everything is compiled as it is called.
+ * that does not fit this engine is refused by it, and everything is compiled as it is called. Throws Node's
+ * `ERR_SINGLE_EXECUTABLE_APPLICATION_ASSET_NOT_FOUND` for a script the executable has not.
  */
 export function compileScript(name: string): { readonly script: Script; readonly codeCache: ReturnType<PackagedProgram['codeCache']> } {
-  const source = bytesOf(scriptAsset(name));
-  if (source === undefined) throw new Error(`${scriptAsset(name)} is not in ${process.execPath}`);
-  const cachedData = bytesOf(codeCacheAsset(name));
+  const source = bytesOf(getRawAsset(scriptAsset(name)));
+  const cachedData = codeCacheOf(name);
   const script = new Script(source.toString('latin1'), { filename: `${name}.js`, ...(cachedData === undefined ? {} : { cachedData }) });
   if (cachedData === undefined) return { script, codeCache: 'none' };
   return { script, codeCache: script.cachedDataRejected === true ? 'refused' : 'used' };
 }
 
-/** The bytes where they lie in the mapped executable. */
-function bytesOf(asset: string): Buffer | undefined {
+/** None where the executable was built without one, as for another processor. */
+function codeCacheOf(name: string): Buffer | undefined {
+  let raw: ReturnType<typeof getRawAsset>;
   try {
-    const raw = getRawAsset(asset);
-    return typeof raw === 'string' ? Buffer.from(raw, 'latin1') : Buffer.from(raw);
-  } catch {
-    return undefined;
+    raw = getRawAsset(codeCacheAsset(name));
+  } catch (cause) {
+    if (errnoOf(cause) === 'ERR_SINGLE_EXECUTABLE_APPLICATION_ASSET_NOT_FOUND') return undefined;
+    throw cause;
   }
+  return bytesOf(raw);
+}
+
+/** The bytes where they lie in the mapped executable. */
+function bytesOf(raw: ReturnType<typeof getRawAsset>): Buffer {
+  return typeof raw === 'string' ? Buffer.from(raw, 'latin1') : Buffer.from(raw);
 }

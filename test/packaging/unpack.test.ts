@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
+import { readlinkSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { NativePart } from '#packaging/program/native-manifest.js';
-import { sweepOthers, unpackPart } from '#packaging/program/unpack.js';
+import { hashFile, sweepOthers, unpackPart } from '#packaging/program/unpack.js';
 import { coded } from '../kit/coded.js';
 import { tempFolder } from '../kit/temp-folder.js';
 
@@ -22,6 +23,18 @@ describe('unpacking a native library', () => {
     expect((await stat(folder)).mode & 0o777).toBe(0o700);
     expect(unpackPart(folder, part, never)).toBe(file);
     expect(await readdir(folder)).toEqual(['a.node']);
+  });
+
+  it('tells the system how it reads a file, also one it has just written', async () => {
+    const folder = await tempFolder();
+    const told: string[] = [];
+    const advise = (fd: number): void => void told.push(readlinkSync(`/proc/self/fd/${fd}`));
+    const file = unpackPart(folder, part, () => bytes, advise);
+    expect(told).toEqual([file]);
+    unpackPart(folder, part, never, advise);
+    expect(told).toEqual([file, file]);
+    expect(hashFile(file, advise)).toBe(part.sha256);
+    expect(told).toHaveLength(3);
   });
 
   it.each([
