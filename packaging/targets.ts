@@ -76,8 +76,6 @@ export interface Program {
   readonly workers: Readonly<Record<string, string>>;
   /** Options of the runtime it is started with. */
   readonly nodeFlags: readonly string[];
-  /** Arguments it is mostly called with, DATA being a folder with nothing in it: what that loads is compiled beforehand. */
-  readonly usual: readonly string[];
   readonly summary: string;
 }
 
@@ -95,7 +93,6 @@ export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
     // One helper thread for compiling and collecting instead of four, each of which keeps memory of its own; the first line of
     // agent/main.ts says the same for an agent from source.
     nodeFlags: [SMALL_YOUNG_GENERATION, '--v8-pool-size=1'],
-    usual: ['run', '--data', 'DATA'],
     summary: 'runs the machine-learning models of one device',
   },
   hub: {
@@ -105,7 +102,6 @@ export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
     entry: 'packaging/program/hub.js',
     workers: { sign: 'hub/fleet/signing-worker.js' },
     nodeFlags: [SMALL_YOUNG_GENERATION],
-    usual: ['device', 'list'],
     summary: 'puts machine-learning models on fleets of devices',
   },
 };

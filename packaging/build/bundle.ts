@@ -3,6 +3,7 @@ import path from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { NativeManifest } from '../program/native-manifest.js';
+import { SCRIPT_WRAPPER } from '../program/script-asset.js';
 import type { Program } from '../targets.js';
 import { PROJECT_ROOT } from './tools.js';
 
@@ -52,6 +53,12 @@ async function bundleScript(entry: string, natives: NativeManifest): Promise<{ c
   const [output] = result.outputFiles;
   if (output === undefined) throw new SkerryError('PACKAGE_STEP_FAILED', `bundling ${entry} gave no output`);
   return { code: output.contents, metafile: result.metafile };
+}
+
+/** A script as the executable holds it: a function of what a CommonJS module is called with. */
+export function wrapScript(code: Uint8Array): Buffer {
+  const [before, after] = SCRIPT_WRAPPER;
+  return Buffer.concat([Buffer.from(before), code, Buffer.from(after)]);
 }
 
 /** Bundles what starts a script of the executable: packaging/program/start.ts with its name. */

@@ -1,23 +1,37 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { Session } from 'node:inspector/promises';
 import path from 'node:path';
 import { Script } from 'node:vm';
-import { runCompiled } from '../program/run-compiled.js';
 
-// Run by code-cache.ts in the runtime of the target, with the options the executable will have: SCRIPT CACHE ARGUMENTS...
-// Runs the script as the program with those arguments, and keeps what the engine compiled on the way.
-const [, , file = '', cache = '', ...args] = process.argv;
-const script = new Script(readFileSync(file, 'latin1'), { filename: path.basename(file) });
-process.argv.splice(1, process.argv.length, file, ...args);
-let broken = false;
-process.on('uncaughtExceptionMonitor', () => {
-  broken = true;
+// Run by code-cache.ts in the runtime of the target, with the options the executable will have: SCRIPT OFFSETS CACHE.
+// Has the engine compile the functions of the script that lie at the offsets (ascending), and keeps what it made. Nothing of the script
+// runs, so that the same script gives the same bytes, whatever the machine is like.
+const [, , file = '', offsets = '', cache = ''] = process.argv;
+const source = readFileSync(file, 'latin1');
+const script = new Script(source, { filename: path.basename(file) });
+// Its value is the outermost function, which is not called; before that the debugger does not know of the script.
+script.runInThisContext();
+
+const lines = [0];
+for (let at = source.indexOf('\n'); at >= 0; at = source.indexOf('\n', at + 1)) lines.push(at + 1);
+
+const session = new Session();
+session.connect();
+let scriptId = '';
+session.on('Debugger.scriptParsed', ({ params }) => {
+  if (params.url === path.basename(file)) scriptId = params.scriptId;
 });
-process.on('exit', () => {
-  // A program that does not run is not trained on: the build ends with its error.
-  if (broken) return;
-  writeFileSync(cache, script.createCachedData());
-  // What the program thought of a folder where there is nothing does not matter here.
-  process.exitCode = 0;
-});
-runCompiled(script, createRequire(file), file);
+await session.post('Debugger.enable');
+let line = 0;
+for (const offset of readFileSync(offsets, 'utf8')
+  .split('\n')
+  .filter((each) => each !== '')
+  .map(Number)) {
+  while ((lines[line + 1] ?? Number.POSITIVE_INFINITY) <= offset) line += 1;
+  const start = { scriptId, lineNumber: line, columnNumber: offset - (lines[line] ?? 0) };
+  // To say where one can stop in a range, the engine compiles every function it touches: this one and those around it.
+  await session.post('Debugger.getPossibleBreakpoints', { start, end: { ...start, columnNumber: start.columnNumber + 1 } });
+}
+await session.post('Debugger.disable');
+session.disconnect();
+writeFileSync(cache, script.createCachedData());

@@ -1,23 +1,18 @@
 import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { nativeAsset } from '../program/native-manifest.js';
-import { codeCacheAsset, SCRIPT_WRAPPER, scriptAsset, starterAsset } from '../program/script-asset.js';
+import { codeCacheAsset, scriptAsset, starterAsset } from '../program/script-asset.js';
 import type { Program, Target } from '../targets.js';
-import { type Bundle, bundleStarter } from './bundle.js';
+import { type Bundle, bundleStarter, wrapScript } from './bundle.js';
 import { makeCodeCaches } from './code-cache.js';
 import type { Natives } from './natives.js';
 import type { NodeRuntime } from './node-runtime.js';
+import { readStartProfile } from './start-profile.js';
 import { stripArguments, toolchain } from './toolchain.js';
 import { PROJECT_ROOT, runTool } from './tools.js';
 
 /** Marks in the runtime whether a program was injected (nodejs.org, Single executable applications). */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
-/**
- * Chance shows in the order of a code cache; fixed, it makes the same bytes each time. Not by --hash-seed, which belongs to the
- * flags a cache is refused for when they differ where it is used. For the same reason no program may be given a flag of the
- * engine that changes what it compiles or offers (--expose-gc is one): Node's own modules come compiled, and would be refused.
- */
-const SEED = '--random-seed=1';
 const POSTJECT = path.join(PROJECT_ROOT, 'node_modules/postject/dist/cli.js');
 
 export interface ExecutableParts {
@@ -30,26 +25,30 @@ export interface ExecutableParts {
   readonly hostNode: NodeRuntime;
   /** Folder for everything on the way. */
   readonly work: string;
+  readonly say: (text: string) => void;
 }
 
 /** Puts bundle, workers and native libraries into the runtime: one executable file. Returns its path. */
 export async function makeExecutable(parts: ExecutableParts): Promise<string> {
-  const { program, target, node, bundle, natives, hostNode, work } = parts;
+  const { program, target, node, bundle, natives, hostNode, work, say } = parts;
   await mkdir(work, { recursive: true });
   const nodeFlags = ['--no-warnings', ...program.nodeFlags];
   const assets: Record<string, string> = {};
-  const [before, after] = SCRIPT_WRAPPER;
   for (const [name, code] of bundle.scripts) {
     assets[scriptAsset(name)] = path.join(work, `${name}.js`);
-    await writeFile(path.join(work, `${name}.js`), Buffer.concat([Buffer.from(before), code, Buffer.from(after)]));
+    await writeFile(path.join(work, `${name}.js`), wrapScript(code));
     const starter = path.join(work, `start-${name}.js`);
     await writeFile(starter, await bundleStarter(name));
     if (name !== 'main') assets[starterAsset(name)] = starter;
   }
-  // A code cache fits one kind of processor; a snapshot cannot start worker threads (nodejs/node issue 56077).
+  // A code cache fits one kind of processor; a snapshot cannot start worker threads (nodejs/node issue 56077). No program may be
+  // given a flag of the engine that changes what it compiles or offers (--expose-gc is one): Node's own modules come compiled too,
+  // and would be refused.
   if (hostNode.executable === node.executable) {
-    const caches = await makeCodeCaches(bundle.scripts.keys(), { program, node, nodeFlags, makeFlags: [SEED], work });
-    for (const [name, file] of caches) assets[codeCacheAsset(name)] = file;
+    const profile = await readStartProfile(program.name);
+    const { files, compiled, listed } = await makeCodeCaches(bundle.scripts.keys(), { profile, node, nodeFlags, work });
+    for (const [name, file] of files) assets[codeCacheAsset(name)] = file;
+    say(`${program.executable} for ${target.name}: ${compiled} functions of a start compiled, of ${listed} in the profile`);
   }
   for (const [name, file] of natives.files) assets[nativeAsset(name)] = file;
 

@@ -40,5 +40,5 @@ export async function buildProgram(program: Program, target: Target, { work, giv
   const natives = await gatherNatives(target, node, path.join(work, 'native'), given.sqlite);
   say(`${program.executable} for ${target.name}: program`);
   const bundle = await bundleProgram(program, natives.manifest);
-  return { executable: await makeExecutable({ program, target, node, bundle, natives, hostNode, work }), bundle, node };
+  return { executable: await makeExecutable({ program, target, node, bundle, natives, hostNode, work, say }), bundle, node };
 }

@@ -2,16 +2,12 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Fleet, type FleetAgent, freePort } from '../kit/fleet.js';
+import { type Fleet, type FleetAgent, freePort } from '../kit/fleet.js';
 import { type Commands, Processes } from '../kit/processes.js';
-import { sileroVad } from '../kit/silero.js';
-import { until } from '../kit/until.js';
-import { readRecording } from '../story/audio.js';
-import { goldenArgs, goldenFiles } from '../story/golden.js';
-import { deploymentOf } from '../story/hub-view.js';
 import { benchOverhead } from './agent-bench.js';
 import { atMost, type Figure, median, plain } from './figure.js';
 import { cpuSeconds, memoryOf, type Memory, threadSeconds } from './process-figures.js';
+import { startUntilPrediction, startVadFleet } from './vad-fleet.js';
 import { vadClient } from './vad-request.js';
 
 const MEGABYTE = 1e6;
@@ -29,11 +25,7 @@ export async function measureAgent(what: string, commands: Commands): Promise<re
   const folder = await mkdtemp(path.join(tmpdir(), 'skerry-bench-'));
   const processes = new Processes(commands);
   try {
-    const fleet = new Fleet({ folder, processes, agentArgs: ['--bake', '3s'] });
-    await fleet.startHub();
-    await fleet.initTrust();
-    const agent = await fleet.enrol('bench-1', {});
-    await serveVad(fleet);
+    const { fleet, agent } = await startVadFleet(folder, processes);
     const unpacked = await unpackedBytes(agent);
     const unpacking = unpacked === 0 ? [] : [await startUnpacking(what, fleet, agent)];
     const starts = await measureStarts(fleet, agent, STARTS);
@@ -65,14 +57,6 @@ export async function measureAgent(what: string, commands: Commands): Promise<re
   }
 }
 
-async function serveVad(fleet: Fleet): Promise<void> {
-  const golden = goldenArgs(await goldenFiles(fleet.folder, await readRecording()));
-  await fleet.publish(sileroVad('v5'), ['--name', 'vad', '--version', '5', ...golden]);
-  const { id } = (await fleet.command(['deploy', 'vad@5', '--all'])) as { id: number };
-  const served = async (): Promise<boolean> => (await deploymentOf(fleet, id)).devices.every((device) => device.state === 'serving');
-  await until('vad@5 to be served', served, { deadlineMs: 60_000 });
-}
-
 /** From spawning the process to the first 200 of a prediction, the model already on the device; `cpu`: of all threads until then. */
 interface Start {
   readonly millis: number;
@@ -84,12 +68,9 @@ async function measureStarts(fleet: Fleet, agent: FleetAgent, count: number): Pr
   for (let i = 0; i < count; i += 1) {
     await agent.process.stop();
     const port = await freePort();
-    const client = vadClient(`http://127.0.0.1:${port}`);
     const begun = performance.now();
-    fleet.startAgentOn(agent, port);
-    await until('the first prediction', async () => (await client.predict()) === 200, { everyMs: 2 });
+    await startUntilPrediction(fleet, agent, port);
     starts.push({ millis: performance.now() - begun, cpu: (await threadSeconds(agent.process.pid)) * 1_000 });
-    client.close();
   }
   await fleet.findAgent(agent);
   return starts;

@@ -54,7 +54,7 @@ export async function buildReleases(folder: string): Promise<Releases> {
   const node = await fetchNode(target);
   const natives = await gatherNatives(target, node, path.join(folder, 'native'));
   const bundle = await bundleProgram(program, natives.manifest);
-  const parts = { program, target, node, natives, hostNode: node };
+  const parts = { program, target, node, natives, hostNode: node, say: () => undefined };
   const packaged = await makeExecutable({ ...parts, bundle, work: path.join(folder, 'packaged') });
   const scripts = new Map(bundle.scripts);
   const main = Buffer.from(scripts.get('main') ?? '').toString('latin1');
