@@ -1,4 +1,5 @@
 import { SkerryError } from '#shared/kernel/errors.js';
+import type { WorkerName } from '#shared/kernel/worker-names.js';
 
 /** The runtime inside the package: an LTS release, from the npm packages that carry Node with its headers. */
 export const NODE_VERSION = '24.21.0';
@@ -72,8 +73,10 @@ export interface Program {
   readonly executable: 'skerry-agent' | 'skerry';
   readonly packageName: 'skerry-agent' | 'skerry-hub';
   readonly entry: string;
-  /** Worker threads by name (WORKER_NAMES of shared/kernel/worker-entry.ts) with the module each runs. */
-  readonly workers: Readonly<Record<string, string>>;
+  /** Worker threads by name with the module each runs. */
+  readonly workers: Readonly<Partial<Record<WorkerName, string>>>;
+  /** Those that a command will ask for in any case: they are started before anything else is loaded. */
+  readonly earlyWorkers: Readonly<Record<string, readonly WorkerName[]>>;
   /** Options of the runtime it is started with. */
   readonly nodeFlags: readonly string[];
   readonly summary: string;
@@ -90,6 +93,7 @@ export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
     packageName: 'skerry-agent',
     entry: 'packaging/program/agent.js',
     workers: { instance: 'agent/inference/instance-worker.js', store: 'agent/store/store-worker.js' },
+    earlyWorkers: { run: ['instance', 'store'] },
     // One helper thread for compiling and collecting instead of four, each of which keeps memory of its own; the first line of
     // agent/main.ts says the same for an agent from source.
     nodeFlags: [SMALL_YOUNG_GENERATION, '--v8-pool-size=1'],
@@ -101,6 +105,7 @@ export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
     packageName: 'skerry-hub',
     entry: 'packaging/program/hub.js',
     workers: { sign: 'hub/fleet/signing-worker.js' },
+    earlyWorkers: {},
     nodeFlags: [SMALL_YOUNG_GENERATION],
     summary: 'puts machine-learning models on fleets of devices',
   },

@@ -47,9 +47,6 @@ interface Waiting {
   fail(reason: SkerryError): void;
 }
 
-/** Memory limits of the thread's heap. Tensors and the session lie outside it; strings of BYTES tensors lie inside. */
-const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 256, stackSizeMb: 4 } as const;
-
 export interface InstanceOptions {
   readonly clock: Clock;
   /** A call unanswered for this long means that the worker is stuck in the runtime. */
@@ -58,7 +55,7 @@ export interface InstanceOptions {
 
 /** Starts a worker thread for one instance. */
 export function startInstance(options: InstanceOptions): Instance {
-  const worker = spawnWorker('instance', new URL('./instance-worker.js', import.meta.url), { resourceLimits: RESOURCE_LIMITS });
+  const worker = spawnWorker('instance', new URL('./instance-worker.js', import.meta.url));
   return new WorkerInstance(worker, options);
 }
 

@@ -29,10 +29,7 @@ export class StoreThread {
 
   /** Starts the thread and waits until the database is open. Rejects with `STORE_LOCKED`, `STORE_NEWER`, `DISK_FULL`, `STORE_FAILED`. */
   static async open(options: StoreThreadOptions): Promise<StoreOpening> {
-    const worker = spawnWorker('store', new URL('./store-worker.js', import.meta.url), {
-      workerData: options,
-      resourceLimits: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 2 },
-    });
+    const worker = spawnWorker('store', new URL('./store-worker.js', import.meta.url), options);
     const thread = new StoreThread(worker);
     return new Promise((resolve, reject) => {
       worker.on('message', (message: StoreMessage<never>) => {

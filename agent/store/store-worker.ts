@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import { releaseMemoryOnceSettled } from '#shared/kernel/release-memory.js';
+import { beginWorker } from '#shared/kernel/worker-entry.js';
 import type { CallName, CallResult, StoreMessage, StoreRequest, StoreThreadOptions, ThreadError } from './calls.js';
 import { BlobFolder } from './worker/blob-folder.js';
 import { countBoot } from './worker/boot.js';
@@ -10,12 +11,14 @@ import { createHandlers, type Handlers } from './worker/handlers.js';
 
 // Entry of the store thread: SQL, hashing and files of the agent happen here and nowhere else (DESIGN R5).
 
-if (parentPort !== null) {
-  void run(parentPort, workerData);
+beginWorker((port, options: StoreThreadOptions) => {
+  const opening = open(port, options);
+  port.on('message', (request: StoreRequest) => void opening.then((handlers) => handlers && answer(port, handlers, request)));
   releaseMemoryOnceSettled();
-}
+});
 
-async function run(port: MessagePort, options: StoreThreadOptions): Promise<void> {
+/** Opens the database and says so; `undefined` when it was refused, and the thread ends. */
+async function open(port: MessagePort, options: StoreThreadOptions): Promise<Handlers | undefined> {
   const say = (message: StoreMessage): void => port.postMessage(message);
   try {
     const { db, recovery } = openDatabase(options.folder, options.now);
@@ -23,15 +26,16 @@ async function run(port: MessagePort, options: StoreThreadOptions): Promise<void
     const blobs = new BlobFolder(join(options.folder, 'blobs'), options.limits);
     await blobs.prepare();
     const handlers = createHandlers(db, blobs, boot, options.limits);
-    port.on('message', (request: StoreRequest) => void answer(port, handlers, request));
     say(
       recovery === undefined
         ? { kind: 'opened', boot }
         : { kind: 'opened', boot, recovery: { error: threadError(recovery.error), movedTo: recovery.movedTo } },
     );
+    return handlers;
   } catch (cause) {
     say({ kind: 'refused', error: threadError(cause) });
     port.close();
+    return undefined;
   }
 }
 

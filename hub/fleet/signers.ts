@@ -8,7 +8,7 @@ import { spawnWorker } from '#shared/kernel/worker-entry.js';
 import type { DesiredState } from '#shared/trust/desired.js';
 import { signDesired } from '#shared/trust/desired-verify.js';
 import type { SigningKey } from '#shared/trust/keys.js';
-import type { SignedReply, SignRequest, SigningWorkerData } from './signing-messages.js';
+import type { SignedReply, SigningWorkerOptions, SignRequest } from './signing-messages.js';
 
 export interface SignersDeps {
   readonly key: SigningKey;
@@ -84,8 +84,8 @@ export class Signers {
   }
 
   #start(): Thread {
-    const workerData: SigningWorkerData = { seed: this.#deps.key.seed() };
-    const worker = spawnWorker('sign', new URL('./signing-worker.js', import.meta.url), { workerData });
+    const options: SigningWorkerOptions = { seed: this.#deps.key.seed() };
+    const worker = spawnWorker('sign', new URL('./signing-worker.js', import.meta.url), options);
     // A thread that waits for work keeps nobody from ending.
     worker.unref();
     const thread: Thread = { worker, waiting: new Map() };

@@ -1,6 +1,6 @@
 import type { DesiredState } from '#shared/trust/desired.js';
 
-export interface SigningWorkerData {
+export interface SigningWorkerOptions {
   readonly seed: Uint8Array;
 }
 

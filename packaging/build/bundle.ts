@@ -62,9 +62,9 @@ export function wrapScript(code: Uint8Array): Buffer {
 }
 
 /** Bundles what starts a script of the executable: packaging/program/start.ts with its name. */
-export async function bundleStarter(name: string): Promise<Uint8Array> {
+export async function bundleStarter(name: string, { earlyWorkers }: Program): Promise<Uint8Array> {
   const entryPoints = [path.join(DIST, 'packaging/program/start.js')];
-  const define = { SCRIPT: JSON.stringify(name) };
+  const define = { SCRIPT: JSON.stringify(name), EARLY_WORKERS: JSON.stringify(earlyWorkers) };
   const result = await build({ entryPoints, bundle: true, write: false, minify: true, define, logLevel: 'silent', ...COMMON_JS });
   const [output] = result.outputFiles;
   if (output === undefined) throw new SkerryError('PACKAGE_STEP_FAILED', `bundling the start of ${name} gave no output`);
@@ -75,7 +75,7 @@ export async function bundleStarter(name: string): Promise<Uint8Array> {
 const standIns: Plugin = {
   name: 'stand-ins',
   setup(esbuild) {
-    for (const name of ['worker-source', 'notify-socket', 'release-memory', 'packaged-program']) {
+    for (const name of ['worker-start', 'notify-socket', 'release-memory', 'packaged-program']) {
       const original = path.join(DIST, 'shared', 'kernel', `${name}.js`);
       const standIn = path.join(DIST, 'packaging', 'program', `${name}.js`);
       esbuild.onResolve({ filter: new RegExp(`/${name}\\.js$`) }, ({ path: wanted, resolveDir }) => {

@@ -38,7 +38,7 @@ export async function makeExecutable(parts: ExecutableParts): Promise<string> {
     assets[scriptAsset(name)] = path.join(work, `${name}.js`);
     await writeFile(path.join(work, `${name}.js`), wrapScript(code));
     const starter = path.join(work, `start-${name}.js`);
-    await writeFile(starter, await bundleStarter(name));
+    await writeFile(starter, await bundleStarter(name, program));
     if (name !== 'main') assets[starterAsset(name)] = starter;
   }
   // A code cache fits one kind of processor; a snapshot cannot start worker threads (nodejs/node issue 56077). No program may be

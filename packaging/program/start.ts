@@ -1,8 +1,19 @@
+import type { WorkerName } from '#shared/kernel/worker-names.js';
+import { silenceOnnxRuntime } from '#shared/kernel/onnx-environment.js';
+import { startEarlyWorkers } from './early-workers.js';
 import { runScript } from './script.js';
+import { startPackagedWorker } from './worker-start.js';
 
 /** Bundling puts the name of the script here. */
 declare const SCRIPT: string;
+/** And here, for the main script, the threads each command will ask for. */
+declare const EARLY_WORKERS: Readonly<Partial<Record<string, readonly WorkerName[]>>>;
 declare const require: unknown;
 
 // Entry of every thread of an executable; all the rest of its code comes compiled (packaging/build/code-cache.ts).
+const early = EARLY_WORKERS[process.argv[2] ?? ''];
+if (SCRIPT === 'main' && early !== undefined) {
+  silenceOnnxRuntime();
+  startEarlyWorkers(early, startPackagedWorker);
+}
 runScript(SCRIPT, require);

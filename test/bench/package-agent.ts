@@ -11,14 +11,16 @@ import { startUntilPrediction, startVadFleet } from './vad-fleet.js';
 import { vadClient } from './vad-request.js';
 
 const MEGABYTE = 1e6;
-const STARTS = 5;
+const STARTS = 9;
 const PREDICTIONS = 2_800;
-const IDLE_SECONDS = 30;
+const IDLE_SECONDS = 60;
 /** One Silero VAD on live sound: 512 samples at 16 kHz, 31 times a second. */
 const STREAM_EVERY_MS = 32;
 /** An agent gives memory back for the last time a minute after its start; what it holds from then on is what it holds. */
 const SETTLED_SECONDS = 70;
 const STREAM_SECONDS = 20;
+/** After work, before it is looked at what is left of it. */
+const CALM_MS = 10_000;
 
 /** One agent with Silero VAD, called by `commands`: its start, its memory waiting and serving, its idle time, what HTTP adds. */
 export async function measureAgent(what: string, commands: Commands): Promise<readonly Figure[]> {
@@ -30,12 +32,13 @@ export async function measureAgent(what: string, commands: Commands): Promise<re
     const unpacking = unpacked === 0 ? [] : [await startUnpacking(what, fleet, agent)];
     const starts = await measureStarts(fleet, agent, STARTS);
     const begun = performance.now();
-    const idle = await idleCpu(agent);
+    await wait(CALM_MS);
     const waiting = (await memoryOf(agent.process.pid)).resident;
     await predictOften(agent);
     const busy = (await memoryOf(agent.process.pid)).resident;
     const overhead = (await benchOverhead(agent)).filter(({ name }) => name.startsWith('overhead'));
     const serving = await memoryServing(agent, begun + SETTLED_SECONDS * 1_000);
+    const idle = await idleCpu(agent);
     const megabytes = (name: string, bytes: number): Figure => plain(`${what}: ${name}`, bytes / MEGABYTE, 'MB');
     const millis = median(starts.map((start) => start.millis));
     return [
@@ -102,9 +105,9 @@ async function memoryServing(agent: FleetAgent, settled: number): Promise<Memory
   return { resident: of('resident'), own: of('own'), peak: of('peak') };
 }
 
-/** The start is over by then; what is left is the connection, the windows of measurements and the watch over it all. */
+/** The start is over, and memory has been given back; what is left is the connection, the windows of measurements and the watch over it all. */
 async function idleCpu(agent: FleetAgent): Promise<number> {
-  await wait(10_000);
+  await wait(CALM_MS);
   const before = await cpuSeconds(agent.process.pid);
   const begun = performance.now();
   await wait(IDLE_SECONDS * 1_000);
