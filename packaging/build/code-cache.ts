@@ -1,7 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { NodeRuntime } from './node-runtime.js';
 import { functionsOf } from './script-functions.js';
 import type { StartProfile } from './start-profile.js';
 import { runTool } from './tools.js';
@@ -16,9 +15,8 @@ const MAKE_FLAGS = ['--random-seed=1', '--min-semi-space-size=64', '--max-semi-s
 
 export interface CodeCacheOptions {
   readonly profile: StartProfile;
-  readonly node: NodeRuntime;
-  /** Options the executable will run with; a cache is refused where those differ that the engine compares. */
-  readonly nodeFlags: readonly string[];
+  /** Calls the runtime of the target with the options the executable will have; a cache is refused where those differ that the engine compares. */
+  readonly call: readonly string[];
   /** Folder with the scripts, `<name>.js`; the caches go beside them. */
   readonly work: string;
 }
@@ -37,7 +35,8 @@ export interface CodeCaches {
  * (v8.dev/blog/code-caching-for-devs: what is called in a start belongs in the cache, and what is not makes it dearer to read.)
  */
 export async function makeCodeCaches(names: Iterable<string>, options: CodeCacheOptions): Promise<CodeCaches> {
-  const { profile, node, nodeFlags, work } = options;
+  const { profile, call, work } = options;
+  const [command, ...args] = [...call, ...MAKE_FLAGS, MAKER];
   const files = new Map<string, string>();
   let compiled = 0;
   let listed = 0;
@@ -50,7 +49,7 @@ export async function makeCodeCaches(names: Iterable<string>, options: CodeCache
     const last = functions.map(({ end }) => end - 1).toSorted((a, b) => a - b);
     await writeFile(offsets, last.join('\n'));
     const cache = path.join(work, `${name}.cache`);
-    await runTool(node.executable, [...nodeFlags, ...MAKE_FLAGS, MAKER, script, offsets, cache], { env: { PATH: process.env['PATH'] } });
+    await runTool(command, [...args, script, offsets, cache], { env: { PATH: process.env['PATH'] } });
     files.set(name, cache);
     compiled += functions.length;
     listed += wanted.size;

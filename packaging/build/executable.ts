@@ -8,7 +8,7 @@ import { makeCodeCaches } from './code-cache.js';
 import type { Natives } from './natives.js';
 import type { NodeRuntime } from './node-runtime.js';
 import { readStartProfile } from './start-profile.js';
-import { stripArguments, toolchain } from './toolchain.js';
+import { callPrefix, stripArguments, toolchain } from './toolchain.js';
 import { PROJECT_ROOT, runTool } from './tools.js';
 
 /** Marks in the runtime whether a program was injected (nodejs.org, Single executable applications). */
@@ -44,9 +44,11 @@ export async function makeExecutable(parts: ExecutableParts): Promise<string> {
   // A code cache fits one kind of processor; a snapshot cannot start worker threads (nodejs/node issue 56077). No program may be
   // given a flag of the engine that changes what it compiles or offers (--expose-gc is one): Node's own modules come compiled too,
   // and would be refused.
-  if (hostNode.executable === node.executable) {
+  const prefix = callPrefix(target);
+  if (prefix !== undefined) {
     const profile = await readStartProfile(program.name);
-    const { files, compiled, listed } = await makeCodeCaches(bundle.scripts.keys(), { profile, node, nodeFlags, work });
+    const call = [...prefix, node.executable, ...nodeFlags];
+    const { files, compiled, listed } = await makeCodeCaches(bundle.scripts.keys(), { profile, call, work });
     for (const [name, file] of files) assets[codeCacheAsset(name)] = file;
     say(`${program.executable} for ${target.name}: ${compiled} functions of a start compiled, of ${listed} in the profile`);
   }

@@ -7,6 +7,7 @@ import { makeExecutable } from './executable.js';
 import { gatherNatives, runtimesInstalled } from './natives.js';
 import { fetchNode, type NodeRuntime } from './node-runtime.js';
 import { type GivenParts, requireParts } from './requirements.js';
+import { processorsEmulated } from './toolchain.js';
 
 export interface BuiltProgram {
   readonly executable: string;
@@ -23,7 +24,8 @@ export interface BuildOptions {
 
 /** Builds the executable of one program for one target. `PACKAGE_PART_MISSING` before anything is done. */
 export async function buildProgram(program: Program, target: Target, { work, given, say }: BuildOptions): Promise<BuiltProgram> {
-  requireParts(target, { host: { platform: process.platform, arch: process.arch }, given, runtimes: await runtimesInstalled() });
+  const host = { platform: process.platform, arch: process.arch };
+  requireParts(target, { host, given, runtimes: await runtimesInstalled(), emulated: processorsEmulated() });
   const hostTarget = TARGET_NAMES.map((name) => TARGETS[name]).find(
     ({ platform, arch }) => platform === process.platform && arch === process.arch,
   );

@@ -15,15 +15,19 @@ export interface BuildSituation {
   readonly given: GivenParts;
   /** Folders platform/arch that onnxruntime-node has libraries in, as `linux/x64`. */
   readonly runtimes: readonly string[];
+  /** Processors whose programs can be called, this machine's and those an emulator is installed for. */
+  readonly emulated: readonly string[];
 }
 
 /** Everything that keeps a target from being built here, as sentences that say what would help. Pure; empty when nothing does. */
-export function whatIsMissing(target: Target, { host, given, runtimes }: BuildSituation): readonly string[] {
+export function whatIsMissing(target: Target, { host, given, runtimes, emulated }: BuildSituation): readonly string[] {
   const missing: string[] = [];
   const { platform, arch, name } = target;
   if (!runtimes.includes(`${platform}/${arch}`)) missing.push(`onnxruntime-node has no library of ONNX Runtime for ${name}`);
   if (host.platform !== 'linux' && host.platform !== platform)
     missing.push(`${name} is built on Linux or on ${platform}, not on ${host.platform}`);
+  if (host.platform === 'linux' && platform === 'linux' && !emulated.includes(arch))
+    missing.push(`what is compiled beforehand for ${name} is compiled by its own Node.js, emulated: install qemu-user-static`);
   if (target.node.kind === 'given' && given.node === undefined) {
     const archive = `node-v${NODE_VERSION}-${name}.tar.gz`;
     missing.push(

@@ -151,7 +151,7 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     const both = await Promise.all([1, 2].map(() => root.run(['skerry-agent', 'doctor', '--json'])));
     for (const { text } of both) expect(text).toMatch(/"runtime","verdict":"good"|"name": "runtime",\s+"verdict": "good"/);
     // Node's flags, the engine and the code cache in it fit each other.
-    expect(both[0]?.text).toContain('compiled beforehand');
+    expect(both[0]?.text).toContain(' for linux-x64, compiled beforehand');
     expect((await readdir(await native())).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 

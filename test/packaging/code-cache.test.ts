@@ -100,15 +100,14 @@ describe('the profile of a start', () => {
 });
 
 describe.skipIf(missing !== undefined)(`a code cache${because}`, () => {
-  const make = async (keys: readonly string[]) => {
+  const make = async (keys: readonly string[], flags: readonly string[] = []) => {
     const work = path.join(await tempFolder(), 'work');
     await mkdir(work);
     await writeFile(path.join(work, 'main.js'), SCRIPT);
     const node = await fetchNode(TARGETS['linux-x64']);
     const { files, compiled, listed } = await makeCodeCaches(['main'], {
       profile: new Map([['main', new Set(keys)]]),
-      node,
-      nodeFlags: [],
+      call: [node.executable, ...flags],
       work,
     });
     const cache = files.get('main') ?? '';
@@ -116,12 +115,21 @@ describe.skipIf(missing !== undefined)(`a code cache${because}`, () => {
   };
   const all = functionsOf(SCRIPT).map(({ key }) => key);
 
+  const isRefused = async (cache: string, node: string): Promise<string> => {
+    const take = `new vm.Script(fs.readFileSync(process.argv[1], 'latin1'), { cachedData: fs.readFileSync(process.argv[2]) }).cachedDataRejected`;
+    return (await runTool(node, ['-p', take, path.join(path.dirname(cache), 'main.js'), cache])).trim();
+  };
+
   it('is taken by the engine, and is the same each time', async () => {
     const { node, cache, bytes, compiled, listed } = await make([...all, 'gone']);
     expect([compiled, listed]).toEqual([all.length, all.length + 1]);
-    const take = `new vm.Script(fs.readFileSync(process.argv[1], 'latin1'), { cachedData: fs.readFileSync(process.argv[2]) }).cachedDataRejected`;
-    expect(await runTool(node.executable, ['-p', take, path.join(path.dirname(cache), 'main.js'), cache])).toBe('false\n');
+    expect(await isRefused(cache, node.executable)).toBe('false');
     expect((await make(all)).bytes.equals(bytes)).toBe(true);
+  });
+
+  it('is refused where the engine has other flags than it was made with', async () => {
+    const { node, cache } = await make(all, ['--expose-gc']);
+    expect(await isRefused(cache, node.executable)).toBe('true');
   });
 
   it('holds what is asked for, with what is around it, and no more', async () => {

@@ -61,6 +61,15 @@ describe.skipIf(reason !== undefined)(`the arm64 executable, emulated${reason ==
   });
 
   it(
+    'has what was compiled for it here, by its own runtime under emulation, taken by its engine',
+    async () => {
+      const { stdout } = await processes.run('skerry-agent', ['doctor', '--data', path.join(folder, 'doctor')]);
+      expect(stdout).toContain(' for linux-arm64, compiled beforehand');
+    },
+    SLOW,
+  );
+
+  it(
     'enrols, takes a model and predicts what x64 predicts',
     async () => {
       const data = path.join(folder, 'devices', 'arm');

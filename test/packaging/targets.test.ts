@@ -8,7 +8,7 @@ import { coded } from '../kit/coded.js';
 const RUNTIMES = ['linux/x64', 'linux/arm64', 'darwin/arm64', 'win32/x64'];
 
 function situation(platform: string, arch: string, given: BuildSituation['given'] = {}): BuildSituation {
-  return { host: { platform, arch }, given, runtimes: RUNTIMES };
+  return { host: { platform, arch }, given, runtimes: RUNTIMES, emulated: ['x64', 'arm64'] };
 }
 
 describe('the table of targets', () => {
@@ -42,6 +42,12 @@ describe('what a target needs', () => {
     ['darwin-x64 on a Mac, Node.js given', 'darwin-x64', situation('darwin', 'x64', { node: '/n' }), ['no library of ONNX Runtime']],
     ['win32-x64 on Linux', 'win32-x64', situation('linux', 'x64'), ['--sqlite FILE']],
     ['win32-x64 on Linux, SQLite given', 'win32-x64', situation('linux', 'x64', { sqlite: '/s' }), []],
+    [
+      'linux-arm64 on Linux x64 without an emulator',
+      'linux-arm64',
+      { ...situation('linux', 'x64'), emulated: ['x64'] },
+      ['qemu-user-static'],
+    ],
     ['linux-x64 on a Mac', 'linux-x64', situation('darwin', 'arm64'), ['is built on Linux']],
   ] as const)('%s', (_what, name, where, expected) => {
     const missing = whatIsMissing(TARGETS[name], where);
