@@ -25,13 +25,18 @@ export interface BlobServerDeps {
 export interface BlobServerSettings {
   /** Pieces published and not yet taken by the broker: bounds the memory of the hub and of a broker's queues. */
   readonly window: number;
-  /** How long requests gather before the first piece goes out, so that devices told at the same moment share one answer. */
+  /**
+   * Before the first piece goes out, requests gather until none has come for this long, so that devices told at the same moment share
+   * one answer: each that comes later has what it missed sent again, to everyone who still listens.
+   */
   readonly gather: Millis;
+  /** And for no longer than this. */
+  readonly gatherMost: Millis;
   /** Blobs answered at once. */
   readonly maxBlobs: number;
 }
 
-const DEFAULTS: BlobServerSettings = { window: 16, gather: 40, maxBlobs: 1_024 };
+const DEFAULTS: BlobServerSettings = { window: 16, gather: 60, gatherMost: 600, maxBlobs: 1_024 };
 /** How long a device keeps a refusal in mind that it has not received. */
 const REFUSAL_EXPIRES = minutes(5);
 
@@ -53,7 +58,7 @@ export class BlobServer implements Service {
   readonly #open = new Map<Digest, Open>();
   #inFlight = 0;
   #sent = { pieces: 0, bytes: 0 };
-  #cancelGather: (() => void) | undefined;
+  #gathering: { readonly until: Millis; readonly cancel: () => void } | undefined;
   #closed = false;
 
   constructor(deps: BlobServerDeps) {
@@ -66,7 +71,7 @@ export class BlobServer implements Service {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#cancelGather?.();
+    this.#gathering?.cancel();
     this.#forget();
   }
 
@@ -87,7 +92,7 @@ export class BlobServer implements Service {
       if (this.#closed || this.#schedule.request(request.digest, request.pieces, missing) === 'full') return;
       open.askers.add(request.device);
       this.#open.set(request.digest, open);
-      this.#cancelGather ??= this.#deps.clock.schedule(this.#settings.gather, () => this.#pump());
+      this.#gather();
     } catch (cause) {
       await this.#refuse(request.device, request.digest, asSkerryError(cause));
     }
@@ -102,8 +107,20 @@ export class BlobServer implements Service {
     return this.#open.get(request.digest) ?? { kind: request.kind, blob, askers: new Set() };
   }
 
+  /** Waits for more of the same; where pieces are going out already, a request joins them. */
+  #gather(): void {
+    if (this.#inFlight > 0) return this.#pump();
+    const { clock } = this.#deps;
+    const { gather, gatherMost } = this.#settings;
+    const now = clock.monotonic();
+    const until = this.#gathering?.until ?? now + gatherMost;
+    this.#gathering?.cancel();
+    this.#gathering = { until, cancel: clock.schedule(Math.min(gather, Math.max(0, until - now)), () => this.#pump()) };
+  }
+
   #pump(): void {
-    this.#cancelGather = undefined;
+    this.#gathering?.cancel();
+    this.#gathering = undefined;
     while (this.#inFlight < this.#settings.window && !this.#closed) {
       const piece = this.#schedule.next();
       if (piece === undefined) {

@@ -22,7 +22,7 @@ afterEach(async () => {
   for (const hub of open.splice(0)) await hub.close();
 });
 async function start(options: FleetHubOptions = {}): Promise<{ hub: FleetHub; manifest: Digest; one: TestDevice; two: TestDevice }> {
-  const hub = await FleetHub.start({ ...options, fleet: { blobs: { gather: 100 } } });
+  const hub = await FleetHub.start({ ...options, fleet: { blobs: { gather: 100, gatherMost: 250 } } });
   open.push(hub);
   const manifest = await hub.addVersion('vad', 1, { bytes: BYTES, chunk: CHUNK });
   return { hub, manifest, one: await hub.device('d1'), two: await hub.device('d2') };
@@ -63,6 +63,23 @@ describe('blob server', () => {
     expect(joined(received(two, DIGEST)).equals(BYTES)).toBe(true);
     await until('the acknowledgements', () => hub.fleet.blobs.figures.pieces === PIECES);
     expect(hub.fleet.blobs.figures).toMatchObject({ pieces: PIECES, bytes: BYTES.length, waiting: 0 });
+  });
+
+  it('waits for devices that ask one after the other, and not for ever', async () => {
+    const clock = new VirtualClock();
+    const { hub, one, two } = await start({ clock });
+    const { blobs } = hub.fleet;
+    const by = (device: TestDevice) => ({ ...whole, device: device.id, id: 'f1', missing: bitmapToBase64(whole.missing) });
+    await blobs.request(by(one));
+    await clock.advance(90);
+    await blobs.request(by(two));
+    await clock.advance(90);
+    expect(blobs.figures.waiting, 'the second began the wait anew').toBe(PIECES);
+    await blobs.request(by(one));
+    await clock.advance(69);
+    expect(blobs.figures.waiting).toBe(PIECES);
+    await clock.advance(1);
+    await until('the answer', () => blobs.figures.pieces === PIECES);
   });
 
   it('sends only what is missing', async () => {
