@@ -41,7 +41,7 @@ import { Updater } from './update/updater.js';
 /** How long models from the disk may take before the agent goes for the network beside them. */
 const HEAD_START = seconds(2);
 
-/** Builds an agent from its parts and gives it unstarted. Rejects with `STORE_...` or `TRUST_...` codes, leaving nothing open. */
+/** Builds an agent from its parts and gives it unstarted. Rejects with `STORE_...`, `TRUST_...` or `CONFIG_INVALID`, leaving nothing open. */
 export async function openAgent(options: AgentOptions): Promise<Agent> {
   const opened: Closable[] = [];
   try {

@@ -145,7 +145,8 @@ export async function readAuthorities(path: string): Promise<string> {
   } catch (cause) {
     throw new SkerryError('CONFIG_INVALID', `the file of certificates ${path} (--ca-file) could not be read`, { cause });
   }
-  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  // As OpenSSL names them.
+  if (/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/.test(text)) return text;
   throw new SkerryError('CONFIG_INVALID', `the file ${path} (--ca-file) holds no certificate in PEM form`);
 }
 

@@ -75,7 +75,7 @@ export interface Program {
   readonly entry: string;
   /** Worker threads by name with the module each runs. */
   readonly workers: Readonly<Partial<Record<WorkerName, string>>>;
-  /** Those that a command will ask for in any case: they are started before anything else is loaded. */
+  /** Those that a command will mostly ask for: they are started before anything else is loaded. */
   readonly earlyWorkers: Readonly<Record<string, readonly WorkerName[]>>;
   /** Options of the runtime it is started with. */
   readonly nodeFlags: readonly string[];
@@ -93,7 +93,7 @@ export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
     packageName: 'skerry-agent',
     entry: 'packaging/program/agent.js',
     workers: { instance: 'agent/inference/instance-worker.js', store: 'agent/store/store-worker.js' },
-    earlyWorkers: { run: ['instance', 'store'] },
+    earlyWorkers: { run: ['instance', 'store'], launch: ['instance', 'store'] },
     // One helper thread for compiling and collecting instead of four, each of which keeps memory of its own; the first line of
     // agent/main.ts says the same for an agent from source.
     nodeFlags: [SMALL_YOUNG_GENERATION, '--v8-pool-size=1'],

@@ -26,8 +26,8 @@ export interface BlobServerSettings {
   /** Pieces published and not yet taken by the broker: bounds the memory of the hub and of a broker's queues. */
   readonly window: number;
   /**
-   * Before the first piece goes out, requests gather until none has come for this long, so that devices told at the same moment share
-   * one answer: each that comes later has what it missed sent again, to everyone who still listens.
+   * Before the first piece of a blob goes out, requests for it gather until none has come for this long, so that devices told at the
+   * same moment share one answer: each that comes later has what it missed sent again, to everyone who still listens.
    */
   readonly gather: Millis;
   /** And for no longer than this. */
@@ -58,7 +58,7 @@ export class BlobServer implements Service {
   readonly #open = new Map<Digest, Open>();
   #inFlight = 0;
   #sent = { pieces: 0, bytes: 0 };
-  #gathering: { readonly until: Millis; readonly cancel: () => void } | undefined;
+  readonly #gathering = new Map<Digest, { readonly until: Millis; readonly cancel: () => void }>();
   #closed = false;
 
   constructor(deps: BlobServerDeps) {
@@ -71,7 +71,6 @@ export class BlobServer implements Service {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#gathering?.cancel();
     this.#forget();
   }
 
@@ -92,7 +91,8 @@ export class BlobServer implements Service {
       if (this.#closed || this.#schedule.request(request.digest, request.pieces, missing) === 'full') return;
       open.askers.add(request.device);
       this.#open.set(request.digest, open);
-      this.#gather();
+      if (this.#schedule.isGathering(request.digest)) this.#gather(request.digest);
+      else this.#pump();
     } catch (cause) {
       await this.#refuse(request.device, request.digest, asSkerryError(cause));
     }
@@ -107,24 +107,27 @@ export class BlobServer implements Service {
     return this.#open.get(request.digest) ?? { kind: request.kind, blob, askers: new Set() };
   }
 
-  /** Waits for more of the same; where pieces are going out already, a request joins them. */
-  #gather(): void {
-    if (this.#inFlight > 0) return this.#pump();
+  /** Waits for more who want the same. */
+  #gather(digest: Digest): void {
     const { clock } = this.#deps;
     const { gather, gatherMost } = this.#settings;
     const now = clock.monotonic();
-    const until = this.#gathering?.until ?? now + gatherMost;
-    this.#gathering?.cancel();
-    this.#gathering = { until, cancel: clock.schedule(Math.min(gather, Math.max(0, until - now)), () => this.#pump()) };
+    const known = this.#gathering.get(digest);
+    known?.cancel();
+    const until = known?.until ?? now + gatherMost;
+    const cancel = clock.schedule(Math.min(gather, Math.max(0, until - now)), () => {
+      this.#gathering.delete(digest);
+      this.#schedule.begin(digest);
+      this.#pump();
+    });
+    this.#gathering.set(digest, { until, cancel });
   }
 
   #pump(): void {
-    this.#gathering?.cancel();
-    this.#gathering = undefined;
     while (this.#inFlight < this.#settings.window && !this.#closed) {
       const piece = this.#schedule.next();
       if (piece === undefined) {
-        if (this.#inFlight === 0) this.#open.clear();
+        if (this.#inFlight === 0 && this.#gathering.size === 0) this.#open.clear();
         return;
       }
       this.#inFlight += 1;
@@ -153,6 +156,8 @@ export class BlobServer implements Service {
     if (this.#open.get(digest) !== open) return;
     this.#deps.logger.error({ digest, code: cause.code, cause: cause.message }, 'a blob could not be read');
     this.#schedule.drop(digest);
+    this.#gathering.get(digest)?.cancel();
+    this.#gathering.delete(digest);
     this.#open.delete(digest);
     for (const device of open.askers) await this.#refuse(device, digest, cause);
   }
@@ -175,6 +180,8 @@ export class BlobServer implements Service {
 
   #forget(): void {
     this.#schedule.clear();
+    for (const { cancel } of this.#gathering.values()) cancel();
+    this.#gathering.clear();
     this.#open.clear();
   }
 }

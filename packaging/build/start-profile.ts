@@ -5,7 +5,7 @@ import type { ProgramName } from '../targets.js';
 import { PROJECT_ROOT } from './tools.js';
 
 /**
- * Functions (keys of script-functions.ts) that the scripts of a program call when it starts. Written by `npm run profile`, kept
+ * Functions (keys of script-functions.ts) that the scripts of a program call when it starts and ends. Written by `npm run profile`, kept
  * in the tree: what is compiled beforehand is the same for everyone who builds the same tree.
  */
 export type StartProfile = ReadonlyMap<string, ReadonlySet<string>>;
@@ -34,7 +34,7 @@ export function formatStartProfile(profile: StartProfile): string {
 export function parseStartProfile(text: string): StartProfile {
   const profile = new Map<string, Set<string>>();
   let keys: Set<string> | undefined;
-  for (const line of text.split('\n').filter((each) => each !== '')) {
+  for (const line of text.split(/\r?\n/).filter((each) => each !== '')) {
     const script = /^\[([a-z]+)\]$/.exec(line)?.[1];
     if (script !== undefined) profile.set(script, (keys = new Set()));
     else if (keys === undefined)

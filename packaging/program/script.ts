@@ -1,6 +1,5 @@
 import { getRawAsset } from 'node:sea';
 import { Script } from 'node:vm';
-import { errnoOf } from '#shared/kernel/errors.js';
 import type { PackagedProgram } from '#shared/kernel/packaged-program.js';
 import { runCompiled } from './run-compiled.js';
 import { codeCacheAsset, scriptAsset } from './script-asset.js';
@@ -23,13 +22,13 @@ export function compileScript(name: string): { readonly script: Script; readonly
   return { script, codeCache: script.cachedDataRejected === true ? 'refused' : 'used' };
 }
 
-/** None where the executable was built without one, as for another processor. */
+/** None where the executable was built without one, as for a system whose programs cannot be called where it was built. */
 function codeCacheOf(name: string): Buffer | undefined {
   let raw: ReturnType<typeof getRawAsset>;
   try {
     raw = getRawAsset(codeCacheAsset(name));
   } catch (cause) {
-    if (errnoOf(cause) === 'ERR_SINGLE_EXECUTABLE_APPLICATION_ASSET_NOT_FOUND') return undefined;
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ERR_SINGLE_EXECUTABLE_APPLICATION_ASSET_NOT_FOUND') return undefined;
     throw cause;
   }
   return bytesOf(raw);

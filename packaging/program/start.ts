@@ -11,8 +11,10 @@ declare const EARLY_WORKERS: Readonly<Partial<Record<string, readonly WorkerName
 declare const require: unknown;
 
 // Entry of every thread of an executable; all the rest of its code comes compiled (packaging/build/code-cache.ts).
-const early = EARLY_WORKERS[process.argv[2] ?? ''];
-if (SCRIPT === 'main' && early !== undefined) {
+const [, , command = ''] = process.argv;
+const early = Object.hasOwn(EARLY_WORKERS, command) ? EARLY_WORKERS[command] : undefined;
+// The first process of a container only watches over the one that runs (agent/cli/launch.ts).
+if (SCRIPT === 'main' && early !== undefined && process.pid !== 1) {
   silenceOnnxRuntime();
   startEarlyWorkers(early, startPackagedWorker);
 }

@@ -19,7 +19,7 @@ export interface PackagedProgram {
    * Throws Node's own error (`ENOENT`, ...).
    */
   digestOf(file: string): string;
-  /** Whether the engine takes what was compiled when the executable was built; `none`: it was built without (for another processor). */
+  /** Whether the engine takes what was compiled when the executable was built; `none`: it was built without, for another system. */
   codeCache(): 'used' | 'refused' | 'none';
   /** Removes the unpacked native libraries of other programs, except those with these digests. What cannot be removed stays. */
   sweepNatives(keep: ReadonlySet<string>): void;

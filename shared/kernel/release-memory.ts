@@ -1,5 +1,5 @@
 /**
- * Call before threads are told what they are for: says how the memory that native code asks for is to be handed out. Node offers no way
+ * Call before more threads are started: says how the memory that their native code asks for is to be handed out. Node offers no way
  * to; from source nothing happens, and a single-file build puts a module in this one's place that does it through its own addon.
  */
 export function prepareMemory(): void {

@@ -30,7 +30,8 @@ export async function measureAgent(what: string, commands: Commands): Promise<re
     const { fleet, agent } = await startVadFleet(folder, processes);
     const unpacked = await unpackedBytes(agent);
     const unpacking = unpacked === 0 ? [] : [await startUnpacking(what, fleet, agent)];
-    const starts = await measureStarts(fleet, agent, STARTS);
+    const launches = unpacked === 0 ? [] : [await startLaunched(what, fleet, agent)];
+    const starts = await measureStarts(fleet, agent, STARTS, 'run');
     const begun = performance.now();
     await wait(CALM_MS);
     const waiting = (await memoryOf(agent.process.pid)).resident;
@@ -50,6 +51,7 @@ export async function measureAgent(what: string, commands: Commands): Promise<re
       megabytes('highest since its start', serving.peak),
       atMost(`${what}: exec to first prediction (median of ${STARTS})`, millis, 'ms', 400),
       plain(`${what}: processor time until then`, median(starts.map(({ cpu }) => cpu)), 'ms'),
+      ...launches,
       ...unpacking,
       atMost(`${what}: idle CPU while connected, over ${IDLE_SECONDS} s`, idle, '% of a core', 0.5),
       ...overhead.map((figure) => ({ ...figure, name: `${what}: ${figure.name}` })),
@@ -66,13 +68,13 @@ interface Start {
   readonly cpu: number;
 }
 
-async function measureStarts(fleet: Fleet, agent: FleetAgent, count: number): Promise<readonly Start[]> {
+async function measureStarts(fleet: Fleet, agent: FleetAgent, count: number, command: 'run' | 'launch'): Promise<readonly Start[]> {
   const starts: Start[] = [];
   for (let i = 0; i < count; i += 1) {
     await agent.process.stop();
     const port = await freePort();
     const begun = performance.now();
-    await startUntilPrediction(fleet, agent, port);
+    await startUntilPrediction(fleet, agent, port, command);
     starts.push({ millis: performance.now() - begun, cpu: (await threadSeconds(agent.process.pid)) * 1_000 });
   }
   await fleet.findAgent(agent);
@@ -81,8 +83,13 @@ async function measureStarts(fleet: Fleet, agent: FleetAgent, count: number): Pr
 
 async function startUnpacking(what: string, fleet: Fleet, agent: FleetAgent): Promise<Figure> {
   await rm(path.join(agent.data, 'native'), { recursive: true });
-  const [start] = await measureStarts(fleet, agent, 1);
+  const [start] = await measureStarts(fleet, agent, 1, 'run');
   return plain(`${what}: the same when the libraries are unpacked first`, start?.millis ?? Number.NaN, 'ms');
+}
+
+async function startLaunched(what: string, fleet: Fleet, agent: FleetAgent): Promise<Figure> {
+  const starts = await measureStarts(fleet, agent, STARTS, 'launch');
+  return plain(`${what}: the same by launch, as a service starts it`, median(starts.map(({ millis }) => millis)), 'ms');
 }
 
 async function predictOften(agent: FleetAgent): Promise<void> {

@@ -22,9 +22,9 @@ export async function startVadFleet(folder: string, processes: Processes): Promi
 }
 
 /** Starts the agent again with its API on `port`; resolves when a prediction was answered with 200. */
-export async function startUntilPrediction(fleet: Fleet, agent: FleetAgent, port: number): Promise<void> {
+export async function startUntilPrediction(fleet: Fleet, agent: FleetAgent, port: number, command?: 'run' | 'launch'): Promise<void> {
   const client = vadClient(`http://127.0.0.1:${port}`);
-  fleet.startAgentOn(agent, port);
+  fleet.startAgentOn(agent, port, command);
   await until('the first prediction', async () => (await client.predict()) === 200, { everyMs: 2 });
   client.close();
 }

@@ -114,9 +114,9 @@ export class Fleet {
     await this.findAgent(agent);
   }
 
-  /** Starts the agent's process with its API on `port`, and does not wait for it. */
-  startAgentOn(agent: FleetAgent, port: number): void {
-    agent.process = this.#startAgent(agent.name, agent.data, port);
+  /** Starts the agent's process with its API on `port`, and does not wait for it; by `launch` as a service does. */
+  startAgentOn(agent: FleetAgent, port: number, command: 'run' | 'launch' = 'run'): void {
+    agent.process = this.#startAgent(agent.name, agent.data, port, command);
   }
 
   /** Waits until the agent says where its local API is. */
@@ -124,8 +124,8 @@ export class Fleet {
     agent.url = await this.#agentUrl(agent);
   }
 
-  #startAgent(name: string, data: string, port: number): RunningProcess {
-    const args = ['run', '--data', data, '--http-port', `${port}`, ...(this.#options.agentArgs ?? [])];
+  #startAgent(name: string, data: string, port: number, command: 'run' | 'launch' = 'run'): RunningProcess {
+    const args = [command, '--data', data, '--http-port', `${port}`, ...(this.#options.agentArgs ?? [])];
     return this.#options.processes.start('skerry-agent', args, { logFile: path.join(this.folder, 'log', `${name}.log`) });
   }
 

@@ -101,6 +101,13 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     expect(await root.must(['skerry-agent', '--version'])).toContain('0.1.0');
     expect(await root.must(['skerry-agent', '--help'])).toContain('enroll');
     expect((await root.run(['skerry-agent', 'status'])).code).not.toBe(0);
+    const unenrolled = await root.run(['skerry-agent', 'run', '--data', '/tmp/nobody']);
+    expect(unenrolled).toMatchObject({ code: 1, text: expect.stringContaining('skerry-agent enroll') as string });
+    // No command, though every object has something of this name.
+    expect(await root.run(['skerry-agent', 'constructor'])).toMatchObject({
+      code: 2,
+      text: expect.stringContaining('unknown command') as string,
+    });
     // None of these needs a native library, so none was unpacked.
     expect(await root.exists(`${DATA}/native`)).toBe(false);
   });
@@ -142,6 +149,8 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     for (let round = 0; round < 10; round += 1) {
       await start();
       await firstPrediction(url);
+      // Those that came up before anybody asked for them, and no others.
+      expect(await workersOf(agent.pid)).toEqual(['skerry-instance', 'skerry-store']);
       expect(await agent.stop()).toBe(0);
     }
   });
@@ -286,4 +295,11 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
 
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Worker threads of a process, by name. */
+async function workersOf(pid: number): Promise<readonly string[]> {
+  const tasks = await readdir(`/proc/${pid}/task`);
+  const names = await Promise.all(tasks.map(async (task) => (await readFile(`/proc/${pid}/task/${task}/comm`, 'utf8')).trim()));
+  return names.filter((name) => name.startsWith('skerry-')).toSorted();
 }

@@ -1,11 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startEarlyWorkers, takeEarlyWorker } from '#packaging/program/early-workers.js';
 import { PROJECT_ROOT } from '../kit/processes.js';
+import { tempFolder } from '../kit/temp-folder.js';
 
 const WAITS = `require('node:worker_threads').parentPort.once('message', (said) => require('node:worker_threads').parentPort.postMessage(said))`;
 
@@ -44,12 +46,26 @@ describe('threads started early', () => {
     expect(takeEarlyWorker('store')).toBeUndefined();
   });
 
-  it('keep nobody from ending who never asks for them', () => {
+  /** What a process of its own prints that starts one early and goes on with `then`. */
+  async function ownProcess(then: string): Promise<{ status: number | null; stdout: string }> {
     const module = pathToFileURL(path.join(PROJECT_ROOT, 'dist/packaging/program/early-workers.js')).href;
     const program = `import { Worker } from 'node:worker_threads';
-      import { startEarlyWorkers } from '${module}';
-      startEarlyWorkers(['store'], () => new Worker(${JSON.stringify(WAITS)}, { eval: true }));`;
-    const { status, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { timeout: 60_000 });
-    expect([status, signal]).toEqual([0, null]);
+      import { startEarlyWorkers, takeEarlyWorker } from '${module}';
+      startEarlyWorkers(['store'], () => new Worker(${JSON.stringify(WAITS)}, { eval: true }));
+      ${then}`;
+    const file = path.join(await tempFolder(), 'program.mjs');
+    await writeFile(file, program);
+    return spawnSync(process.execPath, [file], { timeout: 60_000, encoding: 'utf8' });
+  }
+
+  it('keep nobody from ending who never asks for them', async () => {
+    expect(await ownProcess('')).toMatchObject({ status: 0, stdout: '' });
+  });
+
+  it('keep the process once they were asked for', async () => {
+    const then = `const worker = takeEarlyWorker('store');
+      worker.once('message', (said) => console.log(said));
+      setTimeout(() => worker.postMessage('heard'), 50).unref();`;
+    expect(await ownProcess(then)).toMatchObject({ status: 0, stdout: 'heard\n' });
   });
 });

@@ -82,6 +82,20 @@ describe('blob server', () => {
     await until('the answer', () => blobs.figures.pieces === PIECES);
   });
 
+  it('lets requests for one blob gather while another goes out', async () => {
+    const clock = new VirtualClock();
+    const { hub, manifest, one } = await start({ clock });
+    const { blobs } = hub.fleet;
+    await blobs.request({ ...whole, device: one.id, id: 'f1', missing: bitmapToBase64(whole.missing) });
+    await clock.advance(60);
+    await blobs.request({ kind: 'target', digest: manifest, pieces: 1, device: one.id, id: 'f2', missing: bitmapToBase64(fullBitmap(1)) });
+    await clock.advance(40);
+    await until('the first blob', () => blobs.figures.pieces === PIECES);
+    expect(blobs.figures.waiting, 'the manifest waits for more who want it').toBe(1);
+    await clock.advance(60);
+    await until('the manifest', () => blobs.figures.pieces === PIECES + 1);
+  });
+
   it('sends only what is missing', async () => {
     const { hub, one } = await start();
     await one.listen(blobFilter(FLEET, DIGEST));

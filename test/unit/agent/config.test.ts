@@ -122,10 +122,11 @@ describe('agent.json', () => {
 });
 
 describe('the certificates of --ca-file', () => {
-  it('are read where there are some', async () => {
+  it.each(['CERTIFICATE', 'TRUSTED CERTIFICATE', 'X509 CERTIFICATE'])('are read where there are some (%s)', async (kind) => {
     const path = join(await tempFolder(), 'ca.pem');
-    await writeFile(path, `# ours\n${PEM}`);
-    expect(await readAuthorities(path)).toContain(PEM);
+    const text = PEM.replaceAll('CERTIFICATE', kind);
+    await writeFile(path, `# ours\n${text}`);
+    expect(await readAuthorities(path)).toContain(text);
   });
 
   it('are refused by name where the file is not there or holds none', async () => {
