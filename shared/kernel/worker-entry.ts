@@ -23,8 +23,8 @@ export function spawnWorker(name: WorkerName, url: URL, options?: unknown): Work
 }
 
 /**
- * For the code of a worker thread: calls `begin` once it is known what the thread is for (`options` are those of its `spawnWorker`), at once with a listener for the
- * messages that follow to be put on `port`. Does nothing in a thread that nobody started as a worker.
+ * For the code of a worker thread: calls `begin` once it is known what the thread is for (`options` are those of its `spawnWorker`),
+ * at once with a listener for the messages that follow to be put on `port`. Does nothing in a thread that nobody started as a worker.
  */
 export function beginWorker(begin: (port: MessagePort, options: never) => void): void {
   const port = parentPort;
