@@ -86,14 +86,30 @@ describe('blob server', () => {
     const clock = new VirtualClock();
     const { hub, manifest, one } = await start({ clock });
     const { blobs } = hub.fleet;
-    await blobs.request({ ...whole, device: one.id, id: 'f1', missing: bitmapToBase64(whole.missing) });
-    await clock.advance(60);
-    await blobs.request({ kind: 'target', digest: manifest, pieces: 1, device: one.id, id: 'f2', missing: bitmapToBase64(fullBitmap(1)) });
-    await clock.advance(40);
-    await until('the first blob', () => blobs.figures.pieces === PIECES);
-    expect(blobs.figures.waiting, 'the manifest waits for more who want it').toBe(1);
-    await clock.advance(60);
-    await until('the manifest', () => blobs.figures.pieces === PIECES + 1);
+    // The broker has not taken the pieces of the first yet.
+    let take: () => void = () => undefined;
+    const taken = new Promise<void>((resolve) => {
+      take = resolve;
+    });
+    const publish = hub.link.publish.bind(hub.link);
+    let onTheirWay = 0;
+    hub.link.publish = async (...message) => {
+      onTheirWay += 1;
+      await taken;
+      return publish(...message);
+    };
+    const missing = emptyBitmap(PIECES);
+    for (const index of [3, 39]) setBit(missing, index);
+    await blobs.request({ ...whole, device: one.id, id: 'f1', missing: bitmapToBase64(missing) });
+    await clock.advance(100);
+    await until('two pieces on their way', () => onTheirWay === 2);
+    const ofManifest = { kind: 'target', digest: manifest, pieces: 1, missing: bitmapToBase64(fullBitmap(1)) } as const;
+    await blobs.request({ ...ofManifest, device: one.id, id: 'f2' });
+    expect(blobs.figures.waiting, 'it waits for more who want it').toBe(1);
+    await clock.advance(100);
+    await until('the manifest on its way', () => onTheirWay === 3);
+    take();
+    await until('all of it', () => blobs.figures.pieces === 3);
   });
 
   it('sends only what is missing', async () => {
