@@ -1,7 +1,9 @@
+import type { Millis } from '#shared/kernel/clock.js';
 import { bakeOf, factsOf, fallbacks, isAvailable, isComplete, isLive, MAX_BOOTS_OF_GOOD, maySelfServe } from './facts.js';
 import { isRechecked } from './plan-guard.js';
 import type { Rule } from './rule.js';
-import type { VersionFacts } from './snapshot.js';
+import type { ModelSnapshot, VersionFacts } from './snapshot.js';
+import { type Step, stepKey } from './step.js';
 
 // Rules that keep a model served (DESIGN R2) and the runtime tidy. Each is pure and stands alone; their order is in plan.ts.
 
@@ -48,20 +50,34 @@ export const quarantineRule: Rule = (snapshot, { device, complete }) => {
 };
 
 /** What should serve cannot: bring up the best good version, then go back to it. */
-export const fallBackRule: Rule = (snapshot, { complete }) => {
+export const fallBackRule: Rule = (snapshot, { device, complete }) => {
   const { model, serving } = snapshot;
   if (serving === undefined) return undefined;
   const serves = factsOf(snapshot, serving.serving);
   if (maySelfServe(serves) && (isComplete(serves, complete) || isLive(serves))) return undefined;
-  const [best] = fallbacks(snapshot, complete);
+  const best = soonest(fallbacks(snapshot, complete), snapshot, device.now);
   if (best !== undefined) {
     const { version } = best.record;
     if (isAvailable(best)) return { kind: 'rollBack', model, version, from: serving.serving };
-    return isLive(best) ? undefined : { kind: 'load', model, version, purpose: 'serve' };
+    return isLive(best) ? undefined : loadToServe(best);
   }
   const hopeless = serves === undefined || serves.record.install === 'bad';
   return hopeless ? { kind: 'withdraw', model } : undefined;
 };
+
+/** The first that need not wait after a load that failed; when all wait, the one that waits least: the model has no answer meanwhile. */
+function soonest(versions: readonly VersionFacts[], { held }: ModelSnapshot, now: Millis): VersionFacts | undefined {
+  const waits = (facts: VersionFacts): Millis => {
+    const key = stepKey(loadToServe(facts));
+    const until = isLive(facts) ? now : (held.find((hold) => hold.key === key)?.until ?? now);
+    return Math.max(until, now);
+  };
+  return versions.toSorted((a, b) => waits(a) - waits(b))[0];
+}
+
+function loadToServe({ record: { model, version } }: VersionFacts): Step<'load'> {
+  return { kind: 'load', model, version, purpose: 'serve' };
+}
 
 /** What serves is loaded; after a run-time failure it is loaded again, or given up. */
 export const serveRule: Rule = (snapshot, { complete }) => {
@@ -74,7 +90,7 @@ export const serveRule: Rule = (snapshot, { complete }) => {
     const error = serves.servable.error ?? { code: 'MODELS_SERVABLE_FAILED', message: `${model} ${version} stopped serving by itself` };
     return { kind: 'markBad', model, version, error };
   }
-  return { kind: 'load', model, version, purpose: 'serve' };
+  return loadToServe(serves);
 };
 
 export const routeRule: Rule = (snapshot) => {

@@ -488,6 +488,22 @@ describe('the plan, from any state a device can be found in', () => {
     );
   });
 
+  it('goes back to another good version while the best one waits after a load that failed, and to the one that waits least', () => {
+    const version = { install: 'good', boots: 0, attempt: 0, lastUsedAt: 0, conduct: 'fine', onDisk: 'all', servable: undefined } as const;
+    const versions = [1, 2, 3].map((number) => ({ ...version, version: number, sound: true, usable: true, files: [0] }));
+    const model = { desired: null, serving: 5, lastKnownGood: 2, minimumVersion: 0, candidate: null, traffic: null, guarded: false };
+    const seed = { budgetBytes: 100, desiredKnown: false, diskFull: false, freeMemoryBytes: 100 } as const;
+    const world = build({ ...seed, models: [{ ...model, versions, trippedAttempt: null }] });
+    const next = (held: HeldStep[]) => {
+      const { steps, wakeAt } = plan({ ...world.snapshot, models: world.snapshot.models.map((one) => ({ ...one, held })) });
+      return { load: steps.flatMap((step) => (step.kind === 'load' ? [step.version] : [])), wakeAt };
+    };
+    expect(next([])).toEqual({ load: [2], wakeAt: undefined });
+    expect(next([{ key: 'load/2/', until: 30 }])).toEqual({ load: [3], wakeAt: undefined });
+    expect(next([30, 20].map((until, index) => ({ key: `load/${index + 2}/`, until })))).toEqual({ load: [1], wakeAt: undefined });
+    expect(next([25, 30, 20].map((until, index) => ({ key: `load/${index + 1}/`, until })))).toEqual({ load: [], wakeAt: 20 });
+  });
+
   it('never leaves a model without an answer that has a good, complete, sound version to give it (R2)', () => {
     fc.assert(
       fc.property(worldSeed, (seed) => {
