@@ -24,9 +24,15 @@ export function apply(record: RolloutRecord, event: RolloutEvent, at: EpochMilli
 
 function chosen(record: RolloutRecord, event: RolloutEvent): RolloutState | undefined {
   if (event === 'resume') return record.resumeTo ?? undefined;
+  if (event === 'retry') return hasBegun(record) ? 'installing' : 'scheduled';
   if (event === 'reverted') return record.rollback?.endsIn;
   if (event === 'finished') return isBeside(record.document) ? 'ending' : 'completed';
   return undefined;
+}
+
+/** False for a paused rollout whose wave still waits for its time or its approval, or was taken back and begins anew. */
+function hasBegun({ state, resumeTo }: RolloutRecord): boolean {
+  return state !== 'paused' || (resumeTo !== 'scheduled' && resumeTo !== 'awaiting-approval');
 }
 
 /** What else an event changes. */
@@ -48,7 +54,7 @@ function effects(record: RolloutRecord, event: RolloutEvent, at: EpochMillis): P
     case 'resume':
       return { deadlineFrom: record.deadlineFrom === null ? null : at, resumeTo: null };
     case 'retry':
-      return { ...started, deadlineFrom: at, resumeTo: null, attempt: record.attempt + 1 };
+      return { ...(hasBegun(record) ? { ...started, deadlineFrom: at } : {}), resumeTo: null, attempt: record.attempt + 1 };
     case 'gate-failed-rollback':
       return record.document.onFailure === 'rollback-wave'
         ? { rollback: { scope: 'wave', endsIn: 'paused' } }

@@ -123,16 +123,16 @@ function lacking(wave: PlanWave, figures: WaveFigures, results: readonly GateRes
   return out;
 }
 
-/** Every device in scope reported that it went back, or was silent for too long and is named as such. */
+/** Every device in scope reported that it went back, or is named as unproven. */
 function goingBack(record: RolloutRecord, figures: WaveFigures): Verdict {
   const { progress } = figures;
   const open = progress.waiting + progress.told;
   if (open > 0) return waiting(`${open} devices have yet to ${record.state === 'ending' ? 'end the trial' : 'go back'}`);
   if (record.state === 'ending') {
-    return verdict('reverted', `${progress.installed} devices report the old version alone, ${progress.silent} were not heard of`);
+    return verdict('reverted', `${progress.installed} devices report the old version alone, ${progress.silent} are unproven`);
   }
   const scope = record.rollback?.scope ?? 'all';
-  return verdict('reverted', `${progress.installed} devices report the old version, ${progress.silent} were not heard of (${scope})`);
+  return verdict('reverted', `${progress.installed} devices report the old version, ${progress.silent} are unproven (${scope})`);
 }
 
 function passReason(figures: WaveFigures, results: readonly GateResult[]): string {

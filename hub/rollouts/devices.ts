@@ -1,4 +1,4 @@
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis, Millis } from '#shared/kernel/clock.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { isBeside, type RolloutDocument } from './document.js';
 import type { WaveProgress } from './figures.js';
@@ -17,21 +17,32 @@ export interface Observation {
 /** Statuses in which a device was told something and its reports are looked at. */
 export const OBSERVED: ReadonlySet<DeviceStatus> = new Set(['told', 'installed', 'failed', 'silent', 'reverting', 'unproven']);
 
+/** How long a device may leave a rollout waiting. */
+export interface Patience {
+  /** Not heard of at all. */
+  readonly silentAfter: Millis;
+  /** Heard of, and not back yet. */
+  readonly backAfter: Millis;
+}
+
 /** The device after looking at its reports; the same object when nothing changed. A late or repeated report changes nothing more. */
-export function observe(row: RolloutDevice, seen: Observation, silentAfter: number, now: EpochMillis): RolloutDevice {
-  const status = nextStatus(row, seen, silentAfter, now);
+export function observe(row: RolloutDevice, seen: Observation, patience: Patience, now: EpochMillis): RolloutDevice {
+  const status = nextStatus(row, seen, patience, now);
   const back = status === 'reverting' || status === 'reverted' || status === 'unproven';
+  const said = seen.outcome === 'failed' ? (seen.error ?? { code: 'INTERNAL', message: 'the device gave no reason' }) : null;
   // On the way back and after it stays known why.
-  const error = back ? row.error : status === 'failed' ? (seen.error ?? { code: 'INTERNAL', message: 'the device gave no reason' }) : null;
+  const error = back ? (row.error ?? said) : status === 'failed' ? said : null;
   if (status === row.status && error?.code === row.error?.code && error?.message === row.error?.message) return row;
   return { ...row, status, error };
 }
 
-function nextStatus(row: RolloutDevice, seen: Observation, silentAfter: number, now: EpochMillis): DeviceStatus {
+function nextStatus(row: RolloutDevice, seen: Observation, { silentAfter, backAfter }: Patience, now: EpochMillis): DeviceStatus {
   const back = row.status === 'reverting' || row.status === 'unproven' || row.status === 'reverted';
   if (!OBSERVED.has(row.status)) return row.status;
   if (seen.outcome === 'reached') return back ? 'reverted' : 'installed';
-  if (back) return isSilent(row, seen, silentAfter, now) ? 'unproven' : 'reverting';
+  // One that cannot go back is named and keeps its place from nobody; when it does after all, that is seen.
+  const late = now - (row.toldAt ?? now) >= backAfter;
+  if (back) return late || seen.outcome === 'failed' || isSilent(row, seen, silentAfter, now) ? 'unproven' : 'reverting';
   if (seen.outcome === 'failed') return 'failed';
   // Once installed or failed, only the opposite report changes it: a device restarting is not undecided again.
   if (row.status === 'installed' || row.status === 'failed') return row.status;
@@ -79,7 +90,7 @@ export function waveProgress(rows: Iterable<RolloutDevice>, wave: number): WaveP
   return counts;
 }
 
-/** The same for a rollback: `waiting` are to be told to go back, `told` were told, `installed` went back, `silent` were not heard of. */
+/** The same for a rollback: `waiting` are to be told to go back, `told` were told, `installed` went back, `silent` did not show it. */
 export function rollbackProgress(record: RolloutRecord, rows: Iterable<RolloutDevice>): WaveProgress {
   const counts = { total: 0, waiting: 0, told: 0, installed: 0, failed: 0, silent: 0 };
   for (const row of rows) {
@@ -93,11 +104,11 @@ export function rollbackProgress(record: RolloutRecord, rows: Iterable<RolloutDe
   return counts;
 }
 
-/** True for a device that the rollback under way still has to tell. */
+/** True for a device that the rollback under way still has to tell: also one that staged the version, or that a retry was to tell again. */
 export function needsReverting(record: RolloutRecord, row: RolloutDevice): boolean {
   const { rollback } = record;
   if (rollback === null) return false;
-  const onTheWay = row.status === 'told' || row.status === 'silent';
+  const onTheWay = row.status === 'told' || row.status === 'silent' || (row.status === 'waiting' && row.toldAt !== null);
   if (rollback.scope === 'in-flight') return onTheWay;
   if (rollback.scope === 'wave' && row.wave !== record.wave) return false;
   return onTheWay || row.status === 'installed' || row.status === 'failed';
@@ -169,7 +180,8 @@ export function resetBy(event: RolloutEvent, record: RolloutRecord, rows: readon
       .map((row) => ({ ...row, status: 'waiting' as const, wave: switching.get(row.device) ?? null }));
   }
   if (event === 'finished') {
-    const open = rows.filter((row) => row.status === 'waiting' || (row.status === 'told' && !isBeside(record.document)));
+    const beside = isBeside(record.document);
+    const open = rows.filter((row) => (row.status === 'waiting' && !(beside && row.toldAt !== null)) || (row.status === 'told' && !beside));
     return open.map((row) => ({ ...row, status: 'released' as const }));
   }
   const again = (row: RolloutDevice): boolean => {

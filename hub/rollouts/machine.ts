@@ -11,7 +11,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
  * - `paused`: nobody is told anything new; who was told goes on.
  * - `ending`: a shadow or an A/B passed; devices are told to drop the version beside theirs, proven by their reports.
  * - `rolling-back`: devices are being told to go back; proven by their reports.
- * - `completed`: every wave passed; what the rollout did stands as a deployment, and nothing is watched any more. `rolled-back`: every device that was told anything went back, or is named as silent.
+ * - `completed`: every wave passed; what the rollout did stands as a deployment, and nothing is watched any more. `rolled-back`: every device that was told anything went back, or is named as unproven.
  * - `aborted`: ended by a person; who had the version keeps it, who was on the way went back.
  * - `superseded`: a newer rollout took over.
  */
@@ -70,7 +70,7 @@ type Row = Readonly<Partial<Record<RolloutEvent, readonly RolloutState[]>>>;
 
 /**
  * The one transition table. Most events lead to one state; where several are listed, the rollout's own record says which:
- * `resume` returns to the state that was paused, `finished` ends a trial beside the old version first, and `reverted` ends what
+ * `resume` returns to the state that was paused, `retry` begins no wave that had not begun, `finished` ends a trial beside the old version first, and `reverted` ends what
  * the way back was for.
  */
 export const TRANSITIONS: Readonly<Record<RolloutState, Row>> = {
@@ -82,7 +82,7 @@ export const TRANSITIONS: Readonly<Record<RolloutState, Row>> = {
   evaluating: { 'wave-passed': ['scheduled'], finished: ['completed', 'ending'], retry: ['installing'], ...STOPS, ...HANDS },
   paused: {
     resume: ['scheduled', 'awaiting-approval', 'installing', 'baking', 'evaluating'],
-    retry: ['installing'],
+    retry: ['installing', 'scheduled'],
     abort: ['rolling-back'],
     rollback: ['rolling-back'],
     supersede: ['superseded'],

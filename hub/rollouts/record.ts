@@ -71,8 +71,8 @@ export type Decision = z.infer<typeof decisionSchema>;
  * Where a device stands in a rollout.
  * `waiting`: not told. `told`: told, not decided. `installed`: reports that it does what it was told. `failed`: reports that
  * it could not. `silent`: told and not heard of for too long. `reverting`: told to go back. `reverted`: reports that it did.
- * `unproven`: told to go back and not heard of. `holdout`: in no wave, part of the control. `released`: something else decides about
- * it now, the deployment that the completed rollout left or something newer.
+ * `unproven`: told to go back and not heard of, not able to, or not there in time. `holdout`: in no wave, part of the control.
+ * `released`: something else decides about it now, the deployment that the completed rollout left or something newer.
  */
 export const DEVICE_STATUSES = [
   'waiting',

@@ -215,11 +215,13 @@ export class RolloutRunner {
     const watched = this.rows.filter((row) => OBSERVED.has(row.status));
     if (watched.length === 0) return;
     const now = clock.now();
+    const { silent, deadline } = this.#record.document;
+    const patience = { silentAfter: silent.after, backAfter: deadline };
     const seen = await fleet.observe(watched.map((row) => wishOf(this.#record, row, now)));
     const changed = watched.flatMap((row) => {
       const observation = seen.get(row.device);
       if (observation === undefined) return [];
-      const next = observe(row, observation, this.#record.document.silent.after, now);
+      const next = observe(row, observation, patience, now);
       return next === row ? [] : [next];
     });
     if (changed.length === 0) return;

@@ -114,6 +114,11 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
     return device;
   }
 
+  /** What is stored for a device, issued or not. */
+  wishFor(id: DeviceId): Wish | undefined {
+    return this.#stored.get(id);
+  }
+
   /** Within the store's commit. */
   store(wishes: readonly Wish[]): void {
     for (const wish of wishes) this.#stored.set(wish.device, wish);
@@ -138,12 +143,13 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
     return Promise.resolve(new Map(entries.flatMap(([id, target]) => (target === undefined ? [] : [[id, target]]))));
   }
 
-  observe(wishes: readonly Pick<Wish, 'device' | 'target'>[]): Promise<ReadonlyMap<DeviceId, Observation>> {
+  observe(wishes: readonly Pick<Wish, 'device' | 'target' | 'action'>[]): Promise<ReadonlyMap<DeviceId, Observation>> {
     return Promise.resolve(
       new Map(
-        wishes.map(({ device: id, target }) => {
+        wishes.map((wish) => {
+          const { device: id, target } = wish;
           const device = this.get(id);
-          const knows = device.accepted !== undefined && device.accepted.target?.version === target?.version;
+          const knows = device.accepted !== undefined && isSame(device.accepted, wish);
           const reached = knows && device.serving?.version === target?.version;
           const failed = knows && device.failing && !reached;
           const outcome = reached ? ('reached' as const) : failed ? ('failed' as const) : ('pending' as const);
@@ -159,7 +165,7 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
     for (const id of devices) {
       const device = this.get(id);
       const wish = this.#stored.get(id);
-      if (wish === undefined || (device.wish?.target?.version === wish.target?.version && device.wish?.attempt === wish.attempt)) continue;
+      if (wish === undefined || (device.wish !== undefined && isSame(device.wish, wish) && device.wish.attempt === wish.attempt)) continue;
       device.wish = wish;
       device.told.push(wish);
     }
@@ -182,6 +188,11 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
   notify(alert: RolloutAlert): void {
     this.alerts.push(alert);
   }
+}
+
+/** True when both ask the same of a device, whatever the attempt. */
+function isSame(a: Pick<Wish, 'target' | 'action'>, b: Pick<Wish, 'target' | 'action'>): boolean {
+  return a.target?.version === b.target?.version && a.action === b.action;
 }
 
 function reaches(standing: Standing, labels: Labels): boolean {

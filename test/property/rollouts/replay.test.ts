@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { apply } from '#hub/rollouts/apply.js';
+import { actionsOf, apply } from '#hub/rollouts/apply.js';
 import { decide } from '#hub/rollouts/decide.js';
-import { AUTOMATIC_EVENTS, OPERATOR_EVENTS, type OperatorEvent, TRANSITIONS } from '#hub/rollouts/machine.js';
+import { AUTOMATIC_EVENTS, isActive, OPERATOR_EVENTS, type OperatorEvent, TRANSITIONS } from '#hub/rollouts/machine.js';
 import { type Decision, decisionSchema, type RolloutRecord, rolloutRecordSchema } from '#hub/rollouts/record.js';
 import { hasCode } from '#shared/kernel/errors.js';
 import { minutes } from '#shared/kernel/clock.js';
@@ -40,10 +40,18 @@ const changes = fc.record({
   silent: fc.record({ after: fc.constantFrom('5m', '1h'), as: fc.constantFrom('failure', 'left-out') }),
   bake: fc.constantFrom('0s', '10m'),
   strategy: fc.constantFrom('canary', 'canary', 'blue-green', 'shadow', 'ab'),
+  rollback: fc.record({ maxInFlight: fc.constantFrom(1, 3, 1000) }),
+  schedule: fc.constantFrom({}, {}, { windows: [{ cron: '0 */2 * * *', lasts: '1h' }] }),
 });
 
 /** Statuses that may remain once everything is taken back. */
 const BACK: ReadonlySet<string> = new Set(['waiting', 'holdout', 'reverted', 'unproven', 'released']);
+
+/** Statuses of devices that may still be wished to run the version once it ended so. */
+const STAYS: Readonly<Partial<Record<string, ReadonlySet<string>>>> = {
+  'rolled-back': new Set(['released']),
+  aborted: new Set(['installed', 'failed', 'released']),
+};
 
 async function play(rig: Rig, id: string, moves: readonly Move[]): Promise<void> {
   let joined = 0;
@@ -100,18 +108,42 @@ describe('a rollout under anything that may happen', () => {
         const { id } = await rig.controller.create(documentOf(document), OPERATOR);
         await play(rig, id, moves);
         for (const device of rig.fleet.devices.values()) {
-          const told = device.told.map((wish) => `${wish.target?.version}/${wish.attempt}`);
+          const told = device.told.map((wish) => `${wish.target?.version}/${wish.action}/${wish.attempt}`);
           expect(told.filter((wish, i) => wish === told[i - 1])).toEqual([]);
         }
         const rows = await rig.store.devices(id);
         const { state, document: stored } = await rig.store.read(id);
         const untold = rows.filter((row) => (row.status === 'waiting' || row.status === 'holdout') && row.toldAt === null);
         for (const row of untold) expect(rig.fleet.get(row.device).told).toEqual([]);
+        const stays: ReadonlySet<string> | undefined = STAYS[state];
+        const wished = rows.filter((row) => rig.fleet.wishFor(row.device)?.target?.version === stored.version);
+        expect(stays === undefined ? [] : wished.filter((row) => !stays.has(row.status))).toEqual([]);
         const leftOver = state === 'rolled-back' ? rows.filter((row) => !BACK.has(row.status)) : [];
         expect(leftOver).toEqual([]);
         expect(rows.filter((row) => row.status === 'told').length).toBeLessThanOrEqual(stored.maxInFlight);
       }),
       { numRuns: 150 },
+    );
+  });
+
+  it('ends when a person ends it, whatever the devices do', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        changes,
+        fc.array(move, { maxLength: 40 }),
+        fc.constantFrom<OperatorEvent>('abort', 'rollback'),
+        async (document, moves, wanted) => {
+          const rig = new Rig(20);
+          const { id } = await rig.controller.create(documentOf(document), OPERATOR);
+          await play(rig, id, moves);
+          const actions = actionsOf(await rig.store.read(id));
+          const event = actions.find((action) => action === wanted) ?? actions.find((action) => action === 'rollback');
+          if (event !== undefined) await rig.controller.act(id, event, OPERATOR);
+          for (let i = 0; i < 60 && isActive((await rig.store.read(id)).state); i++) await rig.step(minutes(30));
+          expect(isActive((await rig.store.read(id)).state)).toBe(false);
+        },
+      ),
+      { numRuns: 100 },
     );
   });
 

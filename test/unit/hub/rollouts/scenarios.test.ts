@@ -104,7 +104,7 @@ describe('a good version', () => {
     );
     expect(plan.waves.map((wave) => wave.action)).toEqual(['stage', 'serve']);
     await rig.until(id, 'completed');
-    for (const device of rig.fleet.devices.values()) expect(device.told.map((wish) => wish.action)).toEqual(['stage']);
+    for (const device of rig.fleet.devices.values()) expect(device.told.map((wish) => wish.action)).toEqual(['stage', 'serve']);
     const rows = await rig.store.devices(id);
     expect(rows.every((row) => row.wave === 1 && row.status === 'installed')).toBe(true);
   });
