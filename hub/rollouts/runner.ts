@@ -261,11 +261,11 @@ export class RolloutRunner {
     if (!hubMayAct(schedule, now)) return [];
     const local = schedule.windows.some((window) => window.time === 'device');
     const labels = local ? new Map((await fleet.members()).map((device) => [device.id, device.labels])) : undefined;
-    const next = nextToTell(
-      record,
-      this.rows,
-      (row) => labels === undefined || deviceMayBeTold(schedule, labels.get(row.device) ?? {}, now),
-    ).slice(0, TOLD_AT_ONCE);
+    const mayBeTold = deviceMayBeTold(schedule, now);
+    const next = nextToTell(record, this.rows, (row) => labels === undefined || mayBeTold(labels.get(row.device) ?? {})).slice(
+      0,
+      TOLD_AT_ONCE,
+    );
     const unknown = next.filter((row) => row.toldAt === null);
     if (unknown.length === 0) return next;
     // What to go back to is read before the device is told anything else, and kept.
