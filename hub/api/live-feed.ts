@@ -9,6 +9,7 @@ import { type Authenticator, authorize } from './authenticator.js';
 import { toApiError } from './error-body.js';
 import type { LiveBus, LiveEvent } from './live.js';
 import { LIVE_PATH, LIVE_PROTOCOL, LIVE_TOKEN_PROTOCOL } from './live-path.js';
+import { refuseUpgrade, upgradeTarget } from './upgrade.js';
 
 const MAX_CLIENTS = 1_000;
 /** A client that lets this much pile up is cut off: it must not cost the others memory (DESIGN R4). */
@@ -66,10 +67,10 @@ export class LiveFeed implements Service {
   /** Serves `LIVE_PATH` of this server. */
   attachTo(server: Server): void {
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      const url = new URL(request.url ?? '/', 'http://hub');
-      if (url.pathname !== LIVE_PATH) return;
+      const { path, query } = upgradeTarget(request);
+      if (path !== LIVE_PATH) return;
       this.#admit(request).then(
-        () => this.#sockets.handleUpgrade(request, socket, head, (client) => this.#welcome(client, url.searchParams.get('kinds'))),
+        () => this.#sockets.handleUpgrade(request, socket, head, (client) => this.#welcome(client, query.get('kinds'))),
         (cause: unknown) => refuse(socket, toApiError(cause)),
       );
     });
@@ -126,16 +127,5 @@ function bearerOfProtocol(header: string | undefined): string | undefined {
 }
 
 function refuse(socket: Duplex, error: SkerryError): void {
-  const body = JSON.stringify(error.toBody());
-  socket.on('error', () => socket.destroy());
-  socket.end(
-    [
-      `HTTP/1.1 ${error.entry.http} ${error.code}`,
-      'Connection: close',
-      'Content-Type: application/json',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      '',
-      body,
-    ].join('\r\n'),
-  );
+  refuseUpgrade(socket, `${error.entry.http} ${error.code}`, { type: 'application/json', text: JSON.stringify(error.toBody()) });
 }

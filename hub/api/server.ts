@@ -14,6 +14,7 @@ import type { HttpMetrics } from './http-metrics.js';
 import { type MountDeps, mountRoutes } from './mount.js';
 import { collectOpenApi } from './openapi.js';
 import type { Route } from './route.js';
+import { refuseUpgrade, upgradeTarget } from './upgrade.js';
 
 export interface ApiServerOptions extends MountDeps {
   readonly host: string;
@@ -44,9 +45,10 @@ export class ApiServer implements Service {
     this.#server.on('upgrade', (request, socket: Duplex) => {
       this.#upgraded.add(socket);
       socket.once('close', () => this.#upgraded.delete(socket));
+      // Node listens no more: a peer that resets the connection would end the process.
+      socket.on('error', () => socket.destroy());
       if (this.#closing !== undefined) socket.destroy();
-      const path = (request.url ?? '').split('?', 1)[0] ?? '';
-      if (!this.#upgradePaths.has(path)) socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+      if (!this.#upgradePaths.has(upgradeTarget(request).path)) refuseUpgrade(socket, '404 Not Found');
     });
   }
 

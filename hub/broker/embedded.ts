@@ -7,6 +7,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { Aedes } from 'aedes';
 import { createWebSocketStream, WebSocketServer } from 'ws';
 import { type Millis, seconds } from '#shared/kernel/clock.js';
+import { refuseUpgrade, upgradeTarget } from '#hub/api/upgrade.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -128,9 +129,9 @@ export class EmbeddedBroker implements Service {
   /** Serves MQTT over WebSocket at `MQTT_PATH` of an HTTP server; upgrades to other paths are left to others. */
   attachTo(server: HttpServer): void {
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      if (new URL(request.url ?? '/', 'http://hub').pathname !== MQTT_PATH) return;
+      if (upgradeTarget(request).path !== MQTT_PATH) return;
       if (this.#closing !== undefined || this.#full) {
-        socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n');
+        refuseUpgrade(socket, '503 Service Unavailable');
         return;
       }
       this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
