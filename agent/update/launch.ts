@@ -24,6 +24,7 @@ export interface LaunchOptions {
  */
 export async function launch(options: LaunchOptions): Promise<Launched> {
   const { folder, packaged } = options;
+  forgetTrial(options);
   const { slots, unreadable } = await readSlots(folder);
   const content = readContent(options, slots);
   const plan = planLaunch({ slots, content, packaged, schema: MIGRATIONS.length, ...(unreadable === undefined ? {} : { unreadable }) });
@@ -92,6 +93,13 @@ function become(options: LaunchOptions, slot: SlotName, aliveSeconds: number, no
     delete env[LAUNCHED_VARIABLE];
     return { code: 'UPDATE_NOT_STARTED', message: `slot ${slot}: ${asSkerryError(cause).message}` };
   }
+}
+
+/** A release on trial that made room for this launcher left the kernel's timer running, which exec keeps: what is started now has its own, or none. */
+function forgetTrial({ program, env }: LaunchOptions): void {
+  if (env[LAUNCHED_VARIABLE] === undefined) return;
+  disarm(program);
+  delete env[LAUNCHED_VARIABLE];
 }
 
 function disarm(program: PackagedProgram): void {

@@ -62,6 +62,14 @@ describe('launching', () => {
     expect(env[LAUNCHED_VARIABLE]).toBeUndefined();
   });
 
+  it('takes off the timer that a release on trial left running when it made room, and goes on as the packaged executable', async () => {
+    const { start, acts, env } = await rig(() => slots());
+    env[LAUNCHED_VARIABLE] = '{"runs":"a"}';
+    expect(await start()).toMatchObject({ runs: 'packaged', notes: [] });
+    expect(acts).toEqual(['end after 0']);
+    expect(env[LAUNCHED_VARIABLE]).toBeUndefined();
+  });
+
   it('writes the count, arms the kernel timer, then becomes the release on trial', async () => {
     const { start, acts, folder, env } = await rig(({ a, b }) =>
       slots({ good: release('a', { digest: a }), trying: trial('b', { digest: b }) }),
