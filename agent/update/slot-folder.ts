@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncFolder, writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
@@ -38,10 +38,14 @@ export class SlotFolder {
     await writeFileAtomic(path.join(this.folder, FILE), `${JSON.stringify(slots, undefined, 2)}\n`, { mode: 0o600 });
   }
 
-  /** Makes the folder of a slot, and makes sure that it stays. */
+  /** Makes the folder of a slot, and makes sure that it stays; what a power cut left there of another executable goes. */
   async prepare(slot: SlotName): Promise<void> {
     await this.#make(this.folder);
-    await this.#make(path.join(this.folder, slot));
+    const folder = path.dirname(this.executable(slot));
+    await this.#make(folder);
+    for (const name of await readdir(folder)) {
+      if (name.endsWith('.tmp')) await rm(path.join(folder, name), { force: true });
+    }
   }
 
   async #make(folder: string): Promise<void> {

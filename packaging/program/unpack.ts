@@ -50,12 +50,21 @@ export function unpackPart(folder: string, part: NativePart, content: () => Uint
     syncFolderNow(folder);
   } catch (cause) {
     ifPossible(() => rmSync(temporary, { force: true }));
+    // Another process was first, and took this one's for a leftover.
+    if (ifPossible(() => hashFile(file, advise)) === part.sha256) return file;
     throw unwritable(cause, part, folder);
   }
   if (ifPossible(() => hashFile(file, advise)) !== part.sha256) {
     throw new SkerryError('NATIVE_DAMAGED', `${file} reads back differently from what was written`);
   }
+  removeLeftovers(folder, part);
   return file;
+}
+
+/** What those left who were killed while they wrote: nobody needs theirs once the part is there. */
+function removeLeftovers(folder: string, part: NativePart): void {
+  const left = (ifPossible(() => readdirSync(folder)) ?? []).filter((name) => name.startsWith(`${part.name}.`) && name.endsWith('.tmp'));
+  for (const name of left) ifPossible(() => rmSync(path.join(folder, name), { force: true }));
 }
 
 /**

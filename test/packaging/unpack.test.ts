@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { readlinkSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import type { NativePart } from '#packaging/program/native-manifest.js';
 import { hashFile, sweepOthers, unpackPart } from '#packaging/program/unpack.js';
 import { coded } from '../kit/coded.js';
+import { PROJECT_ROOT } from '../kit/processes.js';
 import { tempFolder } from '../kit/temp-folder.js';
 
 const bytes = Buffer.from('a library '.repeat(150_000));
@@ -46,6 +50,34 @@ describe('unpacking a native library', () => {
     await writeFile(path.join(folder, part.name), damaged);
     expect(bytes.equals(await readFile(unpackPart(folder, part, () => bytes)))).toBe(true);
     expect(await readdir(folder)).toEqual(['a.node']);
+  });
+
+  it('removes what processes left that were killed while they wrote it', async () => {
+    const folder = await tempFolder();
+    for (const left of ['a.node.0123456789ab.tmp', 'a.node.ba9876543210.tmp', 'b.node.0123456789ab.tmp']) {
+      await writeFile(path.join(folder, left), bytes.subarray(0, 1000));
+    }
+    unpackPart(folder, part, () => bytes);
+    expect(await readdir(folder)).toEqual(['a.node', 'b.node.0123456789ab.tmp']);
+  });
+
+  it('works for many at once, each of which may be taken for one that was killed', async () => {
+    const module = pathToFileURL(path.join(PROJECT_ROOT, 'dist/packaging/program/unpack.js')).href;
+    const code = `const { parentPort, workerData: { folder, part, bytes } } = require('node:worker_threads');
+      import('${module}').then(({ unpackPart }) => {
+        parentPort.once('message', () => parentPort.postMessage(unpackPart(folder, part, () => bytes)));
+        parentPort.postMessage('ready');
+      });`;
+    for (let round = 0; round < 5; round += 1) {
+      const folder = path.join(await tempFolder(), 'native');
+      const workers = Array.from({ length: 6 }, () => new Worker(code, { eval: true, workerData: { folder, part, bytes } }));
+      await Promise.all(workers.map((worker) => once(worker, 'message')));
+      const done = workers.map((worker) => once(worker, 'message'));
+      for (const worker of workers) worker.postMessage('go', []);
+      expect(new Set((await Promise.all(done)).flat())).toEqual(new Set([path.join(folder, part.name)]));
+      expect(await readdir(folder)).toEqual([part.name]);
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    }
   });
 
   it('refuses a part that is damaged inside the executable, and writes nothing', async () => {
