@@ -133,8 +133,8 @@ export function settingEntries(): SettingTable<AgentSettingKey> {
 
 /** The data folder alone: what `status` and `predict` need (XDG Base Directory Specification for the default). */
 export function dataFolder({ flags, env }: Pick<ConfigSources, 'flags' | 'env'>): string {
-  const usual = join(xdgFolder(env, 'XDG_DATA_HOME', join('.local', 'share')), 'skerry', 'agent');
-  return resolve(flags.data ?? env[AGENT_SETTINGS.data.env] ?? usual);
+  const usual = (): string => join(xdgFolder(env, 'XDG_DATA_HOME', join('.local', 'share')), 'skerry', 'agent');
+  return resolve(flags.data ?? env[AGENT_SETTINGS.data.env] ?? usual());
 }
 
 /** The certificates (PEM) `--ca-file` names; `CONFIG_INVALID` when the file cannot be read or holds none. */

@@ -1,4 +1,4 @@
-import { mkdir, rm, stat, statfs } from 'node:fs/promises';
+import { rm, stat, statfs } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { seconds } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { makeFolder } from '#shared/kernel/make-folder.js';
 import { type PackagedProgram, packagedProgram } from '#shared/kernel/packaged-program.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { formatBytes, formatDuration } from '#shared/terminal/format.js';
@@ -52,7 +53,7 @@ export async function* examine(data: string): AsyncGenerator<Finding> {
 }
 
 async function checkFolder(data: string): Promise<Finding> {
-  await mkdir(data, { recursive: true, mode: 0o700 });
+  await makeFolder(data);
   const probe = join(data, `.probe-${process.pid}`);
   await writeFileAtomic(probe, 'probe');
   await rm(probe, { force: true });
@@ -145,5 +146,5 @@ function checkBroker({ mqtt }: Identity): Promise<Finding> {
 async function checkAgent(data: string): Promise<Finding> {
   const running = await findRunning(data);
   if (running !== undefined) return { name: 'agent', verdict: 'good', says: `runs as process ${running.pid}, version ${running.version}` };
-  return { name: 'agent', verdict: 'doubtful', says: 'does not run', advice: 'Start it with: skerry-agent run' };
+  return { name: 'agent', verdict: 'doubtful', says: 'does not run', advice: `Start its service, or by hand: skerry-agent run --data ${data}` };
 }

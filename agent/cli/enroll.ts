@@ -81,7 +81,8 @@ async function runEnroll(flags: EnrollFlags): Promise<void> {
   if (Math.abs(clockOffset) > 5 * 60_000) {
     printNote(out, `The clocks of hub and device differ by ${formatDuration(Math.abs(clockOffset))}; set the wrong one.`);
   }
-  printLine(out, `Start it with: skerry-agent run${flags.data === undefined ? '' : ` --data ${data}`}`);
+  const folder = flags.data === undefined ? '' : ` --data ${data}`;
+  printLine(out, `The service of a package starts by itself now; without one: skerry-agent run${folder}`);
 }
 
 function hubUrl(text: string): string {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { AGENT_MODEL } from '#shared/bundle/names.js';
-import { systemClock } from '#shared/kernel/clock.js';
+import { type Millis, SAME_WISH, systemClock } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
@@ -125,16 +125,17 @@ export function settingFlags(flags: RunFlags): Partial<Record<AgentSettingKey, s
   return given;
 }
 
-/** `first` resolves with the signal that asks the process to end; a second one ends it at once. */
+/** `first` resolves with the signal that asks the process to end; asked again, it ends at once. */
 function listenForSignals(): { readonly first: Promise<string>; release(): void } {
   let tell: (signal: string) => void = () => undefined;
-  let asked = false;
+  let askedAt: Millis | undefined;
   const first = new Promise<string>((resolve) => {
     tell = resolve;
   });
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (asked) endByForce();
-    asked = true;
+    const now = systemClock.monotonic();
+    if (askedAt !== undefined && now - askedAt > SAME_WISH) endByForce();
+    askedAt ??= now;
     tell(signal);
   };
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, onSignal);

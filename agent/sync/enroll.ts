@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Clock, type Millis, seconds } from '#shared/kernel/clock.js';
 import { asSkerryError, fromErrorBody, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { narrow, parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
+import { makeFolder } from '#shared/kernel/make-folder.js';
 import type { Capabilities, DeviceId, Labels } from '#shared/protocol/device.js';
 import {
   type EnrollRequest,
@@ -58,9 +58,7 @@ export async function enroll(options: EnrollOptions): Promise<Enrolled> {
   if (options.force !== true && (await readIdentity(data)) !== undefined) {
     throw new SkerryError('SYNC_ALREADY_ENROLLED', `${data} holds an identity already`);
   }
-  await mkdir(data, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
-    throw asSkerryError(cause, 'IO_FAILED');
-  });
+  await makeFolder(data);
   const key = await deviceKey(options);
   const response = await ask(options, buildRequest(options, key));
   await pinRoot(options, response);
@@ -119,8 +117,13 @@ async function send({ hub, ca, timeout }: EnrollOptions, request: EnrollRequest)
   try {
     return await postJson(url, request, { ...(ca === undefined ? {} : { ca }), timeout: timeout ?? seconds(20), maxBytes: RESPONSE_BYTES });
   } catch (cause) {
-    throw new SkerryError('SYNC_ENROLL_FAILED', `no answer from ${url.origin}: ${asSkerryError(cause).message}`, { cause });
+    throw new SkerryError('SYNC_ENROLL_FAILED', `no answer from ${url.origin}: ${inPlainWords(asSkerryError(cause).message)}`, { cause });
   }
+}
+
+/** OpenSSL's own words for an https URL of a port that speaks http are two lines that name neither. */
+function inPlainWords(reason: string): string {
+  return reason.includes('wrong version number') ? 'it does not speak TLS, so its URL may begin with http://' : reason.trim();
 }
 
 async function pinRoot({ data, clock, force }: EnrollOptions, response: EnrollResponse): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { systemClock } from '#shared/kernel/clock.js';
+import { type Millis, SAME_WISH, systemClock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { packagedProgram } from '#shared/kernel/packaged-program.js';
@@ -82,14 +82,15 @@ function announce(out: Output, hub: Hub, dataDir: string): void {
   }
 }
 
-/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
+/** Resolves at the first SIGINT or SIGTERM; asked again, the process ends at once. */
 function stopSignal(): { readonly asked: Promise<void>; readonly release: () => void } {
   let onSignal: () => void = () => undefined;
   const asked = new Promise<void>((resolve) => {
-    let first = true;
+    let askedAt: Millis | undefined;
     onSignal = () => {
-      if (!first) process.exit(130);
-      first = false;
+      const now = systemClock.monotonic();
+      if (askedAt !== undefined && now - askedAt > SAME_WISH) process.exit(130);
+      askedAt ??= now;
       resolve();
     };
   });

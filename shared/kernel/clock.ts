@@ -8,6 +8,9 @@ export type EpochMillis = number & { readonly [millisBrand]?: 'epoch' };
 
 export const seconds = (n: number): Millis => n * 1_000;
 export const minutes = (n: number): Millis => n * 60_000;
+
+/** Signals closer together than this say one thing: Ctrl-C reaches a process from its terminal and from whoever hands signals on. */
+export const SAME_WISH: Millis = 500;
 export const hours = (n: number): Millis => n * 3_600_000;
 export const days = (n: number): Millis => n * 86_400_000;
 

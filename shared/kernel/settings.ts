@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { errnoOf, SkerryError } from './errors.js';
@@ -72,7 +72,18 @@ export const wholeNumber = (min: number, max: number): z.ZodType<number> =>
 /** A base folder of the XDG Base Directory Specification; set to nothing, a variable counts as not set. */
 export function xdgFolder(env: Readonly<Record<string, string | undefined>>, variable: string, below: string): string {
   const folder = env[variable];
-  return folder === undefined || folder === '' ? join(env['HOME'] ?? homedir(), below) : folder;
+  return folder === undefined || folder === '' ? join(homeOf(env), below) : folder;
+}
+
+/** Throws `CONFIG_INVALID` for a user who has none, as the numbered ones of containers. */
+function homeOf(env: Readonly<Record<string, string | undefined>>): string {
+  const home = env['HOME'];
+  if (home !== undefined && home !== '') return home;
+  try {
+    return userInfo().homedir;
+  } catch (cause) {
+    throw new SkerryError('CONFIG_INVALID', 'this user has no home folder, and no data folder is named (--help says how)', { cause });
+  }
 }
 
 function firstOf(candidates: readonly (readonly [string, unknown])[]): { source: string; value: unknown } | undefined {

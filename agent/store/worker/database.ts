@@ -102,7 +102,9 @@ function translate(cause: unknown, folder: string): SkerryError {
   if (errnoOf(cause)?.startsWith('SQLITE_BUSY') === true) {
     return new SkerryError('STORE_LOCKED', `another process uses ${folder}`, { cause });
   }
-  return asSkerryError(cause, 'IO_FAILED');
+  if (cause instanceof SkerryError) return cause;
+  const { code, message } = asSkerryError(cause, 'IO_FAILED');
+  return new SkerryError(code, `the database in ${folder} cannot be used: ${message}`, { cause });
 }
 
 /** The write-ahead log goes along: it may hold the newest commits. */

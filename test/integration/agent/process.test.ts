@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -63,6 +64,22 @@ describe('the agent process', () => {
     const third = await start();
     expect((await status()).reported.boot).toBe(2);
     expect(await third.stop()).toBe(0);
+  });
+
+  it('ends in order where one wish to end reaches it twice, as Ctrl-C does from a terminal and from whoever hands it on', async () => {
+    await pretendEnrolled(data, 'mqtt://127.0.0.1:1');
+    const agent = await start();
+    process.kill(agent.pid, 'SIGINT');
+    process.kill(agent.pid, 'SIGTERM');
+    expect(await agent.exited).toBe(0);
+  });
+
+  it('names the folder of a database it cannot open', async () => {
+    await pretendEnrolled(data, 'mqtt://127.0.0.1:1');
+    await mkdir(join(data, 'store', 'agent.db'), { recursive: true });
+    const { code, stderr } = await processes.run('skerry-agent', ['run', '--data', data, '--http-port', '0']);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`the database in ${join(data, 'store')} cannot be used: `);
   });
 
   it('tells a broker who it is, and takes leave of it', async () => {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -118,6 +118,15 @@ describe('enroll', () => {
     const lying = await startHub(granted(Buffer.from('{}')));
     await expect(enroll(options(data, lying.url))).rejects.toMatchObject({ code: 'TRUST_ROOT_FORMAT' });
     expect(await readIdentity(data)).toBeUndefined();
+  });
+
+  it('says that a hub speaks no TLS, and that a folder cannot be made', async () => {
+    const data = await tempFolder();
+    const hub = await startHub(() => ({ status: 500, body: '' }));
+    await expect(enroll(options(data, hub.url.replace('http:', 'https:')))).rejects.toThrow(/its URL may begin with http:\/\/$/);
+    const link = join(data, 'agent');
+    await symlink('nowhere', link);
+    await expect(enroll(options(link, hub.url))).rejects.toThrow(`the folder ${link} could not be made`);
   });
 
   it('refuses an identity file that was damaged', async () => {
