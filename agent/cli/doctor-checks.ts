@@ -146,5 +146,10 @@ function checkBroker({ mqtt }: Identity): Promise<Finding> {
 async function checkAgent(data: string): Promise<Finding> {
   const running = await findRunning(data);
   if (running !== undefined) return { name: 'agent', verdict: 'good', says: `runs as process ${running.pid}, version ${running.version}` };
-  return { name: 'agent', verdict: 'doubtful', says: 'does not run', advice: `Start its service, or by hand: skerry-agent run --data ${data}` };
+  return {
+    name: 'agent',
+    verdict: 'doubtful',
+    says: 'does not run',
+    advice: `Start its service, or by hand: skerry-agent run --data ${data}`,
+  };
 }
