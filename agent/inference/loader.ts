@@ -2,6 +2,7 @@ import { asSkerryError, type ErrorDetails, SkerryError } from '#shared/kernel/er
 import type { Millis } from '#shared/kernel/clock.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { ServableSpec } from './contract.js';
+import { emptySizes, type EmptySizes } from './empty-sizes.js';
 import { type GoldenSample, goldenMismatch, readGoldenSample } from './golden.js';
 import type { Instance } from './instance.js';
 import type { RuntimeDescription } from './instance-protocol.js';
@@ -24,6 +25,11 @@ export interface Placed {
   readonly candidate: Candidate;
   readonly instance: Instance;
   readonly millis: Millis;
+}
+
+/** The candidate chosen, and what its golden samples show that the version takes. */
+export interface Chosen extends Placed {
+  readonly empties: EmptySizes;
 }
 
 /** What the device offers, and what it knows of candidates from earlier. */
@@ -50,16 +56,18 @@ export class Loader {
    * Gives the best candidate for the version in a warm instance of its own; `onLoaded` is called when the first session
    * stands. Rejects with the reason of the most telling failure; nothing is left running then.
    */
-  async place(spec: ServableSpec, onLoaded: () => void, signal: AbortSignal): Promise<Placed> {
+  async place(spec: ServableSpec, onLoaded: () => void, signal: AbortSignal): Promise<Chosen> {
     const recall = await this.#recaller(spec);
     const { candidates, excluded } = planPlacement(spec.variants, recall.offered, await availableMemory(), recall.verdict);
     const remembered = chooseRemembered(candidates, recall.verdict);
     const failures: Failure[] = [];
     let best: Placed | undefined;
+    let empties: EmptySizes = new Set();
     try {
       // Already knowing the best one, the others are tried only should it fail.
       const order = remembered === undefined ? candidates : [remembered, ...candidates.filter((other) => other !== remembered)];
       const samples = await Promise.all(spec.goldenSamples.map((sample) => readGoldenSample(spec, sample)));
+      empties = emptySizes(samples);
       for (const candidate of order) {
         if (signal.aborted) throw new SkerryError('ABORTED', `loading ${spec.model}@${spec.version} was cancelled`);
         if (best !== undefined && best.candidate === remembered) break;
@@ -77,7 +85,7 @@ export class Loader {
       throw cause;
     }
     if (best === undefined) throw noPlacement(spec, failures, excluded);
-    return best;
+    return { ...best, empties };
   }
 
   /** One more warm instance of a candidate that was placed before. */

@@ -4,6 +4,7 @@ import type { Logger } from '#shared/kernel/logger.js';
 import type { ServableState } from '#shared/protocol/messages.js';
 import { batchPolicy } from './batch-policy.js';
 import type { PredictionTarget, ServableSpec, ServableStatus } from './contract.js';
+import { checkEmptySizes, type EmptySizes } from './empty-sizes.js';
 import type { Instance, SampleRun } from './instance.js';
 import type { SampleResult } from './instance-protocol.js';
 import type { Loader } from './loader.js';
@@ -29,6 +30,7 @@ interface Live {
   readonly scheduler: Scheduler<Instance>;
   readonly pool: InstancePool;
   readonly memoryBytes: number;
+  readonly empties: EmptySizes;
 }
 
 /** One servable: its state (table in `servable.ts`), its instances and its waiting line. */
@@ -83,9 +85,10 @@ export class ServableHost {
     this.#cancel.abort();
   }
 
-  /** Takes a request; only an available servable does. */
-  submit(work: Work): Promise<WorkResult> {
-    if (this.#state !== 'available' || this.#live === undefined) return Promise.reject(this.refusal());
+  /** Takes a request; only an available servable does. Rejects with `TENSOR_EMPTY` what could end the process. */
+  async submit(work: Work): Promise<WorkResult> {
+    if (this.#state !== 'available' || this.#live === undefined) throw this.refusal();
+    checkEmptySizes(this.#live.empties, work.inputs);
     return this.#live.scheduler.submit(work);
   }
 
@@ -94,7 +97,9 @@ export class ServableHost {
    * longer than the run it has begun.
    */
   async shadow(sample: Omit<SampleRun, 'runs' | 'budget'>): Promise<SampleResult | undefined> {
-    const pool = this.#state === 'available' ? this.#live?.pool : undefined;
+    const live = this.#state === 'available' ? this.#live : undefined;
+    if (live !== undefined) checkEmptySizes(live.empties, sample.inputs);
+    const pool = live?.pool;
     const instance = pool?.acquire();
     if (pool === undefined || instance === undefined) return undefined;
     try {
@@ -127,7 +132,7 @@ export class ServableHost {
       const onLoaded = (): void => {
         if (this.#state === 'loading') this.#move('loaded');
       };
-      const { candidate, instance } = await loader.place(this.spec, onLoaded, this.#cancel.signal);
+      const { candidate, instance, empties } = await loader.place(this.spec, onLoaded, this.#cancel.signal);
       const scheduler = new Scheduler<Instance>({
         pool: { acquire: () => pool?.acquire(), release: (one) => pool?.release(one) },
         clock,
@@ -151,7 +156,7 @@ export class ServableHost {
       if (this.#error !== undefined) throw this.#error;
       if (this.#cancel.signal.aborted) throw new SkerryError('ABORTED', 'loading was cancelled');
       const target = { model: this.spec.model, version: this.spec.version, variant: candidate.variant.name, provider: candidate.provider };
-      this.#live = { target, scheduler, pool, memoryBytes: Math.max(0, process.memoryUsage.rss() - before) };
+      this.#live = { target, scheduler, pool, memoryBytes: Math.max(0, process.memoryUsage.rss() - before), empties };
       this.#move('warmed');
       return this.status();
     } catch (cause) {

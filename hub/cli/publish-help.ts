@@ -15,6 +15,8 @@ Golden samples
   safetensors  tensors named as the inputs, or inputs/NAME and outputs/NAME (as from
                safetensors.numpy.save_file in Python).
 
+  A size of 0 is served only where a golden sample has one: devices try it there before they serve it.
+
   "skerry inspect MODEL" shows names, types and shapes.
 
 Variants

@@ -25,6 +25,13 @@ export const tensorCodes = defineCodes({
     summary: 'A tensor has another shape than the model declares, or a shape that is none.',
     action: 'Send the shape named in the message; -1 stands for a dimension that may vary.',
   },
+  TENSOR_EMPTY: {
+    fault: 'caller',
+    http: 400,
+    summary: 'An input has a size of 0 where no golden sample of the version has one; the runtime could end the whole agent on it.',
+    action:
+      'Send at least one element; if the model takes none, publish it with a golden sample (`skerry publish --golden`) that has that size.',
+  },
   TENSOR_DATA: {
     fault: 'caller',
     http: 400,

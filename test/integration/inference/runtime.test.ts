@@ -87,6 +87,29 @@ describe('a servable in real workers', () => {
     expect(recorder.failures.map((failure) => failure.target?.version)).toEqual([1, 1, 1, 1, 1, undefined]);
   });
 
+  test('an empty batch, on which the LSTM of ONNX Runtime ends the process, does not reach it', async () => {
+    const { runtime, recorder } = await runtimeWith();
+    const inputs = sileroInputs(new Float32Array(512));
+    const spec = await writeServable(await sileroBytes(), { ...SILERO, ...sileroSample(inputs) });
+    await runtime.load(spec);
+    const empty = { ...inputs, input: fp32([0, 512], []), state: fp32([2, 0, 128], []) };
+    const asked = { model: spec.model, version: V1, inputs: empty };
+    await expect(runtime.infer(asked)).rejects.toEqual(coded('TENSOR_EMPTY', 'input "input" has shape [0,512]'));
+    expect(recorder.failures.map(({ code }) => code)).toEqual(['TENSOR_EMPTY']);
+    await expect(runtime.infer({ ...asked, inputs })).resolves.toMatchObject({ version: 1 });
+  });
+
+  test('a size of 0 that a golden sample has is served, there and nowhere else', async () => {
+    const { runtime } = await runtimeWith();
+    const none = { inputs: { x: fp32([0, 4], []) }, outputs: { y: fp32([0, 4], []) } };
+    const any = { inputs: [{ name: 'x', datatype: 'FP32' as const, shape: [-1, -1] }] };
+    await runtime.load(await writeServable(affineModel(), { ...any, samples: [affineSample(), none] }));
+    const infer = (shape: readonly number[]) => runtime.infer({ model: AFFINE, version: V1, inputs: { x: fp32(shape, []) } });
+    expect((await infer([0, 4])).outputs['y']).toMatchObject({ shape: [0, 4] });
+    await expect(infer([2, 0])).rejects.toEqual(coded('TENSOR_EMPTY', '[2,0]'));
+    await expect(infer([0, 0])).rejects.toEqual(coded('TENSOR_EMPTY', '[0,0]'));
+  });
+
   test('a wrong version is refused with sample, output and error, and leaves nothing running', async () => {
     const { runtime } = await runtimeWith();
     const load = runtime.load(await writeServable(affineModel({ bias: 1.5 }), { samples: [affineSample(), affineSample()] }));
