@@ -8,7 +8,11 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 
 export function bad(path: string, expected: string, value: unknown): SkerryError {
   const found =
-    value === undefined ? 'it is missing' : `it is ${value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`}`;
+    value === undefined
+      ? 'it is missing'
+      : value === ''
+        ? 'it is empty'
+        : `it is ${value === null ? 'null' : Array.isArray(value) ? 'an array' : typeof value === 'object' ? 'an object' : `a ${typeof value}`}`;
   return new SkerryError('SERVE_REQUEST', `${path} must be ${expected}, ${found}`, { details: { path } });
 }
 
@@ -21,8 +25,15 @@ export function objectAt(value: unknown, path: string): JsonObject {
   throw bad(path, 'an object', value);
 }
 
+// Clients whose classes have optional members (those of MLServer and KServe) write them as null: as good as left out.
+
 export function optionalObjectAt(value: unknown, path: string): JsonObject {
-  return value === undefined ? {} : objectAt(value, path);
+  return value === undefined || value === null ? {} : objectAt(value, path);
+}
+
+/** An empty string says no more than none, as in Triton. */
+export function optionalStringAt(value: unknown, path: string, limit: number): string | undefined {
+  return value === undefined || value === null || value === '' ? undefined : stringAt(value, path, limit);
 }
 
 export function arrayAt(value: unknown, path: string, limit: number): readonly unknown[] {
@@ -38,12 +49,13 @@ export function stringAt(value: unknown, path: string, limit: number): string {
 }
 
 export function optionalBooleanAt(value: unknown, path: string): boolean | undefined {
+  if (value === null) return undefined;
   if (value === undefined || typeof value === 'boolean') return value;
   throw bad(path, 'true or false', value);
 }
 
 export function optionalCountAt(value: unknown, path: string): number | undefined {
-  if (value === undefined) return undefined;
+  if (value === undefined || value === null) return undefined;
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
   throw bad(path, 'a whole number of at least 0', value);
 }
@@ -60,6 +72,7 @@ export function shapeAt(value: unknown, path: string, rank: number): readonly nu
 export function datatypeAt(value: unknown, path: string): Datatype {
   const known = DATATYPES.find((datatype) => datatype === value);
   if (known !== undefined) return known;
-  const found = typeof value === 'string' ? `, it is ${JSON.stringify(value.slice(0, 32))}` : '';
+  if (typeof value !== 'string') throw bad(path, `one of ${DATATYPES.join(', ')}`, value);
+  const found = `, it is ${JSON.stringify(value.slice(0, 32))}`;
   throw new SkerryError('SERVE_REQUEST', `${path} must be one of ${DATATYPES.join(', ')}${found}`, { details: { path } });
 }

@@ -11,6 +11,7 @@ import {
   optionalBooleanAt,
   optionalCountAt,
   optionalObjectAt,
+  optionalStringAt,
   shapeAt,
   stringAt,
   type JsonObject,
@@ -55,8 +56,8 @@ export function parseInferRequest(bytes: Uint8Array, headerLength: string | unde
   const binaryOutput = optionalBooleanAt(parameters['binary_data_output'], 'parameters.binary_data_output') ?? false;
   const timeout = optionalCountAt(parameters['timeout'], 'parameters.timeout');
   return {
-    id: document['id'] === undefined ? undefined : stringAt(document['id'], 'id', LIMITS.nameLength),
-    key: parameters['key'] === undefined ? undefined : stringAt(parameters['key'], 'parameters.key', LIMITS.nameLength),
+    id: optionalStringAt(document['id'], 'id', LIMITS.nameLength),
+    key: optionalStringAt(parameters['key'], 'parameters.key', LIMITS.nameLength),
     inputs,
     outputs: readOutputs(document['outputs'], binaryOutput),
     binaryOutput,
@@ -94,20 +95,20 @@ function readTensor(input: JsonObject, name: string, path: string, binary: Binar
   const shape = shapeAt(input['shape'], `${path}.shape`, LIMITS.tensorRank);
   const what = `input ${JSON.stringify(name)}`;
   const { parameters } = input;
-  if (isObject(parameters) && parameters['shared_memory_region'] !== undefined) {
+  if (isObject(parameters) && given(parameters['shared_memory_region'])) {
     throw new SkerryError('SERVE_REQUEST', `${path}: shared memory regions are not supported, send the data itself`);
   }
   const size = optionalCountAt(
     optionalObjectAt(parameters, `${path}.parameters`)['binary_data_size'],
     `${path}.parameters.binary_data_size`,
   );
-  if (size === undefined) return fromJson(datatype, shape, input['data'], what);
-  if (input['data'] !== undefined) throw new SkerryError('SERVE_REQUEST', `${path} has both data and parameters.binary_data_size`);
+  if (size === undefined) return fromJson(datatype, shape, input['data'] ?? undefined, what);
+  if (given(input['data'])) throw new SkerryError('SERVE_REQUEST', `${path} has both data and parameters.binary_data_size`);
   return fromBinary(datatype, shape, binary.take(size, what), what);
 }
 
 function readOutputs(value: unknown, binaryOutput: boolean): OipRequest['outputs'] {
-  if (value === undefined) return undefined;
+  if (!given(value)) return undefined;
   const entries = arrayAt(value, 'outputs', LIMITS.tensorsPerModel);
   // OIP v2: without requested outputs the server returns all; an empty list says no more than none.
   if (entries.length === 0) return undefined;
@@ -115,10 +116,14 @@ function readOutputs(value: unknown, binaryOutput: boolean): OipRequest['outputs
     const path = `outputs[${index}]`;
     const output = objectAt(entry, path);
     const parameters = optionalObjectAt(output['parameters'], `${path}.parameters`);
-    if (parameters['classification'] !== undefined) throw new SkerryError('SERVE_REQUEST', `${path}: classification is not supported`);
+    if (given(parameters['classification'])) throw new SkerryError('SERVE_REQUEST', `${path}: classification is not supported`);
     const binary = optionalBooleanAt(parameters['binary_data'], `${path}.parameters.binary_data`);
     return { name: stringAt(output['name'], `${path}.name`, LIMITS.nameLength), binary: binary ?? binaryOutput };
   });
+}
+
+function given(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }
 
 /** Hands out the binary part of a body in order. */

@@ -17,7 +17,9 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 export function jsonReader(datatype: Datatype, what: string): JsonReader {
   const bad = (value: unknown, at: number, expected: string): SkerryError => {
     const shown =
-      typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? JSON.stringify(value) : typeof value;
+      value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+        ? JSON.stringify(value)
+        : typeof value;
     return new SkerryError('TENSOR_DATA', `${what}: element ${at} is ${shown.slice(0, 40)}, expected ${expected} (${datatype})`);
   };
 

@@ -80,6 +80,16 @@ describe('Open Inference Protocol v2 in JSON', () => {
     expect([head.status, await head.text()]).toEqual([200, '']);
   });
 
+  test('takes null for what may be left out, and an empty id for none, as typed clients write them', async () => {
+    const parameters = null;
+    const typed = { id: null, parameters, inputs: [{ ...input, parameters }], outputs: [{ name: 'y', parameters }] };
+    const reply = await post(INFER, typed);
+    expect([reply.status, await reply.json()]).toMatchObject([200, { outputs: [{ data: [3, 5, 7, 9] }] }]);
+    const asked = { id: '', parameters: { key: '', timeout: null, binary_data_output: null }, inputs: [input], outputs: null };
+    const bare = await post(INFER, asked);
+    expect([bare.status, Object.keys((await bare.json()) as object)]).toEqual([200, ['model_name', 'model_version', 'outputs']]);
+  });
+
   test('predicts by routing and by version, flat or nested data, chosen outputs', async () => {
     const first = await post(INFER, { id: 'a1', inputs: [input] });
     expect(await first.json()).toEqual({
@@ -168,6 +178,7 @@ describe('what is wrong gets a coded 4xx that says what was expected', () => {
     ['not an object', INFER, [], 400, 'SERVE_REQUEST', /object/],
     ['no inputs', INFER, {}, 400, 'SERVE_REQUEST', /inputs must be an array/],
     ['missing input', INFER, { inputs: [] }, 400, 'TENSOR_MISSING', /FP32 \[-1,4\]/],
+    ['empty batch', INFER, { inputs: [{ ...input, shape: [0, 4], data: [] }] }, 400, 'TENSOR_EMPTY', /\[0,4\]/],
     ['unnamed input', INFER, { inputs: [{ ...input, name: '' }] }, 400, 'SERVE_REQUEST', /inputs\[0\].name/],
     ['wrong name', INFER, { inputs: [{ ...input, name: 'z' }] }, 400, 'TENSOR_UNKNOWN', /x FP32/],
     ['name of an ancestor', INFER, { inputs: [{ ...input, name: '__proto__' }] }, 400, 'TENSOR_UNKNOWN', /__proto__/],
@@ -176,6 +187,8 @@ describe('what is wrong gets a coded 4xx that says what was expected', () => {
     ['no datatype', INFER, { inputs: [{ ...input, datatype: 'float' }] }, 400, 'SERVE_REQUEST', /FP32/],
     ['wrong shape', INFER, { inputs: [{ ...input, shape: [4] }] }, 400, 'TENSOR_SHAPE', /\[-1,4\]/],
     ['negative shape', INFER, { inputs: [{ ...input, shape: [-1, 4] }] }, 400, 'TENSOR_SHAPE', /whole number/],
+    ['datatype left out', INFER, { inputs: [{ ...input, datatype: undefined }] }, 400, 'SERVE_REQUEST', /it is missing/],
+    ['null among numbers', INFER, { inputs: [{ ...input, data: [1, 2, 3, null] }] }, 400, 'TENSOR_DATA', /element 3 is null/],
     ['too few elements', INFER, { inputs: [{ ...input, data: [1] }] }, 400, 'TENSOR_DATA', /4 elements/],
     ['a word among numbers', INFER, { inputs: [{ ...input, data: [1, 'a', 3, 4] }] }, 400, 'TENSOR_DATA', /element 1/],
     ['no data', INFER, { inputs: [{ ...input, data: undefined }] }, 400, 'TENSOR_DATA', /array/],
