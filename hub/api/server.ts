@@ -4,6 +4,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
+import { Connections, TLS_HANDSHAKE } from '#hub/connections.js';
 import { minutes, seconds } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
@@ -33,18 +34,19 @@ export class ApiServer implements Service {
   readonly #options: ApiServerOptions;
   readonly #server: Server;
   readonly #upgradePaths = new Set<string>();
-  /** Connections that speak something else by now: the server waits for them when it closes, and nobody else may end them. */
-  readonly #upgraded = new Set<Duplex>();
+  readonly #connections: Connections;
   #app: FastifyInstance | undefined;
   #starting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: ApiServerOptions) {
     this.#options = options;
-    this.#server = options.tls === undefined ? createServer() : createTlsServer({ ...options.tls, minVersion: 'TLSv1.2' });
+    this.#server =
+      options.tls === undefined
+        ? createServer()
+        : createTlsServer({ ...options.tls, minVersion: 'TLSv1.2', handshakeTimeout: TLS_HANDSHAKE });
+    this.#connections = new Connections(this.#server);
     this.#server.on('upgrade', (request, socket: Duplex) => {
-      this.#upgraded.add(socket);
-      socket.once('close', () => this.#upgraded.delete(socket));
       // Node listens no more: a peer that resets the connection would end the process.
       socket.on('error', () => socket.destroy());
       if (this.#closing !== undefined) socket.destroy();
@@ -78,7 +80,7 @@ export class ApiServer implements Service {
     this.#closing ??= (async () => {
       await this.#starting?.catch(() => undefined);
       const closed = this.#app?.close();
-      for (const socket of this.#upgraded) socket.destroy();
+      this.#connections.endAll();
       await closed;
     })();
     return this.#closing;

@@ -8,6 +8,7 @@ import { Aedes } from 'aedes';
 import { createWebSocketStream, WebSocketServer } from 'ws';
 import { type Millis, seconds } from '#shared/kernel/clock.js';
 import { refuseUpgrade, upgradeTarget } from '#hub/api/upgrade.js';
+import { Connections, TLS_HANDSHAKE } from '#hub/connections.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -52,6 +53,7 @@ export class EmbeddedBroker implements Service {
   readonly #webSockets = new WebSocketServer({ noServer: true, maxPayload: DEVICE_FRAMES.packetBytes, clientTracking: false });
   readonly #aedes: Aedes;
   readonly #public: Server;
+  readonly #connections: Connections;
   readonly #internal: Server;
   #closing: Promise<void> | undefined;
   #starting: Promise<void> | undefined;
@@ -84,7 +86,10 @@ export class EmbeddedBroker implements Service {
     const onDevice = (socket: Socket): void => this.#accept(socket, DEVICE_FRAMES);
     const { tls } = options.listen;
     this.#public =
-      tls === undefined ? createServer({ noDelay: true }, onDevice) : createTlsServer({ ...tls, minVersion: 'TLSv1.2' }, onDevice);
+      tls === undefined
+        ? createServer({ noDelay: true }, onDevice)
+        : createTlsServer({ ...tls, minVersion: 'TLSv1.2', handshakeTimeout: TLS_HANDSHAKE }, onDevice);
+    this.#connections = new Connections(this.#public, this.#most);
     this.#internal = createServer((socket) => {
       this.#hubStreams.add(socket);
       this.#accept(socket, HUB_FRAMES);
@@ -105,6 +110,7 @@ export class EmbeddedBroker implements Service {
       await this.#starting?.catch(() => undefined);
       await new Promise<void>((resolve) => this.#aedes.close(resolve));
       for (const stream of this.#streams) stream.destroy();
+      this.#connections.endAll();
       this.#webSockets.close();
       await Promise.all([closeServer(this.#public), closeServer(this.#internal)]);
     })();
@@ -149,7 +155,11 @@ export class EmbeddedBroker implements Service {
   }
 
   get #full(): boolean {
-    return this.#streams.size >= (this.#options.maxConnections ?? 20_000);
+    return this.#streams.size >= this.#most;
+  }
+
+  get #most(): number {
+    return this.#options.maxConnections ?? 20_000;
   }
 
   #accept(stream: Duplex, limits: FrameLimits, request?: IncomingMessage): void {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { get as httpsGet } from 'node:https';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { onTestFinished, expect, test } from 'vitest';
 import { ROLES, type Role, roleMay } from '#hub/api/capabilities.js';
@@ -132,13 +132,36 @@ test('every route of the whole hub lets in the roles of its capability and no ot
   expect(checked).toBeGreaterThan(100);
 });
 
-test('with a certificate, API and broker speak TLS and devices are told so', async () => {
-  const folder = await tempFolder();
+/** A key and a certificate of its own, in files below `folder`. */
+function selfSigned(folder: string): { readonly certificate: string; readonly key: string } {
   const [certificate, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
   const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
   execFileSync('openssl', ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-days', '1', ...subject, '-keyout', key, '-out', certificate], {
     stdio: 'ignore',
   });
+  return { certificate, key };
+}
+
+test('with a certificate, it does not wait at its end for connections that never spoke TLS', async () => {
+  const folder = await tempFolder();
+  const { certificate, key } = selfSigned(folder);
+  const hub = await start(join(folder, 'hub'), { flags: { tlsCertFile: certificate, tlsKeyFile: key } });
+  const closed = [hub.state.httpUrl, hub.state.mqttUrl].map(async (url) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    return { cut: new Promise<void>((resolve) => socket.on('error', () => undefined).once('close', () => resolve())) };
+  });
+  const connections = await Promise.all(closed);
+  // Left alone, a handshake is given up after two minutes.
+  const began = performance.now();
+  await hub.close();
+  expect(performance.now() - began).toBeLessThan(60_000);
+  await Promise.all(connections.map(({ cut }) => cut));
+});
+
+test('with a certificate, API and broker speak TLS and devices are told so', async () => {
+  const folder = await tempFolder();
+  const { certificate, key } = selfSigned(folder);
   const hub = await start(join(folder, 'hub'), { flags: { tlsCertFile: certificate, tlsKeyFile: key } });
   expect([hub.state.httpUrl, hub.state.mqttUrl]).toEqual([expect.stringMatching(/^https:/), expect.stringMatching(/^mqtts:/)]);
   const status = await new Promise<number | undefined>((resolve, reject) => {
