@@ -11,7 +11,7 @@ export function toApiError(thrown: unknown): SkerryError {
   const code = errnoOf(thrown);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new SkerryError('INPUT_TOO_LARGE', message, { cause: thrown });
-  if (code?.startsWith('FST_ERR_CTP_') === true || statusOf(thrown) === 400) {
+  if (code?.startsWith('FST_ERR_CTP_') === true || code === 'FST_ERR_MAX_PARAM_LENGTH' || statusOf(thrown) === 400) {
     return new SkerryError('API_BAD_REQUEST', message, { cause: thrown });
   }
   if (code?.startsWith('SQLITE_') === true && code !== 'SQLITE_FULL') {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import { Connections, TLS_HANDSHAKE } from '#hub/connections.js';
 import { minutes, seconds } from '#shared/kernel/clock.js';
@@ -109,6 +109,10 @@ async function buildApp(options: ApiServerOptions, server: Server): Promise<Fast
   const app: FastifyInstance = Fastify({
     serverFactory: (handler) => server.on('request', handler),
     bodyLimit: LIMITS.apiBodyBytes,
+    // Longer ones are answered as if there were no such route; names have their own limit, and ids that begin with one.
+    routerOptions: { maxParamLength: 2 * LIMITS.nameLength },
+    // Of paths that cannot be routed, before any hook: answered like every other error.
+    frameworkErrors: (thrown, request, reply) => void answerError(thrown, request, reply, logger),
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     genReqId: (request) => {
@@ -120,23 +124,13 @@ async function buildApp(options: ApiServerOptions, server: Server): Promise<Fast
   // Requests are narrowed by `defineRoute`, with the project's own errors; the schemas given to Fastify document them.
   app.setValidatorCompiler(() => (value: unknown) => ({ value }));
   app.setSerializerCompiler(serializerCompiler);
-  app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-request-id', request.id);
-    reply.header('x-content-type-options', 'nosniff');
-  });
+  app.addHook('onRequest', async (request, reply) => void named(request, reply));
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? '(none)';
     options.metrics.count(request.method, route, reply.statusCode, reply.elapsedTime / 1_000);
     logger.debug({ requestId: request.id, method: request.method, route, status: reply.statusCode, ms: reply.elapsedTime }, 'request');
   });
-  app.setErrorHandler((thrown, request, reply) => {
-    const error = toApiError(thrown);
-    if (error.entry.http >= 500) logger.error({ requestId: request.id, code: error.code, cause: error }, 'request failed');
-    const retryAfter = error.details?.['retryAfterSeconds'];
-    if (typeof retryAfter === 'number') reply.header('retry-after', retryAfter);
-    if (error.code === 'API_UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer');
-    return reply.code(error.entry.http).type('application/json').send(error.toBody());
-  });
+  app.setErrorHandler((thrown, request, reply) => answerError(thrown, request, reply, logger));
   app.setNotFoundHandler((request, reply) => {
     const error = new SkerryError('API_NOT_FOUND', `there is no ${request.method} ${request.url.split('?', 1)[0] ?? ''}`);
     return reply.code(error.entry.http).send(error.toBody());
@@ -144,4 +138,18 @@ async function buildApp(options: ApiServerOptions, server: Server): Promise<Fast
   await collectOpenApi(app, options.version);
   await mountRoutes(app, options.routes, options);
   return app;
+}
+
+/** What every answer says of itself. */
+function named(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+}
+
+function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): FastifyReply {
+  const error = toApiError(thrown);
+  if (error.entry.http >= 500) logger.error({ requestId: request.id, code: error.code, cause: error }, 'request failed');
+  const retryAfter = error.details?.['retryAfterSeconds'];
+  if (typeof retryAfter === 'number') reply.header('retry-after', retryAfter);
+  if (error.code === 'API_UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer');
+  return named(request, reply).code(error.entry.http).type('application/json').send(error.toBody());
 }

@@ -10,6 +10,7 @@ export class IngestFigures {
   #unreadable = 0;
   #foreign = 0;
   #shed = 0;
+  #leftOut = 0;
   #failedBatches = 0;
   #lag = { sum: 0, count: 0 };
 
@@ -35,6 +36,10 @@ export class IngestFigures {
     this.#foreign += 1;
   }
 
+  leftOut(versions: number): void {
+    this.#leftOut += versions;
+  }
+
   shed(): void {
     this.#shed += 1;
   }
@@ -52,6 +57,7 @@ export class IngestFigures {
       unreadable: this.#unreadable,
       foreign: this.#foreign,
       shed: this.#shed,
+      leftOut: this.#leftOut,
       failedBatches: this.#failedBatches,
     };
   }
@@ -79,6 +85,11 @@ export class IngestFigures {
         'skerry_hub_ingest_shed_total',
         'Records left unacknowledged because the queue was full; devices send them again.',
         this.#shed,
+      ),
+      counter(
+        'skerry_hub_ingest_left_out_total',
+        'Versions in batches that were not counted: nobody published them, and too many such are reported.',
+        this.#leftOut,
       ),
       counter('skerry_hub_ingest_failed_batches_total', 'Transactions that failed.', this.#failedBatches),
       gauge('skerry_hub_ingest_queue_records', 'Records that wait to be stored.', queued.records),

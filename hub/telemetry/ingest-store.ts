@@ -15,7 +15,12 @@ export interface StoredBatch {
   readonly duplicates: readonly StorableRecord[];
   /** From devices that do not belong to the fleet (any more): neither stored nor acknowledged. */
   readonly foreign: readonly StorableRecord[];
+  /** Versions that nobody published here and that were not counted, because there are `MAX_STRANGE` such already. */
+  readonly leftOut: number;
 }
+
+/** Versions counted that nobody published here: some reach a device by hand, but no device may make up as many as it likes. */
+const MAX_STRANGE = 256;
 
 /**
  * Stores a batch: which records are new, and what the new ones add, in the one transaction of the caller. A crash before
@@ -34,14 +39,14 @@ export async function storeBatch(
     records.filter((record) => enrolled.has(record.device)),
   );
   const telemetry = fresh.filter((record) => record.kind === 'telemetry');
-  await addRollUp(trx, rollUp(telemetry, widths, now));
+  const leftOut = await addRollUp(trx, rollUp(telemetry, widths, now));
   await storeHealth(trx, telemetry);
   await storeEvents(
     trx,
     fresh.filter((record) => record.kind === 'event'),
     now,
   );
-  return { fresh, duplicates, foreign };
+  return { fresh, duplicates, foreign, leftOut };
 }
 
 async function enrolledOf(trx: Queryable, records: readonly StorableRecord[]): Promise<ReadonlySet<string>> {
@@ -82,9 +87,10 @@ async function seenOf(trx: Queryable, device: string, { boot }: Position): Promi
   return SeqRanges.parse(row?.ranges ?? '');
 }
 
-async function addRollUp(trx: Queryable, sums: RollUp): Promise<void> {
-  for (const { key, measure } of sums.models) await addModel(trx, key, measure);
-  await addDeviceMeasures(trx, sums.devices);
+/** Resolves with how many versions were left out. */
+async function addRollUp(trx: Queryable, sums: RollUp): Promise<number> {
+  const out = new Set<string>();
+  let room: number | undefined;
   for (const { key, predictions, errors } of sums.totals) {
     const before = await trx
       .selectFrom('metrics_total')
@@ -92,6 +98,14 @@ async function addRollUp(trx: Queryable, sums: RollUp): Promise<void> {
       .where('model', '=', key.model)
       .where('version', '=', key.version)
       .executeTakeFirst();
+    if (before === undefined && !(await isPublished(trx, key))) {
+      room ??= MAX_STRANGE - (await strangeVersions(trx));
+      room -= 1;
+      if (room < 0) {
+        out.add(versionOf(key));
+        continue;
+      }
+    }
     const merged = before === undefined ? new Map<string, number>() : readErrors(before.errors);
     mergeErrors(merged, errors);
     const row = { ...key, predictions: (before?.predictions ?? 0) + predictions, errors: writeErrors(merged) };
@@ -101,6 +115,40 @@ async function addRollUp(trx: Queryable, sums: RollUp): Promise<void> {
       .onConflict((conflict) => conflict.columns(['model', 'version']).doUpdateSet(row))
       .execute();
   }
+  for (const { key, measure } of sums.models) if (!out.has(versionOf(key))) await addModel(trx, key, measure);
+  await addDeviceMeasures(
+    trx,
+    sums.devices.filter(({ key }) => !out.has(versionOf(key))),
+  );
+  return out.size;
+}
+
+type Version = Omit<ModelKey, 'bucket'>;
+
+function versionOf({ model, version }: Version): string {
+  return `${model}@${version}`;
+}
+
+async function isPublished(trx: Queryable, { model, version }: Version): Promise<boolean> {
+  const row = await trx
+    .selectFrom('versions')
+    .select('version')
+    .where('model', '=', model)
+    .where('version', '=', version)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+async function strangeVersions(trx: Queryable): Promise<number> {
+  const row = await trx
+    .selectFrom('metrics_total')
+    .leftJoin('versions', (join) =>
+      join.onRef('versions.model', '=', 'metrics_total.model').onRef('versions.version', '=', 'metrics_total.version'),
+    )
+    .select((eb) => eb.fn.countAll().as('count'))
+    .where('versions.version', 'is', null)
+    .executeTakeFirst();
+  return Number(row?.count ?? 0);
 }
 
 type Sum = RollUp['models'][number]['measure'];

@@ -187,6 +187,10 @@ export class Ingest implements Service {
       acks.add(record.device, record.at);
       this.figures.duplicate();
     }
+    if (batch.leftOut > 0) {
+      this.figures.leftOut(batch.leftOut);
+      this.#deps.logger.warn({ versions: batch.leftOut }, 'versions that nobody published were not counted: too many of them are reported');
+    }
     for (const { device } of batch.foreign) {
       this.figures.foreign();
       this.#deps.logger.warn({ device }, 'record of a device that does not belong to the fleet');

@@ -53,7 +53,8 @@ export function mergeErrors(into: Map<string, number>, from: ReadonlyMap<string,
   for (const [code, count] of from) {
     const known = into.has(code) || into.size < MAX_ERROR_CODES;
     const key = known ? code : OTHER_ERRORS;
-    into.set(key, (into.get(key) ?? 0) + count);
+    // What numbers do not hold any more cannot be read back either.
+    into.set(key, Math.min(Number.MAX_SAFE_INTEGER, (into.get(key) ?? 0) + count));
   }
 }
 

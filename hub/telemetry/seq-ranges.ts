@@ -2,8 +2,14 @@
 type Range = readonly [first: number, last: number];
 
 /**
- * An exact set of sequence numbers that stays small while they come mostly in order: what a device sent in one boot is a
- * handful of ranges, however many records that were.
+ * Ranges kept of one boot. An outbox that had to drop or coarsen records leaves gaps that stay, thousands of them after a long time
+ * without network; beyond these the oldest gap closes, and what was in it counts as there. Outboxes are emptied from the oldest on.
+ */
+export const MAX_RANGES = 4_096;
+
+/**
+ * A set of sequence numbers, exact up to `MAX_RANGES`, that stays small while they come mostly in order: what a device sent in one
+ * boot is a handful of ranges, however many records that were.
  */
 export class SeqRanges {
   readonly #ranges: Range[];
@@ -33,6 +39,8 @@ export class SeqRanges {
     const joinsBehind = behind !== undefined && behind[0] === seq + 1;
     const merged: Range = [joinsBefore ? before[0] : seq, joinsBehind ? behind[1] : seq];
     this.#ranges.splice(at - (joinsBefore ? 1 : 0), (joinsBefore ? 1 : 0) + (joinsBehind ? 1 : 0), merged);
+    const [first, second] = this.#ranges;
+    if (this.#ranges.length > MAX_RANGES && first !== undefined && second !== undefined) this.#ranges.splice(0, 2, [first[0], second[1]]);
     return true;
   }
 

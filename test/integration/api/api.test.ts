@@ -97,6 +97,11 @@ describe('access', () => {
 });
 
 describe('errors', () => {
+  test('a name as long as names may be is looked up like any other', async () => {
+    const response = await hub.fetch('admin', `/api/v1/models/${'m'.repeat(128)}`);
+    expect([response.status, await json(response)]).toEqual([404, expect.objectContaining({ code: 'MODEL_UNKNOWN' })]);
+  });
+
   test.each([
     ['an unknown path', 'GET', '/api/v1/nothing', {}, 404, 'API_NOT_FOUND'],
     ['an unknown model', 'GET', '/api/v1/models/nothing', {}, 404, 'MODEL_UNKNOWN'],
@@ -120,6 +125,8 @@ describe('errors', () => {
       400,
       'API_BAD_REQUEST',
     ],
+    ['a path that decodes to nothing', 'GET', '/api/v1/models/%zz', {}, 400, 'API_BAD_REQUEST'],
+    ['a name longer than any', 'GET', `/api/v1/models/${'m'.repeat(600)}`, {}, 400, 'API_BAD_REQUEST'],
     ['no metadata yet', 'GET', '/api/v1/trust/metadata/root.json', {}, 404, 'API_NOT_FOUND'],
   ] as const)('%s', async (_what, method, path, init, status, code) => {
     const response = await hub.fetch('admin', path, { method, ...init });

@@ -1,0 +1,116 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Db } from '#hub/store/database.js';
+import { openDatabase } from '#hub/store/open.js';
+import { type StorableRecord, type StoredBatch, storeBatch } from '#hub/telemetry/ingest-store.js';
+import { MetricsQuery } from '#hub/telemetry/metrics-query.js';
+import { readRecord } from '#hub/telemetry/record.js';
+import { modelNameSchema } from '#shared/bundle/names.js';
+import { minutes } from '#shared/kernel/clock.js';
+import { silentLogger } from '#shared/kernel/logger.js';
+import { encodeMessage } from '#shared/protocol/codec.js';
+import { deviceIdSchema } from '#shared/protocol/device.js';
+import { CAPABILITIES, telemetryOf } from '../../kit/messages.js';
+
+const DEVICE = deviceIdSchema.parse('d1');
+const WIDTHS = { model: minutes(1), device: minutes(5) };
+let db: Db;
+
+beforeEach(async () => {
+  db = await openDatabase(':memory:', silentLogger);
+  const common = { device_labels: '{}', hub_labels: '{}', labels: '{}', capabilities: JSON.stringify(CAPABILITIES), agent_version: '0' };
+  const keys = { public_key: 'k', password_sha256: '', password_mosquitto: '', token_id: 'test', enrolled_at: 0, revoked_at: null };
+  await db
+    .insertInto('devices')
+    .values({ id: DEVICE, ...common, ...keys })
+    .execute();
+});
+afterEach(() => db.destroy());
+
+type Options = Partial<Parameters<typeof telemetryOf>[1]> & { readonly models?: readonly string[] };
+
+function recordOf(seq: number, { models = ['vad'], ...options }: Options = {}): StorableRecord {
+  const message = telemetryOf(DEVICE, { values: [1], ...options, seq });
+  const windows = models.flatMap((model) => message.windows.map((window) => ({ ...window, model: modelNameSchema.parse(model) })));
+  const record = readRecord('telemetry', DEVICE, encodeMessage('telemetry', { ...message, windows }));
+  if (record.kind !== 'telemetry') throw new Error(`the record is ${record.kind}`);
+  return record;
+}
+
+function store(records: readonly StorableRecord[], now = Date.now()): Promise<StoredBatch> {
+  return db.transaction().execute((trx) => storeBatch(trx, records, WIDTHS, now));
+}
+
+async function rows(table: 'metrics_total' | 'metrics_model' | 'metrics_device' | 'metrics_changes'): Promise<number> {
+  const { count } = await db
+    .selectFrom(table)
+    .select((eb) => eb.fn.countAll().as('count'))
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
+describe('a device that reports whatever it likes', () => {
+  it('makes no more rows than a fleet has versions', async () => {
+    await db.insertInto('models').values({ name: 'published', created_at: 0 }).execute();
+    const texts = { manifest_digest: 'd', content_identity: 'c', variants: '[]', role: 'r', publisher: 'p' };
+    const numbers = { version: 1, bytes: 0, published_at: 0, accepted_at: 0 };
+    await db
+      .insertInto('versions')
+      .values({ model: 'published', manifest: new Uint8Array(), ...texts, ...numbers })
+      .execute();
+    const now = Date.now();
+    for (let seq = 1; seq <= 20; seq++) {
+      const models = Array.from({ length: 100 }, (_, i) => `strange-${seq}-${i}`);
+      const { fresh } = await store([recordOf(seq, { models, to: now })], now);
+      expect(fresh).toHaveLength(1);
+    }
+    for (const table of ['metrics_total', 'metrics_model', 'metrics_device', 'metrics_changes'] as const) {
+      expect(await rows(table)).toBeLessThanOrEqual(256);
+    }
+    const last = await store([recordOf(21, { models: ['published', 'one-more'], to: now })], now);
+    expect(last.leftOut).toBe(1);
+    const counted = await db.selectFrom('metrics_total').select('model').where('model', 'in', ['published', 'one-more']).execute();
+    expect(counted).toEqual([{ model: 'published' }]);
+  });
+
+  it('does not count a model beyond what numbers hold, nor keep others from being counted', async () => {
+    await store([recordOf(1, { errors: { BAD: 1 } })]);
+    await db
+      .updateTable('metrics_total')
+      .set({ errors: JSON.stringify([['BAD', Number.MAX_SAFE_INTEGER]]) })
+      .execute();
+    await store([recordOf(2, { errors: { BAD: 1 } })]);
+    expect((await store([recordOf(3, { errors: { BAD: 1 } })])).fresh).toHaveLength(1);
+  });
+
+  it('leaves no more gaps in its sequence than are kept, and the newest records stay told apart', async () => {
+    for (let seq = 2; seq <= 20_000; seq += 1_000) {
+      const batch = Array.from({ length: 500 }, (_, i) => recordOf(seq + 2 * i));
+      expect((await store(batch)).fresh).toHaveLength(500);
+    }
+    const { ranges } = await db.selectFrom('ingest_seen').select('ranges').executeTakeFirstOrThrow();
+    expect(ranges.split(',').length).toBeLessThanOrEqual(4_096);
+    expect((await store([recordOf(20_000)])).duplicates).toHaveLength(1);
+    expect((await store([recordOf(19_999)])).fresh).toHaveLength(1);
+    // What came long ago was told apart for long enough.
+    expect((await store([recordOf(1_001)])).duplicates).toHaveLength(1);
+  });
+});
+
+describe('figures over a long time', () => {
+  it('leave room for others while they are summed', async () => {
+    const now = Date.now();
+    const batch = Array.from({ length: 1_500 }, (_, i) => recordOf(i + 1, { to: now - minutes(i) }));
+    await store(batch, now);
+    let turns = 0;
+    let summed = false;
+    const turn = (): void => {
+      turns += 1;
+      if (!summed) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const [version] = await new MetricsQuery(db, WIDTHS).model('vad', { since: 0 });
+    summed = true;
+    expect(version?.predictions).toBe(1_500);
+    expect(turns).toBeGreaterThanOrEqual(3);
+  });
+});
