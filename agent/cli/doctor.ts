@@ -9,6 +9,10 @@ export function addDoctor(program: Command): void {
   const command = program
     .command('doctor')
     .description('check what the agent needs: identity, clock, hub, broker, disk, inference runtime');
+  command.addHelpText(
+    'after',
+    '\nExample:\n  skerry-agent doctor --data ./device\n\nThe exit code is 0 when nothing failed, 3 when something did, 1 when everything did.',
+  );
   withJson(withData(command)).action(async (options: CommonOptions) => {
     const out = outputOf(options);
     const { examine } = await import('./doctor-checks.js');

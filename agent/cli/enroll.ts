@@ -34,6 +34,11 @@ export function addEnroll(program: Command): void {
     .option('--ca-file <file>', 'PEM of the authority behind the certificates of hub and broker')
     .option('--key-file <file>', 'file with at least 32 bytes that seals the device key (default: one made in the data folder)')
     .option('--force', 'replace an identity that is there');
+  command.addHelpText(
+    'after',
+    '\nExamples:\n  skerry-agent enroll --hub http://127.0.0.1:7480 --token TOKEN --data ./device --name cam-7 --label site=lab' +
+      '\n  SKERRY_ENROLL_TOKEN=TOKEN skerry-agent enroll --hub https://hub.example:7480 --ca-file ca.pem',
+  );
   withJson(withData(command)).action((flags: EnrollFlags) => runEnroll(flags));
 }
 

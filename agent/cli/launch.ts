@@ -8,6 +8,7 @@ export function addLaunch(program: Command): void {
   const command = program
     .command('launch')
     .description('what a service starts: runs the release of the agent that is good, tries a new one and goes back from it');
+  command.addHelpText('after', '\nExample:\n  skerry-agent launch --data /var/lib/skerry-agent');
   withSettings(command, launchAgent);
 }
 

@@ -8,6 +8,7 @@ export function addModels(program: Command): void {
   const command = program
     .command('models')
     .description('list the models of this device: what serves, what is on its way, what was refused');
+  command.addHelpText('after', '\nExample:\n  skerry-agent models --data ./device');
   withJson(withData(command)).action(async (options: CommonOptions) => {
     const out = outputOf(options);
     const { LocalApi } = await import('./local-api.js');

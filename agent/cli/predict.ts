@@ -6,6 +6,7 @@ import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { DATATYPES } from '#shared/tensor/datatype.js';
 import { formatDuration } from '#shared/terminal/format.js';
+import { requireFiles } from '#shared/terminal/named-files.js';
 import { type Output, paint, printJson, printLine } from '#shared/terminal/output.js';
 import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
 import { type GivenInput, type InputSpec, shapeInput } from './predict-input.js';
@@ -95,6 +96,7 @@ async function readValue(name: string, text: string): Promise<unknown> {
 }
 
 async function readJsonFile<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+  await requireFiles([path]);
   const bytes = await readFile(path).catch((cause: unknown) => {
     throw new SkerryError('IO_FAILED', `${path} could not be read`, { cause });
   });

@@ -26,7 +26,7 @@ A first device:
   skerry-agent predict vad --input input=@audio.json
 
 Every command takes --data DIR for the folder of another agent, and --json where a script would want it.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 partly done.`,
     );
   addEnroll(program);
   addRun(program);

@@ -22,6 +22,10 @@ export interface RunFlags extends Readonly<Record<string, string | undefined>> {
 
 export function addRun(program: Command): void {
   const command = program.command('run').description('run the agent in the foreground, until SIGTERM or Ctrl-C');
+  command.addHelpText(
+    'after',
+    '\nExamples:\n  skerry-agent run --data ./device\n  skerry-agent run --data ./device --http-port 0 --bake 5m',
+  );
   withSettings(command, (flags) => runAgent(flags, readLaunched(process.env)));
 }
 

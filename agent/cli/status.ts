@@ -18,6 +18,7 @@ export function addStatus(program: Command): void {
     .command('status')
     .description('show how the agent is: link, models, outbox, disk, trust, clock')
     .option('--watch', 'show it again every second (one JSON document a line with --json)');
+  command.addHelpText('after', '\nExamples:\n  skerry-agent status --data ./device\n  skerry-agent status --watch');
   withJson(withData(command)).action(async (options: StatusOptions) => {
     const out = outputOf(options);
     const { LocalApi } = await import('./local-api.js');

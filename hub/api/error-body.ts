@@ -11,6 +11,13 @@ export function toApiError(thrown: unknown): SkerryError {
   const code = errnoOf(thrown);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new SkerryError('INPUT_TOO_LARGE', message, { cause: thrown });
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return new SkerryError(
+      'API_BAD_REQUEST',
+      'the body has a content type this path does not read; it is application/json unless the OpenAPI document says otherwise',
+      { cause: thrown },
+    );
+  }
   if (code?.startsWith('FST_ERR_CTP_') === true || code === 'FST_ERR_MAX_PARAM_LENGTH' || statusOf(thrown) === 400) {
     return new SkerryError('API_BAD_REQUEST', message, { cause: thrown });
   }

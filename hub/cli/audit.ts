@@ -41,7 +41,7 @@ export function registerAuditCommand(program: Command, deps: CliDeps): void {
           { title: 'outcome', value: outcome },
         ],
         answer.records,
-        'Nothing was changed yet.',
+        flags.actor === undefined && flags.action === undefined ? 'Nothing was changed yet.' : 'Nothing of that kind was done.',
       );
     });
 }

@@ -15,5 +15,9 @@ export function completionValues(deps: CliDeps): CompletionValues {
     const { deviceListSchema } = await import('../fleet/device-view.js');
     return (await (await open()).get(deviceListSchema, '/api/v1/devices')).devices.map((device) => device.id);
   };
-  return { model: models, 'model[@version]': models, 'model@version': versions, device: devices };
+  const rollouts = async (): Promise<readonly string[]> => {
+    const { rolloutListSchema } = await import('../rollouts/views.js');
+    return (await (await open()).get(rolloutListSchema, '/api/v1/rollouts')).rollouts.map((rollout) => rollout.id);
+  };
+  return { model: models, 'model[@version]': models, 'model@version': versions, device: devices, rollout: rollouts };
 }

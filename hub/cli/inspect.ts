@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { formatBytes } from '#shared/terminal/format.js';
+import { requireFiles } from '#shared/terminal/named-files.js';
 import { type Output, paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
 import { inspectModel, type ModelInspection } from '../publisher/inspect.js';
 import type { DeclaredTensor } from '../publisher/runtime.js';
@@ -14,6 +15,7 @@ export function registerInspectCommand(program: Command, makeOutput: (json: bool
     .addHelpText('after', '\nExample:\n  skerry inspect silero_vad.onnx')
     .action(async (path: string, options: { json?: boolean }) => {
       const out = makeOutput(options.json === true);
+      await requireFiles([path]);
       const inspection = await inspectModel(path);
       if (out.json) printJson(out, toJson(inspection));
       else printInspection(out, inspection);

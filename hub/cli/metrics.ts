@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { formatDuration } from '#shared/terminal/format.js';
 import { paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
+import { AGENT_MODEL } from '#shared/bundle/names.js';
 import { parseModelVersion, parseSpan } from './arguments.js';
+import type { HubClient } from './client.js';
 import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
 
 interface MetricsFlags extends CommonFlags {
@@ -24,6 +26,7 @@ export function registerMetricsCommand(program: Command, deps: CliDeps): void {
       const since = new Date(deps.clock.now() - parseSpan(flags.since, '--since')).toISOString();
       const { model } = parseModelVersion(name);
       const answer = await hub.get(modelMetricsSchema, `/api/v1/metrics/models/${model}`, { since, device: flags.device });
+      if (answer.versions.length === 0) await checkNames(hub, model, flags.device);
       if (out.json) return printJson(out, answer);
       const millis = (value: number | null): string | undefined => (value === null ? undefined : formatDuration(value));
       printTable(
@@ -46,4 +49,14 @@ export function registerMetricsCommand(program: Command, deps: CliDeps): void {
         printLine(out, `${paint(out, 'red', 'failures')} of ${model}@${version.version}: ${codes}`);
       }
     });
+}
+
+/** Nothing reported may be a name misspelt: `MODEL_UNKNOWN`, `DEVICE_UNKNOWN`. Agents of packages report without a release on the hub. */
+async function checkNames(hub: HubClient, model: string, device: string | undefined): Promise<void> {
+  const [{ modelDetailSchema }, { deviceDetailSchema }] = await Promise.all([
+    import('../registry/views.js'),
+    import('../fleet/device-view.js'),
+  ]);
+  if (model !== AGENT_MODEL) await hub.get(modelDetailSchema, `/api/v1/models/${model}`);
+  if (device !== undefined) await hub.get(deviceDetailSchema, `/api/v1/devices/${encodeURIComponent(device)}`);
 }

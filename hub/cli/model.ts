@@ -108,7 +108,7 @@ function printModelContent(out: Output, document: ModelManifest): void {
     ],
     document.variants,
   );
-  printLine(out, `${document.goldenSamples.length} golden samples`);
+  printLine(out, document.goldenSamples.length === 1 ? '1 golden sample' : `${document.goldenSamples.length} golden samples`);
 }
 
 function printAgentContent(out: Output, document: AgentManifest): void {

@@ -18,7 +18,7 @@ const HELP = [
   '  skerry publish model.onnx --name vad            # sign and upload version 1',
   '  skerry token create --label site=lab            # lets a device in: skerry-agent enroll',
   '  skerry deploy vad@1 --to site=lab --wait',
-  '\nExit codes: 0 done, 1 failed, 2 called wrongly, 3 done in part.',
+  '\nExit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 partly done.',
 ].join('\n');
 
 /** The `skerry` program for one call: the command that `argv` names in full, the others as their name and description. */

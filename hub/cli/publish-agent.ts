@@ -3,6 +3,7 @@ import { agentVariantName, PACKAGED_RELEASE, releaseTextSchema } from '#shared/b
 import type { VersionNumber } from '#shared/bundle/names.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { formatBytes } from '#shared/terminal/format.js';
+import { requireFiles } from '#shared/terminal/named-files.js';
 import { type Output, printJson, printNote } from '#shared/terminal/output.js';
 import type { Progress } from '#shared/terminal/progress.js';
 import { checkMaySignAgents } from '../publisher/agent-right.js';
@@ -53,6 +54,7 @@ export function registerPublishAgentCommand(program: Command, deps: PublisherCli
     .addHelpText('after', HELP)
     .action(async (paths: readonly string[], flags: PublishAgentFlags) => {
       const out = deps.output(flags.json === true);
+      await requireFiles(paths);
       const { release, takesOverFrom, description } = flags;
       const request = { paths, release, takesOverFrom, ...(description === undefined ? {} : { description }) };
       const published = await signAndUpload(deps, flags, {

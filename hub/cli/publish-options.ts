@@ -1,12 +1,17 @@
 import { InvalidArgumentError } from 'commander';
-import { type ModelName, modelNameSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
+import { AGENT_MODEL, type ModelName, modelNameSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Tolerance } from '#shared/tensor/compare.js';
 import type { VariantFile } from '../publisher/build.js';
+
+/** Execution providers a session of onnxruntime-node can ask for; a name it does not know would be a version that no device can run. */
+const PROVIDERS: readonly string[] = ['cpu', 'coreml', 'cuda', 'dml', 'nnapi', 'openvino', 'qnn', 'tensorrt', 'webgpu', 'xnnpack'];
 
 // How the values of `skerry publish` are read; commander names the option in front of the message.
 
 export function parseModelName(text: string): ModelName {
   const name = modelNameSchema.safeParse(text);
+  if (name.success && name.data === AGENT_MODEL)
+    throw new InvalidArgumentError('That is the name of the agent\'s own releases: see "skerry publish-agent".');
   if (name.success) return name.data;
   throw new InvalidArgumentError('A name has lower-case letters, digits, ".", "_" and "-", and begins and ends with a letter or digit.');
 }
@@ -57,6 +62,6 @@ export function collectText(text: string, before: readonly string[]): readonly s
 }
 
 export function collectProvider(text: string, before: readonly string[]): readonly string[] {
-  if (!/^[a-z0-9]{1,32}$/.test(text)) throw new InvalidArgumentError('Expected an execution provider, such as cpu, cuda or webgpu.');
+  if (!PROVIDERS.includes(text)) throw new InvalidArgumentError(`Execution providers are ${PROVIDERS.join(', ')}.`);
   return [...before, text];
 }

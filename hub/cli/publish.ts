@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { ModelName } from '#shared/bundle/names.js';
 import { formatBytes } from '#shared/terminal/format.js';
+import { requireFiles } from '#shared/terminal/named-files.js';
 import { type Output, printJson, printNote } from '#shared/terminal/output.js';
 import type { Progress } from '#shared/terminal/progress.js';
 import type { Tolerance } from '#shared/tensor/compare.js';
@@ -76,6 +77,7 @@ export function registerPublishCommand(program: Command, deps: PublisherCliDeps)
     .action(async (path: string, flags: PublishFlags) => {
       const out = deps.output(flags.json === true);
       const request = requestOf(path, flags);
+      await requireFiles([...request.variants.map((variant) => variant.path), ...request.golden]);
       const result = await signAndUpload(deps, flags, { build: (to, progress) => buildVersion(request, showBuild(to, progress)) });
       if (out.json) printJson(out, result);
       else printResult(out, result);

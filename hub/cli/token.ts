@@ -94,8 +94,17 @@ function addList(token: Command, deps: CliDeps): void {
   });
 }
 
-function stateOf(row: { readonly revokedAt: string | null; readonly expiresAt: string | null }, now: number): string {
+interface TokenRow {
+  readonly revokedAt: string | null;
+  readonly expiresAt: string | null;
+  /** Of enrolment tokens. */
+  readonly uses?: number;
+  readonly maxUses?: number;
+}
+
+function stateOf(row: TokenRow, now: number): string {
   if (row.revokedAt !== null) return 'revoked';
+  if (row.uses !== undefined && row.maxUses !== undefined && row.uses >= row.maxUses) return 'used up';
   if (row.expiresAt === null) return 'good';
   return Date.parse(row.expiresAt) <= now ? 'expired' : `good until ${row.expiresAt.slice(0, 16).replace('T', ' ')}`;
 }

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { requireFiles } from '#shared/terminal/named-files.js';
 import { printJson, printLine, printNote } from '#shared/terminal/output.js';
 import { currentRequest, decodePublisherRequest, encodePublisherRequest } from '../publisher/publisher-request.js';
 import { deliver, deliverNew, deliverPending } from '../publisher/trust-delivery.js';
@@ -79,11 +80,10 @@ function addInit(trust: Command, deps: PublisherCliDeps): void {
 }
 
 function addShow(trust: Command, deps: PublisherCliDeps): void {
-  addHubOptions(trust.command('show').description('show who may publish what, and when the signatures expire')).action(
-    async (flags: HubFlags & { json?: boolean }) => {
-      await showTrust(deps.output(flags.json === true), await openHub(deps, flags), deps.clock.now());
-    },
-  );
+  const command = trust.command('show').description('show who may publish what, and when the signatures expire');
+  addHubOptions(command.addHelpText('after', '\nExample:\n  skerry trust show')).action(async (flags: HubFlags & { json?: boolean }) => {
+    await showTrust(deps.output(flags.json === true), await openHub(deps, flags), deps.clock.now());
+  });
 }
 
 function addRequest(trust: Command, deps: PublisherCliDeps): void {
@@ -91,7 +91,8 @@ function addRequest(trust: Command, deps: PublisherCliDeps): void {
     .command('request')
     .description('make a publisher key on this machine, and the file that asks the root keeper to let it in')
     .requiredOption('--role <name>', 'name of the publisher')
-    .option('--out <file>', 'where to write the request (default: ROLE.request.json)');
+    .option('--out <file>', 'where to write the request (default: ROLE.request.json)')
+    .addHelpText('after', '\nExample:\n  skerry trust request --role alice --keys ./alice');
   addPublisherOptions(command).action(async (flags: PublisherFlags & { role: string; out?: string }) => {
     const { out, hub, folder } = await openPublisher(deps, flags);
     const { fleet } = await hub.hubKeys();
@@ -126,6 +127,7 @@ function addAddPublisher(trust: Command, deps: PublisherCliDeps): void {
     if (flags.models.length === 0 && !agent)
       throw new SkerryError('CLI_USAGE', 'say what it may publish: --models PATTERN, --agent, or both');
     const opened = await openPublisher(deps, flags);
+    await requireFiles([path]);
     const bytes = await readFile(path).catch((cause: unknown) => {
       throw asSkerryError(cause, 'IO_FAILED');
     });
@@ -141,7 +143,11 @@ function addRotateRoot(trust: Command, deps: PublisherCliDeps): void {
     .option('--root-keys <n>', 'root keys to make', parseCount, 1)
     .option('--root-threshold <n>', 'root keys that must sign together', parseCount, 1)
     .option('--targets', 'replace the targets key as well')
-    .option('--hub-keys', 'take over new keys of the hub');
+    .option('--hub-keys', 'take over new keys of the hub')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  skerry trust rotate-root --keys ./publisher\n  skerry trust rotate-root --keys ./publisher --root-keys 3 --root-threshold 2',
+    );
   addPublisherOptions(command).action(async (flags: RootFlags & { targets?: boolean; hubKeys?: boolean }) => {
     const opened = await openPublisher(deps, flags);
     const hub = flags.hubKeys === true ? await opened.hub.hubKeys() : undefined;
@@ -152,6 +158,7 @@ function addRotateRoot(trust: Command, deps: PublisherCliDeps): void {
 
 function addResign(trust: Command, deps: PublisherCliDeps): void {
   const command = trust.command('resign').description('sign everything this folder has keys for again, before it expires');
+  command.addHelpText('after', '\nExample:\n  skerry trust resign --keys ./publisher');
   addPublisherOptions(command).action(async (flags: PublisherFlags) => {
     const opened = await openPublisher(deps, flags);
     await ceremony(opened, flags, deps, (options) => renewFolder(options, opened.hub));

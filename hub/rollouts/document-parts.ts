@@ -4,14 +4,17 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import { parseSelector } from '#hub/fleet/selector.js';
 
 /** A share as `"5%"` or as a number from 0 to 1; a number from 0 to 1 comes out. */
-export const shareSchema = z.union([
-  z.number().min(0).max(1),
-  z
-    .string()
-    .regex(/^\d{1,3}(\.\d{1,6})?%$/, 'a percentage such as "5%"')
-    .transform((text) => Number(text.slice(0, -1)) / 100)
-    .pipe(z.number().max(1, 'at most 100%')),
-]);
+export const shareSchema = z.union(
+  [
+    z.number().min(0).max(1),
+    z
+      .string()
+      .regex(/^\d{1,3}(\.\d{1,6})?%$/)
+      .transform((text) => Number(text.slice(0, -1)) / 100)
+      .pipe(z.number().max(1, 'at most 100%')),
+  ],
+  'a percentage such as "5%", or a number from 0 to 1',
+);
 
 /** The same, above 0. */
 export const positiveShareSchema = shareSchema.refine((share) => share > 0, 'must be above 0');

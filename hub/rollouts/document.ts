@@ -68,7 +68,10 @@ const objectSchema = z.strictObject({
     .optional(),
   model: modelNameSchema,
   version: versionNumberSchema,
-  cohort: z.union([cohortSchema, z.strictObject({ selector: selectorSchema }).transform(({ selector }) => selector)]),
+  cohort: z.union(
+    [cohortSchema, z.strictObject({ selector: selectorSchema }).transform(({ selector }) => selector)],
+    'a label selector such as "site=lab", or { saved: NAME }',
+  ),
   strategy: z
     .union([
       z.enum(['canary', 'blue-green']).transform((kind) => ({ kind })),

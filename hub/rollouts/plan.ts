@@ -80,7 +80,8 @@ export function planRollout(input: PlanInput): Plan {
     const size = sizeOf(wave, order.length);
     const devices = free.slice(0, size).filter((id) => !taken.has(id) && (selector?.matches(labels.get(id) ?? {}) ?? true));
     for (const device of devices) taken.add(device);
-    if (devices.length === 0) warnings.push(`wave ${describe(wave)} has no devices of its own`);
+    if (devices.length === 0 && order.length > 0)
+      warnings.push(`wave ${wave.name === undefined ? describe(wave) : JSON.stringify(wave.name)} has no devices of its own`);
     return {
       ...settings(document, wave),
       name: wave.name ?? describe(wave),
@@ -92,7 +93,12 @@ export function planRollout(input: PlanInput): Plan {
   });
   if (rest.length > 0) waves.push(reserveWave(document, rest));
   if (document.strategy.kind === 'blue-green') waves.unshift(stageWave(document, order));
-  warnings.push(...controlWarnings(waves, order.length));
+  if (order.length > 0) warnings.push(...controlWarnings(waves, order.length));
+  // Said once, not for every wave.
+  else
+    warnings.push(
+      members.length > 0 ? 'no device of the cohort can take part' : 'no device is in the cohort; those that join later are told',
+    );
   return {
     seed,
     devices: order.length,

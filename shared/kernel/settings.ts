@@ -64,10 +64,19 @@ export const wholeNumber = (min: number, max: number): z.ZodType<number> =>
       z.int(),
       z
         .string()
-        .regex(/^\d{1,15}$/, 'a whole number')
+        .regex(/^\d{1,15}$/)
         .transform(Number),
     ])
-    .pipe(z.int().min(min).max(max));
+    .catch(Number.NaN)
+    .pipe(
+      z
+        .int({ error: range(min, max) })
+        .min(min, range(min, max))
+        .max(max, range(min, max)),
+    );
+
+const range = (min: number, max: number): string =>
+  max === Number.MAX_SAFE_INTEGER ? `a whole number of at least ${min}` : `a whole number from ${min} to ${max}`;
 
 /** A base folder of the XDG Base Directory Specification; set to nothing, a variable counts as not set. */
 export function xdgFolder(env: Readonly<Record<string, string | undefined>>, variable: string, below: string): string {

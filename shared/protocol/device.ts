@@ -15,8 +15,18 @@ export const fleetIdSchema = z
 export type FleetId = z.infer<typeof fleetIdSchema>;
 
 /** Kubernetes label grammar: optional DNS prefix, then at most 63 characters. */
-export const labelKeySchema = z.string().regex(/^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/);
-export const labelValueSchema = z.string().regex(/^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/);
+export const labelKeySchema = z
+  .string()
+  .regex(
+    /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/,
+    'letters, digits, ".", "_" and "-", at most 63, starting and ending with a letter or digit',
+  );
+export const labelValueSchema = z
+  .string()
+  .regex(
+    /^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/,
+    'letters, digits, ".", "_" and "-", at most 63, starting and ending with a letter or digit',
+  );
 export const labelsSchema = z
   .record(labelKeySchema, labelValueSchema)
   .refine((labels) => Object.keys(labels).length <= LIMITS.labelsPerDevice, `at most ${LIMITS.labelsPerDevice} labels`);

@@ -32,7 +32,7 @@ export async function readPassphrase(out: Output, options: PassphraseOptions): P
   if (!isTerminal(stdin) || !out.interactive) {
     throw new SkerryError(
       'CLI_USAGE',
-      `the ${options.what} needs a passphrase, and there is no terminal to ask on: set ${options.variable}`,
+      `no terminal to ask for the passphrase of the ${options.what} on: set ${options.variable}, or give --passphrase-file`,
     );
   }
   const first = notEmpty(await ask(stdin, out, `Passphrase for the ${options.what}: `), options.what);

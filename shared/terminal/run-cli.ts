@@ -1,4 +1,4 @@
-import { type Command, CommanderError } from 'commander';
+import { type Command, CommanderError, type Option } from 'commander';
 import { asSkerryError, errnoOf, type ErrorBody, SkerryError } from '#shared/kernel/errors.js';
 import { createOutput, type Output, type OutputOptions, paint } from './output.js';
 
@@ -51,9 +51,19 @@ function prepare(command: Command, out: Output): void {
       if (!out.json) out.stderr.write(text);
     },
   });
+  command.configureHelp({ optionDescription });
   command.showSuggestionAfterError(true);
   if (!out.json) command.showHelpAfterError('(add --help for what it accepts)');
   for (const child of command.commands) prepare(child, out);
+}
+
+/** Commander shows defaults as JSON: that says nothing of empty lists, and again what a description says already. */
+function optionDescription({ description, defaultValue: value, argChoices, envVar }: Option): string {
+  const choices = argChoices === undefined ? [] : [`choices: ${argChoices.join(', ')}`];
+  const shown = typeof value === 'string' || typeof value === 'number';
+  const usual = shown && !description.includes('(default: ') ? [`default: ${value}`] : [];
+  const notes = [...choices, ...usual, ...(envVar === undefined ? [] : [`env: ${envVar}`])];
+  return notes.length === 0 ? description : `${description} (${notes.join('; ')})`;
 }
 
 function report(out: Output, thrown: unknown): ExitCode {
@@ -65,7 +75,7 @@ function report(out: Output, thrown: unknown): ExitCode {
   const error = asSkerryError(thrown);
   if (out.json) writeBody(out, error.toBody());
   else out.stderr.write(renderError(out, error));
-  return error.code === 'CLI_USAGE' ? EXIT.usage : EXIT.failed;
+  return error.code === 'CLI_USAGE' || error.code === 'CONFIG_INVALID' ? EXIT.usage : EXIT.failed;
 }
 
 function writeBody(out: Output, body: ErrorBody): void {

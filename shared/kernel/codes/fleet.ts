@@ -59,7 +59,7 @@ export const fleetCodes = defineCodes({
     fault: 'environment',
     http: 500,
     summary: 'The embedded broker could not listen on its address.',
-    action: 'Free the port or choose another one in the settings.',
+    action: 'Stop the program that has the port, or choose another with --mqtt-port (0 takes any free one).',
   },
   BLOB_UNKNOWN: {
     fault: 'peer',

@@ -23,7 +23,7 @@ export const hubCodes = defineCodes({
     fault: 'environment',
     http: 503,
     summary: 'The HTTP server could not listen on its address.',
-    action: 'Choose another port (0 takes any free one) or stop the program that has it.',
+    action: 'Stop the program that has the port, or choose another with --http-port (0 takes any free one).',
   },
   API_UNAUTHENTICATED: {
     fault: 'caller',

@@ -35,7 +35,7 @@ export const serveCodes = defineCodes({
     fault: 'environment',
     http: 500,
     summary: 'The address of the local API cannot be listened on.',
-    action: 'Stop what uses the address, or set another port or socket path; port 0 takes any free one.',
+    action: 'Stop what uses the address, or choose another with --http-port (0 takes any free one), --http-host or --socket.',
   },
   SERVE_TIMEOUT: {
     fault: 'caller',

@@ -50,6 +50,14 @@ describe('commands against a running hub', () => {
       code: 1,
       stderr: expect.stringContaining('[SELECTOR_INVALID]') as string,
     });
+    for (const [words, code] of [
+      [['metrics', 'nothing'], 'MODEL_UNKNOWN'],
+      [['metrics', 'skerry-agent', '--device', 'nobody'], 'DEVICE_UNKNOWN'],
+    ] as const) {
+      expect(await skerry(...words)).toMatchObject({ code: 1, stderr: expect.stringContaining(`[${code}]`) as string });
+    }
+    expect(await skerry('metrics', 'skerry-agent')).toMatchObject({ code: 0 });
+    expect(await skerry('audit', '--action', 'nothing')).toMatchObject({ code: 0, stdout: 'Nothing of that kind was done.\n' });
     expect(await skerry('modle')).toMatchObject({ code: 2, stderr: expect.stringContaining('Did you mean model?') as string });
     const dead = await desk.skerryWith({ SKERRY_HUB: 'http://127.0.0.1:1' }, 'audit');
     expect(dead).toMatchObject({ code: 1, stderr: expect.stringContaining('[HUB_UNREACHABLE]') as string });
@@ -65,6 +73,7 @@ describe('commands against a running hub', () => {
     expect((await skerry('__complete', '--', 'dep')).stdout).toBe('deploy\n');
     expect((await skerry('__complete', '--', 'token', 'create', 'p')).stdout).toBe('publisher\n');
     expect((await skerry('__complete', '--', 'model', 'show', '')).code).toBe(0);
+    expect((await skerry('__complete', '--', 'rollout', 'show', '')).code).toBe(0);
   });
 });
 

@@ -73,6 +73,10 @@ describe('skerry trust and publish, against a real hub', () => {
       ['--version', '0'],
       ['--dim', 'batch'],
       ['--name', 'UPPER'],
+      ['--name', 'skerry-agent'],
+      ['--provider', 'gpu'],
+      ['--golden', 'nothing.json'],
+      ['--variant', 'int8=nothing.onnx'],
     ]) {
       expect((await skerry('publish', path, '--name', 'affine', ...bad)).code).toBe(2);
     }
@@ -165,7 +169,14 @@ describe('skerry inspect', () => {
 
   it('refuses what is no model', async () => {
     expect(await failing('inspect', 'package.json')).toMatchObject({ code: 'ONNX_INVALID' });
-    expect(await failing('inspect', 'nothing.onnx')).toMatchObject({ code: 'IO_FAILED' });
+    for (const [path, says] of [
+      ['nothing.onnx', 'there is no file nothing.onnx'],
+      ['package.json/x.onnx', 'there is no file package.json/x.onnx'],
+      ['test', 'test is a folder'],
+    ] as const) {
+      const ran = await skerry('inspect', path);
+      expect([ran.code, ran.stderr]).toEqual([2, expect.stringContaining(says)]);
+    }
   });
 
   it('teaches with --help', async () => {

@@ -37,6 +37,7 @@ test('every bad setting is named, with where it came from', async () => {
   const loading = loadHubConfig({ flags: { dataDir: folder, httpPort: '70000' }, env: { SKERRY_HUB_FLEET: 'Not A Fleet' } });
   await expect(loading).rejects.toEqual(coded('CONFIG_INVALID', /--http-port.*|SKERRY_HUB_FLEET/));
   const error: unknown = await loading.catch((cause: unknown) => cause);
+  expect(String(error)).toContain('--http-port: a whole number from 0 to 65535');
   for (const source of ['--http-port', 'SKERRY_HUB_FLEET', '"log-level" in the settings file']) expect(String(error)).toContain(source);
 });
 

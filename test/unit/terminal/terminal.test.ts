@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { afterEach, describe, expect, it } from 'vitest';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { addCompletion, complete, completionScript } from '#shared/terminal/completion.js';
@@ -115,6 +115,11 @@ describe('runCli', () => {
     expect(failed.err).toContain('no space on /data');
     expect(failed.err).toContain('[DISK_FULL]');
     process.exitCode = 0;
+    const badSetting = await run(['go'], () => {
+      throw new SkerryError('CONFIG_INVALID', '--port: a whole number from 0 to 65535');
+    });
+    expect(badSetting.code).toBe(EXIT.usage);
+    process.exitCode = 0;
     expect(
       (
         await run(['go'], () => {
@@ -142,6 +147,31 @@ describe('runCli', () => {
     const usage = await run(['go', '--json', '--nope'], () => undefined);
     expect(JSON.parse(usage.err)).toMatchObject({ code: 'CLI_USAGE' });
     expect(wantsJson(['a', '--', '--json'])).toBe(false);
+  });
+});
+
+describe('help', () => {
+  it('shows defaults as a person would type them, once, and none that is empty', async () => {
+    const { stream, text } = capture();
+    const program = new Command('demo')
+      .option('--to <dir>', 'where to', './out')
+      .option('--label <key>', 'a label; repeatable', (value: string) => [value], [])
+      .option('--near <a,b>', 'how near (default: 1,2)', (value: string) => ({ value }), { value: '1,2' })
+      .addOption(new Option('--data <dir>', 'a folder').env('DEMO_DATA'))
+      .addOption(new Option('--mode <m>', 'how').choices(['a', 'b']));
+    await runCli(program, { argv: ['--help'], stdout: stream, stderr: stream, env: {} });
+    const lines = Object.fromEntries(
+      text()
+        .split('\n')
+        .map((line) => line.trim().split(/ {2,}/) as [string, string]),
+    );
+    expect(lines).toMatchObject({
+      '--to <dir>': 'where to (default: ./out)',
+      '--label <key>': 'a label; repeatable',
+      '--near <a,b>': 'how near (default: 1,2)',
+      '--data <dir>': 'a folder (env: DEMO_DATA)',
+      '--mode <m>': 'how (choices: a, b)',
+    });
   });
 });
 

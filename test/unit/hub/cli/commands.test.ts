@@ -30,7 +30,15 @@ describe('the program', () => {
     const leaves = (command: Command): Command[] => (command.commands.length === 0 ? [command] : command.commands.flatMap(leaves));
     const named = leaves(program).filter((command) => !['completion', '__complete', 'help'].includes(command.name()));
     expect(named.length).toBeGreaterThan(20);
-    for (const command of named) expect([command.name(), command.description()]).toEqual([command.name(), expect.stringMatching(/^[a-z]/)]);
+    for (const command of named) {
+      let shown = '';
+      command.configureOutput({ writeOut: (text) => (shown += text) }).outputHelp();
+      expect([command.name(), command.description(), shown]).toEqual([
+        command.name(),
+        expect.stringMatching(/^[a-z]/),
+        expect.stringMatching(/\nExamples?:?\n {2}skerry /),
+      ]);
+    }
   });
 
   test('loads only the command it is called with', async () => {

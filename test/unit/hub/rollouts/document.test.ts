@@ -91,6 +91,9 @@ describe('parseRollout', () => {
   it.each([
     ['model: [', 'not YAML'],
     ['just text', 'the rollout is not valid'],
+    ['{ model: vad, version: 1, cohort: a=b, waves: [x] }', 'waves.0.percent: a percentage such as "5%", or a number from 0 to 1'],
+    ['{ model: vad, version: 1, cohort: 5, waves: [5%] }', 'cohort: a label selector such as "site=lab", or { saved: NAME }'],
+    ['{ model: vad, version: 1, cohort: a in, waves: [5%] }', 'cohort: the label selector is not valid'],
     ['model: vad\nmodel: vad', 'not YAML'],
   ])('refuses %j', (text, message) => {
     expect(() => parseRollout(text)).toThrow(

@@ -38,6 +38,14 @@ describe('planRollout', () => {
     expect(waves.at(-1)?.gates.map((gate) => gate.gate)).toEqual(['install']);
   });
 
+  it('says once that nobody is there or able, and names waves as the document does', () => {
+    const waves = [{ count: 3, name: 'first' }, '100%'];
+    expect(plan({ waves }, []).warnings).toEqual(['no device is in the cohort; those that join later are told']);
+    const incapable = [device('old', {}, { runtime: { name: 'onnxruntime', version: '1.9.1' } })];
+    expect(plan({ waves }, incapable).warnings).toEqual(['no device of the cohort can take part']);
+    expect(plan({ waves: ['50%', { percent: '50%', name: 'same' }] }).warnings).toContain('wave "same" has no devices of its own');
+  });
+
   it('has waves by cohort, and none for whom the cohort does not name', () => {
     const { waves } = plan({ cohort: 'site', waves: [{ cohort: { saved: 'lab' } }, { percent: '60%', name: 'more' }] });
     expect(waves[0]?.devices).toHaveLength(50);
