@@ -5,6 +5,7 @@ import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { type DeviceCredentials, hashPassword, passwordMatches } from './credentials.js';
 import { allowed, type Identity } from './rules.js';
+import type { Subscriptions } from './subscriptions.js';
 
 export interface GateOptions {
   readonly fleet: string;
@@ -12,6 +13,7 @@ export interface GateOptions {
   readonly hubPassword: string;
   /** True for a connection that came in through the hub's own loopback listener. */
   readonly isHubStream: (stream: Duplex) => boolean;
+  readonly subscriptions: Subscriptions;
   readonly logger: Logger;
 }
 
@@ -93,7 +95,8 @@ export function brokerGate(options: GateOptions): Gate {
     },
     authorizeSubscribe(client, subscription, done) {
       const identity = identities.get(client);
-      if (identity !== undefined && allowed(identity, 'subscribe', subscription.topic)) {
+      const may = identity !== undefined && allowed(identity, 'subscribe', subscription.topic);
+      if (may && (identity.kind === 'hub' || options.subscriptions.add(client, subscription.topic))) {
         done(null, subscription);
         return;
       }

@@ -16,6 +16,7 @@ import type { Logger } from '#shared/kernel/logger.js';
 import { brokerGate } from './broker-gate.js';
 import type { DeviceCredentials } from './credentials.js';
 import { FrameGuard, type FrameLimits } from './frame-guard.js';
+import { Subscriptions } from './subscriptions.js';
 
 /** Path of the WebSocket listener on the hub's HTTP server. */
 export const MQTT_PATH = '/mqtt';
@@ -60,6 +61,7 @@ export class EmbeddedBroker implements Service {
 
   constructor(options: EmbeddedBrokerOptions) {
     this.#options = options;
+    const subscriptions = new Subscriptions();
     this.#aedes = new Aedes({
       // mqemitter's window over all topics; a stalled subscriber holds some of it until drainTimeout.
       concurrency: 1_000,
@@ -74,11 +76,13 @@ export class EmbeddedBroker implements Service {
         credentials: options.credentials,
         hubPassword: this.#hubPassword,
         isHubStream: (stream) => this.#hubStreams.has(stream),
+        subscriptions,
         logger: options.logger,
       }),
     });
     const events: EventEmitter = this.#aedes;
     events.on('error', (error: Error) => options.logger.error({ cause: error.message }, 'broker failure'));
+    this.#aedes.on('unsubscribe', (filters, client) => subscriptions.remove(client, filters));
     this.#aedes.on('clientError', (client, error) =>
       options.logger.debug({ client: client.id, error: error.message }, 'mqtt client error'),
     );

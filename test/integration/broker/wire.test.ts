@@ -7,7 +7,7 @@ import { EmbeddedBroker, MQTT_PATH } from '#hub/broker/embedded.js';
 import { BrokerLink } from '#hub/broker/link.js';
 import { systemClock } from '#shared/kernel/clock.js';
 import { silentLogger } from '#shared/kernel/logger.js';
-import { deviceTopic, fleetFilter, trustTopic } from '#shared/protocol/topics.js';
+import { blobTopic, deviceTopic, fleetFilter, trustTopic } from '#shared/protocol/topics.js';
 import { connectDevice, mosquittoMissing, startEmbedded, startMosquitto, type TestBroker } from '../../kit/brokers.js';
 import { until } from '../../kit/until.js';
 
@@ -217,6 +217,26 @@ describe('embedded broker', () => {
     const client = await connectDevice(broker.port, 'd1', 'password-one');
     expect(await refused(broker.port, 'd2', 'password-two')).toBe(true);
     client.end(true);
+  });
+
+  it('grants a device so many subscriptions and no more, and others for those it gives up', async () => {
+    const broker = await start();
+    const client = await connectDevice(broker.port, 'd1', 'password-one');
+    const filters = (from: number): string[] => Array.from({ length: 300 }, (_, i) => blobTopic(FLEET, '0'.repeat(64), from + i));
+    const granted = async (topics: string[]): Promise<number> => {
+      // The codes as the broker sent them (MQTT 3.1.1, 3.9.3).
+      const codes = new Promise<readonly unknown[]>((resolve) =>
+        client.once('packetreceive', (packet) => resolve(packet.cmd === 'suback' ? packet.granted : [])),
+      );
+      await client.subscribeAsync(topics, { qos: 1 }).catch(() => undefined);
+      return (await codes).filter((code) => code === 1).length;
+    };
+    expect(await granted(filters(0))).toBe(256);
+    expect(await granted(filters(0))).toBe(256);
+    expect(await granted(filters(1_000))).toBe(0);
+    await client.unsubscribeAsync(filters(0));
+    expect(await granted(filters(1_000))).toBe(256);
+    await client.endAsync();
   });
 
   it('cuts a device off when told to', async () => {
