@@ -1,5 +1,6 @@
+import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { Db } from '#hub/store/database.js';
-import { type Clock, hours, type Millis, minutes } from '#shared/kernel/clock.js';
+import { type Clock, type EpochMillis, hours, type Millis, minutes } from '#shared/kernel/clock.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
@@ -14,6 +15,8 @@ export interface RetentionSettings {
 
 const EVERY = hours(1);
 const FIRST = minutes(1);
+/** What one statement drops: no more than every device's bucket of the usual width. */
+const SLICE = minutes(1);
 
 /**
  * Drops what is older than it is to be kept. The positions of counted records stay: a record may come again however late,
@@ -49,21 +52,38 @@ export class Retention implements Service {
   async sweep(): Promise<number> {
     const now = this.#clock.now();
     const { events, models, devices } = this.#settings;
-    const results = [
-      await this.#db
-        .deleteFrom('events')
-        .where('received_at', '<', now - events)
-        .executeTakeFirst(),
-      await this.#db
-        .deleteFrom('metrics_model')
-        .where('bucket', '<', now - models)
-        .executeTakeFirst(),
-      await this.#db
-        .deleteFrom('metrics_device')
-        .where('bucket', '<', now - devices)
-        .executeTakeFirst(),
-    ];
-    return results.reduce((sum, result) => sum + Number(result.numDeletedRows), 0);
+    return (
+      (await this.#slices(now - events, (until) => this.#events(until))) +
+      (await this.#slices(now - models, (until) => this.#buckets('metrics_model', until))) +
+      (await this.#slices(now - devices, (until) => this.#buckets('metrics_device', until)))
+    );
+  }
+
+  /** The oldest slice before `until` at a time, so that a fleet's hour does not hold up the hub at once; resolves with how many rows went. */
+  async #slices(until: EpochMillis, drop: (until: EpochMillis) => Promise<number | undefined>): Promise<number> {
+    let sum = 0;
+    for (let rows = await drop(until); rows !== undefined && !this.#closed; rows = await drop(until)) {
+      sum += rows;
+      await yieldToLoop();
+    }
+    return sum;
+  }
+
+  /** Undefined when nothing is that old. */
+  async #events(until: EpochMillis): Promise<number | undefined> {
+    const oldest = await this.#db.selectFrom('events').select('received_at').orderBy('received_at').limit(1).executeTakeFirst();
+    if (oldest === undefined || oldest.received_at >= until) return undefined;
+    const before = Math.min(until, oldest.received_at + SLICE);
+    const { numDeletedRows } = await this.#db.deleteFrom('events').where('received_at', '<', before).executeTakeFirstOrThrow();
+    return Number(numDeletedRows);
+  }
+
+  async #buckets(table: 'metrics_model' | 'metrics_device', until: EpochMillis): Promise<number | undefined> {
+    const oldest = await this.#db.selectFrom(table).select('bucket').orderBy('bucket').limit(1).executeTakeFirst();
+    if (oldest === undefined || oldest.bucket >= until) return undefined;
+    const before = Math.min(until, oldest.bucket + SLICE);
+    const { numDeletedRows } = await this.#db.deleteFrom(table).where('bucket', '<', before).executeTakeFirstOrThrow();
+    return Number(numDeletedRows);
   }
 
   #plan(delay: Millis): void {

@@ -2,6 +2,7 @@ import type { Kysely, Migration, MigrationProvider } from 'kysely';
 import type { SqlTypes } from '../dialect.js';
 import { createApiTables } from './api.js';
 import { addCandidates } from './candidates.js';
+import { addEventFilters } from './event-filters.js';
 import { createFleetTables } from './fleet.js';
 import { addIncremental } from './incremental.js';
 import { createRegistryTables } from './registry.js';
@@ -24,6 +25,7 @@ const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
   '0006_candidates': addCandidates,
   '0007_standing': addStanding,
   '0008_incremental': addIncremental,
+  '0009_event_filters': addEventFilters,
 };
 
 export function migrationProvider(types: SqlTypes): MigrationProvider {

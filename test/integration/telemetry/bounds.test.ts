@@ -4,12 +4,13 @@ import { openDatabase } from '#hub/store/open.js';
 import { type StorableRecord, type StoredBatch, storeBatch } from '#hub/telemetry/ingest-store.js';
 import { MetricsQuery } from '#hub/telemetry/metrics-query.js';
 import { readRecord } from '#hub/telemetry/record.js';
+import { Retention } from '#hub/telemetry/retention.js';
 import { modelNameSchema } from '#shared/bundle/names.js';
-import { minutes } from '#shared/kernel/clock.js';
+import { minutes, systemClock } from '#shared/kernel/clock.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
-import { CAPABILITIES, telemetryOf } from '../../kit/messages.js';
+import { CAPABILITIES, eventOf, telemetryOf } from '../../kit/messages.js';
 
 const DEVICE = deviceIdSchema.parse('d1');
 const WIDTHS = { model: minutes(1), device: minutes(5) };
@@ -40,7 +41,28 @@ function store(records: readonly StorableRecord[], now = Date.now()): Promise<St
   return db.transaction().execute((trx) => storeBatch(trx, records, WIDTHS, now));
 }
 
-async function rows(table: 'metrics_total' | 'metrics_model' | 'metrics_device' | 'metrics_changes'): Promise<number> {
+function eventRecord(seq: number): StorableRecord {
+  const record = readRecord('event', DEVICE, encodeMessage('event', eventOf(DEVICE, seq)));
+  if (record.kind !== 'event') throw new Error(`the record is ${record.kind}`);
+  return record;
+}
+
+/** Counts how often the event loop comes round, until it is asked. */
+function turnsOfOthers(): () => number {
+  let turns = 0;
+  let over = false;
+  const turn = (): void => {
+    turns += 1;
+    if (!over) setImmediate(turn);
+  };
+  setImmediate(turn);
+  return () => {
+    over = true;
+    return turns;
+  };
+}
+
+async function rows(table: 'events' | 'metrics_total' | 'metrics_model' | 'metrics_device' | 'metrics_changes'): Promise<number> {
   const { count } = await db
     .selectFrom(table)
     .select((eb) => eb.fn.countAll().as('count'))
@@ -96,21 +118,32 @@ describe('a device that reports whatever it likes', () => {
   });
 });
 
+describe('what is too old', () => {
+  it('goes slice by slice, with room for others in between', async () => {
+    const now = 1_000 * minutes(60);
+    const ages = [5, 4, 3, 2, 1, 0];
+    for (const [i, age] of ages.entries()) {
+      await store([recordOf(i + 1, { to: now - minutes(60 * age) }), eventRecord(100 + i)], now - minutes(60 * age));
+    }
+    const kept = { events: minutes(90), models: minutes(90), devices: minutes(90) };
+    const turns = turnsOfOthers();
+    const retention = new Retention(db, { ...systemClock, now: () => now }, silentLogger, kept);
+    // Four of each, older than an hour and a half.
+    expect(await retention.sweep()).toBe(3 * 4);
+    expect(turns()).toBeGreaterThanOrEqual(3 * 4);
+    expect([await rows('metrics_model'), await rows('metrics_device'), await rows('events')]).toEqual([2, 2, 2]);
+    expect(await retention.sweep()).toBe(0);
+  });
+});
+
 describe('figures over a long time', () => {
   it('leave room for others while they are summed', async () => {
     const now = Date.now();
     const batch = Array.from({ length: 1_500 }, (_, i) => recordOf(i + 1, { to: now - minutes(i) }));
     await store(batch, now);
-    let turns = 0;
-    let summed = false;
-    const turn = (): void => {
-      turns += 1;
-      if (!summed) setImmediate(turn);
-    };
-    setImmediate(turn);
+    const turns = turnsOfOthers();
     const [version] = await new MetricsQuery(db, WIDTHS).model('vad', { since: 0 });
-    summed = true;
+    expect(turns()).toBeGreaterThanOrEqual(3);
     expect(version?.predictions).toBe(1_500);
-    expect(turns).toBeGreaterThanOrEqual(3);
   });
 });
