@@ -455,11 +455,12 @@ describe('the plan, from any state a device can be found in', () => {
           const beside = candidate !== undefined && candidate.version !== desired?.version && candidate.version !== serving?.serving;
           // What is no longer asked for gets no requests.
           if (!beside || serving === undefined || routed !== serving.serving) return traffic !== undefined && !beside;
+          // One failed as the answer to fall back on; that wait is for ever here, and as long as a backoff on a device.
+          const waits = [desired, candidate].some((named) => held.some(({ key }) => key.startsWith(`load/${named?.version}/`)));
+          if (waits) return traffic !== undefined;
           const facts = versions.find(({ record }) => record.version === candidate.version);
           if (facts?.record.install === 'bad') return facts.record.attempt !== candidate.attempt || traffic !== undefined;
           if (serving.serving !== desired?.version) return false;
-          // It failed as the answer to fall back on; that wait is for ever here, and as long as a backoff on a device.
-          if (held.some(({ key }) => key.startsWith(`load/${candidate.version}/`))) return traffic !== undefined;
           const asked = candidate.action === 'stage' ? traffic === undefined : traffic?.candidate === candidate.version;
           return facts?.servable?.state !== 'available' || !asked;
         });
