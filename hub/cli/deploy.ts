@@ -9,6 +9,7 @@ import type { CreatedDeployment, DeploymentProgress } from '../fleet/deployment-
 import { parseModelVersion, parseSpan } from './arguments.js';
 import { deployOutcome, deployPercent } from './deploy-outcome.js';
 import { type CliDeps, type CommonFlags, hubCommand, type HubCommand, openHubCommand } from './deps.js';
+import { patientReader } from './patience.js';
 
 interface DeployFlags extends CommonFlags {
   readonly to?: string;
@@ -73,18 +74,23 @@ async function wait({ out, hub }: HubCommand, created: CreatedDeployment, timeou
   printNote(out, `deployment ${created.id}: ${created.matched} device(s)`);
   for (const rollout of created.superseded) printNote(out, `ended the rollout ${rollout}`);
   try {
+    const read = patientReader(out, () => hub.get(deploymentProgressSchema, `/api/v1/deployments/${created.id}`));
+    let state: DeploymentProgress | undefined;
     for (;;) {
       const asked = deps.clock.monotonic();
-      const state = await hub.get(deploymentProgressSchema, `/api/v1/deployments/${created.id}`);
+      const answer = await read();
       const now = deps.clock.monotonic();
-      bars(state.devices);
-      const outcome = deployOutcome(state.devices);
-      if (outcome.kind === 'settled') {
-        progress.close();
-        printOutcome(out, state, outcome.exit, now - begun);
-        return outcome.exit;
+      state = answer ?? state;
+      if (answer !== undefined) {
+        bars(answer.devices);
+        const outcome = deployOutcome(answer.devices);
+        if (outcome.kind === 'settled') {
+          progress.close();
+          printOutcome(out, answer, outcome.exit, now - begun);
+          return outcome.exit;
+        }
       }
-      if (now - begun > timeout) throw incomplete(state, timeout);
+      if (state !== undefined && now - begun > timeout) throw incomplete(state, timeout);
       // A large fleet makes a large answer; asking for it may take a tenth of the time at most.
       await sleep(deps.clock, Math.max(POLL_LEAST, (now - asked) * 10));
     }

@@ -6,6 +6,7 @@ import { printLine } from '#shared/terminal/output.js';
 import type { ExitCode } from '#shared/terminal/run-cli.js';
 import type { RolloutDetail } from '../rollouts/views.js';
 import type { CommonFlags, HubCommand } from './deps.js';
+import { patientReader } from './patience.js';
 import { isTrial, readRollout, showOutcome, showRollout } from './rollout-show.js';
 import { exitOf } from './rollout-view.js';
 
@@ -35,25 +36,32 @@ export async function follow(
   goal: RolloutDetail['state'] = 'completed',
 ): Promise<ExitCode> {
   const begun = clock.monotonic();
+  const read = patientReader(command.out, () => readRollout(command, id));
   let shown = '';
+  let state: RolloutDetail['state'] | undefined;
   for (;;) {
-    const rollout = await readRollout(command, id);
-    const exit = exitOf(rollout.state, goal);
-    const view = JSON.stringify([rollout.state, rollout.wave, rollout.waveViews, rollout.outlook?.results.map((result) => result.outcome)]);
-    if (exit !== undefined || (view !== shown && !command.out.json)) {
-      if (shown !== '') printLine(command.out);
-      showRollout(command.out, rollout, clock);
+    const rollout = await read();
+    if (rollout !== undefined) {
+      state = rollout.state;
+      const exit = exitOf(state, goal);
+      const view = JSON.stringify([state, rollout.wave, rollout.waveViews, rollout.outlook?.results.map((result) => result.outcome)]);
+      if (exit !== undefined || (view !== shown && !command.out.json)) {
+        if (shown !== '') printLine(command.out);
+        showRollout(command.out, rollout, clock);
+      }
+      shown = view;
+      if (exit !== undefined) {
+        if (isTrial(rollout) && !command.out.json) await showOutcome(command, id);
+        return exit;
+      }
     }
-    shown = view;
-    if (exit !== undefined) {
-      if (isTrial(rollout) && !command.out.json) await showOutcome(command, id);
-      return exit;
-    }
-    if (clock.monotonic() - begun > timeout) {
-      throw new SkerryError('TIMEOUT', `after ${formatDuration(timeout)} the rollout is still ${rollout.state}`, {
-        details: { rollout: id, state: rollout.state },
-      });
-    }
+    if (clock.monotonic() - begun > timeout) throw incomplete(id, state, timeout);
     await sleep(clock, POLL);
   }
+}
+
+function incomplete(id: string, state: RolloutDetail['state'] | undefined, timeout: Millis): SkerryError {
+  return new SkerryError('ROLLOUT_INCOMPLETE', `after ${formatDuration(timeout)} ${id} is still ${state}`, {
+    details: { rollout: id, state },
+  });
 }

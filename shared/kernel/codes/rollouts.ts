@@ -13,6 +13,12 @@ export const rolloutsCodes = defineCodes({
     summary: 'The rollout document is not valid; every bad path is listed in the details.',
     action: 'Correct the listed paths and create it again.',
   },
+  ROLLOUT_INCOMPLETE: {
+    fault: 'environment',
+    http: 504,
+    summary: 'A command stopped waiting for a rollout, which goes on without it.',
+    action: 'Look again with `skerry rollout watch ROLLOUT`, or wait longer with --timeout.',
+  },
   ROLLOUT_UNKNOWN: {
     fault: 'caller',
     http: 404,

@@ -1,4 +1,4 @@
-import { mkdtemp, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import net from 'node:net';
 import os from 'node:os';
@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import type { ServeConfig } from '#agent/serve/config.js';
+import { localRoutes } from '#agent/serve/routes.js';
 import { createInferenceServer, type InferenceServer } from '#agent/serve/server.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { coded } from '../../kit/coded.js';
@@ -88,6 +89,23 @@ describe('Open Inference Protocol v2 in JSON', () => {
     const asked = { id: '', parameters: { key: '', timeout: null, binary_data_output: null }, inputs: [input], outputs: null };
     const bare = await post(INFER, asked);
     expect([bare.status, Object.keys((await bare.json()) as object)]).toEqual([200, ['model_name', 'model_version', 'outputs']]);
+  });
+
+  test('is what docs/PROTOCOL.md says: its paths, and its example', async () => {
+    const page = await readFile('docs/PROTOCOL.md', 'utf8');
+    const section = page.slice(page.indexOf('## Local API'), page.indexOf('## Versions of this protocol'));
+    const written = [...section.matchAll(/`((?:GET|POST) \/[^`]+)`/g)].flatMap(([, route = '']) =>
+      route.includes('[') ? [route.replace(/\[.*\]/, ''), route.replace(/[[\]]/g, '')] : [route],
+    );
+    const parts = { dataPlane: runtime, feedback: recorder, metricsText: () => '', status: () => ({}), agentVersion: '', bodyLimit: 1 };
+    expect(written.toSorted()).toEqual(
+      localRoutes(parts)
+        .map((route) => `${route.method} ${route.path}`)
+        .toSorted(),
+    );
+    const example = /<!-- infer -->\n```json\n([\s\S]*?)```/.exec(section)?.[1] ?? '';
+    const reply = await post(INFER, example);
+    expect([reply.status, await reply.json()]).toMatchObject([200, { id: '42', outputs: [{ name: 'y', data: [3, 5, 7, 9] }] }]);
   });
 
   test('predicts by routing and by version, flat or nested data, chosen outputs', async () => {
