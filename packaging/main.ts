@@ -1,19 +1,21 @@
-import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
-import { createOutput, printJson, printLine, printNote } from '#shared/terminal/output.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { createOutput, type Output, printJson, printLine, printNote } from '#shared/terminal/output.js';
 import { readPassphrase } from '#shared/terminal/passphrase.js';
 import { runCli } from '#shared/terminal/run-cli.js';
 import { passphraseSecret, readKeyFile } from '#shared/trust/key-file.js';
+import type { SigningKey } from '#shared/trust/keys.js';
 import { CHECKSUMS, CHECKSUMS_SIGNATURE, checksums, signChecksums } from './archive/checksums.js';
 import type { Effort } from './archive/compress.js';
 import { thirdPartyLicences } from './archive/licences.js';
-import { FORMATS, formatNamed, formatsFor, makeLinuxPackage, writeBeside } from './archive/linux-package.js';
+import { type Format, FORMATS, formatNamed, formatsFor, makeLinuxPackage, writeBeside } from './archive/linux-package.js';
 import { billOfMaterials } from './archive/sbom.js';
 import { sourceEpoch } from './build/epoch.js';
 import { buildProgram } from './build/program.js';
 import { OUT } from './build/tools.js';
-import { PROGRAM_NAMES, programNamed, STANDARD_TARGETS, type Target, TARGET_NAMES, targetNamed } from './targets.js';
+import { PROGRAM_NAMES, type Program, programNamed, STANDARD_TARGETS, type Target, TARGET_NAMES, targetNamed } from './targets.js';
 
 interface Flags {
   readonly target: readonly string[];
@@ -45,6 +47,12 @@ const command = new Command('package')
   .action(async (flags: Flags) => {
     const out = createOutput({ json: flags.json === true });
     const effort: Effort = flags.quick === true ? 'quick' : 'small';
+    // Whatever is wrong with the command is said before minutes of work.
+    const targets = flags.target.map(targetNamed);
+    const programs = flags.program.map(programNamed);
+    const formats = flags.format.map(formatNamed);
+    const revision = revisionOf(flags.revision);
+    const key = await releaseKey(out, flags);
     const folder = path.resolve(flags.out);
     await mkdir(folder, { recursive: true });
     const epoch = await sourceEpoch();
@@ -52,32 +60,24 @@ const command = new Command('package')
     // Of this process alone: builds side by side do not meet.
     const work = path.join(OUT, 'work', String(process.pid));
     try {
-      for (const target of flags.target.map(targetNamed)) {
-        for (const name of flags.program) files.push(...(await packageProgram(name, target)));
+      for (const target of targets) {
+        for (const program of programs) files.push(...(await packageProgram(program, target)));
       }
     } finally {
       await rm(work, { recursive: true, force: true });
     }
     const sums = await checksums(files);
+    // A signature of what was built before would be taken for one of this.
+    await rm(path.join(folder, CHECKSUMS_SIGNATURE), { force: true });
     files.push(await writeBeside(folder, CHECKSUMS, sums));
-    if (flags.releaseKey === undefined) printNote(out, 'The checksums are not signed: give --release-key.');
-    else {
-      const file = flags.passphraseFile;
-      const secret = await readPassphrase(out, {
-        what: 'release key',
-        variable: 'SKERRY_PASSPHRASE',
-        ...(file === undefined ? {} : { file }),
-      });
-      const key = await readKeyFile(flags.releaseKey, passphraseSecret(secret));
-      files.push(await writeBeside(folder, CHECKSUMS_SIGNATURE, signChecksums(sums, key)));
-    }
+    if (key === undefined) printNote(out, 'The checksums are not signed: give --release-key.');
+    else files.push(await writeBeside(folder, CHECKSUMS_SIGNATURE, signChecksums(sums, key)));
     if (out.json) printJson(out, { files });
     else for (const file of files) printLine(out, file);
 
-    async function packageProgram(name: string, target: Target): Promise<readonly string[]> {
-      const program = programNamed(name);
+    async function packageProgram(program: Program, target: Target): Promise<readonly string[]> {
       const { executable, bundle, node } = await buildProgram(program, target, {
-        work: path.join(work, name),
+        work: path.join(work, program.name),
         given: {
           ...(flags.node === undefined ? {} : { node: flags.node }),
           ...(flags.sqlite === undefined ? {} : { sqlite: flags.sqlite }),
@@ -86,12 +86,11 @@ const command = new Command('package')
       });
       const sbom = await billOfMaterials(program, target, bundle.packages, epoch);
       const licences = await thirdPartyLicences(bundle.packages, node.licence);
-      const content = { program, target, executable, sbom, licences, revision: Number(flags.revision), epoch, effort };
-      // As it is: what `skerry publish-agent` signs.
-      const bare = path.join(folder, path.basename(executable).replace(program.executable, `${program.executable}-${target.name}`));
-      await copyFile(executable, bare);
-      const made: string[] = [bare];
-      for (const format of formatsFor(target, flags.format.map(formatNamed))) {
+      const content = { program, target, executable, sbom, licences, revision, epoch, effort };
+      // As it is, whatever else is wanted: what `skerry publish-agent` signs.
+      const wanted = new Set<Format>(['executable', ...formatsFor(target, formats)]);
+      const made: string[] = [];
+      for (const format of wanted) {
         printNote(out, `${program.executable} for ${target.name}: ${format}`);
         made.push(await makeLinuxPackage(content, format, folder, path.join(work, 'archive')));
       }
@@ -100,3 +99,15 @@ const command = new Command('package')
   });
 
 await runCli(command);
+
+/** Debian's revision, as it stands in names and versions. */
+function revisionOf(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new SkerryError('PACKAGE_USAGE', `--revision wants a whole number from 1 on, not ${text}`);
+}
+
+async function releaseKey(out: Output, { releaseKey: keyFile, passphraseFile: file }: Flags): Promise<SigningKey | undefined> {
+  if (keyFile === undefined) return undefined;
+  const asked = { what: 'release key', variable: 'SKERRY_PASSPHRASE', ...(file === undefined ? {} : { file }) };
+  return readKeyFile(keyFile, passphraseSecret(await readPassphrase(out, asked)));
+}

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { createOutput, printLine } from '#shared/terminal/output.js';
 import { readPassphrase } from '#shared/terminal/passphrase.js';
 import { runCli } from '#shared/terminal/run-cli.js';
@@ -26,7 +26,7 @@ withKey(
 
 withKey(program.command('sign').description('sign SHA256SUMS').argument('<file>')).action(async (file: string, flags: KeyFlags) => {
   const key = await readKeyFile(flags.key, await secretOf(flags, false));
-  await writeFile(`${file}.sig`, signChecksums(await readFile(file, 'utf8'), key));
+  await writeFile(`${file}.sig`, signChecksums((await bytesOf(file)).toString('utf8'), key));
   printLine(out, `${file}.sig, by ${key.publicKey}`);
 });
 
@@ -38,7 +38,7 @@ program
   .action(async (file: string, flags: { public: string }) => {
     const key = publicKeySchema.safeParse(flags.public);
     if (!key.success) throw new SkerryError('CLI_USAGE', '--public wants an Ed25519 key in lower-case hex');
-    if (!checksumsHold(await readFile(file), await readFile(`${file}.sig`), key.data)) {
+    if (!checksumsHold(await bytesOf(file), await bytesOf(`${file}.sig`), key.data)) {
       throw new SkerryError('PACKAGE_INTEGRITY', `${file} is not signed by ${flags.public}`);
     }
     printLine(out, 'good');
@@ -50,6 +50,12 @@ function withKey(command: Command): Command {
   return command
     .requiredOption('--key <file>', 'the sealed key file')
     .option('--passphrase-file <file>', 'file whose first line opens it (or SKERRY_PASSPHRASE, or it is asked for)');
+}
+
+async function bytesOf(file: string): Promise<Buffer> {
+  return readFile(file).catch((cause: unknown) => {
+    throw asSkerryError(cause, 'IO_FAILED');
+  });
 }
 
 async function secretOf(flags: KeyFlags, confirm: boolean): Promise<KeySecret> {

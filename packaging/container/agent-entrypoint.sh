@@ -1,6 +1,7 @@
 #!/bin/sh
 # Enrols once, when a hub and a one-time token are given and the volume holds no identity; then becomes the agent.
-set -eu
+# No file names for patterns: a label may hold a star.
+set -euf
 program=/usr/lib/skerry-agent/skerry-agent
 
 # SKERRY_LABELS="site=lab,kind=gpu"

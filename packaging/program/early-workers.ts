@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
 import type { WorkerName } from '#shared/kernel/worker-names.js';
 
@@ -28,6 +29,18 @@ export function startEarlyWorkers(names: readonly WorkerName[], start: (name: Wo
     early.set(name, { worker, onEnd });
   }
   globalThis.skerryEarlyWorkers = early;
+}
+
+/**
+ * True where the launcher will most likely become the release of a slot (agent/update/launch.ts), which starts threads of its own. Only
+ * a data folder that the environment names is looked into, as a service's does: nothing of the settings is loaded yet.
+ */
+export function leavesForSlot(env: Readonly<Record<string, string | undefined>>): boolean {
+  try {
+    return readFileSync(`${env['SKERRY_AGENT_DATA']}/agents/slot.json`, 'latin1').includes('"slot"');
+  } catch {
+    return false;
+  }
 }
 
 /** Whoever asks for a thread that could not be started tries it, and is told. */

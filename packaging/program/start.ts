@@ -1,6 +1,6 @@
 import type { WorkerName } from '#shared/kernel/worker-names.js';
 import { silenceOnnxRuntime } from '#shared/kernel/onnx-environment.js';
-import { startEarlyWorkers } from './early-workers.js';
+import { leavesForSlot, startEarlyWorkers } from './early-workers.js';
 import { runScript } from './script.js';
 import { startPackagedWorker } from './worker-start.js';
 
@@ -14,7 +14,7 @@ declare const require: unknown;
 const [, , command = ''] = process.argv;
 const early = Object.hasOwn(EARLY_WORKERS, command) ? EARLY_WORKERS[command] : undefined;
 // The first process of a container only watches over the one that runs (agent/cli/launch.ts).
-if (SCRIPT === 'main' && early !== undefined && process.pid !== 1) {
+if (SCRIPT === 'main' && early !== undefined && process.pid !== 1 && !(command === 'launch' && leavesForSlot(process.env))) {
   silenceOnnxRuntime();
   startEarlyWorkers(early, startPackagedWorker);
 }

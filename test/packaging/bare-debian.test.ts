@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -32,7 +33,7 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
   beforeAll(async () => {
     const agentDeb = ['--target', 'linux-x64', '--program', 'agent', '--format', 'deb'];
     const [first, bare] = await Promise.all([
-      buildPackages(['--target', 'linux-x64', '--program', 'agent', 'hub', '--format', 'deb', 'tar.gz']),
+      buildPackages(['--target', 'linux-x64', '--program', 'agent', 'hub', '--format', 'deb', 'tar.gz', 'executable']),
       BareRoot.make(),
     ]);
     root = bare;
@@ -81,6 +82,9 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     const deb = fileEnding(packages.first, 'skerry-agent_0.1.0-1_amd64.deb');
     const sums = await readFile(fileEnding(packages.first, 'SHA256SUMS'), 'utf8');
     expect(sums).toContain(`${sha256(await readFile(deb))}  ${path.basename(deb)}`);
+    const files = packages.first.map((file) => path.basename(file)).filter((file) => file !== 'SHA256SUMS');
+    expect(sums.trimEnd().split('\n')).toHaveLength(files.length);
+    expect(new Set(files).size).toBe(files.length);
     const listing = await must('dpkg-deb', ['-c', deb]);
     for (const file of ['sbom.cdx.json', 'third-party-licences.txt', 'copyright'])
       expect(listing).toContain(`/usr/share/doc/skerry-agent/${file}`);
@@ -108,6 +112,20 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
       code: 2,
       text: expect.stringContaining('unknown command') as string,
     });
+    // Those who are not root are told whose agent it is, and may have their own; one without a home has to say where.
+    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'env', '-i'];
+    for (const command of ['status', 'enroll']) {
+      expect(await root.run([...nobody, '/usr/bin/skerry-agent', command])).toEqual({
+        code: 1,
+        text: expect.stringContaining('call it with sudo') as string,
+      });
+    }
+    expect((await root.run([...nobody, '/usr/bin/skerry-agent', 'run', '--help'])).code).toBe(0);
+    const own = await root.run([...nobody, 'SKERRY_AGENT_DATA=/tmp/mine', '/usr/bin/skerry-agent', 'run']);
+    expect(own).toMatchObject({ code: 1, text: expect.stringContaining('there is no identity in /tmp/mine') as string });
+    const homeless = ['setpriv', '--reuid=54321', '--regid=54321', '--clear-groups', 'env', '-i', '/usr/lib/skerry-agent/skerry-agent'];
+    expect(await root.run([...homeless, 'status'])).toMatchObject({ code: 1, text: expect.stringContaining('no home folder') as string });
+    expect((await root.run([...homeless, 'status', '--data', '/tmp/mine'])).text).toContain('no agent runs with /tmp/mine');
     // None of these needs a native library, so none was unpacked.
     expect(await root.exists(`${DATA}/native`)).toBe(false);
   });
@@ -153,6 +171,54 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
       expect(await workersOf(agent.pid)).toEqual(['skerry-instance', 'skerry-store']);
       expect(await agent.stop()).toBe(0);
     }
+  });
+
+  it('only watches as the first process of a container: the threads of the agent come up in the process that is it', async () => {
+    const first = ['unshare', '--pid', '--fork', '--kill-child', ...root.command('/usr/bin/skerry-agent')] as const;
+    const container = new Processes({ 'skerry-agent': first });
+    try {
+      const pod = container.start('skerry-agent', ['launch', '--http-port', '0'], { logFile: path.join(folder, 'container.log') });
+      const [launcher, itself] = await until('the agent below its launcher', async () => {
+        const [one] = await childrenOf(pod.pid);
+        const [other] = one === undefined ? [] : await childrenOf(one);
+        return one !== undefined && other !== undefined && ([one, other] as const);
+      });
+      const ready = async (): Promise<boolean> => (await workersOf(itself)).join() === 'skerry-instance,skerry-store';
+      await until('the threads of the agent', ready);
+      // Threads that are not asked for stay, waiting.
+      expect(await workersOf(launcher)).toEqual([]);
+      await until('the agent to run', async () => (await readFile(path.join(folder, 'container.log'), 'utf8')).includes('agent runs'));
+      process.kill(launcher, 'SIGTERM');
+      expect(await pod.exited).toBe(0);
+    } finally {
+      await container.close();
+    }
+  });
+
+  it('starts no threads in a launcher that is to become the release of a slot, and its own where that one is damaged', async () => {
+    const file = `${DATA}/agents/a/skerry-agent`;
+    const digest = sha256(Buffer.from('what was placed there'));
+    const good = { slot: 'a', version: 2, manifest: digest, digest, release: '0.2.0' };
+    const slots = { schema: 'skerry.slots/1', packaged: '0.1.0', good, before: null, trying: null, refused: null };
+    await mkdir(path.dirname(root.inside(file)), { recursive: true });
+    await writeFile(root.inside(`${DATA}/agents/slot.json`), JSON.stringify(slots));
+    // A launcher that reads a pipe for its digest stands still while it is looked at.
+    await root.must(['mkfifo', '--mode=0444', file]);
+    await root.must(['chown', '-R', 'skerry-agent:', `${DATA}/agents`]);
+    const launcher = inside.start('skerry-agent', ['launch', '--http-port', '0'], { logFile: path.join(folder, 'slot.log') });
+    const pipe = await until('the launcher to look into the slot', () =>
+      open(root.inside(file), constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined),
+    );
+    try {
+      expect(await workersOf(launcher.pid)).toEqual([]);
+    } finally {
+      await pipe.close();
+    }
+    await agentUrl(root.inside(DATA), launcher.pid);
+    expect(await workersOf(launcher.pid)).toEqual(['skerry-instance', 'skerry-store']);
+    expect(await launcher.stop()).toBe(0);
+    expect(await readFile(path.join(folder, 'slot.log'), 'utf8')).toContain('UPDATE_FILE_DAMAGED');
+    await rm(root.inside(`${DATA}/agents`), { recursive: true });
   });
 
   it('unpacks safely when two processes start at once', async () => {
@@ -250,12 +316,47 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     expect(left.trim()).toBe('');
   });
 
+  it('has a disk that is mounted for its state to itself, and empties it when it is purged', async () => {
+    const deb = fileEnding(packages.first, 'skerry-agent_0.1.0-1_amd64.deb');
+    await copyFile(deb, root.inside('/opt/agent.deb'));
+    const script = `set -e
+      mkdir -p ${DATA}; mount -t tmpfs none ${DATA}
+      dpkg -i /opt/agent.deb >/dev/null
+      stat -c '%U %a' ${DATA}
+      touch ${DATA}/identity.json ${DATA}/.hidden; mkdir ${DATA}/store
+      dpkg -P skerry-agent >/dev/null
+      ls -A ${DATA} | wc -l
+      umount ${DATA}; rmdir ${DATA}
+      mkdir /opt/elsewhere; touch /opt/elsewhere/other; ln -s /opt/elsewhere ${DATA}
+      dpkg -i /opt/agent.deb >/dev/null
+      dpkg -P skerry-agent 2>&1 >/dev/null
+      ls -A /opt/elsewhere; test ! -L ${DATA}`;
+    const [mode, left, said, kept] = (await root.must(['sh', '-c', script])).split('\n');
+    expect({ mode, left, kept }).toEqual({ mode: 'skerry-agent 700', left: '0', kept: 'other' });
+    expect(said).toContain('what /opt/elsewhere holds stays');
+    expect(await root.exists('/etc/skerry-agent')).toBe(false);
+    await root.must(['rm', '-r', '/opt/elsewhere', '/opt/agent.deb']);
+  });
+
   it('installs from the plain archive as well, and leaves nothing', async () => {
     await must('tar', ['-xzf', fileEnding(packages.first, 'skerry-agent-0.1.0-linux-x64.tar.gz'), '-C', root.inside('/opt')]);
-    const installer = '/opt/skerry-agent-0.1.0-linux-x64/install.sh';
+    const unpacked = '/opt/skerry-agent-0.1.0-linux-x64';
+    const installer = `${unpacked}/install.sh`;
+    expect(await root.must([installer, '--help'])).toContain('--purge');
+    // As older Debian systems have it, for the group staff.
+    await root.must(['chmod', '2775', '/usr/local/bin']);
     await root.must([installer]);
     expect(await root.must(['skerry-agent', '--version'])).toContain('0.1.0');
     await root.must([installer]);
+    expect((await root.must(['stat', '-c', '%a', '/usr/local/bin'])).trim()).toBe('2775');
+    // An archive for another processor changes nothing of what works.
+    await root.must(['sh', '-c', `mv ${unpacked}/skerry-agent /opt/kept; printf '\\177ELF' > ${unpacked}/skerry-agent`]);
+    expect(await root.run([installer])).toMatchObject({
+      code: 1,
+      text: expect.stringContaining('take the archive for its processor') as string,
+    });
+    await root.must(['mv', '/opt/kept', `${unpacked}/skerry-agent`]);
+    expect(await root.must(['skerry-agent', '--version'])).toContain('0.1.0');
     await root.must([installer, '--purge']);
     const left = await root.must(['sh', '-c', 'find / -xdev -path /opt -prune -o -name "*skerry-agent*" -not -path "/proc/*" -print']);
     expect(left.trim()).toBe('');
@@ -295,6 +396,18 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
 
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+async function childrenOf(pid: number): Promise<readonly number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const parents = await Promise.all(
+    pids.map(async (each) => {
+      const line = await readFile(`/proc/${each}/stat`, 'utf8').catch(() => '');
+      // The fields after the name, which stands in brackets: state, parent (proc(5)).
+      return Number(line.slice(line.lastIndexOf(')') + 2).split(' ')[1]);
+    }),
+  );
+  return pids.filter((_each, at) => parents[at] === pid);
 }
 
 /** Worker threads of a process, by name. */

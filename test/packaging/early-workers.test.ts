@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
-import { startEarlyWorkers, takeEarlyWorker } from '#packaging/program/early-workers.js';
+import { leavesForSlot, startEarlyWorkers, takeEarlyWorker } from '#packaging/program/early-workers.js';
 import { PROJECT_ROOT } from '../kit/processes.js';
 import { tempFolder } from '../kit/temp-folder.js';
 
@@ -16,6 +16,18 @@ afterEach(() => {
 });
 
 describe('threads started early', () => {
+  it('are for a launcher that stays: not where its environment names a data folder with a release in a slot', async () => {
+    const data = await tempFolder();
+    const env = { SKERRY_AGENT_DATA: data };
+    expect([leavesForSlot({}), leavesForSlot(env)]).toEqual([false, false]);
+    await mkdir(path.join(data, 'agents'));
+    const write = (slots: object): Promise<void> => writeFile(path.join(data, 'agents', 'slot.json'), JSON.stringify(slots, undefined, 2));
+    await write({ good: null, before: null, trying: null, refused: { version: 2 } });
+    expect(leavesForSlot(env)).toBe(false);
+    await write({ good: { slot: 'a' }, before: null, trying: null, refused: null });
+    expect(leavesForSlot(env)).toBe(true);
+  });
+
   it('are handed to whoever asks first, and hear what is said to them then', async () => {
     startEarlyWorkers(['store', 'instance'], () => new Worker(WAITS, { eval: true }));
     const worker = takeEarlyWorker('store');
