@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { durationSchema } from '#shared/kernel/duration.js';
-import { SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import {
   loadSettings,
   type SettingEntry,
@@ -143,7 +143,13 @@ export async function readAuthorities(path: string): Promise<string> {
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
-    throw new SkerryError('CONFIG_INVALID', `the file of certificates ${path} (--ca-file) could not be read`, { cause });
+    throw new SkerryError(
+      'CONFIG_INVALID',
+      `the file of certificates ${path} (--ca-file) could not be read: ${asSkerryError(cause).message}`,
+      {
+        cause,
+      },
+    );
   }
   // As OpenSSL names them.
   if (/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/.test(text)) return text;

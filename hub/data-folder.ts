@@ -1,7 +1,8 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { makeFolder } from '#shared/kernel/make-folder.js';
 import { KEY_FILE_COST, keyFileSecret, PASSPHRASE_COST, passphraseSecret } from '#shared/trust/key-file.js';
 import type { ApiTokens } from './api/tokens.js';
 import type { HubConfig } from './config.js';
@@ -36,12 +37,8 @@ export function dataPaths(root: string): DataPaths {
   };
 }
 
-export async function makeDataFolder(paths: DataPaths): Promise<void> {
-  try {
-    await mkdir(paths.keys, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw new SkerryError('IO_FAILED', `the data folder ${paths.root} cannot be made`, { cause });
-  }
+export function makeDataFolder(paths: DataPaths): Promise<void> {
+  return makeFolder(paths.keys);
 }
 
 /**

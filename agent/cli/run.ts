@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { AGENT_MODEL } from '#shared/bundle/names.js';
 import { type Millis, SAME_WISH, systemClock } from '#shared/kernel/clock.js';
-import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { prepareMemory, releaseMemoryOnceSettled } from '#shared/kernel/release-memory.js';
@@ -69,13 +69,27 @@ async function untilSignal(flags: RunFlags, launched: Launched | undefined, sign
     // While the threads come up.
     const [{ createPinoLogger }, { openAgent }] = await Promise.all([import('#shared/terminal/pino-logger.js'), import('../app.js')]);
     const logger = await createPinoLogger({ level: config.logLevel, name: 'skerry-agent' });
-    const agent = await openAgent({ config, identity, logger, threads, ...(launched === undefined ? {} : { launched }) });
+    const opening = openAgent({ config, identity, logger, threads, ...(launched === undefined ? {} : { launched }) });
+    const agent = await opening.catch(async (cause: unknown) => {
+      if (launched !== undefined && hasCode(cause, 'STORE_LOCKED')) await takeBackStart(config.data, launched.runs);
+      throw cause;
+    });
     const makesRoom = await runUntil(agent, signal, logger);
     if (makesRoom && launched !== undefined) return await becomeLauncher(launched, logger);
   } finally {
     await threads.close();
   }
   process.exitCode = EXIT.ok;
+}
+
+/** Another agent works in the folder. That says nothing against this release, so its start no longer counts. */
+async function takeBackStart(data: string, runs: Launched['runs']): Promise<void> {
+  const [{ SlotFolder }, { uncount }] = await Promise.all([import('../update/slot-folder.js'), import('../update/slot-changes.js')]);
+  const folder = new SlotFolder(data);
+  const slots = await folder.read().catch(() => undefined);
+  if (slots === undefined) return;
+  const uncounted = uncount(slots, runs);
+  if (uncounted !== slots) await folder.write(uncounted).catch(() => undefined);
 }
 
 /** True when the agent ended to make room for another release of itself. */

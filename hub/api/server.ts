@@ -6,7 +6,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import { Connections, TLS_HANDSHAKE } from '#hub/connections.js';
 import { minutes, seconds } from '#shared/kernel/clock.js';
-import { SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
@@ -72,7 +72,7 @@ export class ApiServer implements Service {
     try {
       await app.listen({ host, port });
     } catch (cause) {
-      throw new SkerryError('HUB_LISTEN_FAILED', `cannot listen on ${host}:${port}`, { cause });
+      throw new SkerryError('HUB_LISTEN_FAILED', `cannot listen on ${host}:${port}: ${asSkerryError(cause).message}`, { cause });
     }
   }
 

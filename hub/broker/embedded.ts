@@ -9,7 +9,7 @@ import { createWebSocketStream, WebSocketServer } from 'ws';
 import { type Millis, seconds } from '#shared/kernel/clock.js';
 import { refuseUpgrade, upgradeTarget } from '#hub/api/upgrade.js';
 import { Connections, TLS_HANDSHAKE } from '#hub/connections.js';
-import { SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
@@ -194,7 +194,11 @@ function isNamed(value: unknown): value is { readonly id: unknown } {
 function listen(server: Server, at: { readonly host: string; readonly port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (cause: Error): void => {
-      reject(new SkerryError('BROKER_LISTEN_FAILED', `the broker cannot listen on ${at.host}:${at.port}`, { cause }));
+      reject(
+        new SkerryError('BROKER_LISTEN_FAILED', `the broker cannot listen on ${at.host}:${at.port}: ${asSkerryError(cause).message}`, {
+          cause,
+        }),
+      );
     };
     server.once('error', onError);
     server.listen(at.port, at.host, () => {

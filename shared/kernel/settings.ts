@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { errnoOf, SkerryError } from './errors.js';
+import { asSkerryError, errnoOf, SkerryError } from './errors.js';
 
 /** One setting of a program: where its value can come from, and what it is for. */
 export interface SettingEntry {
@@ -106,7 +106,7 @@ async function readSettingsFile(path: string, mustExist: boolean, table: Setting
     text = await readFile(path, 'utf8');
   } catch (cause) {
     if (!mustExist && errnoOf(cause) === 'ENOENT') return {};
-    throw new SkerryError('CONFIG_INVALID', `the settings file ${path} could not be read`, { cause });
+    throw new SkerryError('CONFIG_INVALID', `the settings file ${path} could not be read: ${asSkerryError(cause).message}`, { cause });
   }
   const { parse } = await import('yaml');
   let value: unknown;

@@ -1,8 +1,12 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { findRunning } from '#agent/running.js';
+import { LAUNCHED_VARIABLE } from '#agent/update/launched.js';
+import { SlotFolder } from '#agent/update/slot-folder.js';
+import { noSlots } from '#agent/update/slots.js';
+import { digestSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { decodeMessage } from '#shared/protocol/codec.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import { TestBroker } from '../../kit/broker.js';
@@ -59,6 +63,17 @@ describe('the agent process', () => {
     expect(second.code).toBe(1);
     expect(second.stderr).toContain('STORE_LOCKED');
     expect((await findRunning(data))?.pid).toBe(first.pid);
+    // Twenty such starts are no reason to leave a release.
+    const digest = digestSchema.parse('a'.repeat(64));
+    const release = { slot: 'a' as const, version: versionNumberSchema.parse(2), manifest: digest, digest, release: '0.2.0' };
+    const watch = { boots: 3, maxBoots: 20, attempt: 0, schema: 1 };
+    const folder = new SlotFolder(data);
+    await folder.write({ ...noSlots('0.1.0'), good: { ...release, watch } });
+    const launched = { launcher: '/usr/lib/skerry-agent', packaged: '0.1.0', natives: 'n', runs: 'a', notes: [] };
+    const env = { [LAUNCHED_VARIABLE]: JSON.stringify(launched) };
+    expect((await processes.run('skerry-agent', ['run', '--data', data, '--http-port', '0'], { env })).stderr).toContain('STORE_LOCKED');
+    expect((await folder.read())?.good?.watch?.boots).toBe(2);
+    await rm(folder.folder, { recursive: true });
     await first.kill();
     expect(await findRunning(data)).toBeUndefined();
     const third = await start();

@@ -78,7 +78,7 @@ test('a port that is taken is named, and the failed start leaves nothing open', 
   onTestFinished(() => void server.close());
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? String(address.port) : '';
-  await expect(start(data, { flags: { httpPort: port } })).rejects.toEqual(coded('HUB_LISTEN_FAILED', port));
+  await expect(start(data, { flags: { httpPort: port } })).rejects.toEqual(coded('HUB_LISTEN_FAILED', `${port}: listen EADDRINUSE`));
   await expect(start(data)).resolves.toBeDefined();
 });
 
