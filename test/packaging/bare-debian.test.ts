@@ -124,7 +124,7 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     const own = await root.run([...nobody, 'SKERRY_AGENT_DATA=/tmp/mine', '/usr/bin/skerry-agent', 'run']);
     expect(own).toMatchObject({ code: 1, text: expect.stringContaining('there is no identity in /tmp/mine') as string });
     const homeless = ['setpriv', '--reuid=54321', '--regid=54321', '--clear-groups', 'env', '-i', '/usr/lib/skerry-agent/skerry-agent'];
-    expect(await root.run([...homeless, 'status'])).toMatchObject({ code: 1, text: expect.stringContaining('no home folder') as string });
+    expect(await root.run([...homeless, 'status'])).toMatchObject({ code: 2, text: expect.stringContaining('no home folder') as string });
     expect((await root.run([...homeless, 'status', '--data', '/tmp/mine'])).text).toContain('no agent runs with /tmp/mine');
     // None of these needs a native library, so none was unpacked.
     expect(await root.exists(`${DATA}/native`)).toBe(false);
