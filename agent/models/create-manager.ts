@@ -1,4 +1,5 @@
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
+import type { Millis } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
@@ -42,6 +43,7 @@ class Manager implements ModelManager {
   readonly #listeners = new Set<() => void>();
   readonly #minimums = new Map<string, number>();
   readonly #refusedManifests = new Map<string, Digest>();
+  readonly #startedAt: Millis;
   #workshop: Workshop | undefined;
   #stopListening: () => void = () => undefined;
   #starting: Promise<void> | undefined;
@@ -49,6 +51,7 @@ class Manager implements ModelManager {
 
   constructor(deps: ModelManagerDeps) {
     this.#deps = deps;
+    this.#startedAt = deps.clock.monotonic();
   }
 
   start(): Promise<void> {
@@ -156,6 +159,7 @@ class Manager implements ModelManager {
   async #onDesired(): Promise<void> {
     const models = this.#modelNames();
     await this.#learnMinimums(models);
+    if (this.#closing !== undefined) return; // A lane made now would outlive the manager.
     for (const model of models) {
       const entry = this.#laneOf(model);
       entry.renew();
@@ -168,7 +172,8 @@ class Manager implements ModelManager {
     const { context, runner } = this.#opened();
     const entry = this.#laneOf(model);
     // The first reload is at once; what keeps failing is reloaded ever more slowly.
-    if (context.board.failures(model, version) > 1) runner.hold({ kind: 'load', model, version, purpose: 'serve' }, entry.holds);
+    const again = context.board.failures(model, version) - 2;
+    if (again >= 0) runner.hold({ kind: 'load', model, version, purpose: 'serve' }, entry.holds, again);
     this.#kick(model, entry);
   }
 
@@ -237,6 +242,7 @@ class Manager implements ModelManager {
     return survey({
       ...context,
       settings,
+      startedAt: this.#startedAt,
       desired: () => desired.current(),
       held: (model) => this.#lanes.get(model)?.holds.list() ?? [],
       diskFull: () => space.diskFull,

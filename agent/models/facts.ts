@@ -43,6 +43,30 @@ export function isAvailable(facts: VersionFacts): boolean {
   return facts.servable?.state === 'available';
 }
 
+/** The version that should serve, where it can. */
+export function selfServing(model: ModelSnapshot, complete: ReadonlySet<Digest>): VersionFacts | undefined {
+  const serves = factsOf(model, model.serving?.serving);
+  if (!maySelfServe(serves)) return undefined;
+  return isLive(serves) || (isComplete(serves, complete) && !isGivenUpUnnoted(model, serves)) ? serves : undefined;
+}
+
+/** It is to be marked bad, and that could not be written down yet: a full disk must not keep the model silent (DESIGN R2). */
+function isGivenUpUnnoted({ held }: ModelSnapshot, { record }: VersionFacts): boolean {
+  return held.some(({ key }) => key === `markBad/${record.version}/`);
+}
+
+/**
+ * What served, or was kept to go back to, and is to be fetched again because no other version can answer: its files were lost.
+ * Nothing else would bring it back where the hub wants a version that was given up (DESIGN R2).
+ */
+export function toRestore(model: ModelSnapshot, complete: ReadonlySet<Digest>): VersionFacts | undefined {
+  if (model.serving === undefined || selfServing(model, complete) !== undefined || fallbacks(model, complete).length > 0) return undefined;
+  const { serving, lastKnownGood } = model.serving;
+  return [serving, lastKnownGood]
+    .map((version) => factsOf(model, version))
+    .find((facts) => facts !== undefined && facts.record.install !== 'bad' && facts.record.version >= model.minimumVersion);
+}
+
 /** Versions that can take over by themselves, best first: the last-known-good, then other good ones, newest first. */
 export function fallbacks(model: ModelSnapshot, complete: ReadonlySet<Digest>): readonly VersionFacts[] {
   const rank = (facts: VersionFacts): number => (facts.record.version === model.serving?.lastKnownGood ? 0 : 1);

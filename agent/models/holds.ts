@@ -17,8 +17,7 @@ export class Holds {
   }
 
   /** The step failed at `now`; it waits for longer each time. */
-  hold(step: Step, now: Millis, backoff: BackoffOptions): void {
-    const count = this.count(step);
+  hold(step: Step, now: Millis, backoff: BackoffOptions, count = this.count(step)): void {
     this.#held.set(stepKey(step), { until: now + fullJitter(count, backoff), count: count + 1 });
   }
 

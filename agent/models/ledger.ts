@@ -85,6 +85,15 @@ export class Ledger {
     this.#countedBoots.set(key, (this.#countedBoots.get(key) ?? 0) + 1);
   }
 
+  /** An attempt counted last failed, and took nothing down. */
+  async forgiveStart(model: ModelName, version: VersionNumber): Promise<void> {
+    const key = keyOf(model, version);
+    const counted = this.#countedBoots.get(key) ?? 0;
+    const record = this.#versions.get(key);
+    if (counted > 0) this.#countedBoots.set(key, counted - 1);
+    if (counted > 0 && record !== undefined && record.boots > 0) await this.#put({ ...record, boots: record.boots - 1 });
+  }
+
   /** The agent ends in an orderly way: attempts of this run took nothing down. */
   async forgiveStarts(): Promise<void> {
     for (const [key, counted] of this.#countedBoots) {

@@ -1,6 +1,6 @@
 import type { InstallState } from '#shared/protocol/messages.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
-import { isComplete, isLive, missingArtifacts } from './facts.js';
+import { isComplete, isLive, missingArtifacts, toRestore } from './facts.js';
 import type { PlanContext, Rule } from './rule.js';
 import type { ModelSnapshot, VersionFacts } from './snapshot.js';
 import type { Step } from './step.js';
@@ -11,6 +11,13 @@ export type Start = (snapshot: ModelSnapshot, facts: VersionFacts, context: Plan
 /** The next step that brings the wanted version nearer to serving. */
 export const installRule: Rule = (snapshot, context) =>
   snapshot.desired === undefined ? undefined : bring(snapshot, snapshot.desired, context, start);
+
+/** The next step that brings a version back that lost its files, where the model has no other to answer (DESIGN R2). */
+export const restoreRule: Rule = (snapshot, context) => {
+  const lost = toRestore(snapshot, context.complete)?.record;
+  if (lost === undefined || lost.version === snapshot.desired?.version) return undefined;
+  return bring(snapshot, lost, context, start);
+};
 
 /** The next step that brings a version nearer to running; one row for each install state, so every state resumes. */
 export function bring(

@@ -1,8 +1,19 @@
-import type { Millis } from '#shared/kernel/clock.js';
-import { bakeOf, factsOf, fallbacks, isAvailable, isComplete, isLive, MAX_BOOTS_OF_GOOD, maySelfServe } from './facts.js';
+import { type Millis, minutes } from '#shared/kernel/clock.js';
+import {
+  bakeOf,
+  factsOf,
+  fallbacks,
+  isAvailable,
+  isComplete,
+  isLive,
+  MAX_BOOTS_OF_GOOD,
+  maySelfServe,
+  selfServing,
+  toRestore,
+} from './facts.js';
 import { isRechecked } from './plan-guard.js';
 import type { Rule } from './rule.js';
-import type { ModelSnapshot, VersionFacts } from './snapshot.js';
+import type { DeviceSnapshot, ModelSnapshot, VersionFacts } from './snapshot.js';
 import { type Step, stepKey } from './step.js';
 
 // Rules that keep a model served (DESIGN R2) and the runtime tidy. Each is pure and stands alone; their order is in plan.ts.
@@ -10,15 +21,20 @@ import { type Step, stepKey } from './step.js';
 /** Reloads of a good version that keeps failing at run time, before the one before it serves instead. */
 const MAX_FAILURES_OF_GOOD = 3;
 
+/** Pause after a start of the agent before what took it down is loaded again. */
+const CRASH_PAUSE = minutes(5);
+
 /** A version that was loaded to be installed is ready: switch to it. */
-export const finishSwitchRule: Rule = (snapshot) => {
+export const finishSwitchRule: Rule = (snapshot, { complete }) => {
   const { model, desired, serving } = snapshot;
-  const facts = factsOf(snapshot, desired?.version);
-  if (facts === undefined || !isAvailable(facts)) return undefined;
-  const { install, version } = facts.record;
-  // One that stood beside the serving version is loaded already: the switch costs nothing more.
-  const ready = install === 'starting' || install === 'staged' || (install === 'good' && serving?.serving !== version);
-  return ready ? { kind: 'switch', model, version } : undefined;
+  for (const facts of [factsOf(snapshot, desired?.version), toRestore(snapshot, complete)]) {
+    if (facts === undefined || !isAvailable(facts)) continue;
+    const { install, version } = facts.record;
+    // One that stood beside the serving version is loaded already: the switch costs nothing more.
+    const ready = install === 'starting' || install === 'staged' || (install === 'good' && serving?.serving !== version);
+    if (ready) return { kind: 'switch', model, version };
+  }
+  return undefined;
 };
 
 /** The hub no longer wants the model here. */
@@ -40,8 +56,11 @@ export const quarantineRule: Rule = (snapshot, { device, complete }) => {
       return { kind: 'markBad', model, version: serves.record.version, error: error(serves) };
     }
   }
-  for (const wanted of [factsOf(snapshot, desired?.version), factsOf(snapshot, desired?.candidate?.version)]) {
-    const trying = wanted !== undefined && wanted !== serves && ['staged', 'starting', 'good'].includes(wanted.record.install);
+  const wishes = [factsOf(snapshot, desired?.version), factsOf(snapshot, desired?.candidate?.version), toRestore(snapshot, complete)];
+  for (const wanted of wishes) {
+    // What serves may be on its way again, too: its files were lost and fetched anew.
+    const proved = wanted === serves && maySelfServe(serves);
+    const trying = wanted !== undefined && !proved && ['staged', 'starting', 'good'].includes(wanted.record.install);
     if (trying && !isLive(wanted) && wanted.record.boots >= device.maxBoots) {
       return { kind: 'markBad', model, version: wanted.record.version, error: error(wanted) };
     }
@@ -53,16 +72,19 @@ export const quarantineRule: Rule = (snapshot, { device, complete }) => {
 export const fallBackRule: Rule = (snapshot, { device, complete }) => {
   const { model, serving } = snapshot;
   if (serving === undefined) return undefined;
-  const serves = factsOf(snapshot, serving.serving);
-  if (maySelfServe(serves) && (isComplete(serves, complete) || isLive(serves))) return undefined;
+  if (selfServing(snapshot, complete) !== undefined) return undefined;
   const best = soonest(fallbacks(snapshot, complete), snapshot, device.now);
   if (best !== undefined) {
     const { version } = best.record;
+    const serves = factsOf(snapshot, serving.serving);
+    // It answers already; that the other is given up is written down before that this one serves.
+    if (isLive(best) && snapshot.routed === version && maySelfServe(serves) && isComplete(serves, complete)) return undefined;
     if (isAvailable(best)) return { kind: 'rollBack', model, version, from: serving.serving };
     return isLive(best) ? undefined : loadToServe(best);
   }
+  const serves = factsOf(snapshot, serving.serving);
   const hopeless = serves === undefined || serves.record.install === 'bad';
-  return hopeless ? { kind: 'withdraw', model } : undefined;
+  return hopeless && toRestore(snapshot, complete) === undefined ? { kind: 'withdraw', model } : undefined;
 };
 
 /** The first that need not wait after a load that failed; when all wait, the one that waits least: the model has no answer meanwhile. */
@@ -80,7 +102,7 @@ function loadToServe({ record: { model, version } }: VersionFacts): Step<'load'>
 }
 
 /** What serves is loaded; after a run-time failure it is loaded again, or given up. */
-export const serveRule: Rule = (snapshot, { complete }) => {
+export const serveRule: Rule = (snapshot, { device, complete }) => {
   const { model, serving } = snapshot;
   const serves = factsOf(snapshot, serving?.serving);
   if (!maySelfServe(serves) || isLive(serves) || !isComplete(serves, complete)) return undefined;
@@ -90,8 +112,22 @@ export const serveRule: Rule = (snapshot, { complete }) => {
     const error = serves.servable.error ?? { code: 'MODELS_SERVABLE_FAILED', message: `${model} ${version} stopped serving by itself` };
     return { kind: 'markBad', model, version, error };
   }
-  return loadToServe(serves);
+  return device.now < loadsAt(serves, device) ? undefined : loadToServe(serves);
 };
+
+/**
+ * When a version may be loaded, monotonic. The only one there is that took the process down again and again waits after each
+ * start of the agent, so that other models answer meanwhile and the hub can send another version.
+ */
+export function loadsAt({ record }: VersionFacts, device: DeviceSnapshot): Millis {
+  return record.boots >= MAX_BOOTS_OF_GOOD ? device.startedAt + CRASH_PAUSE : device.startedAt;
+}
+
+/** When what should serve may be loaded; `undefined` when it is loaded, or need not wait. */
+export function servesAt(snapshot: ModelSnapshot, device: DeviceSnapshot): Millis | undefined {
+  const serves = factsOf(snapshot, snapshot.serving?.serving);
+  return maySelfServe(serves) && !isLive(serves) ? loadsAt(serves, device) : undefined;
+}
 
 export const routeRule: Rule = (snapshot) => {
   const { model, serving, routed } = snapshot;
@@ -101,14 +137,15 @@ export const routeRule: Rule = (snapshot) => {
 };
 
 /** What neither serves nor is about to is drained and freed. */
-export const unloadStrayRule: Rule = (snapshot) => {
+export const unloadStrayRule: Rule = (snapshot, { complete }) => {
   const { model, serving, desired, routed } = snapshot;
+  const restored = toRestore(snapshot, complete)?.record.version;
   const stray = snapshot.versions.find(({ record, servable }) => {
     if (servable === undefined || (servable.state !== 'available' && servable.state !== 'failed')) return false;
     // It answers although the serving record could not be written yet.
     if (serving !== undefined && record.version === routed) return false;
     if (record.version === serving?.serving) return !['starting', 'probation', 'good'].includes(record.install);
-    const wanted = record.version === desired?.version || record.version === desired?.candidate?.version;
+    const wanted = [desired?.version, desired?.candidate?.version, restored].includes(record.version);
     return !wanted || !['staged', 'starting', 'good'].includes(record.install);
   });
   return stray === undefined ? undefined : { kind: 'unload', model, version: stray.record.version };
@@ -126,13 +163,14 @@ export const proveRule: Rule = (snapshot, { device }) => {
 };
 
 /** Trials that ended without a verdict, and half-done versions the hub no longer wants. */
-export const tidyRule: Rule = (snapshot, { device }) => {
+export const tidyRule: Rule = (snapshot, { device, complete }) => {
   const { model, serving, desired } = snapshot;
+  const restored = toRestore(snapshot, complete)?.record.version;
   for (const { record } of snapshot.versions) {
     const { version, install } = record;
     if (version === serving?.serving) continue;
     if (install === 'probation') return { kind: 'supersede', model, version };
-    if (version === desired?.version || version === desired?.candidate?.version || !device.desiredKnown) continue;
+    if ([desired?.version, desired?.candidate?.version, restored].includes(version) || !device.desiredKnown) continue;
     if (install === 'starting') return { kind: 'supersede', model, version };
     if (install === 'wanted' || install === 'fetching' || install === 'verifying') return { kind: 'forget', model, version };
   }

@@ -1,5 +1,5 @@
 import type { Digest, ModelName } from '#shared/bundle/names.js';
-import { completeDigests, factsOf, isLive, missingArtifacts } from './facts.js';
+import { completeDigests, factsOf, isLive, missingArtifacts, toRestore } from './facts.js';
 import type { DeviceSnapshot, ModelSnapshot, VersionFacts } from './snapshot.js';
 import type { Step } from './step.js';
 
@@ -79,7 +79,7 @@ export function isProtected(model: ModelSnapshot, facts: VersionFacts): boolean 
 
 /** Bytes the version being fetched still has to reserve, the wanted one before the one beside it; downloads begun have theirs. */
 function needOf(model: ModelSnapshot, { complete, present }: Inventory): number {
-  const wanted = [model.desired, model.desired?.candidate];
+  const wanted = [model.desired, model.desired?.candidate, toRestore(model, complete)?.record];
   const facts = wanted
     .map((entry) => ({ manifest: entry?.manifest, found: factsOf(model, entry?.version) }))
     .find(({ manifest, found }) => found?.record.install === 'fetching' && found.record.manifest === manifest)?.found;

@@ -2,7 +2,7 @@ import type { Millis } from '#shared/kernel/clock.js';
 import { bakeOf, completeDigests } from './facts.js';
 import { candidateRule, settleRule, settlesAt, trafficRule } from './plan-candidate.js';
 import { breakerRule, guardRule, nextLook, recheckRule } from './plan-guard.js';
-import { installRule } from './plan-install.js';
+import { installRule, restoreRule } from './plan-install.js';
 import { planSpace } from './plan-space.js';
 import {
   fallBackRule,
@@ -11,6 +11,7 @@ import {
   quarantineRule,
   routeRule,
   serveRule,
+  servesAt,
   tidyRule,
   unloadStrayRule,
   withdrawRule,
@@ -39,6 +40,7 @@ const RULES: readonly Rule[] = [
   settleRule,
   tidyRule,
   installRule,
+  restoreRule,
   candidateRule,
 ];
 
@@ -78,6 +80,7 @@ export function planModel(model: ModelSnapshot, context: PlanContext): { readonl
   }
   const bake = bakeOf(model, device);
   const proved = model.servingSince === undefined ? undefined : model.servingSince + bake;
-  for (const at of [proved, settlesAt(model, device.bake), nextLook(model, device)]) if (at !== undefined && now < at) wakes.push(at);
+  for (const at of [proved, servesAt(model, device), settlesAt(model, device.bake), nextLook(model, device)])
+    if (at !== undefined && now < at) wakes.push(at);
   return wakes.length === 0 ? {} : { wakeAt: Math.min(...wakes) };
 }

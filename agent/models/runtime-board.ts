@@ -1,6 +1,9 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
-import type { Clock, Millis } from '#shared/kernel/clock.js';
+import { type Clock, hours, type Millis } from '#shared/kernel/clock.js';
 import type { Recheck, ServableControl, ServableSpec, ServableStatus, TrafficPolicy } from '#agent/inference/contract.js';
+
+/** A version that served for so long before it stopped by itself does not keep failing. */
+const STOOD = hours(1);
 
 /** What runs now, as the runtime tells it, and where requests go. Nothing here survives the process. */
 export class RuntimeBoard {
@@ -21,10 +24,12 @@ export class RuntimeBoard {
     this.#clock = clock;
     this.#stopListening = control.onChange((status) => {
       const wasAvailable = this.find(status.model, status.version)?.state === 'available';
+      const since = this.availableSince(status.model, status.version) ?? clock.monotonic();
       this.#note(status);
       if (status.state === 'failed' && wasAvailable) {
         const key = keyOf(status.model, status.version);
-        this.#failures.set(key, (this.#failures.get(key) ?? 0) + 1);
+        const before = clock.monotonic() - since >= STOOD ? 0 : (this.#failures.get(key) ?? 0);
+        this.#failures.set(key, before + 1);
         listener.failed(status);
       }
       listener.changed();
@@ -35,7 +40,7 @@ export class RuntimeBoard {
     return this.#statuses.get(keyOf(model, version));
   }
 
-  /** Times a version stopped by itself since the agent started. */
+  /** Times a version stopped by itself since the agent started, or since it stood for long. */
   failures(model: ModelName, version: VersionNumber): number {
     return this.#failures.get(keyOf(model, version)) ?? 0;
   }

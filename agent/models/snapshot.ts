@@ -30,7 +30,7 @@ export interface VersionFacts {
     /** Memory it took to load, measured. */
     readonly memoryBytes?: number;
   };
-  /** How often it stopped serving by itself since the agent started. */
+  /** How often it stopped serving by itself since the agent started, or since it stood for long. */
   readonly failures: number;
 }
 
@@ -80,4 +80,6 @@ export interface DeviceSnapshot {
   readonly freeMemoryBytes: number;
   readonly bake: Millis;
   readonly maxBoots: number;
+  /** When the agent started, monotonic. */
+  readonly startedAt: Millis;
 }

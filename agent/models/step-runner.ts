@@ -1,12 +1,13 @@
+import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { asSkerryError, hasCode, type SkerryError } from '#shared/kernel/errors.js';
 import { execute } from './executor.js';
-import { fallbacks } from './facts.js';
+import { fallbacks, selfServing } from './facts.js';
 import type { Holds } from './holds.js';
 import { judge, type Verdict } from './judge.js';
 import type { ModelManagerDeps } from './manager.js';
 import { planContext } from './plan.js';
 import type { DeviceSnapshot } from './snapshot.js';
-import type { Step } from './step.js';
+import type { Step, StepError } from './step.js';
 import type { StepContext } from './steps/context.js';
 import { giveUp, recoverDamaged } from './steps/verdicts.js';
 
@@ -15,6 +16,16 @@ export interface StepRunnerDeps extends Pick<ModelManagerDeps, 'clock' | 'events
   survey(): Promise<DeviceSnapshot>;
   /** A write found no space. */
   onDiskFull(): void;
+}
+
+/** A hold is found by kind and version. */
+const NO_ERROR: StepError = { code: '', message: '' };
+
+interface Judged {
+  readonly verdict: Verdict;
+  readonly failedBefore: number;
+  readonly replaceable: boolean;
+  readonly holds: Holds;
 }
 
 /** Does steps, and what follows when one fails: a delay, space to be made, files fetched again, or a version marked bad. */
@@ -32,6 +43,7 @@ export class StepRunner {
       await observe?.({ at: 'before', step });
       await execute(step, context, signal);
       holds.succeeded(step);
+      if (step.kind === 'load') holds.succeeded({ ...step, kind: 'markBad', error: NO_ERROR });
       if ('version' in step) context.progress.setError(step.model, step.version, undefined);
       await observe?.({ at: 'after', step });
     } catch (cause) {
@@ -39,10 +51,10 @@ export class StepRunner {
     }
   }
 
-  /** The step may not be tried again before a delay, longer each time. */
-  hold(step: Step, holds: Holds): void {
+  /** The step may not be tried again before a delay, longer each time: `failedBefore` times, when that is not known from it. */
+  hold(step: Step, holds: Holds, failedBefore?: number): void {
     const { clock, settings, random } = this.#deps;
-    holds.hold(step, clock.monotonic(), { ...settings.retry, random });
+    holds.hold(step, clock.monotonic(), { ...settings.retry, random }, failedBefore);
   }
 
   async #failed(step: Step, holds: Holds, error: SkerryError): Promise<void> {
@@ -52,15 +64,32 @@ export class StepRunner {
     try {
       await this.#deps.observe?.({ at: 'failed', step });
       const replaceable = await this.#isReplaceable(step);
-      await this.#follow(step, judge({ step: step.kind, code: error.code, failedBefore, replaceable }), error, failedBefore);
+      const verdict = judge({ step: step.kind, code: error.code, failedBefore, replaceable });
+      await this.#follow(step, { verdict, failedBefore, replaceable, holds }, error);
     } catch (cause) {
       // What follows could not be written down; the step is held, and what follows is tried again with it.
       this.#log(step, asSkerryError(cause));
     }
   }
 
-  async #follow(step: Step, verdict: Verdict, error: SkerryError, failedBefore: number): Promise<void> {
+  /** Marks a version bad; where that cannot be written down, the plan knows that it is to be (DESIGN R2). */
+  async #giveUp(
+    step: Step & { readonly version: VersionNumber; readonly model: ModelName },
+    holds: Holds,
+    error: StepError,
+  ): Promise<void> {
+    const { model, version } = step;
+    try {
+      await giveUp(this.#deps.context, model, version, error);
+    } catch (cause) {
+      this.hold({ kind: 'markBad', model, version, error }, holds);
+      throw cause;
+    }
+  }
+
+  async #follow(step: Step, judged: Judged, error: SkerryError): Promise<void> {
     const { context, events } = this.#deps;
+    const { verdict, failedBefore, holds } = judged;
     if (verdict === 'drop' || !('version' in step)) return;
     const { model, version } = step;
     const told = { code: error.code, message: error.message };
@@ -68,18 +97,21 @@ export class StepRunner {
     if (verdict === 'space') {
       this.#deps.onDiskFull();
       if (failedBefore === 0) events.emit({ kind: 'disk.full', model, version, error: told });
-    } else if (step.kind === 'load' && (await this.#filesWereDamaged(step))) {
+    } else if (step.kind === 'load' && (await this.#filesWereDamaged(step, judged))) {
       context.progress.setError(model, version, undefined);
-    } else if (verdict === 'refuse') await giveUp(context, model, version, told);
+    } else if (verdict === 'refuse') await this.#giveUp(step, holds, told);
   }
 
   /** A load may fail because of the disk and not because of the version: then the files are fetched again. */
-  async #filesWereDamaged({ model, version }: Step<'load'>): Promise<boolean> {
+  async #filesWereDamaged(step: Step<'load'>, { verdict, replaceable, holds }: Judged): Promise<boolean> {
     try {
-      return await recoverDamaged(this.#deps.context, model, version);
+      return await recoverDamaged(this.#deps.context, step.model, step.version);
     } catch (cause) {
-      if (!hasCode(cause, 'MODELS_LOOP')) throw cause;
-      await giveUp(this.#deps.context, model, version, { code: cause.code, message: cause.message });
+      const error = asSkerryError(cause);
+      // Files that cannot even be read say nothing for the version.
+      if (!hasCode(error, 'MODELS_LOOP') && verdict === 'refuse') return false;
+      if (!hasCode(error, 'MODELS_LOOP') || !replaceable) throw cause;
+      await this.#giveUp(step, holds, { code: error.code, message: error.message });
       return true;
     }
   }
@@ -88,11 +120,16 @@ export class StepRunner {
   async #isReplaceable(step: Step): Promise<boolean> {
     if (!('version' in step)) return false;
     const { ledger } = this.#deps.context;
-    const trial = step.kind === 'load' ? step.purpose === 'install' : ledger.serving(step.model)?.serving !== step.version;
+    const { serving, lastKnownGood } = ledger.serving(step.model) ?? {};
+    // What served may have to be installed again: its files were lost.
+    const served = step.version === serving || step.version === lastKnownGood;
+    const trial = step.kind === 'load' ? step.purpose === 'install' && !served : serving !== step.version;
     if (trial || ledger.find(step.model, step.version)?.install === 'probation') return true;
     const { device, complete } = planContext(await this.#deps.survey());
     const model = device.models.find((snapshot) => snapshot.model === step.model);
-    return model !== undefined && fallbacks(model, complete).some(({ record }) => record.version !== step.version);
+    if (model === undefined) return false;
+    const others = [selfServing(model, complete), ...fallbacks(model, complete)];
+    return others.some((facts) => facts !== undefined && facts.record.version !== step.version);
   }
 
   #log(step: Step, error: SkerryError): void {

@@ -24,6 +24,8 @@ export interface SurveySources {
   readonly minimums: ReadonlyMap<string, number>;
   readonly refusedManifests: ReadonlyMap<string, Digest>;
   readonly settings: { readonly bake: number; readonly maxBoots: number };
+  /** Monotonic. */
+  readonly startedAt: number;
   desired(): DesiredState | undefined;
   held(model: ModelName): readonly HeldStep[];
   diskFull(): boolean;
@@ -55,6 +57,7 @@ export async function survey(sources: SurveySources): Promise<DeviceSnapshot> {
     freeMemoryBytes: machine.freeMemoryBytes(),
     bake: settings.bake,
     maxBoots: settings.maxBoots,
+    startedAt: sources.startedAt,
   };
 }
 

@@ -29,7 +29,7 @@ export interface StepContext {
   readonly minimums: Map<string, number>;
   /** Content said no to under an installed version number, by model. */
   readonly refusedManifests: Map<string, Digest>;
-  /** How often complete versions lost files since they were accepted, by model and version: breaks the loop of fetching for nothing. */
+  /** How often complete versions lost files since they were accepted or last loaded: breaks the loop of fetching for nothing. */
   readonly losses: Map<string, number>;
   readonly trials: Trials;
   /** Left out: the device does not judge versions by how they behave. */

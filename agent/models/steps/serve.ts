@@ -1,5 +1,5 @@
 import type { ModelName } from '#shared/bundle/names.js';
-import { hasCode } from '#shared/kernel/errors.js';
+import { asSkerryError, hasCode } from '#shared/kernel/errors.js';
 import type { VersionRecord } from '#agent/store/contract.js';
 import { servableSpec } from '../servable-spec.js';
 import { requireAdmitted } from './admission.js';
@@ -28,9 +28,18 @@ export const load: Handler<'load'> = async ({ model, version, purpose, replaces 
     if (purpose === 'install' || !hasCode(cause, 'DISK_FULL')) throw cause;
     logger.warn({ model, version, code: cause.code }, 'the disk is full: loading without counting the attempt');
   }
-  if (replaces !== undefined) await board.unload(model, replaces);
-  if (board.find(model, version)?.state === 'failed') await board.unload(model, version);
-  await board.load(spec, signal);
+  try {
+    if (replaces !== undefined) await board.unload(model, replaces);
+    if (board.find(model, version)?.state === 'failed') await board.unload(model, version);
+    await board.load(spec, signal);
+  } catch (cause) {
+    // The process lives: only what ends it is counted, or a good version that is slow to load a few times would be given up.
+    await ledger.forgiveStart(model, version).catch((failure: unknown) => {
+      logger.warn({ model, version, code: asSkerryError(failure).code }, 'a start that failed stays counted');
+    });
+    throw cause;
+  }
+  context.losses.delete(`${model}@${version}`);
 };
 
 /** Serving record and versions in one transaction, then requests go to the new version; the old one is drained by the next step. */

@@ -14,13 +14,19 @@ export async function giveUp(context: StepContext, model: ModelName, version: Ve
   progress.setError(model, version, undefined);
 }
 
-/** Back to fetching: files of a complete version are missing or damaged. Throws `MODELS_LOOP` when that goes round and round. */
+/**
+ * Back to fetching: files of a complete version are missing or damaged. Throws `MODELS_LOOP` when that goes round and round; what
+ * nothing can replace is tried again after the delay of the step that failed, with the count begun anew (DESIGN R2).
+ */
 export async function loseFiles({ ledger, losses }: StepContext, model: ModelName, version: VersionNumber): Promise<void> {
   const key = `${model}@${version}`;
   const count = (losses.get(key) ?? 0) + 1;
-  losses.set(key, count);
-  if (count > MAX_LOSSES) throw new SkerryError('MODELS_LOOP', `${model} ${version} lost files ${count} times after they were complete`);
+  if (count > MAX_LOSSES) {
+    losses.delete(key);
+    throw new SkerryError('MODELS_LOOP', `${model} ${version} lost files ${count} times after they were complete`);
+  }
   await ledger.transition(model, version, 'lost');
+  losses.set(key, count);
 }
 
 /** Hashes the files of a version that did not load; damaged ones are deleted. True when it goes back to fetching. */

@@ -149,7 +149,18 @@ function build(seed: WorldSeed): World {
   const { budgetBytes, desiredKnown, diskFull, freeMemoryBytes } = seed;
   const guarded = new Set<string>(models.filter((_, index) => seed.models[index]?.guarded).map(({ model }) => model));
   const world = {
-    snapshot: { now: 0, desiredKnown, models, blobs: [...blobs.values()], budgetBytes, diskFull, freeMemoryBytes, bake: 60, maxBoots: 2 },
+    snapshot: {
+      now: 0,
+      desiredKnown,
+      models,
+      blobs: [...blobs.values()],
+      budgetBytes,
+      diskFull,
+      freeMemoryBytes,
+      bake: 60,
+      maxBoots: 2,
+      startedAt: -600_000,
+    },
     manifests,
     sound,
     worse,
