@@ -137,28 +137,22 @@ export class DesiredIssuer implements Service {
   }
 
   /**
-   * Makes statements again that expire soon or were signed with a key the hub no longer has, and those for wishes that were stored just
-   * before the hub ended.
+   * Makes every statement that is due: those that expire soon or were signed with a key the hub no longer has, and those for wishes that
+   * were stored, changed or taken back just before the hub ended or before something failed. Whether one is due shows only what it says.
    */
   async renew(): Promise<void> {
-    const before = this.#deps.clock.now() + this.#policy.renewBefore;
-    const unsaid = await this.#deps.db
-      .selectFrom('desired_models')
-      .innerJoin('devices', 'devices.id', 'desired_models.device')
-      .leftJoin('desired_states', 'desired_states.device', 'desired_models.device')
-      .select('desired_models.device')
-      .distinct()
-      .where((eb) => eb.or([eb('issued_at', 'is', null), eb('issued_at', '<=', eb.ref('desired_models.decided_at'))]))
-      .where('revoked_at', 'is', null)
-      .execute();
     const rows = await this.#deps.db
-      .selectFrom('desired_states')
-      .innerJoin('devices', 'devices.id', 'desired_states.device')
-      .select('device')
-      .where((eb) => eb.or([eb('expires_at', '<=', before), eb('key_id', '!=', this.#deps.key.keyId)]))
+      .selectFrom('devices')
+      .select('id')
       .where('revoked_at', 'is', null)
+      .where((eb) =>
+        eb.or([
+          eb.exists(eb.selectFrom('desired_models').select('model').whereRef('desired_models.device', '=', 'devices.id')),
+          eb.exists(eb.selectFrom('desired_states').select('counter').whereRef('desired_states.device', '=', 'devices.id')),
+        ]),
+      )
       .execute();
-    await this.issue(new Set([...unsaid, ...rows].map((row) => deviceIdSchema.parse(row.device))));
+    await this.issue(rows.map(({ id }) => deviceIdSchema.parse(id)));
   }
 
   /** Publishes every newest statement again; in turn with `issue`, so that an older statement never lands on a newer one. */

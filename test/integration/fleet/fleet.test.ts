@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type { DesiredDecision } from '#hub/fleet/desired-rows.js';
 import { days, hours } from '#shared/kernel/clock.js';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import { deviceTopic, trustTopic } from '#shared/protocol/topics.js';
@@ -197,6 +198,26 @@ describe('desired states', () => {
     await hub.stop();
     const again = await startHub({ folder: hub.folder, clock, directorKey: hub.directorKey });
     expect((await again.fleet.devices.get(device)).desired).toMatchObject({ counter: 2, models: [{ model: 'vad', version: 2 }] });
+  });
+
+  it.each([
+    ['an older decision was', (hub: FleetHub, wish: DesiredDecision) => hub.fleet.issuer.write(hub.db, [{ ...wish, decidedAt: 1 }]), [2]],
+    ['a wish was taken back', (hub: FleetHub) => hub.db.deleteFrom('desired_models').execute(), []],
+  ] as const)('are said after the next start when the hub ended just after %s stored', async (_what, store, versions) => {
+    const clock = new VirtualClock();
+    const hub = await FleetHub.start({ clock });
+    await hub.addVersion('vad', 1, ARTIFACT);
+    const manifest = await hub.addVersion('vad', 2, { ...ARTIFACT, bytes: new Uint8Array(10) });
+    const token = await hub.fleet.tokens.create({ name: 't', labels: {}, maxUses: 1, expiresAt: clock.now() + days(1), createdBy: 't' });
+    const { device } = await hub.fleet.enrolment.enroll(enrolRequest({ token: token.token, device: 'cam-1' }), 'h');
+    await hub.fleet.deployments.create({ model: 'vad', version: 1, selector: '', retry: false, createdBy: 't' });
+    await clock.advance(1_000);
+    const wish = { device, model: modelName('vad'), version: versionNumber(2), manifest, attempt: 0, source: 't', decidedAt: clock.now() };
+    await store(hub, wish);
+    await hub.stop();
+    const again = await startHub({ folder: hub.folder, clock, directorKey: hub.directorKey });
+    const { desired } = await again.fleet.devices.get(device);
+    expect([desired.counter, desired.models.map(({ version }) => version)]).toEqual([2, [...versions]]);
   });
 
   it('go out once, however often a device is named', async () => {
