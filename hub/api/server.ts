@@ -14,6 +14,7 @@ import { toApiError } from './error-body.js';
 import type { HttpMetrics } from './http-metrics.js';
 import { type MountDeps, mountRoutes } from './mount.js';
 import { collectOpenApi } from './openapi.js';
+import { refuseUnreadable } from './refuse-unreadable.js';
 import type { Route } from './route.js';
 import { refuseUpgrade, upgradeTarget } from './upgrade.js';
 
@@ -113,6 +114,7 @@ async function buildApp(options: ApiServerOptions, server: Server): Promise<Fast
     routerOptions: { maxParamLength: 2 * LIMITS.nameLength },
     // Of paths that cannot be routed, before any hook: answered like every other error.
     frameworkErrors: (thrown, request, reply) => void answerError(thrown, request, reply, logger),
+    clientErrorHandler: refuseUnreadable,
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     genReqId: (request) => {

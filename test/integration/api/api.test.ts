@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { readdir } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { ROLES, roleMay } from '#hub/api/capabilities.js';
@@ -135,6 +137,19 @@ describe('errors', () => {
       expect.objectContaining({ code, action: expect.any(String) as string }),
     ]);
     expect(response.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test.each([
+    ['no HTTP', 'GARBAGE\r\n\r\n', 400],
+    ['a length that is none', 'POST /api/v1/tokens HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n', 400],
+    ['headers without end', `GET /healthz HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(40_000)}`, 431],
+  ])('what the parser refuses is answered as every error: %s', async (_what, bytes, status) => {
+    const { port } = new URL(hub.url);
+    const socket = connect(Number(port), '127.0.0.1').on('error', () => undefined);
+    socket.write(bytes);
+    const answer = await textOf(socket);
+    expect(answer).toContain(`HTTP/1.1 ${status} `);
+    expect(JSON.parse(answer.slice(answer.indexOf('{')))).toMatchObject({ code: 'API_BAD_REQUEST', action: expect.any(String) as string });
   });
 
   test('a body above the limit is refused with its code', async () => {
