@@ -1,3 +1,4 @@
+import { counted } from '#shared/kernel/counted.js';
 import type { Command } from 'commander';
 import type { AgentManifest } from '#shared/bundle/agent-manifest.js';
 import type { Manifest } from '#shared/bundle/manifest.js';
@@ -108,7 +109,7 @@ function printModelContent(out: Output, document: ModelManifest): void {
     ],
     document.variants,
   );
-  printLine(out, document.goldenSamples.length === 1 ? '1 golden sample' : `${document.goldenSamples.length} golden samples`);
+  printLine(out, counted(document.goldenSamples.length, 'golden sample'));
 }
 
 function printAgentContent(out: Output, document: AgentManifest): void {

@@ -1,3 +1,4 @@
+import { counted } from '#shared/kernel/counted.js';
 import { formatAgo, formatDuration } from '#shared/terminal/format.js';
 import { type Output, paint, printLine, printTable } from '#shared/terminal/output.js';
 import { EXIT, type ExitCode } from '#shared/terminal/run-cli.js';
@@ -44,7 +45,11 @@ function printGates(out: Output, { outlook }: RolloutDetail): void {
     printLine(out, `  ${paint(out, COLOUR[result.outcome], result.outcome.padEnd(12))} ${result.gate}: ${result.reason}`);
   }
   const { figures } = outlook;
-  if (figures !== null) printLine(out, `  ${figures.evidence.predictions} predictions on ${figures.evidence.devices} devices in this wave`);
+  if (figures !== null)
+    printLine(
+      out,
+      `  ${counted(figures.evidence.predictions, 'prediction')} on ${counted(figures.evidence.devices, 'device')} in this wave`,
+    );
   if (outlook.waitingFor !== null) printLine(out, `waits for: ${outlook.waitingFor}`);
 }
 

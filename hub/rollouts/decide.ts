@@ -1,3 +1,4 @@
+import { counted } from '#shared/kernel/counted.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import { formatDuration } from '#shared/kernel/duration.js';
 import { levelsOf } from './budget.js';
@@ -26,7 +27,7 @@ export function decide(record: RolloutRecord, figures: WaveFigures | undefined, 
   const { state } = record;
   if (state === 'scheduled') return beginning(record, now);
   const underWayNow = state === 'installing' || state === 'baking' || state === 'evaluating';
-  if (!underWayNow && !isReturning(state)) return waiting(isActive(state) ? 'a person decides' : 'nothing: it has ended');
+  if (!underWayNow && !isReturning(state)) return waiting(isActive(state) ? 'a person' : 'nothing: it has ended');
   if (figures === undefined) return waiting('no figures yet');
   return underWayNow ? underWay(record, figures, now) : goingBack(record, figures);
 }
@@ -52,7 +53,7 @@ function beginning(record: RolloutRecord, now: EpochMillis): Verdict {
     return verdict('need-approval', `wave "${wave.name}" needs the approval of somebody with the role ${wave.approval}`);
   }
   if (!hubMayAct(record.document.schedule, now)) return waiting('the next window of the schedule');
-  return verdict('begin-wave', `wave "${wave.name}" begins with ${wave.devices.length} devices`);
+  return verdict('begin-wave', `wave "${wave.name}" begins with ${counted(wave.devices.length, 'device')}`);
 }
 
 function underWay(record: RolloutRecord, figures: WaveFigures, now: EpochMillis): Verdict {
@@ -108,7 +109,7 @@ function late(
 
 function stillLacking(wave: PlanWave, figures: WaveFigures, results: readonly GateResult[]): string {
   const undecided = figures.progress.waiting + figures.progress.told;
-  const missing = [...(undecided > 0 ? [`${undecided} devices undecided`] : []), ...lacking(wave, figures, results)];
+  const missing = [...(undecided > 0 ? [`${counted(undecided, 'device')} undecided`] : []), ...lacking(wave, figures, results)];
   return missing.join('; ') || 'the bake time';
 }
 
@@ -127,17 +128,17 @@ function lacking(wave: PlanWave, figures: WaveFigures, results: readonly GateRes
 function goingBack(record: RolloutRecord, figures: WaveFigures): Verdict {
   const { progress } = figures;
   const open = progress.waiting + progress.told;
-  if (open > 0) return waiting(`${open} devices have yet to ${record.state === 'ending' ? 'end the trial' : 'go back'}`);
+  if (open > 0) return waiting(`${counted(open, 'device')} still to ${record.state === 'ending' ? 'end the trial' : 'go back'}`);
   if (record.state === 'ending') {
-    return verdict('reverted', `${progress.installed} devices report the old version alone, ${progress.silent} are unproven`);
+    return verdict('reverted', `reported the old version alone: ${counted(progress.installed, 'device')}, unproven: ${progress.silent}`);
   }
   const scope = record.rollback?.scope ?? 'all';
-  return verdict('reverted', `${progress.installed} devices report the old version, ${progress.silent} are unproven (${scope})`);
+  return verdict('reverted', `reported the old version: ${counted(progress.installed, 'device')}, unproven: ${progress.silent} (${scope})`);
 }
 
 function passReason(figures: WaveFigures, results: readonly GateResult[]): string {
   const names = results.map((result) => result.gate).join(', ');
-  return `${names === '' ? 'no gates' : `every gate passed (${names})`}; ${figures.evidence.predictions} predictions on ${figures.evidence.devices} devices`;
+  return `${names === '' ? 'no gates' : `every gate passed (${names})`}; ${counted(figures.evidence.predictions, 'prediction')} on ${counted(figures.evidence.devices, 'device')}`;
 }
 
 function verdict(event: AutomaticEvent, reason: string, results: readonly GateResult[] = []): Verdict {

@@ -1,3 +1,4 @@
+import { counted } from '#shared/kernel/counted.js';
 import { z } from 'zod';
 import { deviceIdSchema, type Capabilities, type DeviceId, type Labels } from '#shared/protocol/device.js';
 import type { Selector } from '#hub/fleet/selector.js';
@@ -219,6 +220,6 @@ function controlWarnings(waves: readonly PlanWave[], total: number): string[] {
 
 function describe(wave: WaveDocument): string {
   if (wave.percent !== undefined) return `${Number((wave.percent * 100).toPrecision(6))}%`;
-  if (wave.count !== undefined) return wave.count === 1 ? '1 device' : `${wave.count} devices`;
+  if (wave.count !== undefined) return counted(wave.count, 'device');
   return typeof wave.cohort === 'string' ? wave.cohort : (wave.cohort?.saved ?? 'all');
 }

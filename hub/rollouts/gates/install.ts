@@ -36,7 +36,8 @@ export function install(figures: Extract<GateFigures, { kind: 'install' }>, atMo
     alarm: Math.max(0, alarm),
     clearance: passed ? 1 : 0,
   };
-  const seen = `${figures.failed} of ${decided} devices failed to take it up (${percent(share)}), ${figures.pending} undecided, ${figures.silent} silent`;
+  const took = decided === 0 ? 'no device has decided' : `${figures.failed} of ${decided} devices failed to take it up (${percent(share)})`;
+  const seen = `${took}, ${figures.pending} undecided, ${figures.silent} silent`;
   if (back >= 1) {
     const reason = `${figures.tookBack} of ${devices} devices took it back by themselves, by chance about 1 in ${1 / WRONGLY_TAKEN_BACK} does; ${seen}`;
     return { ...result, outcome: 'fail', reason };

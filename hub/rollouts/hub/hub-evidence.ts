@@ -1,3 +1,4 @@
+import { counted } from '#shared/kernel/counted.js';
 import type { Db } from '#hub/store/database.js';
 import { type Clock, hours, type Millis, minutes, seconds } from '#shared/kernel/clock.js';
 import type { Evidence, EvidenceQuery, EvidenceSource } from '../evidence/source.js';
@@ -74,7 +75,7 @@ export class HubEvidence implements EvidenceSource {
 
 /** Gates wait: what is not read yet may say anything. */
 function notYet(query: EvidenceQuery, devices: number): Evidence {
-  const why = `the reports of ${devices} devices have still to be read`;
+  const why = `the reports of ${counted(devices, 'device')} have still to be read`;
   return {
     evidence: { predictions: 0, devices: 0 },
     gates: query.gates.map((gate) => ({ gate: gateName(gate), kind: 'missing', why })),

@@ -106,6 +106,7 @@ describe('gates with fixed limits', () => {
     expect(outcome(install, { ...of(0, 0, 0), silent: 3 } as GateFigures)).toBe('insufficient');
     expect(outcome(install, of(9, 1, 0))).toBe('insufficient');
     expect(outcome(install, of(5, 10, 5))).toBe('fail');
+    expect(evaluateGate(install, of(0, 0, 2), LEVELS).reason).toBe('no device has decided, 2 undecided, 0 silent');
   });
 
   it('count devices that took the version back by themselves at once', () => {
