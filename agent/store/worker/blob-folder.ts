@@ -42,12 +42,13 @@ export class BlobFolder {
     if (size > maxBytes) throw new SkerryError('INPUT_TOO_LARGE', `${digest} has ${size} bytes, at most ${maxBytes} are read`);
     const bytes = new Uint8Array(size);
     const file = await open(this.path(digest), 'r');
+    let isReadable: boolean;
     try {
-      await file.read(bytes, 0, size, 0);
+      isReadable = (await unlessUnreadable(file.read(bytes, 0, size, 0))) !== undefined;
     } finally {
       await file.close();
     }
-    if (digestOf(bytes) !== digest) {
+    if (!isReadable || digestOf(bytes) !== digest) {
       await this.delete(digest);
       throw new SkerryError('STORE_BLOB_CORRUPT', `${digest} was damaged on the disk and is deleted`);
     }
@@ -56,7 +57,7 @@ export class BlobFolder {
 
   async verify(digest: Digest): Promise<boolean> {
     if (!(await this.has(digest))) return false;
-    if ((await digestFile(this.path(digest))).digest === digest) return true;
+    if ((await unlessUnreadable(digestFile(this.path(digest))))?.digest === digest) return true;
     await this.delete(digest);
     return false;
   }
@@ -103,12 +104,25 @@ export class BlobFolder {
   }
 }
 
+/** `undefined` where the disk can no longer read what is there: that is damage as any other, and is fetched again. */
+export async function unlessUnreadable<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (cause) {
+    if (errnoOf(cause) === 'EIO') return undefined;
+    throw cause;
+  }
+}
+
+/** No file, or an entry the file system can no longer follow: one of them must not hide all others. */
+const NOT_THERE = ['ENOENT', 'EIO', 'EUCLEAN', 'ELOOP'];
+
 async function sizeOf(path: string): Promise<number | undefined> {
   try {
     const stats = await stat(path);
     return stats.isFile() ? stats.size : undefined;
   } catch (cause) {
-    if (errnoOf(cause) === 'ENOENT') return undefined;
+    if (NOT_THERE.includes(errnoOf(cause) ?? '')) return undefined;
     throw cause;
   }
 }

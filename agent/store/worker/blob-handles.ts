@@ -50,8 +50,11 @@ export class BlobHandles {
     const partial = this.#open.get(handle);
     this.#open.delete(handle);
     if (partial === undefined || partial === 'complete') return;
-    await partial.close();
-    this.#busy.delete(partial.digest);
+    try {
+      await partial.close();
+    } finally {
+      this.#busy.delete(partial.digest);
+    }
   }
 
   async closeAll(): Promise<void> {

@@ -6,7 +6,7 @@ import type { Digest } from '#shared/bundle/names.js';
 import { syncFolder } from '#shared/kernel/atomic-file.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { BlobPlan } from '../contract.js';
-import type { BlobFolder } from './blob-folder.js';
+import { type BlobFolder, unlessUnreadable } from './blob-folder.js';
 
 interface Piece {
   readonly offset: number;
@@ -51,7 +51,7 @@ export class PartialFile {
       if (resumed) await partial.#recognize();
       else await file.truncate(plan.length);
       await partial.#takeOver(plan.reuse);
-      for (const outside of plan.reuseFiles ?? []) await partial.#takeOverFile(outside);
+      for (const outside of plan.reuseFiles ?? []) await unlessUnreadable(partial.#takeOverFile(outside));
       return partial;
     } catch (cause) {
       await file.close();
@@ -91,7 +91,8 @@ export class PartialFile {
   async #recognize(): Promise<void> {
     for (const [index, piece] of this.#pieces.entries()) {
       if (piece.digest === undefined) continue;
-      if (hasDigest(await readAt(this.#file, piece.offset, piece.length), piece.digest)) this.#present(index, piece);
+      const bytes = await unlessUnreadable(readAt(this.#file, piece.offset, piece.length));
+      if (bytes !== undefined && hasDigest(bytes, piece.digest)) this.#present(index, piece);
     }
   }
 
@@ -105,8 +106,8 @@ export class PartialFile {
       try {
         for (const { index, piece, offset } of offsets) {
           if (!hasBit(this.missing, index)) continue;
-          const bytes = await readAt(file, offset, piece.length);
-          if (hasDigest(bytes, piece.digest)) {
+          const bytes = await unlessUnreadable(readAt(file, offset, piece.length));
+          if (bytes !== undefined && hasDigest(bytes, piece.digest)) {
             await this.#folder.requireFree(bytes.byteLength);
             await this.#fill(index, piece, bytes);
           }
