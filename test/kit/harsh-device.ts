@@ -96,7 +96,8 @@ export class HarshDevice {
 
   /** A version took the process down. */
   crash(what: string): void {
-    this.#crashes += 1;
+    // A full disk counts no starts: what serves is loaded all the same.
+    if (!this.disk.full) this.#crashes += 1;
     this.kill(this.#crashes < MAX_CRASHES);
     if (this.#crashes === MAX_CRASHES) this.violations.push(`${what} takes the process down again and again`);
   }

@@ -152,6 +152,9 @@ function lost(device: HarshDevice, wants: Wants): string[] {
     const { model: typed } = versionOf(name, 1);
     const serving = device.disk.serving.get(name);
     if (serving === undefined || !wants.has(name) || device.answering(typed) !== undefined) return false;
+    // What is good and whole is tried for ever instead.
+    const able = device.records(typed).filter(({ install }) => install === 'good' || install === 'probation');
+    if (able.some(({ version }) => device.isWhole(versionOf(name, version)))) return false;
     return device.records(typed).some((record) => {
       const kept = record.version === serving.serving || record.version === serving.lastKnownGood;
       return kept && record.install !== 'bad' && device.isSound(record) && record.version >= (hub.minimums.get(name) ?? 1);
@@ -200,7 +203,7 @@ export async function play({ natures, minimum, budgetBytes, happenings }: Script
   await device.wait(LONG);
   const late = device.steps.slice(before);
   // What alone is left to serve is tried for ever, ever more slowly; where it takes the process down, after a pause.
-  const restless = late.filter((step) => !/ (load|route|markGood)\//.test(step) && step !== 'killed');
+  const restless = late.filter((step) => !/ (load|route|direct|markGood)\//.test(step) && step !== 'killed');
   if (late.length > MAX_LATE_STEPS || late.filter((step) => step === 'killed').length > MAX_LATE_CRASHES) restless.push(...late);
   device.violations.push(
     ...silent(device, wants).map((name) => `${name} is silent at the end`),
