@@ -117,10 +117,18 @@ export const serveRule: Rule = (snapshot, { device, complete }) => {
 
 /**
  * When a version may be loaded, monotonic. The only one there is that took the process down again and again waits after each
- * start of the agent, so that other models answer meanwhile and the hub can send another version.
+ * start of the agent, so that other models answer meanwhile and the hub can send another version. Where several were being loaded
+ * when the process ended, one after the other is, the one that was there least often first: it is likely not the one.
  */
 export function loadsAt({ record }: VersionFacts, device: DeviceSnapshot): Millis {
-  return record.boots >= MAX_BOOTS_OF_GOOD ? device.startedAt + CRASH_PAUSE : device.startedAt;
+  if (record.boots < MAX_BOOTS_OF_GOOD) return device.startedAt;
+  const suspects = device.models
+    .flatMap((model) => factsOf(model, model.serving?.serving) ?? [])
+    .filter((facts) => facts.record.boots >= MAX_BOOTS_OF_GOOD && !isLive(facts))
+    .map((facts) => facts.record)
+    .toSorted((a, b) => a.boots - b.boots || (a.model < b.model ? -1 : 1));
+  const turn = suspects.findIndex(({ model }) => model === record.model);
+  return device.startedAt + CRASH_PAUSE * Math.max(1, turn + 1);
 }
 
 /** When what should serve may be loaded; `undefined` when it is loaded, or need not wait. */
