@@ -21,7 +21,8 @@ describe('a device in a harsh world', () => {
       fc.asyncProperty(script, async (history) => {
         expect(await play(history)).toEqual([]);
       }),
-      { numRuns: 200, examples: [[BYSTANDER]] },
+      // The same histories every time; to hunt, leave the seed out and run a hundred times as many.
+      { numRuns: 200, seed: 777, examples: [[BYSTANDER]] },
     );
   }, 120_000);
 });
