@@ -135,7 +135,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       ingest: { widths },
       claims: {
         underWay: rolloutsUnderWay,
-        supersede: async (rollout, by, reason) => void (await rollouts.act(rollout, 'supersede', by, reason)),
+        supersede: (ended, by, reason, write) => rollouts.supersede(ended, by, reason, write),
         canRun: async (model, version, device) =>
           whyIncapable((await rolloutRegistry.version(model, version)).variants, device) === undefined,
       },

@@ -54,9 +54,9 @@ export class Deployments {
   async create(wanted: NewDeployment): Promise<CreatedDeployment> {
     const selector = parseSelector(wanted.selector);
     const matches = (labels: Labels): boolean => selector.matches(labels);
-    const { db, issuer, claims } = this.#deps;
-    const superseded = await this.#supersede(wanted, matches);
-    const { deployment, devices } = await db.transaction().execute(async (trx) => {
+    const { issuer, claims } = this.#deps;
+    const superseded = await this.#inTheWay(wanted, matches);
+    const { deployment, devices } = await this.#replacing(superseded, wanted, async (trx) => {
       const row = await this.#insert(trx, wanted, selector.toString());
       const matching = await matchingDevices(trx, matches);
       await requireUnclaimed(claims, trx, wanted.model, matching);
@@ -103,15 +103,20 @@ export class Deployments {
     if (decisions.length > 0) await issuer.set(decisions, { onlyNewer: true });
   }
 
-  /** Ends the rollouts that are in the way, when that was asked for; returns their ids. What cannot be decided ends none. */
-  async #supersede(wanted: NewDeployment, matches: (labels: Labels) => boolean): Promise<string[]> {
-    const { supersede, model, version } = wanted;
+  /** The rollouts that are to end for it: none unless that was asked for. */
+  async #inTheWay({ supersede, model }: NewDeployment, matches: (labels: Labels) => boolean): Promise<string[]> {
     if (supersede === undefined) return [];
     const { db, claims } = this.#deps;
-    await knownVersion(db, model, version);
     const inTheWay = await claims.underWay(db, model, await matchingDevices(db, matches));
-    for (const { rollout } of inTheWay) await claims.supersede(rollout, supersede, `superseded by the deployment of ${model}@${version}`);
     return inTheWay.map(({ rollout }) => rollout);
+  }
+
+  /** Writes in one transaction with the end of these rollouts, so that neither is without the other after a crash. */
+  #replacing<T>(rollouts: readonly string[], wanted: NewDeployment, write: (trx: Queryable) => Promise<T>): Promise<T> {
+    const { supersede, model, version } = wanted;
+    const { db, claims } = this.#deps;
+    if (supersede === undefined || rollouts.length === 0) return db.transaction().execute(write);
+    return claims.supersede(rollouts, supersede, `superseded by the deployment of ${model}@${version}`, write);
   }
 
   async #canRun(row: DeploymentsTableRow, device: DeviceId): Promise<boolean> {

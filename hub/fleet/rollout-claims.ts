@@ -22,8 +22,8 @@ export interface Decider {
 export interface RolloutClaims {
   /** Rollouts under way whose cohort has some of these devices, drafts not counted. */
   underWay(db: Queryable, model: string, devices: readonly DeviceId[]): Promise<readonly Claim[]>;
-  /** Ends a rollout where it stands. */
-  supersede(rollout: string, by: Decider, reason: string): Promise<void>;
+  /** Ends rollouts where they stand, in one transaction with what `write` writes in their place; throws without having changed anything. */
+  supersede<T>(rollouts: readonly string[], by: Decider, reason: string, write: (trx: Queryable) => Promise<T>): Promise<T>;
   /** False when the device can run no variant of the version. */
   canRun(model: ModelName, version: VersionNumber, device: Capabilities): Promise<boolean>;
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { parseSelector } from '#hub/fleet/selector.js';
+import type { Queryable } from '#hub/store/database.js';
 import { minutes, type Millis, seconds } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
@@ -11,7 +12,7 @@ import { type Plan, waveOfJoiner, whyNot } from './plan.js';
 import type { FleetPort } from './ports.js';
 import type { Actor, RolloutDevice, RolloutRecord } from './record.js';
 import { outcomeQuery } from './outcome-query.js';
-import { type Outlook, RolloutRunner, type RunnerDeps } from './runner.js';
+import { type Move, type Outlook, RolloutRunner, type RunnerDeps } from './runner.js';
 
 export interface ControllerDeps extends RunnerDeps, Omit<PlanDeps, 'fleet'> {
   readonly fleet: FleetPort;
@@ -29,8 +30,18 @@ export interface CreateOptions {
   readonly supersede?: boolean;
 }
 
-/** What devices taken over from another rollout go back to. */
-type Takeover = ReadonlyMap<string, RolloutDevice['previous']>;
+/** A rollout that is to end where it stands, and what ends it once that is stored. */
+interface Ending {
+  readonly runner: RolloutRunner;
+  readonly move: Move;
+}
+
+/** What devices taken over from other rollouts go back to, and the end of those. */
+interface Takeover {
+  readonly previous: ReadonlyMap<string, RolloutDevice['previous']>;
+  readonly endings: readonly Ending[];
+}
+const NOTHING_TAKEN: Takeover = { previous: new Map(), endings: [] };
 
 /** States in which a rollout still looks at its devices by itself; one that has ended costs nothing. */
 const WATCHED = ROLLOUT_STATES.filter(isActive);
@@ -85,10 +96,15 @@ export class RolloutController implements Service {
       const id = this.#newId(document);
       const prepared = await prepare(document, this.#deps);
       const created = newRollout({ id, document, prepared, draft: options.draft === true, createdBy: actor.name, at: clock.now() });
-      const previous: Takeover =
-        options.draft === true ? new Map() : await this.#takeOver(id, created, options.supersede === true ? actor : undefined);
+      const { previous, endings } =
+        options.draft === true ? NOTHING_TAKEN : await this.#takeOver(id, created, options.supersede === true ? actor : undefined);
       const devices = created.devices.map((row) => ({ ...row, previous: previous.get(row.device) ?? null }));
-      await store.create(created.record, devices);
+      await store.create(
+        created.record,
+        devices,
+        endings.map(({ move }) => move),
+      );
+      await this.#end(endings);
       return this.#settle(id);
     });
   }
@@ -101,6 +117,20 @@ export class RolloutController implements Service {
       if (begins) await this.#takeOver(id, { record: runner.record, devices: runner.rows }, undefined);
       await runner.act(event, actor, reason);
       return this.#settle(id);
+    });
+  }
+
+  /** Ends rollouts where they stand, in one transaction with what `write` writes in their place: all of it is stored, or nothing. */
+  supersede<T>(ids: readonly string[], actor: Actor, reason: string, write: (trx: Queryable) => Promise<T>): Promise<T> {
+    return this.#exclusive(async () => {
+      const endings: Ending[] = [];
+      for (const id of ids) endings.push(await this.#ending(await this.#open(id), actor, reason));
+      const written = await this.#deps.store.replace(
+        endings.map(({ move }) => move),
+        write,
+      );
+      await this.#end(endings);
+      return written;
     });
   }
 
@@ -194,6 +224,7 @@ export class RolloutController implements Service {
     const { model } = record.document;
     const wanted = new Set(devices.map((row) => row.device));
     const previous = new Map<string, RolloutDevice['previous']>();
+    const endings: Ending[] = [];
     for (const other of await this.#deps.store.list(UNDER_WAY)) {
       if (other.document.model !== model || other.id === id) continue;
       const runner = await this.#open(other.id);
@@ -205,9 +236,21 @@ export class RolloutController implements Service {
         });
       }
       for (const row of shared) if (row.toldAt !== null) previous.set(row.device, row.previous);
-      await runner.act('supersede', superseder, `superseded by ${id}`);
+      endings.push(await this.#ending(runner, superseder, `superseded by ${id}`));
     }
-    return previous;
+    return { previous, endings };
+  }
+
+  async #ending(runner: RolloutRunner, actor: Actor, reason: string): Promise<Ending> {
+    return { runner, move: await runner.prepare('supersede', actor, reason) };
+  }
+
+  /** After the ends are stored, in the turn that worked them out. */
+  async #end(endings: readonly Ending[]): Promise<void> {
+    for (const { runner, move } of endings) {
+      await runner.moved(move);
+      await this.#look(move.record.id, false);
+    }
   }
 
   async #join(runner: RolloutRunner): Promise<void> {

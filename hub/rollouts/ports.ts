@@ -1,4 +1,5 @@
 import type { Standing } from '#hub/fleet/standing.js';
+import type { Queryable } from '#hub/store/database.js';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import type { DeviceId } from '#shared/protocol/device.js';
@@ -51,9 +52,12 @@ export interface Change {
 }
 
 export interface RolloutStore {
-  create(record: RolloutRecord, devices: readonly RolloutDevice[]): Promise<void>;
+  /** Stores a new rollout, in one transaction with what ends those it takes over from. */
+  create(record: RolloutRecord, devices: readonly RolloutDevice[], ended?: readonly Change[]): Promise<void>;
   /** Resolves with devices to issue for besides those of the wishes: whom the standing deployment reaches first. */
   commit(change: Change): Promise<readonly DeviceId[]>;
+  /** Stores what ends rollouts, which leave nothing standing, in one transaction with what `write` writes in their place. */
+  replace<T>(ended: readonly Change[], write: (trx: Queryable) => Promise<T>): Promise<T>;
   /** Throws `ROLLOUT_UNKNOWN`. */
   read(id: string): Promise<RolloutRecord>;
   /** Newest first; those in the given states, or all. */

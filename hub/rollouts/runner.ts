@@ -14,7 +14,7 @@ import { gateName } from './gate-document.js';
 import type { GateResult } from './gates/result.js';
 import { ENDS_TRIAL, outcomeQuery } from './outcome-query.js';
 import { isActive, isReturning, type OperatorEvent, type RolloutEvent, statesAllowing } from './machine.js';
-import type { AlertSink, CohortsPort, FleetPort, OutcomeSource, RegistryPort, RolloutStore } from './ports.js';
+import type { AlertSink, Change, CohortsPort, FleetPort, OutcomeSource, RegistryPort, RolloutStore } from './ports.js';
 import { type Actor, type Decision, HUB_ACTOR, type RolloutDevice, type RolloutRecord } from './record.js';
 import { deviceMayBeTold, hubMayAct } from './schedule.js';
 import { standingOf } from './standing.js';
@@ -42,8 +42,13 @@ export interface Outlook {
   readonly waitingFor: string | null;
 }
 
-/** More automatic events in a row than any chain of the table has: what goes beyond is a loop. */
-const MAX_STEPS = 8;
+/** A transition with what belongs to it, worked out and not yet stored. */
+export type Move = Change & { readonly decision: Decision };
+
+/** Automatic events that take a wave from its begin to the next one (hub/rollouts/machine.ts). */
+const EVENTS_PER_WAVE = 4;
+/** And those that may follow the last: the end of a trial or of a way back. */
+const EVENTS_AFTER = 4;
 /** Devices told in one look at most: one transaction, which must not hold up the hub; more are told at the next looks. */
 const TOLD_AT_ONCE = 1000;
 
@@ -88,7 +93,9 @@ export class RolloutRunner {
   /** Looks at reports and figures, moves as far as they allow, and tells whoever is next. */
   async step(): Promise<void> {
     await this.#observe();
-    for (let i = 0; i < MAX_STEPS; i++) {
+    // Waves without devices, bake or evidence pass at once, one after the other; what goes beyond their events is a loop.
+    const most = this.#record.plan.waves.length * EVENTS_PER_WAVE + EVENTS_AFTER;
+    for (let i = 0; i < most; i++) {
       const figures = await this.#figures();
       const now = this.#deps.clock.now();
       const verdict = decide(this.#record, figures, now);
@@ -104,9 +111,10 @@ export class RolloutRunner {
         return;
       }
       const shown = figures && ENDS_TRIAL.has(verdict.event) ? await this.#withOutcome(figures) : figures;
-      await this.#move(verdict.event, HUB_ACTOR, verdict.reason, shown, verdict.results);
+      const move = await this.#moveOf(verdict.event, HUB_ACTOR, verdict.reason, shown, verdict.results);
+      await this.moved(move, await this.#deps.store.commit(move));
     }
-    throw new SkerryError('ROLLOUT_TRANSITION', `rollout ${this.#record.id} moved ${MAX_STEPS} times in one step`);
+    throw new SkerryError('ROLLOUT_TRANSITION', `rollout ${this.#record.id} moved ${most} times in one step`);
   }
 
   /** What the two sides of a trial came to is kept with the decision that ends it: single devices' figures are dropped after days. */
@@ -122,6 +130,12 @@ export class RolloutRunner {
 
   /** Moves as a person says; `step` does what follows. Throws `ROLLOUT_STATE` in a state that does not allow it, and `ROLLOUT_ROLE`. */
   async act(event: OperatorEvent, actor: Actor, reason: string): Promise<void> {
+    const move = await this.prepare(event, actor, reason);
+    await this.moved(move, await this.#deps.store.commit(move));
+  }
+
+  /** What `act` stores. Nothing has moved until that is stored and `moved` called with it, in the same turn of the controller. */
+  async prepare(event: OperatorEvent, actor: Actor, reason: string): Promise<Move> {
     if (!actionsOf(this.#record).includes(event)) {
       const states = statesAllowing(event);
       throw new SkerryError(
@@ -133,7 +147,20 @@ export class RolloutRunner {
       );
     }
     if (event === 'approve') this.#checkRole(actor);
-    await this.#move(event, actor, reason, undefined, [], await this.#reclaimed());
+    return this.#moveOf(event, actor, reason, undefined, [], await this.#reclaimed());
+  }
+
+  /** Goes on from a stored move; `reached` are devices to issue for. */
+  async moved({ record, decision, devices }: Move, reached: readonly DeviceId[] = []): Promise<void> {
+    const { fleet, alerts, logger } = this.#deps;
+    this.#record = record;
+    this.#keep(devices);
+    if (reached.length > 0) await fleet.issue(reached);
+    const { event, from, to, actor, reason } = decision;
+    logger.info({ rollout: record.id, event, from, to, actor: actor.name, reason }, 'rollout moved');
+    const alert = alertOf(record, decision);
+    if (alert !== undefined) alerts.notify(alert);
+    this.#deps.onMoved?.(record);
   }
 
   /** Before one that has ended is taken up again: where its devices are now. */
@@ -173,17 +200,16 @@ export class RolloutRunner {
     }
   }
 
-  async #move(
+  async #moveOf(
     event: RolloutEvent,
     actor: Actor,
     reason: string,
     figures: WaveFigures | undefined,
     results: readonly GateResult[],
     changed: readonly RolloutDevice[] = [],
-  ): Promise<void> {
-    const { store, fleet, clock, alerts, logger } = this.#deps;
+  ): Promise<Move> {
     const before = this.#record;
-    const at = clock.now();
+    const at = this.#deps.clock.now();
     const record = apply(before, event, at);
     const decision: Decision = {
       number: record.decisions,
@@ -199,15 +225,7 @@ export class RolloutRunner {
     };
     const now = new Map([...this.#rows, ...changed.map((row) => [row.device, row] as const)]);
     const devices = [...new Map([...changed, ...resetBy(event, before, [...now.values()])].map((row) => [row.device, row])).values()];
-    const standing = await standingOf(record, at, this.#deps);
-    const reached = await store.commit({ record, expected: before.decisions, decision, devices, wishes: [], ...standing });
-    this.#record = record;
-    this.#keep(devices);
-    if (reached.length > 0) await fleet.issue(reached);
-    logger.info({ rollout: record.id, event, from: before.state, to: record.state, actor: actor.name, reason }, 'rollout moved');
-    const alert = alertOf(record, decision);
-    if (alert !== undefined) alerts.notify(alert);
-    this.#deps.onMoved?.(record);
+    return { record, expected: before.decisions, decision, devices, wishes: [], ...(await standingOf(record, at, this.#deps)) };
   }
 
   async #observe(): Promise<void> {

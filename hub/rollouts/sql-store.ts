@@ -41,8 +41,8 @@ export class SqlRolloutStore implements RolloutStore {
     this.#standing = standing;
   }
 
-  async create(record: RolloutRecord, devices: readonly RolloutDevice[]): Promise<void> {
-    await this.#db.transaction().execute(async (trx) => {
+  async create(record: RolloutRecord, devices: readonly RolloutDevice[], ended: readonly Change[] = []): Promise<void> {
+    await this.replace(ended, async (trx) => {
       const { id, document, state, decisions, createdAt } = record;
       await trx
         .insertInto('rollouts')
@@ -61,16 +61,13 @@ export class SqlRolloutStore implements RolloutStore {
   }
 
   async commit(change: Change): Promise<readonly DeviceId[]> {
-    const { record, expected, decision, devices, wishes, standing } = change;
+    return this.#db.transaction().execute((trx) => this.#write(trx, change));
+  }
+
+  async replace<T>(ended: readonly Change[], write: (trx: Queryable) => Promise<T>): Promise<T> {
     return this.#db.transaction().execute(async (trx) => {
-      if (decision === undefined) await this.#check(trx, record.id, expected);
-      else await this.#move(trx, record, expected, decision);
-      await updateDevices(trx, record.id, devices);
-      await this.#writeWishes(trx, wishes);
-      if (standing === undefined) return [];
-      if ('leave' in standing) return this.#standing.leave(trx, standing.leave);
-      await this.#standing.withdraw(trx, record.id, standing.withdraw);
-      return [];
+      for (const change of ended) await this.#write(trx, change);
+      return write(trx);
     });
   }
 
@@ -101,6 +98,17 @@ export class SqlRolloutStore implements RolloutStore {
         code: 'INTERNAL',
       }),
     );
+  }
+
+  async #write(trx: Queryable, { record, expected, decision, devices, wishes, standing }: Change): Promise<readonly DeviceId[]> {
+    if (decision === undefined) await this.#check(trx, record.id, expected);
+    else await this.#move(trx, record, expected, decision);
+    await updateDevices(trx, record.id, devices);
+    await this.#writeWishes(trx, wishes);
+    if (standing === undefined) return [];
+    if ('leave' in standing) return this.#standing.leave(trx, standing.leave);
+    await this.#standing.withdraw(trx, record.id, standing.withdraw);
+    return [];
   }
 
   /** DESIGN R8: the record moves only together with its decision, and only from where the decision was made. */

@@ -92,7 +92,7 @@ export class FleetHub {
       onCredentials: () => Promise.resolve(),
       claims: {
         underWay: rolloutsUnderWay,
-        supersede: (rollout, by, reason) => options.supersede?.(rollout, by, reason) ?? Promise.resolve(),
+        supersede: options.supersede ?? ((_rollouts, _by, _reason, write) => db.transaction().execute(write)),
         canRun: options.canRun ?? (() => Promise.resolve(true)),
       },
       retention: { events: days(1), models: days(1), devices: days(1) },

@@ -50,7 +50,7 @@ export class RolloutHub {
   static async start(devices: number, labels: (index: number) => Labels = () => ({}), model = MODEL): Promise<RolloutHub> {
     const skew = { by: 0 };
     const clock: Clock = { ...systemClock, now: () => Date.now() + skew.by };
-    const supersede: RolloutClaims['supersede'] = async (id, by, reason) => void (await made.controller.act(id, 'supersede', by, reason));
+    const supersede: RolloutClaims['supersede'] = (ids, by, reason, write) => made.controller.supersede(ids, by, reason, write);
     const canRun: RolloutClaims['canRun'] = async (name, version, device) =>
       whyIncapable((await made.#registry.version(name, version)).variants, device) === undefined;
     const made: RolloutHub = new RolloutHub(await FleetHub.start({ clock, supersede, canRun }), clock, skew, model);

@@ -24,9 +24,13 @@ export class MemoryRolloutStore implements RolloutStore {
     this.#onStanding = onStanding;
   }
 
-  create(record: RolloutRecord, devices: readonly RolloutDevice[]): Promise<void> {
+  async create(record: RolloutRecord, devices: readonly RolloutDevice[], ended: readonly Change[] = []): Promise<void> {
+    for (const change of ended) await this.commit(change);
     this.#rollouts.set(record.id, { record, devices: new Map(devices.map((row) => [row.device, row])), decisions: [] });
-    return Promise.resolve();
+  }
+
+  replace(): Promise<never> {
+    throw new Error('there is no database here to write anything else to');
   }
 
   async commit({ record, expected, decision, devices, wishes, standing }: Change): Promise<readonly DeviceId[]> {

@@ -1,3 +1,4 @@
+import type { Queryable } from '#hub/store/database.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { RolloutEvent } from '../machine.js';
 import type { Change } from '../ports.js';
@@ -22,10 +23,19 @@ export class ObservedStore extends SqlRolloutStore {
   }
 
   override async commit(change: Change): Promise<readonly DeviceId[]> {
-    const { record, decision, wishes } = change;
     const reached = await super.commit(change);
+    this.#show(change);
+    return reached;
+  }
+
+  override async replace<T>(ended: readonly Change[], write: (trx: Queryable) => Promise<T>): Promise<T> {
+    const written = await super.replace(ended, write);
+    for (const change of ended) this.#show(change);
+    return written;
+  }
+
+  #show({ record, decision, wishes }: Change): void {
     if (decision !== undefined) this.#observe({ kind: 'decision', wave: decision.wave, event: decision.event });
     if (wishes.length > 0) this.#observe({ kind: 'wishes', wave: record.wave });
-    return reached;
   }
 }

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { afterEach, describe, expect, it } from 'vitest';
 import { readRollout, type RolloutDocument } from '#hub/rollouts/document.js';
 import { RolloutHub } from '../../kit/rollout-hub.js';
@@ -52,6 +53,18 @@ describe('a deployment of the model of a rollout under way', () => {
     await made.toldTruly();
     await made.controller.tick();
     for (const device of made.devices.slice(0, 4)) expect(made.told(device)).toEqual({ version: 3 });
+  });
+
+  it('leaves the rollout under way when the deployment that was to end it is cut off', async () => {
+    const made = await start();
+    const { id } = await made.controller.create(documentOf(), OPERATOR);
+    const { db } = made.hub;
+    await sql`create trigger cut before insert on deployments begin select raise(abort, 'the hub died'); end`.execute(db);
+    const wanted = { model: 'vad', version: 3, selector: 'site=lab', ...NEVER, supersede: OPERATOR };
+    await expect(made.hub.fleet.deployments.create(wanted)).rejects.toThrow('the hub died');
+    await sql`drop trigger cut`.execute(db);
+    expect((await made.store.read(id)).state).toBe('installing');
+    expect(await made.run(id)).toBe('completed');
   });
 
   it('does not reach its devices by a change of labels either', async () => {

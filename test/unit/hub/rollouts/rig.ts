@@ -3,8 +3,8 @@ import { readRollout, type RolloutDocument } from '#hub/rollouts/document.js';
 import type { RolloutStore } from '#hub/rollouts/ports.js';
 import type { Actor, Decision } from '#hub/rollouts/record.js';
 import { minutes } from '#shared/kernel/clock.js';
-import { silentLogger } from '#shared/kernel/logger.js';
 import type { Labels } from '#shared/protocol/device.js';
+import { recordingLogger } from '../../../kit/recorder.js';
 import { KitEvidence, KitFleet } from '../../../kit/rollout-fleet.js';
 import { MemoryRolloutStore } from '../../../kit/rollout-store.js';
 import { VirtualClock } from '../../../kit/virtual-clock.js';
@@ -15,6 +15,7 @@ export const OPERATOR: Actor = { name: 'ada', role: 'operator', source: '192.0.2
 export class Rig {
   readonly clock = new VirtualClock();
   readonly evidence = new KitEvidence();
+  readonly log = recordingLogger();
   readonly fleet: KitFleet;
   readonly store: RolloutStore;
   controller: RolloutController;
@@ -42,7 +43,7 @@ export class Rig {
       cohorts: fleet,
       alerts: fleet,
       outcomes: evidence,
-      logger: silentLogger,
+      logger: this.log.logger,
       newId: () => `rollout-${next++}`,
     });
   }

@@ -344,6 +344,21 @@ describe('a device that was away', () => {
   });
 });
 
+describe('waves that nobody new is in', () => {
+  it('pass one after the other in one look, however many there are', async () => {
+    const rig = new Rig(20);
+    const quick = (percent: string) => ({ percent, gates: [], evidence: { predictions: 1 } });
+    const waves = [...['1%', '2%', '3%', '4%'].map(quick), '100%'];
+    const { id } = await rig.controller.create(documentOf({ bake: '0s', waves }), OPERATOR);
+    expect((await rig.store.read(id)).plan.waves.slice(0, 4).map(({ devices }) => devices.length)).toEqual([1, 0, 0, 0]);
+    await rig.step();
+    const passed = (await rig.store.decisions(id)).filter((decision) => decision.event === 'wave-passed');
+    expect(passed.map((decision) => decision.wave)).toEqual([0, 1, 2, 3]);
+    expect(rig.log.lines.filter(({ level }) => level === 'error')).toEqual([]);
+    expect(await rig.until(id, 'completed')).toBe('completed');
+  });
+});
+
 describe('two rollouts of one model', () => {
   it('are refused on the same devices, or the newer supersedes and knows what to go back to', async () => {
     const rig = new Rig(40);

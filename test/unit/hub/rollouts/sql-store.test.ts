@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Cohorts } from '#hub/rollouts/cohorts.js';
 import type { Wish } from '#hub/rollouts/ports.js';
@@ -76,6 +77,27 @@ describe('SqlRolloutStore', () => {
     expect((await rig.store.devices(record?.id ?? '')).every((row) => row.status === 'waiting')).toBe(true);
     broken = false;
     expect(await rig.until(record?.id ?? '', 'completed')).toBe('completed');
+  });
+
+  it('ends what a newer rollout supersedes together with its creation: what cuts in between leaves the older one as it was', async () => {
+    const rig = rigOn(20);
+    const first = await rig.controller.create(documentOf(), OPERATOR);
+    await rig.until(first.id, 'baking');
+    const cut = sql`create trigger cut before insert on rollouts begin select raise(abort, 'the hub died'); end`;
+    await cut.execute(db);
+    const second = documentOf({ version: 3 });
+    await expect(rig.controller.create(second, OPERATOR, { supersede: true })).rejects.toThrow('the hub died');
+    await sql`drop trigger cut`.execute(db);
+    expect((await rig.store.read(first.id)).state).toBe('baking');
+    expect((await rig.store.list()).map((record) => record.id)).toEqual([first.id]);
+    // Neither what is stored nor what the running hub has in mind went anywhere: the same again ends it, and knows what to go back to.
+    const { id } = await rig.controller.create(second, OPERATOR, { supersede: true });
+    expect((await rig.store.read(first.id)).state).toBe('superseded');
+    expect((await rig.store.decisions(first.id)).at(-1)).toMatchObject({ event: 'supersede', actor: OPERATOR });
+    const before = (await rig.store.devices(first.id)).filter((row) => row.toldAt !== null);
+    const taken = new Map((await rig.store.devices(id)).map((row) => [row.device, row.previous?.version]));
+    expect(before.length).toBeGreaterThan(0);
+    for (const row of before) expect(taken.get(row.device)).toBe(1);
   });
 });
 
