@@ -1,5 +1,6 @@
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { exists, PROJECT_ROOT } from '../build/tools.js';
@@ -61,8 +62,9 @@ async function debianPackage(content: LinuxPackage, out: string, work: string): 
     ...(await unitFiles(program, fill)).map(([unit, text]) => textFile(`usr/lib/systemd/system/${unit}`, text)),
     { ...textFile(`etc/${name}/${configName(program)}`, (await fill('config.yaml')) ?? ''), conffile: true },
     ...(await documents(content, fill)).map(([file, text]) => textFile(`${docs}/${file === 'LICENSE' ? 'copyright' : file}`, text)),
+    ...(await changelogs(content)).map(([file, text]) => ({ ...textFile(`${docs}/${file}`, ''), text: gzipSync(text, { level: 9 }) })),
   ];
-  const version = `${SKERRY_VERSION}-${revision}`;
+  const version = debianVersion(revision);
   const scripts = await Promise.all(
     ['postinst', 'prerm', 'postrm'].map(async (script) => [script, (await fill(`../scripts/${script}`)) ?? ''] as const),
   );
@@ -88,6 +90,24 @@ async function debianPackage(content: LinuxPackage, out: string, work: string): 
     effort,
   );
   return file;
+}
+
+/** The release's own changelog, and that of its packages (Debian policy 12.7). */
+async function changelogs({ program, revision, epoch }: LinuxPackage): Promise<readonly (readonly [string, string])[]> {
+  const day = new Date(epoch * 1_000).toUTCString().replace('GMT', '+0000');
+  const entry = [
+    `${program.packageName} (${debianVersion(revision)}) unstable; urgency=medium`,
+    `  * Release ${SKERRY_VERSION}; what changed is in changelog.gz.`,
+    ` -- ${MAINTAINER}  ${day}\n`,
+  ];
+  return [
+    ['changelog.gz', await readFile(path.join(PROJECT_ROOT, 'CHANGELOG.md'), 'utf8')],
+    ['changelog.Debian.gz', entry.join('\n\n')],
+  ];
+}
+
+function debianVersion(revision: number): string {
+  return `${SKERRY_VERSION}-${revision}`;
 }
 
 async function plainArchive(content: LinuxPackage, format: 'tar.gz' | 'tar.xz', out: string, work: string): Promise<string> {

@@ -18,6 +18,7 @@ const packageSchema = z.looseObject({
 });
 export type PackageFacts = z.infer<typeof packageSchema>;
 
+const SQLITE_FOLDER = 'node_modules/better-sqlite3';
 const SBOM_BYTES = 64 * 1024 * 1024;
 
 /** What a package says of itself. */
@@ -40,6 +41,7 @@ export async function billOfMaterials(program: Program, target: Target, folders:
   if (missing.length > 0) throw new SkerryError('PACKAGE_SOURCE_CHANGED', `npm sbom knows nothing of ${missing.join(', ')}`);
   const components = [
     ...names.map((name) => withoutAddresses(known.get(name))),
+    ...(folders.includes(SQLITE_FOLDER) ? [await sqlite()] : []),
     {
       type: 'platform',
       'bom-ref': `node@${NODE_VERSION}`,
@@ -69,6 +71,22 @@ export async function billOfMaterials(program: Program, target: Target, folders:
     components,
   };
   return `${JSON.stringify(document, undefined, 1)}\n`;
+}
+
+/** The database itself, which npm knows nothing of: better-sqlite3 brings its source, and it is compiled in. */
+async function sqlite(): Promise<unknown> {
+  const header = path.join(PROJECT_ROOT, SQLITE_FOLDER, 'deps', 'sqlite3', 'sqlite3.h');
+  const version = /^#define SQLITE_VERSION +"([\d.]+)"$/m.exec(await readFile(header, 'utf8'))?.[1];
+  if (version === undefined) throw new SkerryError('PACKAGE_SOURCE_CHANGED', `${header} does not say which SQLite it is`);
+  return {
+    type: 'library',
+    'bom-ref': `sqlite@${version}`,
+    name: 'sqlite',
+    version,
+    purl: `pkg:generic/sqlite@${version}`,
+    // What SPDX calls its dedication to the public domain.
+    licenses: [{ license: { id: 'blessing' } }],
+  };
 }
 
 /** Name and digest of the runtime's package; one that was given has neither that we could vouch for. */

@@ -3,7 +3,7 @@ import path from 'node:path';
 
 /** One thing that goes into an archive. Paths are relative to its root. */
 export type TreeEntry =
-  | { readonly kind: 'text'; readonly path: string; readonly text: string; readonly mode: number; readonly conffile?: boolean }
+  | { readonly kind: 'text'; readonly path: string; readonly text: string | Uint8Array; readonly mode: number; readonly conffile?: boolean }
   | { readonly kind: 'file'; readonly path: string; readonly from: string; readonly mode: number }
   | { readonly kind: 'link'; readonly path: string; readonly to: string };
 

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Fleet } from '../kit/fleet.js';
 import { sileroVad } from '../kit/silero.js';
@@ -86,8 +87,15 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     expect(sums.trimEnd().split('\n')).toHaveLength(files.length);
     expect(new Set(files).size).toBe(files.length);
     const listing = await must('dpkg-deb', ['-c', deb]);
-    for (const file of ['sbom.cdx.json', 'third-party-licences.txt', 'copyright'])
+    for (const file of ['sbom.cdx.json', 'third-party-licences.txt', 'copyright', 'changelog.gz', 'changelog.Debian.gz'])
       expect(listing).toContain(`/usr/share/doc/skerry-agent/${file}`);
+    const packed = await must('sh', ['-c', 'dpkg-deb --fsys-tarfile "$0" | tar -xO ./usr/share/doc/skerry-agent/sbom.cdx.json', deb]);
+    const bom = JSON.parse(packed) as { components: { name: string; version: string }[] };
+    const database = new Database(':memory:');
+    const [sqlite] = database.prepare('SELECT sqlite_version()').pluck().all();
+    database.close();
+    expect(bom.components.find(({ name }) => name === 'sqlite')?.version).toBe(sqlite);
+    expect(bom.components.map(({ name }) => name)).toEqual(expect.arrayContaining(['node', 'better-sqlite3', 'onnxruntime-node']));
     // Every file belongs to root, whoever built it.
     expect(
       listing
