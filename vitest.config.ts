@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/kit/run-folder.ts',
+    setupFiles: 'test/kit/property-seed.ts',
     pool: 'forks',
     maxWorkers: 2,
     // Of a busy machine; what waits for something has a deadline of its own (test/kit/until.ts).

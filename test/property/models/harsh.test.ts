@@ -21,8 +21,7 @@ describe('a device in a harsh world', () => {
       fc.asyncProperty(script, async (history) => {
         expect(await play(history)).toEqual([]);
       }),
-      // The same histories every time; to hunt, leave the seed out and run a hundred times as many.
-      { numRuns: 200, seed: 777, examples: [[BYSTANDER]] },
+      { numRuns: 200, examples: [[BYSTANDER]] },
     );
   }, 120_000);
 });
