@@ -1,9 +1,9 @@
 import type { Queryable } from '#hub/store/database.js';
 import { type EpochMillis, parseTimestamp } from '#shared/kernel/clock.js';
 import { emptyMeasure, measureColumns, mergeErrors, mergeMeasure, readErrors, readMeasure, writeErrors } from './measure.js';
-import type { IngestRecord, Position } from './record.js';
+import type { IngestRecord } from './record.js';
 import { type DeviceKey, type ModelKey, type RollUp, rollUp, type RollUpWidths } from './roll-up.js';
-import { SeqRanges } from './seq-ranges.js';
+import { markSeen } from './seen.js';
 
 /** Records that carry something to store. */
 export type StorableRecord = Extract<IngestRecord, { kind: 'telemetry' | 'event' }>;
@@ -54,37 +54,6 @@ async function enrolledOf(trx: Queryable, records: readonly StorableRecord[]): P
   if (devices.length === 0) return new Set();
   const rows = await trx.selectFrom('devices').select('id').where('id', 'in', devices).where('revoked_at', 'is', null).execute();
   return new Set(rows.map((row) => row.id));
-}
-
-async function markSeen(trx: Queryable, records: readonly StorableRecord[]): Promise<Pick<StoredBatch, 'fresh' | 'duplicates'>> {
-  const fresh: StorableRecord[] = [];
-  const duplicates: StorableRecord[] = [];
-  const sets = new Map<string, { device: string; boot: number; ranges: SeqRanges; changed: boolean }>();
-  for (const record of records) {
-    const { boot, seq } = record.at;
-    const key = `${record.device} ${boot}`;
-    const set = sets.get(key) ?? { device: record.device, boot, ranges: await seenOf(trx, record.device, record.at), changed: false };
-    sets.set(key, set);
-    if (set.ranges.add(seq)) {
-      set.changed = true;
-      fresh.push(record);
-    } else duplicates.push(record);
-  }
-  for (const { device, boot, ranges, changed } of sets.values()) {
-    if (!changed) continue;
-    const row = { device, boot, ranges: ranges.toString() };
-    await trx
-      .insertInto('ingest_seen')
-      .values(row)
-      .onConflict((conflict) => conflict.columns(['device', 'boot']).doUpdateSet(row))
-      .execute();
-  }
-  return { fresh, duplicates };
-}
-
-async function seenOf(trx: Queryable, device: string, { boot }: Position): Promise<SeqRanges> {
-  const row = await trx.selectFrom('ingest_seen').select('ranges').where('device', '=', device).where('boot', '=', boot).executeTakeFirst();
-  return SeqRanges.parse(row?.ranges ?? '');
 }
 
 /** Resolves with how many versions were left out. */

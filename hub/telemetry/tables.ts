@@ -4,8 +4,9 @@ import type { EpochMillis } from '#shared/kernel/clock.js';
 /** Which outbox records were counted: the exact set of (device, boot, seq), as ranges. */
 export interface IngestSeenTable {
   device: string;
+  /** 0 stands for the boots that are closed (seen.ts). */
   boot: number;
-  /** Sorted inclusive ranges, `"501-520,522"`. */
+  /** Sorted inclusive ranges, `"501-520,522"`: of sequence numbers, or of the boots that are closed. */
   ranges: string;
 }
 

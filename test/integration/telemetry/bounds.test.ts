@@ -5,6 +5,7 @@ import { type StorableRecord, type StoredBatch, storeBatch } from '#hub/telemetr
 import { MetricsQuery } from '#hub/telemetry/metrics-query.js';
 import { readRecord } from '#hub/telemetry/record.js';
 import { Retention } from '#hub/telemetry/retention.js';
+import { MAX_BOOTS } from '#hub/telemetry/seen.js';
 import { modelNameSchema } from '#shared/bundle/names.js';
 import { minutes, systemClock } from '#shared/kernel/clock.js';
 import { silentLogger } from '#shared/kernel/logger.js';
@@ -115,6 +116,37 @@ describe('a device that reports whatever it likes', () => {
     expect((await store([recordOf(19_999)])).fresh).toHaveLength(1);
     // What came long ago was told apart for long enough.
     expect((await store([recordOf(1_001)])).duplicates).toHaveLength(1);
+  });
+});
+
+describe('a device that boots again and again', () => {
+  const bootRows = () => db.selectFrom('ingest_seen').select('boot').where('device', '=', DEVICE).execute();
+
+  it('leaves no more boots than are kept, and nothing of it counts twice, however late it comes', async () => {
+    // Long without network: all of it comes at once, from the oldest on.
+    for (let first = 1; first <= 3_000; first += 500) {
+      const batch = Array.from({ length: 500 }, (_, i) => recordOf(first + i, { boot: first + i }));
+      expect((await store(batch)).fresh).toHaveLength(500);
+    }
+    expect((await bootRows()).length).toBeLessThanOrEqual(MAX_BOOTS + 1);
+    expect((await store([recordOf(7, { boot: 7 }), recordOf(2_500, { boot: 2_500 })])).duplicates).toHaveLength(2);
+    // A record that got lost on the way is sent again long before its boot is closed.
+    expect((await store([recordOf(9_001, { boot: 3_000 - MAX_BOOTS + 1 })])).fresh).toHaveLength(1);
+    expect((await store([recordOf(9_001, { boot: 3_000 - MAX_BOOTS + 1 })])).duplicates).toHaveLength(1);
+    expect((await store([recordOf(9_002, { boot: 3_001 })])).fresh).toHaveLength(1);
+    const [{ predictions } = { predictions: 0 }] = await db.selectFrom('metrics_total').select('predictions').execute();
+    expect(predictions).toBe(3_002);
+  });
+
+  it('leaves none once it was removed', async () => {
+    await store([recordOf(1)]);
+    const retention = new Retention(db, systemClock, silentLogger, { events: 1e12, models: 1e12, devices: 1e12 });
+    await retention.sweep();
+    expect(await bootRows()).toHaveLength(1);
+    await db.updateTable('devices').set({ revoked_at: 1 }).execute();
+    await retention.sweep();
+    expect(await bootRows()).toEqual([]);
+    expect((await store([recordOf(1)])).foreign).toHaveLength(1);
   });
 });
 
