@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { FailureLimiter } from '#hub/api/failure-limiter.js';
 import type { BrokerPort } from '#hub/broker/link.js';
-import { bitmapFromBase64 } from '#shared/bundle/bitmap.js';
+import { bitmapFromBase64, countBits } from '#shared/bundle/bitmap.js';
 import type { Digest } from '#shared/bundle/names.js';
 import { type Clock, type Millis, minutes } from '#shared/kernel/clock.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
@@ -37,6 +38,11 @@ export interface BlobServerSettings {
 }
 
 const DEFAULTS: BlobServerSettings = { window: 16, gather: 60, gatherMost: 600, maxBlobs: 1_024 };
+/** Blobs whose number of pieces is kept in mind, so that a wrong one is seen without reading a manifest. */
+const KNOWN_COUNTS = 4_096;
+/** What one device may cause in a minute: blobs looked up, and refusals told. What it asks for beyond is left unanswered, and it asks again. */
+const OPENED = { failures: 128, window: minutes(1), addresses: 10_000 } as const;
+const REFUSED = { failures: 16, window: minutes(1), addresses: 10_000 } as const;
 /** How long a device keeps a refusal in mind that it has not received. */
 const REFUSAL_EXPIRES = minutes(5);
 
@@ -56,6 +62,11 @@ export class BlobServer implements Service {
   readonly #settings: BlobServerSettings;
   readonly #schedule: BlobSchedule;
   readonly #open = new Map<Digest, Open>();
+  /** By kind and digest: what is being looked up, and how many pieces what was looked up has. */
+  readonly #opening = new Map<string, Promise<ServableBlob | undefined>>();
+  readonly #counts = new Map<string, number>();
+  readonly #opened: FailureLimiter;
+  readonly #refused: FailureLimiter;
   #inFlight = 0;
   #sent = { pieces: 0, bytes: 0 };
   readonly #gathering = new Map<Digest, { readonly until: Millis; readonly cancel: () => void }>();
@@ -64,6 +75,8 @@ export class BlobServer implements Service {
   constructor(deps: BlobServerDeps) {
     this.#deps = deps;
     this.#settings = { ...DEFAULTS, ...deps.settings };
+    this.#opened = new FailureLimiter(deps.clock, OPENED);
+    this.#refused = new FailureLimiter(deps.clock, REFUSED);
     this.#schedule = new BlobSchedule({ maxBlobs: this.#settings.maxBlobs });
   }
 
@@ -79,32 +92,61 @@ export class BlobServer implements Service {
     return { ...this.#sent, waiting: this.#schedule.waiting };
   }
 
-  /** Takes a request in; resolves once it is scheduled or refused. */
+  /** Takes a request in; resolves once it is scheduled or refused, or left unanswered: one for nothing, or one too many. */
   async request(request: FetchRequest): Promise<void> {
+    if (this.#refused.waitOf(request.device) > 0) return;
     try {
       const missing = bitmapFromBase64(request.missing, request.pieces);
       if (missing === undefined) throw new SkerryError('BLOB_PIECES_MISMATCH', 'the bitmap does not fit the number of pieces');
+      if (countBits(missing) === 0) return;
+      checkCount(request, this.#counts.get(keyOf(request)));
       const open = await this.#find(request);
-      if (open.blob.pieces !== request.pieces) {
-        throw new SkerryError('BLOB_PIECES_MISMATCH', `the blob has ${open.blob.pieces} pieces, the request counts ${request.pieces}`);
-      }
+      if (open === undefined) return;
+      checkCount(request, open.blob.pieces);
       if (this.#closed || this.#schedule.request(request.digest, request.pieces, missing) === 'full') return;
       open.askers.add(request.device);
       this.#open.set(request.digest, open);
       if (this.#schedule.isGathering(request.digest)) this.#gather(request.digest);
       else this.#pump();
     } catch (cause) {
+      this.#refused.failed(request.device);
       await this.#refuse(request.device, request.digest, asSkerryError(cause));
     }
   }
 
-  async #find(request: FetchRequest): Promise<Open> {
+  /** Undefined when the device has had too many looked up. */
+  async #find(request: FetchRequest): Promise<Open | undefined> {
     const known = this.#open.get(request.digest);
     if (known?.kind === request.kind) return known;
-    const blob = await this.#deps.source.open(request.kind, request.digest);
+    if (this.#opened.waitOf(request.device) > 0) return undefined;
+    this.#opened.failed(request.device);
+    const blob = await this.#lookUp(request);
     if (blob === undefined) throw new SkerryError('BLOB_UNKNOWN', `the hub holds no ${request.kind} ${request.digest}`);
     // Another request may have opened it meanwhile.
     return this.#open.get(request.digest) ?? { kind: request.kind, blob, askers: new Set() };
+  }
+
+  /** Once for all who ask meanwhile: it may mean to read a manifest of megabytes. */
+  #lookUp(request: FetchRequest): Promise<ServableBlob | undefined> {
+    const key = keyOf(request);
+    const under = this.#opening.get(key);
+    if (under !== undefined) return under;
+    const opening = this.#deps.source
+      .open(request.kind, request.digest)
+      .then((blob) => {
+        if (blob !== undefined) this.#keepCount(key, blob.pieces);
+        return blob;
+      })
+      .finally(() => this.#opening.delete(key));
+    this.#opening.set(key, opening);
+    return opening;
+  }
+
+  #keepCount(key: string, pieces: number): void {
+    this.#counts.set(key, pieces);
+    if (this.#counts.size <= KNOWN_COUNTS) return;
+    const [oldest] = this.#counts.keys();
+    if (oldest !== undefined) this.#counts.delete(oldest);
   }
 
   /** Waits for more who want the same. */
@@ -184,4 +226,14 @@ export class BlobServer implements Service {
     this.#gathering.clear();
     this.#open.clear();
   }
+}
+
+function keyOf({ kind, digest }: FetchRequest): string {
+  return `${kind} ${digest}`;
+}
+
+/** Throws `BLOB_PIECES_MISMATCH` when the blob is known to have another number of pieces than the request says. */
+function checkCount(request: FetchRequest, pieces: number | undefined): void {
+  if (pieces === undefined || pieces === request.pieces) return;
+  throw new SkerryError('BLOB_PIECES_MISMATCH', `the blob has ${pieces} pieces, the request counts ${request.pieces}`);
 }

@@ -2,10 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { BrokerPort } from '#hub/broker/link.js';
+import { BlobServer } from '#hub/fleet/blob-server.js';
+import type { ServableBlob } from '#hub/fleet/hub-blobs.js';
 import { bitmapToBase64, emptyBitmap, fullBitmap, setBit } from '#shared/bundle/bitmap.js';
 import { digestOf } from '#shared/bundle/digest.js';
 import type { Digest } from '#shared/bundle/names.js';
+import { silentLogger } from '#shared/kernel/logger.js';
 import { decodeMessage, encodeMessage } from '#shared/protocol/codec.js';
+import { deviceIdSchema } from '#shared/protocol/device.js';
 import type { FetchRequest } from '#shared/protocol/messages.js';
 import { blobFilter, deviceTopic } from '#shared/protocol/topics.js';
 import { FLEET, FleetHub, type FleetHubOptions, type TestDevice } from '../../kit/fleet-hub.js';
@@ -150,5 +155,68 @@ describe('blob server', () => {
     await ask(one, whole);
     await until('the fourth refusal', () => refusals().length === 4);
     expect(refusals()).toEqual(['BLOB_UNKNOWN', 'BLOB_PIECES_MISMATCH', 'BLOB_PIECES_MISMATCH', 'ARTIFACT_UNKNOWN']);
+  });
+});
+
+describe('requests that make work', () => {
+  /** A server whose blob has two pieces; counts what is looked up and what is refused. */
+  function server(clock = new VirtualClock()) {
+    const done = { lookUps: 0, refusals: 0 };
+    const link: BrokerPort = {
+      status: { kind: 'online', since: 0, connection: 1 },
+      onStatus: () => () => undefined,
+      subscribe: () => undefined,
+      onOnline: () => undefined,
+      publish: (topic) => {
+        if (topic.endsWith('/cmd')) done.refusals += 1;
+        return Promise.resolve();
+      },
+    };
+    const lookUp = (): Promise<ServableBlob> => {
+      done.lookUps += 1;
+      return Promise.resolve({ pieces: 2, read: () => Promise.resolve(new Uint8Array(1)) });
+    };
+    const blobs = new BlobServer({ link, fleet: FLEET, source: { open: lookUp }, clock, logger: silentLogger });
+    const request = (device: string, missing: Uint8Array, pieces = 2, digest: Digest = DIGEST): Promise<void> =>
+      blobs.request({ device: deviceIdSchema.parse(device), id: 'f1', kind: 'artifact', digest, pieces, missing: bitmapToBase64(missing) });
+    return { clock, done, blobs, request };
+  }
+
+  it('are not looked up when they ask for nothing', async () => {
+    const { done, request } = server();
+    for (let i = 0; i < 10; i++) await request('d1', emptyBitmap(2));
+    expect(done).toEqual({ lookUps: 0, refusals: 0 });
+  });
+
+  it('are looked up once when they count other pieces, and refused so many times a minute', async () => {
+    const { clock, done, request } = server();
+    for (let i = 0; i < 100; i++) await request('d1', fullBitmap(3), 3);
+    expect(done).toEqual({ lookUps: 1, refusals: 16 });
+    await request('d2', fullBitmap(3), 3);
+    expect(done, 'another device is told').toEqual({ lookUps: 1, refusals: 17 });
+    await clock.advance(60_000);
+    await request('d1', fullBitmap(3), 3);
+    expect(done.refusals).toBe(18);
+  });
+
+  it('are looked up once for all that ask at the same time', async () => {
+    const { done, request, blobs } = server();
+    await Promise.all(Array.from({ length: 50 }, (_, i) => request(`d${i}`, fullBitmap(2))));
+    expect(done).toEqual({ lookUps: 1, refusals: 0 });
+    expect(blobs.figures.waiting).toBe(2);
+    await blobs.close();
+  });
+
+  it('have no more than so many blobs looked up a minute for one device', async () => {
+    const { clock, done, request, blobs } = server();
+    const digests = Array.from({ length: 300 }, (_, i) => digestOf(new Uint8Array([i & 255, i >> 8])));
+    for (const digest of digests) await request('d1', fullBitmap(2), 2, digest);
+    expect(done.lookUps).toBe(128);
+    await request('d2', fullBitmap(2), 2, digestOf(new Uint8Array(9)));
+    expect(done.lookUps).toBe(129);
+    await clock.advance(60_000);
+    await request('d1', fullBitmap(2), 2, digestOf(new Uint8Array(8)));
+    expect(done.lookUps).toBe(130);
+    await blobs.close();
   });
 });
