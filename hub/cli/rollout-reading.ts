@@ -1,20 +1,28 @@
 import type { Command } from 'commander';
 import { formatAgo } from '#shared/terminal/format.js';
 import { printJson, printTable } from '#shared/terminal/output.js';
-import { parseSpan } from './arguments.js';
-import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
+import { parseSpan, parseWhole } from './arguments.js';
+import type { RolloutSummary } from '../rollouts/views.js';
+import { type CliDeps, type CommonFlags, hubCommand, type HubCommand, openHubCommand } from './deps.js';
 import { EXIT_CODES, follow, type WaitFlags } from './rollout-follow.js';
 import { isTrial, pathOf, readRollout, showOutcome, showRollout } from './rollout-show.js';
 import { printDecisions } from './rollout-view.js';
 
+interface ListFlags extends CommonFlags {
+  readonly limit?: string;
+}
+
+/** Rollouts asked for at once. */
+const PAGE = 100;
+
 /** Adds the commands that change nothing: `skerry rollout list`, `show`, `outcome`, `watch`, `explain`, `devices`. */
 export function registerReading(rollout: Command, deps: CliDeps): void {
-  hubCommand(rollout, 'list', 'list the rollouts', ['skerry rollout list']).action(async (flags: CommonFlags) => {
-    const { out, hub } = await openHubCommand(deps, flags);
-    const { rolloutListSchema } = await import('../rollouts/views.js');
-    const answer = await hub.get(rolloutListSchema, '/api/v1/rollouts');
-    if (out.json) return printJson(out, answer);
-    const rows = answer.rollouts;
+  const list = hubCommand(rollout, 'list', 'list the rollouts', ['skerry rollout list', 'skerry rollout list --limit 20']);
+  list.option('--limit <n>', 'how many of the newest (all of them when left out)').action(async (flags: ListFlags) => {
+    const command = await openHubCommand(deps, flags);
+    const { out } = command;
+    const rows = await listRollouts(command, flags.limit === undefined ? Infinity : parseWhole(flags.limit, '--limit', 1, 100_000));
+    if (out.json) return printJson(out, { rollouts: rows });
     printTable(
       out,
       [
@@ -85,4 +93,17 @@ export function registerReading(rollout: Command, deps: CliDeps): void {
         devices,
       );
     });
+}
+
+/** The newest rollouts, a page at a time. */
+async function listRollouts({ hub }: HubCommand, most: number): Promise<RolloutSummary[]> {
+  const { rolloutListSchema } = await import('../rollouts/views.js');
+  const rollouts: RolloutSummary[] = [];
+  while (rollouts.length < most) {
+    const limit = Math.min(PAGE, most - rollouts.length);
+    const page = await hub.get(rolloutListSchema, '/api/v1/rollouts', { limit, before: rollouts.at(-1)?.id });
+    rollouts.push(...page.rollouts);
+    if (page.rollouts.length < limit) break;
+  }
+  return rollouts;
 }

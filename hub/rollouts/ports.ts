@@ -51,6 +51,13 @@ export interface Change {
   readonly standing?: { readonly leave: Standing } | { readonly withdraw: EpochMillis };
 }
 
+export interface RolloutPage {
+  readonly state?: RolloutState | undefined;
+  /** Only rollouts older than this one: the next page. */
+  readonly before?: string | undefined;
+  readonly limit: number;
+}
+
 export interface RolloutStore {
   /** Stores a new rollout, in one transaction with what ends those it takes over from. */
   create(record: RolloutRecord, devices: readonly RolloutDevice[], ended?: readonly Change[]): Promise<void>;
@@ -64,6 +71,8 @@ export interface RolloutStore {
   list(states?: readonly RolloutState[]): Promise<RolloutRecord[]>;
   /** By wave, then in the order of the slice. */
   devices(id: string): Promise<RolloutDevice[]>;
+  /** Ids of a page of rollouts, newest first; throws `ROLLOUT_UNKNOWN` for a `before` that there is not. */
+  page(page: RolloutPage): Promise<string[]>;
   decisions(id: string): Promise<Decision[]>;
 }
 

@@ -7,7 +7,7 @@ import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { RolloutState } from './machine.js';
-import type { Change, RolloutStore, Wish } from './ports.js';
+import type { Change, RolloutPage, RolloutStore, Wish } from './ports.js';
 import {
   type Decision,
   decisionSchema,
@@ -81,6 +81,17 @@ export class SqlRolloutStore implements RolloutStore {
     const query = this.#db.selectFrom('rollouts').select('record').orderBy('number', 'desc');
     const rows = await (states === undefined ? query : query.where('state', 'in', states)).execute();
     return rows.map((row) => readRecord(row.record));
+  }
+
+  async page({ state, before, limit }: RolloutPage): Promise<string[]> {
+    let query = this.#db.selectFrom('rollouts').select('id').orderBy('number', 'desc').limit(limit);
+    if (state !== undefined) query = query.where('state', '=', state);
+    if (before !== undefined) {
+      const last = await this.#db.selectFrom('rollouts').select('number').where('id', '=', before).executeTakeFirst();
+      if (last === undefined) throw unknown(before);
+      query = query.where('number', '<', last.number);
+    }
+    return (await query.execute()).map((row) => row.id);
   }
 
   async devices(id: string): Promise<RolloutDevice[]> {

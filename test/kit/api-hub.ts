@@ -45,7 +45,8 @@ export interface ApiHub {
   close(): Promise<void>;
 }
 
-export async function startApiHub(fleet = 'main'): Promise<ApiHub> {
+/** With `more`, it has other routes on its database as well. */
+export async function startApiHub(fleet = 'main', more: (db: Db) => readonly Route[] = () => []): Promise<ApiHub> {
   const folder = await mkdtemp(join(tmpdir(), 'skerry-api-'));
   const { logger } = recordingLogger();
   const clock = systemClock;
@@ -70,6 +71,7 @@ export async function startApiHub(fleet = 'main'): Promise<ApiHub> {
     ...accessRoutes(tokens, audit, () => clock.now()),
     ...registryRoutes(new Registry({ store, storage, tuf, live: bus, clock, logger }), new ArtifactUploads(storage, store, clock)),
     ...trustRoutes(tuf, hubPublicKeys(fleet, keys)),
+    ...more(db),
   ];
   const server: ApiServer = new ApiServer({ host: '127.0.0.1', port: 0, version: '0.0.0', routes, metrics, logger, authenticator, audit });
   server.addUpgrade(LIVE_PATH, (http) => feed.attachTo(http));

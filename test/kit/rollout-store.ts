@@ -1,5 +1,5 @@
 import type { RolloutState } from '#hub/rollouts/machine.js';
-import type { Change, RolloutStore, Wish } from '#hub/rollouts/ports.js';
+import type { Change, RolloutPage, RolloutStore, Wish } from '#hub/rollouts/ports.js';
 import type { Decision, RolloutDevice, RolloutRecord } from '#hub/rollouts/record.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { DeviceId } from '#shared/protocol/device.js';
@@ -51,6 +51,11 @@ export class MemoryRolloutStore implements RolloutStore {
   list(states?: readonly RolloutState[]): Promise<RolloutRecord[]> {
     const records = [...this.#rollouts.values()].map(({ record }) => record).toReversed();
     return Promise.resolve(records.filter((record) => states?.includes(record.state) ?? true));
+  }
+
+  async page({ state, before, limit }: RolloutPage): Promise<string[]> {
+    const ids = (await this.list(state === undefined ? undefined : [state])).map((record) => record.id);
+    return ids.slice(before === undefined ? 0 : ids.indexOf(this.#stored(before).record.id) + 1).slice(0, limit);
   }
 
   async devices(id: string): Promise<RolloutDevice[]> {

@@ -1,3 +1,4 @@
+import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { z } from 'zod';
 import { cohortListSchema, savedCohortSchema } from '#hub/rollouts/cohort-view.js';
 import type { Cohorts } from '#hub/rollouts/cohorts.js';
@@ -21,6 +22,7 @@ import {
   rolloutDetailSchema,
   rolloutDevicesSchema,
   rolloutListSchema,
+  type RolloutSummary,
   summaryOf,
 } from '#hub/rollouts/views.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -32,7 +34,11 @@ const rolloutId = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,191}$/, 'the id of a 
 const rolloutParams = z.strictObject({ rollout: rolloutId });
 const ACTIONS = OPERATOR_EVENTS.filter((event) => event !== 'supersede');
 const actionParams = z.strictObject({ rollout: rolloutId, action: z.enum(ACTIONS) });
-const listQuery = z.strictObject({ state: z.enum(ROLLOUT_STATES).optional() });
+const listQuery = z.strictObject({
+  state: z.enum(ROLLOUT_STATES).optional(),
+  before: rolloutId.optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+});
 const planBody = newRolloutSchema.pick({ document: true });
 const cohortParams = z.strictObject({ cohort: cohortNameSchema });
 const cohortBody = z.strictObject({ selector: z.string().max(LIMITS.selectorLength) });
@@ -144,12 +150,20 @@ function reading(controller: RolloutController, store: RolloutStore, detail: Rea
       id: 'listRollouts',
       tag: 'rollouts',
       summary: 'Lists the rollouts, newest first',
+      description: '`before` continues a list from the last id of the last page.',
       access: 'rollout:read',
       query: listQuery,
       answer: rolloutListSchema,
-      handler: async ({ query }) => ({
-        rollouts: (await store.list(query.state === undefined ? undefined : [query.state])).map(summaryOf),
-      }),
+      errors: ['ROLLOUT_UNKNOWN'],
+      handler: async ({ query }) => {
+        const rollouts: RolloutSummary[] = [];
+        for (const id of await store.page(query)) {
+          rollouts.push(summaryOf(await store.read(id)));
+          // A record names every device of its plan: the hub does something else between two of them.
+          await yieldToLoop();
+        }
+        return { rollouts };
+      },
     }),
     defineRoute({
       method: 'GET',
