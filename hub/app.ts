@@ -100,6 +100,9 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
     // Models and versions.
     const store = new VersionStore(db);
     const uploads = new ArtifactUploads(storage, store, clock);
+    // Before anybody can upload: what is found here is of no upload under way.
+    const adopted = await uploads.adoptUnknown();
+    if (adopted > 0) logger.warn({ artifacts: adopted }, 'artifacts of uploads that were cut off');
     const registry = new Registry({ store, storage, tuf, live: bus, clock, logger });
 
     // The broker, inside or outside, and the hub as its client.

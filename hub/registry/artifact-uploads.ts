@@ -22,6 +22,20 @@ export class ArtifactUploads {
     return stored;
   }
 
+  /**
+   * Remembers artifacts that lie here and of which nothing is known: a crash came between the file and its row. They count as uploaded
+   * now, so that their publisher may still name them and they are cleared away otherwise. Returns how many.
+   */
+  async adoptUnknown(): Promise<number> {
+    const known = await this.#store.artifacts();
+    let adopted = 0;
+    for await (const digest of this.#storage.list()) {
+      if (known.has(digest) || (await this.length(digest)) === undefined) continue;
+      adopted += 1;
+    }
+    return adopted;
+  }
+
   /** Bytes of an artifact that is here. Asking counts as using: its publisher is about to name it. */
   async length(digest: Digest): Promise<number | undefined> {
     const length = await this.#storage.length(digest);

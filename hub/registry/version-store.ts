@@ -138,6 +138,12 @@ export class VersionStore {
       .execute();
   }
 
+  /** Digests of every artifact known, named by a version or not. */
+  async artifacts(): Promise<ReadonlySet<string>> {
+    const rows = await this.#db.selectFrom('artifacts').select('digest').execute();
+    return new Set(rows.map((row) => row.digest));
+  }
+
   /** Forgets artifacts stored before `at` that no version names; returns their digests. */
   async forgetOrphans(at: EpochMillis): Promise<readonly string[]> {
     const rows = await this.#db

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Digest } from '#shared/bundle/names.js';
+import { type Digest, digestSchema } from '#shared/bundle/names.js';
 import { syncFolder } from '#shared/kernel/atomic-file.js';
 import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -83,6 +83,16 @@ export class ArtifactFolder implements ArtifactStorage {
 
   async delete(digest: Digest): Promise<void> {
     await rm(this.#path(digest), { force: true });
+  }
+
+  async *list(): AsyncGenerator<Digest> {
+    for (const shard of await readdir(this.#folder)) {
+      if (shard === INCOMING) continue;
+      for (const name of await readdir(join(this.#folder, shard))) {
+        const digest = digestSchema.safeParse(name).data;
+        if (digest?.startsWith(shard) === true) yield digest;
+      }
+    }
   }
 
   async usage(): Promise<{ readonly artifacts: number; readonly bytes: number }> {

@@ -14,5 +14,7 @@ export interface ArtifactStorage {
   readRange(digest: Digest, offset: number, length: number): Promise<Uint8Array>;
   /** Deleting what is not here is no error. */
   delete(digest: Digest): Promise<void>;
+  /** Every artifact that is here, complete ones only. */
+  list(): AsyncIterable<Digest>;
   usage(): Promise<{ readonly artifacts: number; readonly bytes: number }>;
 }

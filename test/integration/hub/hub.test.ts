@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { get as httpsGet } from 'node:https';
 import { connect, createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { onTestFinished, expect, test } from 'vitest';
 import { ROLES, type Role, roleMay } from '#hub/api/capabilities.js';
 import { type Hub, startHub } from '#hub/app.js';
@@ -10,6 +10,10 @@ import { loadHubConfig } from '#hub/config.js';
 import { HubClient } from '#hub/cli/client.js';
 import { localHub } from '#hub/cli/context.js';
 import { createdTokenSchema } from '#hub/api/views.js';
+import { VersionStore } from '#hub/registry/version-store.js';
+import { openDatabase } from '#hub/store/open.js';
+import { digestOf } from '#shared/bundle/digest.js';
+import { days } from '#shared/kernel/clock.js';
 import { coded } from '../../kit/coded.js';
 import { recordingLogger } from '../../kit/recorder.js';
 import { tempFolder } from '../../kit/temp-folder.js';
@@ -47,6 +51,25 @@ test('the first start makes what it needs; the second finds it', async () => {
   const answer = await fetch(`${second.state.httpUrl}/api/v1/whoami`, { headers: { authorization: `Bearer ${address?.token}` } });
   expect(await answer.json()).toMatchObject({ name: 'first admin', role: 'admin' });
   await second.close();
+});
+
+test('an artifact that a crash left without a row is known after the next start, and cleared away with what nobody named', async () => {
+  const data = join(await tempFolder(), 'hub');
+  await (await start(data)).close();
+  const bytes = new TextEncoder().encode('weights');
+  const digest = digestOf(bytes);
+  const file = join(data, 'artifacts', digest.slice(0, 2), digest);
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, bytes);
+  await writeFile(join(dirname(file), 'notes.txt'), 'not an artifact');
+  await (await start(data)).close();
+  expect(await readFile(file)).toEqual(Buffer.from(bytes));
+  const db = await openDatabase(join(data, 'hub.db'), recordingLogger().logger);
+  onTestFinished(() => db.destroy());
+  expect(await db.selectFrom('artifacts').select(['digest', 'length']).execute()).toEqual([{ digest, length: bytes.byteLength }]);
+  const store = new VersionStore(db);
+  expect(await store.forgetOrphans(Date.now() - days(7)), 'its publisher may still come back to it').toEqual([]);
+  expect(await store.forgetOrphans(Date.now() + days(1))).toEqual([digest]);
 });
 
 test('a hub that answers is ready, and says so', async () => {
