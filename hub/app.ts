@@ -93,6 +93,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
     // Who may do what, and who did.
     const tokens = new ApiTokens(db, clock);
     const audit = new AuditLog(db, clock);
+    opened.push(() => audit.sumUp(true));
     const signIns = new FailureLimiter(clock);
     const authenticator = new Authenticator(tokens, signIns);
     const bus = new LiveBus(logger);
@@ -233,6 +234,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       [
         { name: 'sign the timestamp again', when: '7 * * * *', run: () => tuf.resign() },
         { name: 'look when signatures end', when: '17 * * * *', run: () => Promise.resolve(trustWatch.look()) },
+        { name: 'sum up refusals', when: '*/5 * * * *', run: () => audit.sumUp() },
         { name: 'drop old audit records', when: '23 3 * * *', run: () => audit.purge(clock.now() - days(config.auditDays)) },
         { name: 'drop uploads nobody named', when: '41 3 * * *', run: () => registry.purgeOrphans() },
       ],

@@ -1,19 +1,9 @@
 import { z } from 'zod';
 import type { Db } from '#hub/store/database.js';
 import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
-import type { AuditOutcome, AuditRecord } from './views.js';
-
-export interface AuditEntry {
-  readonly actor: string;
-  readonly tokenId?: string;
-  readonly action: string;
-  readonly target: string;
-  readonly source: string;
-  readonly outcome: AuditOutcome;
-  readonly code?: string;
-  readonly requestId: string;
-  readonly detail?: Readonly<Record<string, unknown>>;
-}
+import type { AuditEntry } from './audit-entry.js';
+import { RefusalSums } from './refusal-sums.js';
+import type { AuditRecord } from './views.js';
 
 export interface AuditFilter {
   /** Only records before this id: the next page. */
@@ -27,10 +17,22 @@ export interface AuditFilter {
 export class AuditLog {
   readonly #db: Db;
   readonly #clock: Clock;
+  readonly #refusals = new RefusalSums();
 
   constructor(db: Db, clock: Clock) {
     this.#db = db;
     this.#clock = clock;
+  }
+
+  /** A caller without a token was refused, or failed: recorded by itself, or with others as a sum when there are many. */
+  async addRefusal(entry: AuditEntry): Promise<void> {
+    for (const each of this.#refusals.take(entry, this.#clock.now())) await this.add(each);
+  }
+
+  /** Records the sum of refusals whose window is over; with `all`, what has come of one that is not, too. */
+  async sumUp(all = false): Promise<void> {
+    if (!all && !this.#refusals.isOver(this.#clock.now())) return;
+    for (const sum of this.#refusals.end()) await this.add(sum);
   }
 
   async add(entry: AuditEntry): Promise<void> {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { SkerryError } from '#shared/kernel/errors.js';
 import type { AuditLog } from './audit.js';
+import type { AuditEntry } from './audit-entry.js';
 import { type Authenticator, authorize } from './authenticator.js';
 import { toApiError } from './error-body.js';
 import { errorBodySchema } from './error-schema.js';
@@ -84,7 +85,7 @@ async function admit(route: Route, request: FastifyRequest, deps: MountDeps): Pr
 async function record(route: Route, input: Omit<Attempt, 'reply'>, deps: MountDeps, error?: SkerryError): Promise<void> {
   if (!route.changes || isNoise(input.caller, error)) return;
   const { caller, request, note } = input;
-  await deps.audit.add({
+  const entry: AuditEntry = {
     actor: note.actor ?? (caller.kind === 'token' ? caller.name : 'anonymous'),
     ...(caller.kind === 'token' ? { tokenId: caller.id } : {}),
     action: route.access === 'public' ? route.id : route.access,
@@ -93,7 +94,9 @@ async function record(route: Route, input: Omit<Attempt, 'reply'>, deps: MountDe
     ...(error === undefined ? { outcome: 'ok' } : { outcome: error.entry.http >= 500 ? 'failed' : 'refused', code: error.code }),
     requestId: request.id,
     ...(note.detail === undefined ? {} : { detail: note.detail }),
-  });
+  };
+  if (caller.kind === 'anonymous' && error !== undefined) await deps.audit.addRefusal(entry);
+  else await deps.audit.add(entry);
 }
 
 /** Strangers who send what cannot be read, or too much, fill no log that is kept for a year. */

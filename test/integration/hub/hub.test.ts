@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { request as httpRequest } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -10,11 +12,13 @@ import { loadHubConfig } from '#hub/config.js';
 import { HubClient } from '#hub/cli/client.js';
 import { localHub } from '#hub/cli/context.js';
 import { createdTokenSchema } from '#hub/api/views.js';
+import { createdEnrolmentTokenSchema } from '#hub/fleet/enrolment-view.js';
 import { VersionStore } from '#hub/registry/version-store.js';
 import { openDatabase } from '#hub/store/open.js';
 import { digestOf } from '#shared/bundle/digest.js';
 import { days } from '#shared/kernel/clock.js';
 import { coded } from '../../kit/coded.js';
+import { enrolRequest } from '../../kit/fleet-hub.js';
 import { recordingLogger } from '../../kit/recorder.js';
 import { tempFolder } from '../../kit/temp-folder.js';
 
@@ -70,6 +74,34 @@ test('an artifact that a crash left without a row is known after the next start,
   const store = new VersionStore(db);
   expect(await store.forgetOrphans(Date.now() - days(7)), 'its publisher may still come back to it').toEqual([]);
   expect(await store.forgetOrphans(Date.now() + days(1))).toEqual([digest]);
+});
+
+test('refused enrolments from many addresses fill no audit log, and what was done is always there', async () => {
+  const data = join(await tempFolder(), 'hub');
+  const hub = await start(data);
+  const admin = new HubClient({ url: hub.state.httpUrl, token: (await readFile(join(data, 'admin.token'), 'utf8')).trim() });
+  const guess = `skt_${randomBytes(32).toString('base64url')}`;
+  const statusFrom = (localAddress: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const options = { method: 'POST', localAddress, headers: { 'content-type': 'application/json' } };
+      const request = httpRequest(`${hub.state.httpUrl}/api/v1/enroll`, options, (answer) => {
+        answer.resume().on('end', () => resolve(answer.statusCode));
+      });
+      request.on('error', reject).end(JSON.stringify(enrolRequest({ token: guess })));
+    });
+  for (let i = 1; i <= 60; i++) {
+    expect(await statusFrom(`127.0.1.${i}`)).toBeGreaterThanOrEqual(400);
+    if (i % 20 === 0) await admin.post(createdEnrolmentTokenSchema, '/api/v1/enrolment-tokens', { name: `batch ${i}` });
+  }
+  await hub.close();
+  const db = await openDatabase(join(data, 'hub.db'), recordingLogger().logger);
+  onTestFinished(() => db.destroy());
+  const records = await db.selectFrom('audit').selectAll().orderBy('id').execute();
+  const refused = records.filter((record) => record.actor === 'anonymous');
+  expect(refused.slice(0, -1).map((record) => record.source)).toEqual(Array.from({ length: 25 }, (_, i) => `127.0.1.${i + 1}`));
+  expect(refused.at(-1)).toMatchObject({ action: 'enroll', target: 'devices', source: '35 addresses' });
+  expect(JSON.parse(refused.at(-1)?.detail ?? '')).toMatchObject({ refusals: 35, addresses: 35 });
+  expect(records.filter((record) => record.outcome === 'ok' && record.target.startsWith('enrolment-tokens/'))).toHaveLength(3);
 });
 
 test('a hub that answers is ready, and says so', async () => {
