@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { digestOf } from '#shared/bundle/digest.js';
 import { type ModelManifest as Manifest, modelManifestSchema as manifestSchema } from '#shared/bundle/model-manifest.js';
 import { contentIdentity, decodeManifest, encodeManifest } from '#shared/bundle/manifest-codec.js';
+import { modelNameSchema } from '#shared/bundle/names.js';
 import { coded } from '../../kit/coded.js';
 
 const digest = digestOf(new Uint8Array([1]));
@@ -35,6 +36,10 @@ describe('manifest codec', () => {
     expect(() => decodeManifest(bytesOf(broken))).toThrow(/version.*artifacts\.0\.chunks/s);
     expect(() => encodeManifest({ ...manifest, goldenSamples: [] })).toThrow(invalid);
     expect(() => decodeManifest(new Uint8Array(9 * 1024 * 1024))).toThrow(coded('INPUT_TOO_LARGE'));
+  });
+
+  it('keeps the name of the agent’s own releases from models', () => {
+    expect(() => encodeManifest({ ...manifest, model: modelNameSchema.parse('skerry-agent') })).toThrow(/name of the agent's own releases/);
   });
 
   it('calls two versions the same content exactly when only their number differs', () => {
