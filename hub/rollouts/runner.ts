@@ -1,37 +1,29 @@
-import type { Clock } from '#shared/kernel/clock.js';
-import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
-import type { Logger } from '#shared/kernel/logger.js';
+import { SkerryError } from '#shared/kernel/errors.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { alertOf, NEAR_LIMIT, nearLimitAlert } from './alerts.js';
 import { actionsOf, apply } from './apply.js';
 import { decide } from './decide.js';
-import { nextToRevert, nextToTell, OBSERVED, observe, reclaim, resetBy, rollbackProgress } from './devices.js';
+import { nextToRevert, nextToTell, OBSERVED, observe, reclaim, resetBy } from './devices.js';
 import { isBeside } from './document.js';
-import { evidenceQuery, installed } from './evidence-query.js';
-import type { EvidenceSource } from './evidence/source.js';
 import type { WaveFigures } from './figures.js';
-import { gateName } from './gate-document.js';
 import type { GateResult } from './gates/result.js';
-import { ENDS_TRIAL, outcomeQuery } from './outcome-query.js';
+import { ENDS_TRIAL } from './outcome-query.js';
 import { isActive, isReturning, type OperatorEvent, type RolloutEvent, statesAllowing } from './machine.js';
-import type { AlertSink, Change, CohortsPort, FleetPort, OutcomeSource, RegistryPort, RolloutStore } from './ports.js';
+import type { AlertSink, Change, CohortsPort, FleetPort, RegistryPort, RolloutStore } from './ports.js';
 import { type Actor, type Decision, HUB_ACTOR, type RolloutDevice, type RolloutRecord } from './record.js';
+import { type FigureSources, readFigures, withOutcome } from './runner-figures.js';
 import { deviceMayBeTold, hubMayAct } from './schedule.js';
 import { standingOf } from './standing.js';
 import { wishOf } from './wish.js';
 
-export interface RunnerDeps {
+export interface RunnerDeps extends FigureSources {
   readonly store: RolloutStore;
   readonly fleet: FleetPort;
   readonly registry: RegistryPort;
   readonly cohorts: CohortsPort;
-  readonly evidence: EvidenceSource;
-  readonly outcomes: OutcomeSource;
   readonly alerts: AlertSink;
   /** Told of every stored transition; must not throw. */
   readonly onMoved?: (record: RolloutRecord) => void;
-  readonly clock: Clock;
-  readonly logger: Logger;
 }
 
 /** What a look found, whether or not it moved anything. */
@@ -96,7 +88,7 @@ export class RolloutRunner {
     // Waves without devices, bake or evidence pass at once, one after the other; what goes beyond their events is a loop.
     const most = this.#record.plan.waves.length * EVENTS_PER_WAVE + EVENTS_AFTER;
     for (let i = 0; i < most; i++) {
-      const figures = await this.#figures();
+      const figures = await readFigures(this.#record, this.rows, this.#deps);
       const now = this.#deps.clock.now();
       const verdict = decide(this.#record, figures, now);
       this.#outlook = {
@@ -110,22 +102,11 @@ export class RolloutRunner {
         await this.#tell();
         return;
       }
-      const shown = figures && ENDS_TRIAL.has(verdict.event) ? await this.#withOutcome(figures) : figures;
+      const shown = figures && ENDS_TRIAL.has(verdict.event) ? await withOutcome(figures, this.#record, this.rows, this.#deps) : figures;
       const move = await this.#moveOf(verdict.event, HUB_ACTOR, verdict.reason, shown, verdict.results);
       await this.moved(move, await this.#deps.store.commit(move));
     }
     throw new SkerryError('ROLLOUT_TRANSITION', `rollout ${this.#record.id} moved ${most} times in one step`);
-  }
-
-  /** What the two sides of a trial came to is kept with the decision that ends it: single devices' figures are dropped after days. */
-  async #withOutcome(figures: WaveFigures): Promise<WaveFigures> {
-    if (!isBeside(this.#record.document)) return figures;
-    try {
-      return { ...figures, outcome: await this.#deps.outcomes.outcome(outcomeQuery(this.#record, this.rows, this.#deps.clock.now())) };
-    } catch (thrown) {
-      this.#deps.logger.error({ rollout: this.#record.id, cause: asSkerryError(thrown).message }, 'the outcome could not be read');
-      return figures;
-    }
   }
 
   /** Moves as a person says; `step` does what follows. Throws `ROLLOUT_STATE` in a state that does not allow it, and `ROLLOUT_ROLE`. */
@@ -178,26 +159,6 @@ export class RolloutRunner {
     await this.#deps.store.commit({ record: this.#record, expected: this.#record.decisions, devices: added, wishes: [] });
     this.#keep(added);
     return added.length;
-  }
-
-  /** Figures of the wave or the way back under way, as a decision would see them now; `undefined` in states that need none. */
-  async #figures(): Promise<WaveFigures | undefined> {
-    const record = this.#record;
-    const { evidence, clock, logger } = this.#deps;
-    if (isReturning(record.state)) return { progress: rollbackProgress(record, this.rows), evidence: NO_EVIDENCE, gates: [] };
-    if (record.state !== 'installing' && record.state !== 'baking' && record.state !== 'evaluating') return undefined;
-    const { progress, install } = installed(record, this.rows);
-    const query = evidenceQuery(record, this.rows, clock.now());
-    try {
-      const collected = await evidence.figures(query);
-      return { progress, evidence: collected.evidence, gates: [install, ...collected.gates] };
-    } catch (thrown) {
-      // A gate that cannot be computed stops the rollout; it never counts as passed.
-      const why = asSkerryError(thrown).message.slice(0, 512);
-      logger.error({ rollout: record.id, cause: why }, 'the figures of a rollout could not be read');
-      const failed = query.gates.map((gate) => ({ gate: gateName(gate), kind: 'failed' as const, why }));
-      return { progress, evidence: NO_EVIDENCE, gates: [install, ...failed] };
-    }
   }
 
   async #moveOf(
@@ -315,5 +276,3 @@ export class RolloutRunner {
     }
   }
 }
-
-const NO_EVIDENCE = { predictions: 0, devices: 0 } as const;

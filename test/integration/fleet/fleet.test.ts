@@ -185,25 +185,21 @@ describe('desired states', () => {
     expect(await counter(other)).toBe(3);
   });
 
-  it('are said after the next start when the hub ended just after a wish was stored, in the very millisecond of the last one', async () => {
-    const clock = new VirtualClock();
-    const hub = await FleetHub.start({ clock });
-    await hub.addVersion('vad', 1, ARTIFACT);
-    const manifest = await hub.addVersion('vad', 2, { ...ARTIFACT, bytes: new Uint8Array(10) });
-    const token = await hub.fleet.tokens.create({ name: 't', labels: {}, maxUses: 1, expiresAt: clock.now() + days(1), createdBy: 't' });
-    const { device } = await hub.fleet.enrolment.enroll(enrolRequest({ token: token.token, device: 'cam-1' }), 'h');
-    await hub.fleet.deployments.create({ model: 'vad', version: 1, selector: '', retry: false, createdBy: 't' });
-    const wish = { device, model: modelName('vad'), version: versionNumber(2), manifest, attempt: 0, source: 't', decidedAt: clock.now() };
-    await hub.db.transaction().execute((trx) => hub.fleet.issuer.write(trx, [wish]));
-    await hub.stop();
-    const again = await startHub({ folder: hub.folder, clock, directorKey: hub.directorKey });
-    expect((await again.fleet.devices.get(device)).desired).toMatchObject({ counter: 2, models: [{ model: 'vad', version: 2 }] });
-  });
-
   it.each([
-    ['an older decision was', (hub: FleetHub, wish: DesiredDecision) => hub.fleet.issuer.write(hub.db, [{ ...wish, decidedAt: 1 }]), [2]],
-    ['a wish was taken back', (hub: FleetHub) => hub.db.deleteFrom('desired_models').execute(), []],
-  ] as const)('are said after the next start when the hub ended just after %s stored', async (_what, store, versions) => {
+    [
+      'a wish was, in the very millisecond of the last one,',
+      0,
+      (hub: FleetHub, wish: DesiredDecision) => hub.fleet.issuer.write(hub.db, [wish]),
+      [2],
+    ],
+    [
+      'an older decision was',
+      1_000,
+      (hub: FleetHub, wish: DesiredDecision) => hub.fleet.issuer.write(hub.db, [{ ...wish, decidedAt: 1 }]),
+      [2],
+    ],
+    ['a wish was taken back and this was', 1_000, (hub: FleetHub) => hub.db.deleteFrom('desired_models').execute(), []],
+  ] as const)('are said after the next start when the hub ended just after %s stored', async (_what, later, store, versions) => {
     const clock = new VirtualClock();
     const hub = await FleetHub.start({ clock });
     await hub.addVersion('vad', 1, ARTIFACT);
@@ -211,7 +207,7 @@ describe('desired states', () => {
     const token = await hub.fleet.tokens.create({ name: 't', labels: {}, maxUses: 1, expiresAt: clock.now() + days(1), createdBy: 't' });
     const { device } = await hub.fleet.enrolment.enroll(enrolRequest({ token: token.token, device: 'cam-1' }), 'h');
     await hub.fleet.deployments.create({ model: 'vad', version: 1, selector: '', retry: false, createdBy: 't' });
-    await clock.advance(1_000);
+    await clock.advance(later);
     const wish = { device, model: modelName('vad'), version: versionNumber(2), manifest, attempt: 0, source: 't', decidedAt: clock.now() };
     await store(hub, wish);
     await hub.stop();

@@ -1,0 +1,60 @@
+import type { Clock } from '#shared/kernel/clock.js';
+import { asSkerryError } from '#shared/kernel/errors.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { isBeside } from './document.js';
+import { evidenceQuery, installed } from './evidence-query.js';
+import { rollbackProgress } from './devices.js';
+import type { EvidenceSource } from './evidence/source.js';
+import type { WaveFigures } from './figures.js';
+import { gateName } from './gate-document.js';
+import { isReturning } from './machine.js';
+import { outcomeQuery } from './outcome-query.js';
+import type { OutcomeSource } from './ports.js';
+import type { RolloutDevice, RolloutRecord } from './record.js';
+
+export interface FigureSources {
+  readonly evidence: EvidenceSource;
+  readonly outcomes: OutcomeSource;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const NO_EVIDENCE = { predictions: 0, devices: 0 } as const;
+
+/** Figures of the wave or the way back under way, as a decision would see them now; `undefined` in states that need none. */
+export async function readFigures(
+  record: RolloutRecord,
+  rows: readonly RolloutDevice[],
+  { clock, evidence, logger }: FigureSources,
+): Promise<WaveFigures | undefined> {
+  if (isReturning(record.state)) return { progress: rollbackProgress(record, rows), evidence: NO_EVIDENCE, gates: [] };
+  if (record.state !== 'installing' && record.state !== 'baking' && record.state !== 'evaluating') return undefined;
+  const { progress, install } = installed(record, rows);
+  const query = evidenceQuery(record, rows, clock.now());
+  try {
+    const collected = await evidence.figures(query);
+    return { progress, evidence: collected.evidence, gates: [install, ...collected.gates] };
+  } catch (thrown) {
+    // A gate that cannot be computed stops the rollout; it never counts as passed.
+    const why = asSkerryError(thrown).message.slice(0, 512);
+    logger.error({ rollout: record.id, cause: why }, 'the figures of a rollout could not be read');
+    const failed = query.gates.map((gate) => ({ gate: gateName(gate), kind: 'failed' as const, why }));
+    return { progress, evidence: NO_EVIDENCE, gates: [install, ...failed] };
+  }
+}
+
+/** What the two sides of a trial came to is kept with the decision that ends it: single devices' figures are dropped after days. */
+export async function withOutcome(
+  figures: WaveFigures,
+  record: RolloutRecord,
+  rows: readonly RolloutDevice[],
+  { clock, logger, outcomes }: FigureSources,
+): Promise<WaveFigures> {
+  if (!isBeside(record.document)) return figures;
+  try {
+    return { ...figures, outcome: await outcomes.outcome(outcomeQuery(record, rows, clock.now())) };
+  } catch (thrown) {
+    logger.error({ rollout: record.id, cause: asSkerryError(thrown).message }, 'the outcome could not be read');
+    return figures;
+  }
+}
