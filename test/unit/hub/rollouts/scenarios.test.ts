@@ -290,6 +290,7 @@ describe('at each state of a wave', () => {
     await rig.step();
     expect((await rig.store.read(id)).state).toBe('paused');
     expect((await rig.chain(id)).at(-1)).toBe('gate-error -> paused');
+    expect((await rig.store.decisions(id)).at(-1)?.reason).toContain('the figures cannot be read');
     rig.evidence.broken = false;
     rig.evidence.canary = 10;
     await rig.controller.act(id, 'resume', OPERATOR);
