@@ -104,7 +104,7 @@ export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
     executable: 'skerry',
     packageName: 'skerry-hub',
     entry: 'packaging/program/hub.js',
-    workers: { sign: 'hub/fleet/signing-worker.js' },
+    workers: {},
     earlyWorkers: {},
     nodeFlags: [SMALL_YOUNG_GENERATION],
     summary: 'puts machine-learning models on fleets of devices',

@@ -10,10 +10,10 @@ import type { Logger } from '#shared/kernel/logger.js';
 import { type DeviceId, deviceIdSchema, type FleetId } from '#shared/protocol/device.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import type { DesiredState } from '#shared/trust/desired.js';
+import { signDesired } from '#shared/trust/desired-verify.js';
 import type { SigningKey } from '#shared/trust/keys.js';
 import { contentHash, desiredModels, type IssuePolicy, isDue, nextStatement } from './desired-content.js';
 import { type DesiredDecision, type RolloutWish, writeDecision, writeWishes } from './desired-rows.js';
-import { Signers } from './signers.js';
 import { inWindow } from './window.js';
 
 export interface DesiredIssuerDeps {
@@ -26,8 +26,6 @@ export interface DesiredIssuerDeps {
   readonly logger: Logger;
   /** Default: valid 30 days, made again 10 days before the end. */
   readonly policy?: IssuePolicy;
-  /** Threads that sign (default: see `Signers`). */
-  readonly threads?: number;
 }
 
 interface Due {
@@ -37,7 +35,7 @@ interface Due {
   readonly now: EpochMillis;
 }
 
-/** Devices signed for together: enough for every signing thread, few enough to be out within a second. */
+/** Devices signed for together: one transaction, and a few milliseconds of signing before the event loop is free again. */
 const BATCH = 64;
 /** Devices whose models are counted in one statement. */
 const COUNTED = 1000;
@@ -54,19 +52,12 @@ export class DesiredIssuer implements Service {
   readonly #policy: IssuePolicy;
   /** One at a time, so that statements leave in the order of their counters. */
   #queue: Promise<void> = Promise.resolve();
-  readonly #signers: Signers;
   #cancelRenewal: () => void = () => undefined;
   #closed = false;
 
   constructor(deps: DesiredIssuerDeps) {
     this.#deps = deps;
     this.#policy = deps.policy ?? { validity: days(30), renewBefore: days(10) };
-    this.#signers = new Signers({
-      key: deps.key,
-      clock: deps.clock,
-      logger: deps.logger,
-      ...(deps.threads === undefined ? {} : { threads: deps.threads }),
-    });
     deps.link.onOnline(() => this.publishAll());
   }
 
@@ -79,7 +70,6 @@ export class DesiredIssuer implements Service {
     this.#closed = true;
     this.#cancelRenewal();
     await this.#queue;
-    await this.#signers.close();
   }
 
   /**
@@ -186,16 +176,8 @@ export class DesiredIssuer implements Service {
     for (let start = 0; start < devices.length; start += BATCH) {
       // What is left of a large wave is issued after the next start: its wishes are stored.
       if (this.#closed) return;
-      const due: Due[] = [];
-      for (const device of devices.slice(start, start + BATCH)) {
-        const next = await this.#next(device);
-        if (next !== undefined) due.push(next);
-      }
-      const envelopes = await this.#signers.sign(due.map(({ statement }) => statement));
-      const issued = due.flatMap((next, i) => {
-        const envelope = envelopes[i];
-        return envelope === undefined ? [] : [{ ...next, envelope }];
-      });
+      const due = await this.#due(devices.slice(start, start + BATCH));
+      const issued = due.map((next) => ({ ...next, envelope: signDesired(next.statement, this.#deps.key) }));
       await this.#store(issued);
       await inWindow(issued, PUBLISH_WINDOW, ({ statement, envelope }) => this.#publish(statement.device, envelope));
       await yieldToLoop();
@@ -203,22 +185,26 @@ export class DesiredIssuer implements Service {
   }
 
   /**
-   * The next statement of a device, when one is due. INVARIANT: nobody else writes statements, and one batch goes at a time, so its
+   * The next statement of each device that is due one. INVARIANT: nobody else writes statements, and one batch goes at a time, so a
    * counter is still the next when it is stored. Wishes written meanwhile are issued by whoever wrote them.
    */
-  async #next(device: DeviceId): Promise<Due | undefined> {
+  async #due(devices: readonly DeviceId[]): Promise<readonly Due[]> {
     const { db, clock, fleet, key } = this.#deps;
-    const rows = await db.selectFrom('desired_models').selectAll().where('device', '=', device).execute();
-    const last = await db
+    const wishes = await db.selectFrom('desired_models').selectAll().where('device', 'in', devices).execute();
+    const issued = await db
       .selectFrom('desired_states')
-      .select(['counter', 'content_sha256', 'key_id', 'expires_at'])
-      .where('device', '=', device)
-      .executeTakeFirst();
-    const models = desiredModels(rows);
+      .select(['device', 'counter', 'content_sha256', 'key_id', 'expires_at'])
+      .where('device', 'in', devices)
+      .execute();
+    const last = new Map(issued.map((row) => [row.device, row]));
     const now = clock.now();
-    if (!isDue(last, models, { now, keyId: key.keyId }, this.#policy)) return undefined;
-    const statement = nextStatement({ fleet, device, counter: last?.counter ?? 0 }, models, now, this.#policy);
-    return { statement, content: contentHash(models), now };
+    return devices.flatMap((device) => {
+      const models = desiredModels(wishes.filter((wish) => wish.device === device));
+      const before = last.get(device);
+      if (!isDue(before, models, { now, keyId: key.keyId }, this.#policy)) return [];
+      const statement = nextStatement({ fleet, device, counter: before?.counter ?? 0 }, models, now, this.#policy);
+      return [{ statement, content: contentHash(models), now }];
+    });
   }
 
   /** Before anybody sees them: a counter said once is never used again. */

@@ -1,7 +1,7 @@
 import type { WorkerOptions } from 'node:worker_threads';
 
 /** Every kind of worker thread in the project. A single-file build embeds one program for each name. */
-export type WorkerName = 'instance' | 'store' | 'sign';
+export type WorkerName = 'instance' | 'store';
 
 /**
  * Limits of each one's heap. Tensors and sessions of the inference runtime lie outside it; strings of BYTES tensors lie inside. Blobs
@@ -10,7 +10,6 @@ export type WorkerName = 'instance' | 'store' | 'sign';
 const LIMITS: Readonly<Record<WorkerName, WorkerOptions['resourceLimits']>> = {
   instance: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 256, stackSizeMb: 4 },
   store: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 96 },
-  sign: undefined,
 };
 
 /** What the thread is started with, wherever its code lies; it is called `skerry-<name>` in diagnostics. */

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import nacl from 'tweetnacl';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign, verify } from 'node:crypto';
 import { z } from 'zod';
 import { SkerryError } from '#shared/kernel/errors.js';
 
@@ -17,27 +16,31 @@ export interface SigningKey {
   readonly keyId: string;
   /** Detached Ed25519 signature, 64 bytes. */
   sign(message: Uint8Array): Uint8Array;
-  /** The seed, for a thread of this process that is to sign in its place; it must go nowhere else. */
-  seed(): Uint8Array;
 }
 
 export const SEED_BYTES = 32;
+/** Length of a detached Ed25519 signature (RFC 8032, 5.1.6). */
+export const SIGNATURE_BYTES = 64;
+
+/** DER before the seed in a PKCS #8 private key, and before the point in a public key (RFC 8410, 7 and 4). */
+const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
+const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 
 /** A new random seed from the system's generator; everything about a key follows from it. */
 export function generateSeed(): Uint8Array {
-  return nacl.randomBytes(SEED_BYTES);
+  return randomBytes(SEED_BYTES);
 }
 
 /** The signing key of a 32-byte seed; throws `TRUST_KEY_FILE` for any other length. */
 export function signingKeyFromSeed(seed: Uint8Array): SigningKey {
   if (seed.byteLength !== SEED_BYTES) throw new SkerryError('TRUST_KEY_FILE', `a seed has ${SEED_BYTES} bytes, not ${seed.byteLength}`);
-  const pair = nacl.sign.keyPair.fromSeed(seed);
-  const publicKey = publicKeySchema.parse(Buffer.from(pair.publicKey).toString('hex'));
+  const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' });
+  const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
+  const publicKey = publicKeySchema.parse(spki.subarray(SPKI_PREFIX.byteLength).toString('hex'));
   return {
     publicKey,
     keyId: tufKeyId(publicKey),
-    sign: (message) => nacl.sign.detached(message, pair.secretKey),
-    seed: () => seed.slice(),
+    sign: (message) => sign(null, message, privateKey),
   };
 }
 
@@ -47,8 +50,12 @@ export function generateSigningKey(): SigningKey {
 
 /** True when `signature` is the Ed25519 signature of `message` by `publicKey`; false for anything malformed. */
 export function verifySignature(publicKey: PublicKey, message: Uint8Array, signature: Uint8Array): boolean {
-  if (signature.byteLength !== nacl.sign.signatureLength) return false;
-  return nacl.sign.detached.verify(message, signature, Buffer.from(publicKey, 'hex'));
+  if (signature.byteLength !== SIGNATURE_BYTES) return false;
+  return verify(null, message, publicKeyObject(publicKey), signature);
+}
+
+function publicKeyObject(publicKey: PublicKey): KeyObject {
+  return createPublicKey({ key: Buffer.concat([SPKI_PREFIX, Buffer.from(publicKey, 'hex')]), format: 'der', type: 'spki' });
 }
 
 /** A public key as TUF metadata writes it (TUF 4.2). */

@@ -1,6 +1,8 @@
 import { mkdtemp, readdir, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { assert, property, uint8Array } from 'fast-check';
+import nacl from 'tweetnacl';
 import { describe, expect, it } from 'vitest';
 import {
   createKeyFile,
@@ -12,10 +14,12 @@ import {
   readKeyFile,
   sealSeed,
 } from '#shared/trust/key-file.js';
-import { generateSeed, generateSigningKey, signingKeyFromSeed, tufKeyId, verifySignature } from '#shared/trust/keys.js';
+import { generateSeed, generateSigningKey, publicKeySchema, signingKeyFromSeed, tufKeyId, verifySignature } from '#shared/trust/keys.js';
 
 const secret = passphraseSecret('correct horse');
 const folder = (): Promise<string> => mkdtemp(join(tmpdir(), 'skerry-keys-'));
+
+const littleEndian = (bytes: Uint8Array): bigint => bytes.reduceRight((value, byte) => value * 256n + BigInt(byte), 0n);
 
 describe('Ed25519 keys', () => {
   it('gives the key and signature of RFC 8032, 7.1, TEST 2', () => {
@@ -28,6 +32,37 @@ describe('Ed25519 keys', () => {
     expect(verifySignature(key.publicKey, Buffer.from('72', 'hex'), signature)).toBe(true);
     expect(verifySignature(key.publicKey, Buffer.from('73', 'hex'), signature)).toBe(false);
     expect(verifySignature(key.publicKey, Buffer.from('72', 'hex'), signature.subarray(1))).toBe(false);
+  });
+
+  it('signs as another implementation does, to the byte, and each verifies the other', () => {
+    assert(
+      property(uint8Array({ minLength: 32, maxLength: 32 }), uint8Array({ maxLength: 300 }), (seed, message) => {
+        const key = signingKeyFromSeed(seed);
+        const other = nacl.sign.keyPair.fromSeed(seed);
+        expect(key.publicKey).toBe(Buffer.from(other.publicKey).toString('hex'));
+        const signature = nacl.sign.detached(message, other.secretKey);
+        expect(Buffer.from(key.sign(message)).equals(signature)).toBe(true);
+        expect(verifySignature(key.publicKey, message, signature)).toBe(true);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('verifies nothing with a key or a signature that is none', () => {
+    const key = signingKeyFromSeed(Buffer.alloc(32, 7));
+    const message = Buffer.from('message');
+    const signature = Buffer.from(key.sign(message));
+    // S + L is the same number modulo the order of the group (RFC 8032, 5.1.7: S must be below L).
+    const order = 2n ** 252n + 27742317777372353535851937790883648493n;
+    const s = littleEndian(signature.subarray(32)) + order;
+    const shifted = Buffer.concat([
+      signature.subarray(0, 32),
+      Buffer.from(Uint8Array.from({ length: 32 }, (_, i) => Number((s >> BigInt(8 * i)) & 255n))),
+    ]);
+    expect(verifySignature(key.publicKey, message, shifted)).toBe(false);
+    for (const point of ['00', 'ff', '02', 'ee'].map((byte) => publicKeySchema.parse(byte.repeat(32)))) {
+      expect(verifySignature(point, message, signature)).toBe(false);
+    }
   });
 
   it('computes the key id over the canonical key object', () => {
