@@ -17,6 +17,10 @@ export const LIMITS = {
   tensorElements: 64 * MiB,
   /** Header of a safetensors file. */
   safetensorsHeaderBytes: 1 * MiB,
+  /** Header of an npy file; those of NumPy have some hundred bytes. */
+  npyHeaderBytes: 64 * KiB,
+  /** Text written as npy, where every element takes the room of the longest. */
+  npyTextBytes: 256 * MiB,
   nameLength: 128,
   labelsPerDevice: 64,
   labelLength: 63,

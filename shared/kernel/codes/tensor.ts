@@ -62,4 +62,10 @@ export const tensorCodes = defineCodes({
     summary: 'The file is not valid in the safetensors format.',
     action: 'Write it again with a safetensors library; the message names the rule it breaks.',
   },
+  NPY_INVALID: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The file holds no array in the npy format that can be read, or the tensor cannot be written in it.',
+    action: 'Save one array of numbers, truth values or text with numpy.save, in C order; the message names what is in the way.',
+  },
 });
