@@ -1,5 +1,6 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Datatype } from './datatype.js';
+import { NOT_FINITE } from './not-finite.js';
 
 type NumberArray = Uint8Array | Uint16Array | Uint32Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array;
 
@@ -51,7 +52,8 @@ export function jsonReader(datatype: Datatype, what: string): JsonReader {
     allocate,
     read(value, at) {
       if (typeof value === 'number' && Number.isFinite(value) && Math.abs(value) <= max) return value;
-      throw bad(value, at, 'a number within the range of the type');
+      if (NOT_FINITE.some((name) => name === value)) return Number(value);
+      throw bad(value, at, 'a number within the range of the type, or "NaN", "Infinity" or "-Infinity"');
     },
   });
 

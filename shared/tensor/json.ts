@@ -3,6 +3,7 @@ import { joinBytesElements, splitBytesElements } from './bytes-elements.js';
 import type { Datatype } from './datatype.js';
 import { bytesOf, elementsOf, isFixedSize } from './elements.js';
 import { type JsonReader, jsonReader } from './json-elements.js';
+import { notFiniteOf } from './not-finite.js';
 import { elementCount, formatShape } from './shape.js';
 import type { Tensor } from './tensor.js';
 
@@ -10,8 +11,8 @@ export type JsonElement = number | boolean | string;
 
 /**
  * Reads the `data` of a JSON tensor (OIP v2, "Tensor Data"): one flat row-major array, or nested arrays of the shape.
- * Each element is narrowed to the datatype: integers whole and in range, FP32/FP64 finite, BOOL true or false, BYTES as
- * UTF-8 strings. INT64/UINT64 beyond 2^53 lose digits as JSON numbers, so there they are accepted only as decimal strings.
+ * Each element is narrowed to the datatype: integers whole and in range, FP32/FP64 in range or one of the strings "NaN",
+ * "Infinity" and "-Infinity", BOOL true or false, BYTES as UTF-8 strings. INT64/UINT64 beyond 2^53 lose digits as JSON numbers, so there they are accepted only as decimal strings.
  * FP16 and BF16 have no JSON form. Errors: `TENSOR_DATA`, `TENSOR_SHAPE`, `TENSOR_TOO_LARGE`, `TENSOR_NOT_IN_JSON`.
  */
 export function fromJson(datatype: Datatype, shape: readonly number[], data: unknown, what: string): Tensor {
@@ -37,8 +38,9 @@ function readAll(reader: JsonReader, flat: readonly unknown[], count: number): U
 }
 
 /**
- * The elements of a tensor as one flat row-major JSON array. 64-bit integers beyond 2^53 become decimal strings. What JSON
- * cannot hold (FP16, BF16, NaN, infinities, BYTES that are not UTF-8) is refused with `TENSOR_NOT_IN_JSON`.
+ * The elements of a tensor as one flat row-major JSON array. 64-bit integers beyond 2^53 become decimal strings, values
+ * that are not finite the strings "NaN", "Infinity" and "-Infinity". What JSON cannot hold (FP16, BF16, BYTES that are not UTF-8) is
+ * refused with `TENSOR_NOT_IN_JSON`.
  */
 export function toJson(tensor: Tensor, what: string): readonly JsonElement[] {
   if (tensor.datatype === 'FP16' || tensor.datatype === 'BF16') {
@@ -47,10 +49,9 @@ export function toJson(tensor: Tensor, what: string): readonly JsonElement[] {
   if (!isFixedSize(tensor)) return textElements(tensor, what);
   const elements = elementsOf(tensor);
   if (tensor.datatype === 'BOOL') return Array.from<number | bigint, boolean>(elements, (value) => value !== 0);
-  return Array.from<number | bigint, number | string>(elements, (value, at) => {
+  return Array.from<number | bigint, number | string>(elements, (value) => {
     if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
-    if (!Number.isFinite(value)) throw new SkerryError('TENSOR_NOT_IN_JSON', `${what}: element ${at} is ${value}, which JSON cannot hold`);
-    return value;
+    return notFiniteOf(value) ?? value;
   });
 }
 

@@ -8,6 +8,7 @@ import { DATATYPES, elementSize } from '#shared/tensor/datatype.js';
 import { halfToNumber, numberToHalf } from '#shared/tensor/half.js';
 import { fromJson, toJson } from '#shared/tensor/json.js';
 import { fromOrt, toOrt } from '#shared/tensor/ort.js';
+import { NOT_FINITE } from '#shared/tensor/not-finite.js';
 import { readSafetensors, writeSafetensors } from '#shared/tensor/safetensors.js';
 import type { Tensor } from '#shared/tensor/tensor.js';
 import { outcome } from '../kit/coded.js';
@@ -37,8 +38,8 @@ const jsonElements = {
     return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
   }),
   UINT64: fc.bigInt(0n, 2n ** 64n - 1n).map((value) => (Number.isSafeInteger(Number(value)) ? Number(value) : value.toString())),
-  FP32: fc.float({ noNaN: true, noDefaultInfinity: true }),
-  FP64: fc.double({ noNaN: true, noDefaultInfinity: true }),
+  FP32: fc.oneof(fc.float({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(...NOT_FINITE)),
+  FP64: fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(...NOT_FINITE)),
   BYTES: fc.string({ unit: 'grapheme' }),
 } as const;
 
