@@ -6,6 +6,7 @@ import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { brokerEndpoints, localHttpUrl } from './addresses.js';
 import { AuditLog } from './api/audit.js';
 import { Authenticator } from './api/authenticator.js';
+import { trustedProxies } from './api/client-address.js';
 import { FailureLimiter } from './api/failure-limiter.js';
 import { HttpMetrics } from './api/http-metrics.js';
 import { LiveBus } from './api/live.js';
@@ -28,6 +29,7 @@ import { BrokerLink } from './broker/link.js';
 import type { HubConfig } from './config.js';
 import { dataPaths, ensureAdminToken, makeDataFolder, openKeys, readSetting, removeState, writeState } from './data-folder.js';
 import { DevicePasswords } from './fleet/device-passwords.js';
+import { FetchRights } from './fleet/fetch-rights.js';
 import { Fleet } from './fleet/fleet.js';
 import { Housekeeping } from './housekeeping.js';
 import { hubMetrics } from './hub-metrics.js';
@@ -111,7 +113,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       config.tlsCertFile === undefined || config.tlsKeyFile === undefined
         ? undefined
         : { cert: await readSetting(config.tlsCertFile, 'certificate'), key: await readSetting(config.tlsKeyFile, 'private key') };
-    const broker = await openBroker({ config, tls, passwords: new DevicePasswords(db), logger });
+    const broker = await openBroker({ config, tls, passwords: new DevicePasswords(db), fetchPolicy: new FetchRights(db), logger });
     const link = new BrokerLink({
       connection: broker.connection,
       clientId: `skerry-hub-${randomUUID()}`,
@@ -181,7 +183,8 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
     });
 
     // The API over all of it.
-    const feed = new LiveFeed({ bus, authenticator, clock, logger });
+    const proxies = trustedProxies(config.trustedProxy);
+    const feed = new LiveFeed({ bus, authenticator, tokens, trustedProxies: proxies, clock, logger });
     const metrics = new HttpMetrics();
     const server: ApiServer = new ApiServer({
       host: config.httpHost,
@@ -190,6 +193,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       version: SKERRY_VERSION,
       authenticator,
       audit,
+      trustedProxies: proxies,
       metrics,
       logger,
       routes: [

@@ -1,5 +1,6 @@
 import type { Logger } from '#shared/kernel/logger.js';
 import { EmbeddedBroker, HUB_USER } from './broker/embedded.js';
+import type { FetchPolicy } from './broker/credentials.js';
 import type { BrokerConnection } from './broker/link.js';
 import { mosquittoHash } from './broker/mosquitto.js';
 import { BrokerFiles } from './broker-files.js';
@@ -11,6 +12,7 @@ export interface BrokerChoiceOptions {
   readonly config: HubConfig;
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   readonly passwords: DevicePasswords;
+  readonly fetchPolicy: FetchPolicy;
   readonly logger: Logger;
 }
 
@@ -26,13 +28,14 @@ export interface BrokerChoice {
 }
 
 /** The embedded broker, not started yet, or the external one the settings name. */
-export async function openBroker({ config, tls, passwords, logger }: BrokerChoiceOptions): Promise<BrokerChoice> {
+export async function openBroker({ config, tls, passwords, fetchPolicy, logger }: BrokerChoiceOptions): Promise<BrokerChoice> {
   const { mqttUrl } = config;
   if (mqttUrl !== undefined) return externalBroker(config, mqttUrl, passwords, logger);
   const embedded = new EmbeddedBroker({
     fleet: config.fleet,
     listen: { host: config.mqttHost, port: config.mqttPort, ...(tls === undefined ? {} : { tls }) },
     credentials: passwords,
+    fetchPolicy,
     logger,
   });
   return {

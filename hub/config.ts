@@ -26,6 +26,7 @@ const hubConfigSchema = z
     httpHost: host,
     httpPort: port,
     publicUrl: httpUrl.optional(),
+    trustedProxy: z.string().min(1).max(4096).optional(),
     mqttHost: host,
     mqttPort: port,
     mqttPublicUrl: mqttUrl.optional(),
@@ -93,6 +94,11 @@ export const HUB_SETTINGS: Readonly<Record<HubSettingKey, SettingEntry>> = {
     flag: 'public-url',
     env: 'SKERRY_HUB_PUBLIC_URL',
     doc: 'address others reach the API at, where it is not the one listened on',
+  },
+  trustedProxy: {
+    flag: 'trusted-proxy',
+    env: 'SKERRY_HUB_TRUSTED_PROXY',
+    doc: "reverse proxies whose X-Forwarded headers are believed: addresses or networks separated by commas, or 'loopback' (default: none)",
   },
   mqttHost: {
     flag: 'mqtt-host',

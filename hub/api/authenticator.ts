@@ -1,7 +1,7 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import { type Capability, CAPABILITIES, roleMay } from './capabilities.js';
 import type { FailureLimiter } from './failure-limiter.js';
-import type { Caller } from './route.js';
+import type { Caller, TokenCaller } from './route.js';
 import type { ApiTokens } from './tokens.js';
 
 export interface Credentials {
@@ -21,23 +21,30 @@ export class Authenticator {
     this.#limiter = limiter;
   }
 
-  /** The holder of the bearer token (RFC 6750, 2.1). Throws `API_UNAUTHENTICATED` or `API_RATE_LIMITED`. */
-  async authenticate({ authorization, source }: Credentials): Promise<Extract<Caller, { kind: 'token' }>> {
-    const wait = this.#limiter.waitOf(source);
-    if (wait > 0) {
-      const retryAfterSeconds = Math.ceil(wait / 1_000);
-      throw new SkerryError('API_RATE_LIMITED', `too many failed attempts from ${source}; try again in ${retryAfterSeconds} s`, {
-        details: { retryAfterSeconds },
-      });
+  /**
+   * The holder of the bearer token (RFC 6750, 2.1). Throws `API_UNAUTHENTICATED`, or `API_RATE_LIMITED` after too many failed
+   * attempts from the same address. A valid token is let in all the same: others behind the same address must not lock it out.
+   */
+  async authenticate({ authorization, source }: Credentials): Promise<TokenCaller> {
+    if (authorization === undefined) {
+      this.#checkRate(source);
+      throw new SkerryError('API_UNAUTHENTICATED', 'this needs a token, and none was sent');
     }
-    if (authorization === undefined) throw new SkerryError('API_UNAUTHENTICATED', 'this needs a token, and none was sent');
     const token = /^Bearer ([^\s]{1,256})$/i.exec(authorization)?.[1];
     const caller = token === undefined ? undefined : await this.#tokens.verify(token);
-    if (caller === undefined) {
-      this.#limiter.failed(source);
-      throw new SkerryError('API_UNAUTHENTICATED', 'the token is unknown, revoked or expired');
-    }
-    return caller;
+    if (caller !== undefined) return caller;
+    this.#checkRate(source);
+    this.#limiter.failed(source);
+    throw new SkerryError('API_UNAUTHENTICATED', 'the token is unknown, revoked or expired');
+  }
+
+  #checkRate(source: string): void {
+    const wait = this.#limiter.waitOf(source);
+    if (wait === 0) return;
+    const retryAfterSeconds = Math.ceil(wait / 1_000);
+    throw new SkerryError('API_RATE_LIMITED', `too many failed attempts from ${source}; try again in ${retryAfterSeconds} s`, {
+      details: { retryAfterSeconds },
+    });
   }
 }
 

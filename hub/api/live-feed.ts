@@ -2,13 +2,16 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Clock, seconds } from '#shared/kernel/clock.js';
-import { SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { type Authenticator, authorize } from './authenticator.js';
+import { clientAddress, type TrustedProxies } from './client-address.js';
 import { toApiError } from './error-body.js';
 import type { LiveBus, LiveEvent } from './live.js';
-import { LIVE_PATH, LIVE_PROTOCOL, LIVE_TOKEN_PROTOCOL } from './live-path.js';
+import { LIVE_PATH, LIVE_PROTOCOL, LIVE_TOKEN_PROTOCOL, LIVE_UNAUTHENTICATED } from './live-path.js';
+import type { TokenCaller } from './route.js';
+import type { ApiTokens } from './tokens.js';
 import { refuseUpgrade, upgradeTarget } from './upgrade.js';
 
 const MAX_CLIENTS = 1_000;
@@ -19,13 +22,25 @@ const PING_EVERY = seconds(30);
 export interface LiveFeedOptions {
   readonly bus: LiveBus;
   readonly authenticator: Authenticator;
+  readonly tokens: Pick<ApiTokens, 'onRevoked' | 'stillValid'>;
+  readonly trustedProxies: TrustedProxies;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
+/** Who listens, to what. */
+interface Listener {
+  readonly caller: TokenCaller;
+  /** Kinds of events to send; undefined for all. */
+  readonly kinds: ReadonlySet<string> | undefined;
+  /** Answered the last ping. */
+  alive: boolean;
+  readonly cancelExpiry: () => void;
+}
+
 /**
  * The live feed over WebSocket: every event of the bus as one JSON text message, `?kinds=a,b` for some of them. Nothing is
- * replayed: who connects asks the REST routes for the state first.
+ * replayed: who connects asks the REST routes for the state first. A listener is cut off when its token is revoked or expires.
  */
 export class LiveFeed implements Service {
   readonly #options: LiveFeedOptions;
@@ -34,14 +49,14 @@ export class LiveFeed implements Service {
     maxPayload: 1024,
     handleProtocols: (offered) => (offered.has(LIVE_PROTOCOL) ? LIVE_PROTOCOL : false),
   });
-  readonly #alive = new WeakSet<WebSocket>();
-  readonly #filters = new WeakMap<WebSocket, ReadonlySet<string>>();
+  readonly #listeners = new Map<WebSocket, Listener>();
   #stop: () => void = () => undefined;
   #cancelPing: () => void = () => undefined;
   #closed = false;
 
   constructor(options: LiveFeedOptions) {
     this.#options = options;
+    options.tokens.onRevoked((id) => this.#endWhere((listener) => listener.caller.id === id));
   }
 
   start(): Promise<void> {
@@ -70,35 +85,70 @@ export class LiveFeed implements Service {
       const { path, query } = upgradeTarget(request);
       if (path !== LIVE_PATH) return;
       this.#admit(request).then(
-        () => this.#sockets.handleUpgrade(request, socket, head, (client) => this.#welcome(client, query.get('kinds'))),
+        (caller) => this.#sockets.handleUpgrade(request, socket, head, (client) => this.#welcome(client, caller, query.get('kinds'))),
         (cause: unknown) => refuse(socket, toApiError(cause)),
       );
     });
   }
 
-  async #admit(request: IncomingMessage): Promise<void> {
+  async #admit(request: IncomingMessage): Promise<TokenCaller> {
+    const { authenticator, trustedProxies } = this.#options;
     if (this.#closed) throw new SkerryError('CLOSED', 'the hub is closing');
-    const caller = await this.#options.authenticator.authenticate({
+    const caller = await authenticator.authenticate({
       authorization: request.headers.authorization ?? bearerOfProtocol(request.headers['sec-websocket-protocol']),
-      source: request.socket.remoteAddress ?? '',
+      source: clientAddress(request, trustedProxies),
     });
     authorize(caller, 'event:read');
     if (this.clients >= MAX_CLIENTS) throw new SkerryError('CLOSED', `the live feed has its ${MAX_CLIENTS} listeners`);
+    return caller;
   }
 
-  #welcome(client: WebSocket, kinds: string | null): void {
-    const wanted = kinds === null ? undefined : new Set(kinds.split(',').slice(0, 32));
-    if (wanted !== undefined) this.#filters.set(client, wanted);
-    this.#alive.add(client);
-    client.on('pong', () => this.#alive.add(client));
+  #welcome(client: WebSocket, caller: TokenCaller, kinds: string | null): void {
+    const { clock } = this.#options;
+    const listener: Listener = {
+      caller,
+      kinds: kinds === null ? undefined : new Set(kinds.split(',').slice(0, 32)),
+      alive: true,
+      cancelExpiry:
+        caller.expiresAt === null ? () => undefined : clock.schedule(Math.max(0, caller.expiresAt - clock.now()), () => end(client)),
+    };
+    this.#listeners.set(client, listener);
+    client.on('pong', () => (listener.alive = true));
     client.on('error', () => client.terminate());
+    client.on('close', () => {
+      listener.cancelExpiry();
+      this.#listeners.delete(client);
+    });
+    // The token may have been revoked while the connection was being made.
+    this.#checkTokens();
+  }
+
+  #endWhere(chosen: (listener: Listener) => boolean): void {
+    for (const [client, listener] of this.#listeners) if (chosen(listener)) end(client);
+  }
+
+  /** Cuts off listeners whose token no longer works, whoever ended it; when the tokens cannot be read, everybody. */
+  #checkTokens(): void {
+    const { tokens, logger } = this.#options;
+    const ids = [...new Set([...this.#listeners.values()].map(({ caller }) => caller.id))];
+    tokens.stillValid(ids).then(
+      (valid) => this.#endWhere(({ caller }) => ids.includes(caller.id) && !valid.has(caller.id)),
+      (cause: unknown) => {
+        logger.error(
+          { cause: asSkerryError(cause).message },
+          'the tokens of the live feed could not be checked; its listeners are cut off',
+        );
+        this.#endWhere(() => true);
+      },
+    );
   }
 
   #send(event: LiveEvent): void {
     if (this.clients === 0) return;
     const text = JSON.stringify(event);
     for (const client of this.#sockets.clients) {
-      if (this.#filters.get(client)?.has(event.kind) === false) continue;
+      const listener = this.#listeners.get(client);
+      if (listener === undefined || listener.kinds?.has(event.kind) === false) continue;
       if (client.bufferedAmount > MAX_BACKLOG_BYTES) {
         this.#options.logger.warn({ backlog: client.bufferedAmount }, 'a listener of the live feed is too slow and was cut off');
         client.terminate();
@@ -108,16 +158,23 @@ export class LiveFeed implements Service {
     }
   }
 
-  /** Finds out connections that died without a word. */
+  /** Finds connections that died without a word, and tokens that ended without this process being told. */
   #ping(): void {
     this.#cancelPing = this.#options.clock.schedule(PING_EVERY, () => {
-      for (const client of this.#sockets.clients) {
-        if (!this.#alive.delete(client)) client.terminate();
-        else client.ping();
+      for (const [client, listener] of this.#listeners) {
+        if (listener.alive) client.ping();
+        else client.terminate();
+        listener.alive = false;
       }
+      this.#checkTokens();
       this.#ping();
     });
   }
+}
+
+/** Ends the connection of a listener whose token no longer works; nothing more is sent on it. */
+function end(client: WebSocket): void {
+  client.close(LIVE_UNAUTHENTICATED, 'the token was revoked or has expired');
 }
 
 function bearerOfProtocol(header: string | undefined): string | undefined {

@@ -1,11 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import type { EpochMillis } from '#shared/kernel/clock.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import type { Capability, Role } from './capabilities.js';
 
 /** Who makes a request. */
+export type TokenCaller = Extract<Caller, { kind: 'token' }>;
 export type Caller =
-  | { readonly kind: 'token'; readonly id: string; readonly name: string; readonly role: Role }
+  | { readonly kind: 'token'; readonly id: string; readonly name: string; readonly role: Role; readonly expiresAt: EpochMillis | null }
   | { readonly kind: 'anonymous' };
 
 /** What a handler may add to the audit record of its request. */

@@ -10,6 +10,7 @@ import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import type { TrustedProxies } from './client-address.js';
 import { toApiError } from './error-body.js';
 import type { HttpMetrics } from './http-metrics.js';
 import { type MountDeps, mountRoutes } from './mount.js';
@@ -19,6 +20,8 @@ import type { Route } from './route.js';
 import { refuseUpgrade, upgradeTarget } from './upgrade.js';
 
 export interface ApiServerOptions extends MountDeps {
+  /** Reverse proxies whose word on the client's address, host and protocol is believed. */
+  readonly trustedProxies: TrustedProxies;
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
@@ -110,6 +113,7 @@ async function buildApp(options: ApiServerOptions, server: Server): Promise<Fast
   const app: FastifyInstance = Fastify({
     serverFactory: (handler) => server.on('request', handler),
     bodyLimit: LIMITS.apiBodyBytes,
+    trustProxy: options.trustedProxies,
     // Longer ones are answered as if there were no such route; names have their own limit, and ids that begin with one.
     routerOptions: { maxParamLength: 2 * LIMITS.nameLength },
     // Of paths that cannot be routed, before any hook: answered like every other error.

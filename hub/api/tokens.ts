@@ -3,7 +3,7 @@ import type { Db } from '#hub/store/database.js';
 import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Role } from './capabilities.js';
-import type { Caller } from './route.js';
+import type { TokenCaller } from './route.js';
 import type { ApiTokensTable } from './tables.js';
 import type { ApiToken, CreatedToken } from './views.js';
 
@@ -23,6 +23,7 @@ export interface NewToken {
 export class ApiTokens {
   readonly #db: Db;
   readonly #clock: Clock;
+  readonly #onRevoked = new Set<(id: string) => void>();
 
   constructor(db: Db, clock: Clock) {
     this.#db = db;
@@ -60,17 +61,36 @@ export class ApiTokens {
       .returningAll()
       .executeTakeFirst();
     if (row === undefined) throw new SkerryError('TOKEN_UNKNOWN', `there is no token with the id ${id}`);
+    for (const listener of this.#onRevoked) listener(id);
     return shown(row);
   }
 
+  /** Calls the listener with the id of each token that is revoked from now on. */
+  onRevoked(listener: (id: string) => void): void {
+    this.#onRevoked.add(listener);
+  }
+
+  /** Which of these token ids still work, neither revoked nor expired. */
+  async stillValid(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    if (ids.length === 0) return new Set();
+    const rows = await this.#db
+      .selectFrom('api_tokens')
+      .select('id')
+      .where('id', 'in', ids)
+      .where('revoked_at', 'is', null)
+      .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', this.#clock.now())]))
+      .execute();
+    return new Set(rows.map(({ id }) => id));
+  }
+
   /** Who holds this token; `undefined` for one that is unknown, revoked or expired. */
-  async verify(token: string): Promise<Extract<Caller, { kind: 'token' }> | undefined> {
+  async verify(token: string): Promise<TokenCaller | undefined> {
     if (!SECRET.test(token)) return undefined;
     const digest = sha256(token);
     const row = await this.#db.selectFrom('api_tokens').selectAll().where('secret_sha256', '=', digest).executeTakeFirst();
     if (row === undefined || !timingSafeEqual(Buffer.from(row.secret_sha256), Buffer.from(digest))) return undefined;
     if (row.revoked_at !== null || (row.expires_at !== null && row.expires_at <= this.#clock.now())) return undefined;
-    return { kind: 'token', id: row.id, name: row.name, role: row.role };
+    return { kind: 'token', id: row.id, name: row.name, role: row.role, expiresAt: row.expires_at };
   }
 
   /** True while some token that works may do everything; without one nobody could make another. */

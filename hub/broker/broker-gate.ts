@@ -3,13 +3,14 @@ import type { Duplex } from 'node:stream';
 import type { AedesOptions, Client } from 'aedes';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
-import { type DeviceCredentials, hashPassword, passwordMatches } from './credentials.js';
+import { type DeviceCredentials, type FetchPolicy, hashPassword, passwordMatches } from './credentials.js';
 import { allowed, type Identity } from './rules.js';
 import type { Subscriptions } from './subscriptions.js';
 
 export interface GateOptions {
   readonly fleet: string;
   readonly credentials: DeviceCredentials;
+  readonly fetchPolicy: FetchPolicy;
   readonly hubPassword: string;
   /** True for a connection that came in through the hub's own loopback listener. */
   readonly isHubStream: (stream: Duplex) => boolean;
@@ -59,6 +60,15 @@ export function brokerGate(options: GateOptions): Gate {
     done(verdict ?? null, verdict === undefined);
   };
 
+  const mayFetch = async (device: string, digest: string): Promise<boolean> => {
+    try {
+      return await options.fetchPolicy.mayFetch(device, digest);
+    } catch (cause) {
+      options.logger.error({ device, digest, cause: asSkerryError(cause).message }, 'the right to fetch a blob could not be looked up');
+      return false;
+    }
+  };
+
   return {
     preConnect(client, packet, done) {
       // A session held over a disconnect would queue without bound in memory, and no step needs one (DESIGN R9).
@@ -69,7 +79,7 @@ export function brokerGate(options: GateOptions): Gate {
       }
       // Checked here as well as on publication, so that a foreign will is refused while somebody is there to be told.
       const identity: Identity = { kind: 'device', fleet: options.fleet, device: packet.clientId };
-      if (packet.will !== undefined && !allowed(identity, 'will', packet.will.topic)) foreignWills.add(client);
+      if (packet.will !== undefined && allowed(identity, 'will', packet.will.topic) !== true) foreignWills.add(client);
       done(null, true);
     },
     authenticate(client, username, password, done) {
@@ -86,7 +96,7 @@ export function brokerGate(options: GateOptions): Gate {
     authorizePublish(client, packet, done) {
       // `null`: the broker itself ($SYS), and wills of clients already gone, which aedes no longer names.
       const identity = client === null ? undefined : identities.get(client);
-      if (identity !== undefined && allowed(identity, packet.retain ? 'publish-retained' : 'publish', packet.topic)) {
+      if (identity !== undefined && allowed(identity, packet.retain ? 'publish-retained' : 'publish', packet.topic) === true) {
         done();
         return;
       }
@@ -95,13 +105,17 @@ export function brokerGate(options: GateOptions): Gate {
     },
     authorizeSubscribe(client, subscription, done) {
       const identity = identities.get(client);
-      const may = identity !== undefined && allowed(identity, 'subscribe', subscription.topic);
-      if (may && (identity.kind === 'hub' || options.subscriptions.add(client, subscription.topic))) {
-        done(null, subscription);
-        return;
-      }
-      options.logger.warn({ client: client.id, filter: subscription.topic.slice(0, 256) }, 'subscription refused');
-      done(null, null); // MQTT 3.9.3: answered with 0x80
+      const ruling = identity !== undefined && allowed(identity, 'subscribe', subscription.topic);
+      const grant = (may: boolean): void => {
+        if (may && (identity?.kind === 'hub' || options.subscriptions.add(client, subscription.topic))) {
+          done(null, subscription);
+          return;
+        }
+        options.logger.warn({ client: client.id, filter: subscription.topic.slice(0, 256) }, 'subscription refused');
+        done(null, null); // MQTT 3.9.3: answered with 0x80
+      };
+      if (typeof ruling === 'boolean') grant(ruling);
+      else void mayFetch(client.id, ruling.blob).then(grant);
     },
   };
 }

@@ -5,6 +5,11 @@ export interface DeviceCredentials {
   passwordHash(device: string): Promise<Uint8Array | undefined>;
 }
 
+/** Which blobs a device may listen to. */
+export interface FetchPolicy {
+  mayFetch(device: string, digest: string): Promise<boolean>;
+}
+
 /** A new MQTT password: 32 random bytes, base64url. */
 export function newPassword(): string {
   return randomBytes(32).toString('base64url');

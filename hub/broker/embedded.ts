@@ -14,7 +14,7 @@ import type { Service } from '#shared/kernel/lifecycle.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { brokerGate } from './broker-gate.js';
-import type { DeviceCredentials } from './credentials.js';
+import type { DeviceCredentials, FetchPolicy } from './credentials.js';
 import { FrameGuard, type FrameLimits } from './frame-guard.js';
 import { Subscriptions } from './subscriptions.js';
 
@@ -32,6 +32,7 @@ export interface EmbeddedBrokerOptions {
   /** Where devices connect over TCP; port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number; readonly tls?: { readonly cert: string; readonly key: string } };
   readonly credentials: DeviceCredentials;
+  readonly fetchPolicy: FetchPolicy;
   readonly logger: Logger;
   /** Connections held at once, over TCP and WebSocket together (default 20,000). */
   readonly maxConnections?: number;
@@ -74,6 +75,7 @@ export class EmbeddedBroker implements Service {
       ...brokerGate({
         fleet: options.fleet,
         credentials: options.credentials,
+        fetchPolicy: options.fetchPolicy,
         hubPassword: this.#hubPassword,
         isHubStream: (stream) => this.#hubStreams.has(stream),
         subscriptions,

@@ -34,7 +34,7 @@ export async function followLive(options: LiveOptions): Promise<void> {
 
 /** One connection, from open to end; resolves with why it ended. */
 async function listen(options: LiveOptions, opened: () => void): Promise<string> {
-  const [{ WebSocket }, { liveEventSchema }, { LIVE_PATH }] = await Promise.all([
+  const [{ WebSocket }, { liveEventSchema }, { LIVE_PATH, LIVE_UNAUTHENTICATED }] = await Promise.all([
     import('ws'),
     import('../api/live.js'),
     import('../api/live-path.js'),
@@ -65,7 +65,11 @@ async function listen(options: LiveOptions, opened: () => void): Promise<string>
         } else resolve(`status ${response.statusCode}`);
       });
       socket.on('error', (cause) => resolve(cause.message));
-      socket.on('close', (code) => resolve(`closed with ${code}`));
+      socket.on('close', (code, reason) => {
+        if (code === LIVE_UNAUTHENTICATED)
+          reject(new SkerryError('API_UNAUTHENTICATED', `the hub ended the live feed: ${reason.toString()}`));
+        else resolve(`closed with ${code}`);
+      });
     });
   } finally {
     signal.removeEventListener('abort', abort);

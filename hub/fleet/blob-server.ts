@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { FailureLimiter } from '#hub/api/failure-limiter.js';
+import type { FetchPolicy } from '#hub/broker/credentials.js';
 import type { BrokerPort } from '#hub/broker/link.js';
 import { bitmapFromBase64, countBits } from '#shared/bundle/bitmap.js';
 import type { Digest } from '#shared/bundle/names.js';
@@ -18,6 +19,7 @@ export interface BlobServerDeps {
   readonly link: BrokerPort;
   readonly fleet: string;
   readonly source: BlobSource;
+  readonly rights: FetchPolicy;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly settings?: Partial<BlobServerSettings>;
@@ -102,6 +104,7 @@ export class BlobServer implements Service {
       checkCount(request, this.#counts.get(keyOf(request)));
       const open = await this.#find(request);
       if (open === undefined) return;
+      await this.#checkRight(request, open);
       checkCount(request, open.blob.pieces);
       if (this.#closed || this.#schedule.request(request.digest, request.pieces, missing) === 'full') return;
       open.askers.add(request.device);
@@ -111,6 +114,14 @@ export class BlobServer implements Service {
     } catch (cause) {
       this.#refused.failed(request.device);
       await this.#refuse(request.device, request.digest, asSkerryError(cause));
+    }
+  }
+
+  /** Throws `BLOB_FORBIDDEN` unless a desired state of the device leads to the blob. */
+  async #checkRight({ device, digest, kind }: FetchRequest, open: Open): Promise<void> {
+    if (open.askers.has(device)) return;
+    if (!(await this.#deps.rights.mayFetch(device, digest))) {
+      throw new SkerryError('BLOB_FORBIDDEN', `no desired state of ${device} leads to the ${kind} ${digest}`);
     }
   }
 

@@ -14,10 +14,12 @@ import { signDesired } from '#shared/trust/desired-verify.js';
 import type { SigningKey } from '#shared/trust/keys.js';
 import { contentHash, desiredModels, type IssuePolicy, isDue, nextStatement } from './desired-content.js';
 import { type DesiredDecision, type RolloutWish, writeDecision, writeWishes } from './desired-rows.js';
+import type { FetchRights } from './fetch-rights.js';
 import { inWindow } from './window.js';
 
 export interface DesiredIssuerDeps {
   readonly db: Db;
+  readonly rights: FetchRights;
   readonly clock: Clock;
   readonly fleet: FleetId;
   /** The director key; its public half is the TUF target `hub/director.json`. */
@@ -209,7 +211,10 @@ export class DesiredIssuer implements Service {
 
   /** Before anybody sees them: a counter said once is never used again. */
   async #store(issued: readonly (Due & { readonly envelope: Uint8Array })[]): Promise<void> {
+    if (issued.length === 0) return;
     await this.#deps.db.transaction().execute(async (trx) => {
+      const statements = issued.map(({ statement }) => statement);
+      await this.#deps.rights.record(trx, statements, this.#deps.clock.now());
       for (const { statement, content, now, envelope } of issued) {
         const row = {
           device: statement.device,

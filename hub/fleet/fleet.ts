@@ -19,6 +19,7 @@ import { Devices } from './devices.js';
 import { DeviceStates } from './device-states.js';
 import { Enrolment } from './enrolment.js';
 import { EnrolmentTokens } from './enrolment-tokens.js';
+import { FetchRights } from './fetch-rights.js';
 import { HubBlobs } from './hub-blobs.js';
 import { connectInbound } from './inbound.js';
 import type { RolloutClaims } from './rollout-claims.js';
@@ -72,8 +73,10 @@ export class Fleet implements Service {
     this.#options = options;
     // First in line on every connect: a desired state is of no use to a device without the metadata behind it.
     this.trust = new TrustPublisher({ link, fleet, logger, current: options.trust.publication });
+    const rights = new FetchRights(db);
     this.issuer = new DesiredIssuer({
       db,
+      rights,
       clock,
       fleet,
       link,
@@ -107,6 +110,7 @@ export class Fleet implements Service {
       clock,
       logger,
       source: new HubBlobs(db, options.artifacts),
+      rights,
       ...(options.blobs === undefined ? {} : { settings: options.blobs }),
     });
     this.ingest = new Ingest({

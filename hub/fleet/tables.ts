@@ -103,7 +103,16 @@ export interface DesiredStatesTable {
   expires_at: EpochMillis;
 }
 
+/** What a device may fetch: versions its desired states named (hub/fleet/fetch-rights.ts). */
+export interface FetchRightsTable {
+  device: string;
+  model: string;
+  version: number;
+  told_at: EpochMillis;
+}
+
 export interface FleetTables {
+  fetch_rights: FetchRightsTable;
   devices: DevicesTable;
   device_states: DeviceStatesTable;
   enrolment_tokens: EnrolmentTokensTable;

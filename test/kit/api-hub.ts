@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { AuditLog } from '#hub/api/audit.js';
 import { Authenticator } from '#hub/api/authenticator.js';
 import type { Role } from '#hub/api/capabilities.js';
+import { trustedProxies } from '#hub/api/client-address.js';
 import { FailureLimiter } from '#hub/api/failure-limiter.js';
 import { HttpMetrics } from '#hub/api/http-metrics.js';
 import { LiveBus } from '#hub/api/live.js';
@@ -25,7 +26,7 @@ import { VersionStore } from '#hub/registry/version-store.js';
 import { ArtifactFolder } from '#hub/store/artifact-folder.js';
 import type { Db } from '#hub/store/database.js';
 import { openDatabase } from '#hub/store/open.js';
-import { systemClock } from '#shared/kernel/clock.js';
+import { type Clock, systemClock } from '#shared/kernel/clock.js';
 import { KEY_FILE_COST, passphraseSecret } from '#shared/trust/key-file.js';
 import { recordingLogger } from './recorder.js';
 
@@ -45,11 +46,14 @@ export interface ApiHub {
   close(): Promise<void>;
 }
 
-/** With `more`, it has other routes on its database as well. */
-export async function startApiHub(fleet = 'main', more: (db: Db) => readonly Route[] = () => []): Promise<ApiHub> {
+/** With `more`, it has other routes on its database as well. It trusts proxies on loopback. */
+export async function startApiHub(
+  fleet = 'main',
+  more: (db: Db) => readonly Route[] = () => [],
+  clock: Clock = systemClock,
+): Promise<ApiHub> {
   const folder = await mkdtemp(join(tmpdir(), 'skerry-api-'));
   const { logger } = recordingLogger();
-  const clock = systemClock;
   const db = await openDatabase(join(folder, 'hub.db'), logger);
   const storage = await ArtifactFolder.open(join(folder, 'artifacts'));
   const keys = await openHubKeys(join(folder, 'keys'), passphraseSecret('test'), KEY_FILE_COST);
@@ -59,8 +63,9 @@ export async function startApiHub(fleet = 'main', more: (db: Db) => readonly Rou
   const tokens = new ApiTokens(db, clock);
   const audit = new AuditLog(db, clock);
   const authenticator = new Authenticator(tokens, new FailureLimiter(clock));
+  const proxies = trustedProxies('loopback');
   const metrics = new HttpMetrics();
-  const feed = new LiveFeed({ bus, authenticator, clock, logger });
+  const feed = new LiveFeed({ bus, authenticator, tokens, trustedProxies: proxies, clock, logger });
   const routes = [
     ...systemRoutes({
       version: '0.0.0',
@@ -73,7 +78,17 @@ export async function startApiHub(fleet = 'main', more: (db: Db) => readonly Rou
     ...trustRoutes(tuf, hubPublicKeys(fleet, keys)),
     ...more(db),
   ];
-  const server: ApiServer = new ApiServer({ host: '127.0.0.1', port: 0, version: '0.0.0', routes, metrics, logger, authenticator, audit });
+  const server: ApiServer = new ApiServer({
+    host: '127.0.0.1',
+    port: 0,
+    version: '0.0.0',
+    routes,
+    metrics,
+    logger,
+    authenticator,
+    audit,
+    trustedProxies: proxies,
+  });
   server.addUpgrade(LIVE_PATH, (http) => feed.attachTo(http));
   await feed.start();
   await server.start();

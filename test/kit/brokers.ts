@@ -33,6 +33,7 @@ export async function startEmbedded(users: BrokerUsers): Promise<TestBroker> {
       fleet: users.fleet,
       listen: { host: '127.0.0.1', port },
       logger: silentLogger,
+      fetchPolicy: { mayFetch: (device) => Promise.resolve(users.devices.has(device)) },
       credentials: {
         passwordHash: (device) => {
           const password = users.devices.get(device);

@@ -6,6 +6,7 @@ import { LiveBus, type LiveEvent } from '#hub/api/live.js';
 import { EmbeddedBroker } from '#hub/broker/embedded.js';
 import { BrokerLink } from '#hub/broker/link.js';
 import { DevicePasswords } from '#hub/fleet/device-passwords.js';
+import { FetchRights } from '#hub/fleet/fetch-rights.js';
 import { Fleet, type FleetOptions } from '#hub/fleet/fleet.js';
 import type { RolloutClaims } from '#hub/fleet/rollout-claims.js';
 import type { TrustFiles } from '#hub/fleet/trust-publisher.js';
@@ -66,6 +67,7 @@ export class FleetHub {
       fleet: FLEET,
       listen: { host: '127.0.0.1', port: options.port ?? 0 },
       credentials: new DevicePasswords(db),
+      fetchPolicy: new FetchRights(db),
       logger: silentLogger,
     });
     this.link = new BrokerLink({
@@ -211,6 +213,12 @@ export class TestDevice {
 
   async listen(...filters: string[]): Promise<void> {
     await this.client.subscribeAsync(filters, { qos: 1 });
+  }
+
+  /** How the broker answers one subscription (MQTT 3.1.1, 3.9.3: 0x80 is a refusal). */
+  async subscribe(filter: string): Promise<'granted' | 'refused'> {
+    const granted = await this.client.subscribeAsync(filter, { qos: 1 }).catch(() => []);
+    return granted.length > 0 && granted.every(({ qos }) => qos < 128) ? 'granted' : 'refused';
   }
 
   async say(topic: string, payload: Uint8Array, retain = false): Promise<void> {

@@ -17,7 +17,16 @@ import type { Route } from '../route.js';
 
 const tokenParams = z.strictObject({ token: z.string().regex(/^[0-9a-f]{12}$/, 'the id of an enrolment token') });
 
-/** How devices get in: tokens that allow it, and the enrolment itself. `limiter` slows down who guesses tokens. */
+/** Throws `API_RATE_LIMITED` after too many failed enrolments from this address; a valid token is never held up by them. */
+function checkRate(limiter: FailureLimiter, source: string): void {
+  const wait = limiter.waitOf(source);
+  if (wait === 0) return;
+  throw new SkerryError('API_RATE_LIMITED', `too many failed enrolments from ${source}`, {
+    details: { retryAfterSeconds: Math.ceil(wait / 1_000) },
+  });
+}
+
+/** How devices get in: tokens that allow it, and the enrolment itself. */
 export function enrollRoutes(enrolment: Enrolment, tokens: EnrolmentTokens, limiter: FailureLimiter, now: () => number): readonly Route[] {
   return [
     defineRoute({
@@ -35,12 +44,6 @@ export function enrollRoutes(enrolment: Enrolment, tokens: EnrolmentTokens, limi
       answer: enrollResponseSchema,
       errors: ['ENROL_TOKEN_INVALID', 'ENROL_PROOF_INVALID', 'DEVICE_ID_TAKEN', 'DEVICE_REVOKED', 'TRUST_ROOT_MISSING', 'API_RATE_LIMITED'],
       handler: async ({ body, request, note }) => {
-        const wait = limiter.waitOf(request.ip);
-        if (wait > 0) {
-          throw new SkerryError('API_RATE_LIMITED', `too many failed enrolments from ${request.ip}`, {
-            details: { retryAfterSeconds: Math.ceil(wait / 1_000) },
-          });
-        }
         try {
           const answer = await enrolment.enroll(body, request.hostname);
           note.actor = `device:${answer.device}`;
@@ -48,7 +51,9 @@ export function enrollRoutes(enrolment: Enrolment, tokens: EnrolmentTokens, limi
           note.detail = { publicKey: body.publicKey, labels: body.labels };
           return answer;
         } catch (cause) {
-          if (hasCode(cause, 'ENROL_TOKEN_INVALID') || hasCode(cause, 'ENROL_PROOF_INVALID')) limiter.failed(request.ip);
+          if (!hasCode(cause, 'ENROL_TOKEN_INVALID') && !hasCode(cause, 'ENROL_PROOF_INVALID')) throw cause;
+          checkRate(limiter, request.ip);
+          limiter.failed(request.ip);
           throw cause;
         }
       },

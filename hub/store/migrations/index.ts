@@ -3,6 +3,7 @@ import type { SqlTypes } from '../dialect.js';
 import { createApiTables } from './api.js';
 import { addCandidates } from './candidates.js';
 import { addEventFilters } from './event-filters.js';
+import { addFetchRights } from './fetch-rights.js';
 import { createFleetTables } from './fleet.js';
 import { addIncremental } from './incremental.js';
 import { createRegistryTables } from './registry.js';
@@ -26,6 +27,7 @@ const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
   '0007_standing': addStanding,
   '0008_incremental': addIncremental,
   '0009_event_filters': addEventFilters,
+  '0020_fetch_rights': addFetchRights,
 };
 
 export function migrationProvider(types: SqlTypes): MigrationProvider {

@@ -61,6 +61,12 @@ export const fleetCodes = defineCodes({
     summary: 'The embedded broker could not listen on its address.',
     action: 'Stop the program that has the port, or choose another with --mqtt-port (0 takes any free one).',
   },
+  BLOB_FORBIDDEN: {
+    fault: 'caller',
+    http: 403,
+    summary: 'A device asked for a manifest or artifact that none of its desired states leads to.',
+    action: 'Deploy the version to this device first; the device asks again with its next desired state.',
+  },
   BLOB_UNKNOWN: {
     fault: 'peer',
     http: 404,

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -7,9 +8,10 @@ import { text as textOf } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { ROLES, roleMay } from '#hub/api/capabilities.js';
-import { LIVE_PROTOCOL, LIVE_TOKEN_PROTOCOL } from '#hub/api/live-path.js';
+import { LIVE_PROTOCOL, LIVE_TOKEN_PROTOCOL, LIVE_UNAUTHENTICATED } from '#hub/api/live-path.js';
 import { type ApiHub, startApiHub } from '../../kit/api-hub.js';
 import { until } from '../../kit/until.js';
+import { VirtualClock } from '../../kit/virtual-clock.js';
 
 let hub: ApiHub;
 beforeAll(async () => {
@@ -259,6 +261,47 @@ describe('the live feed', () => {
     socket.close();
   });
 
+  const opened = async (of: ApiHub, secret: string): Promise<{ socket: WebSocket; closed: Promise<number> }> => {
+    const socket = new WebSocket(`${of.url.replace('http', 'ws')}/api/v1/live`, [LIVE_PROTOCOL, `${LIVE_TOKEN_PROTOCOL}${secret}`]);
+    const closed = new Promise<number>((resolve) => socket.once('close', resolve));
+    await once(socket, 'open');
+    return { socket, closed };
+  };
+
+  test('ends at once for a token that is revoked, and for nobody else', async () => {
+    const { id, token } = await hub.tokens.create({ name: 'ex-colleague', role: 'viewer', createdBy: 'hub' });
+    const theirs = await opened(hub, token);
+    const ours = await opened(hub, hub.secret.viewer);
+    const heard: unknown[] = [];
+    theirs.socket.on('message', (data: Buffer) => heard.push(data));
+    expect((await hub.fetch('admin', `/api/v1/tokens/${id}`, { method: 'DELETE' })).status).toBe(200);
+    hub.bus.publish({ kind: 'deployment.changed', at, deployment: '2' });
+    expect(await theirs.closed).toBe(LIVE_UNAUTHENTICATED);
+    expect(heard).toEqual([]);
+    expect(ours.socket.readyState).toBe(WebSocket.OPEN);
+    ours.socket.close();
+  });
+
+  test('ends when the token expires, and for one that ended behind its back', async () => {
+    const clock = new VirtualClock(Date.now());
+    const other = await startApiHub('main', () => [], clock);
+    try {
+      const short = await other.tokens.create({ name: 'short', role: 'viewer', createdBy: 'hub', expiresAt: clock.now() + 12_000 });
+      const shortly = await opened(other, short.token);
+      const long = await opened(other, other.secret.viewer);
+      await clock.advance(11_999);
+      expect(shortly.socket.readyState).toBe(WebSocket.OPEN);
+      await clock.advance(1);
+      expect(await shortly.closed).toBe(LIVE_UNAUTHENTICATED);
+      // Revoked by another process: nobody told this one.
+      await other.db.updateTable('api_tokens').set({ revoked_at: clock.now() }).where('role', '=', 'viewer').execute();
+      await clock.advance(30_000);
+      expect(await long.closed).toBe(LIVE_UNAUTHENTICATED);
+    } finally {
+      await other.close();
+    }
+  });
+
   test.each([
     ['no token', [LIVE_PROTOCOL], '/api/v1/live', 401],
     ['another path', [LIVE_PROTOCOL], '/api/v1/other', 404],
@@ -289,5 +332,23 @@ describe('the hub itself', () => {
     for (let count = 0; count < 40 && response.status === 401; count += 1) response = await attempt();
     expect([response.status, (await json(response))['code']]).toEqual([429, 'API_RATE_LIMITED']);
     expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await hub.fetch('viewer', '/api/v1/models')).status, 'a valid token from the same address').toBe(200);
+    const socket = new WebSocket(`${hub.url.replace('http', 'ws')}/api/v1/live`, [
+      LIVE_PROTOCOL,
+      `${LIVE_TOKEN_PROTOCOL}${hub.secret.viewer}`,
+    ]);
+    await once(socket, 'open');
+    socket.close();
+  });
+
+  test('behind a trusted proxy the audit log and the limit of failures name the client, not the proxy', async () => {
+    const headers = { 'x-forwarded-for': '203.0.113.7', authorization: 'Bearer skerry_wrong' };
+    let response = await fetch(`${hub.url}/api/v1/models`, { headers });
+    for (let count = 0; count < 40 && response.status === 401; count += 1) response = await fetch(`${hub.url}/api/v1/models`, { headers });
+    expect((await json(response))['message']).toContain('203.0.113.7');
+    const other = await fetch(`${hub.url}/api/v1/models`, { headers: { ...headers, 'x-forwarded-for': '203.0.113.8' } });
+    expect(other.status, 'another client behind the same proxy').toBe(401);
+    await hub.fetch('viewer', `/api/v1/tokens/${'0'.repeat(12)}`, { method: 'DELETE', headers: { 'x-forwarded-for': '203.0.113.9' } });
+    expect((await audit())[0]).toMatchObject({ source: '203.0.113.9', outcome: 'refused' });
   });
 });

@@ -158,6 +158,7 @@ describe('embedded broker', () => {
       fleet: FLEET,
       listen: { host: '127.0.0.1', port: 0 },
       logger: silentLogger,
+      fetchPolicy: { mayFetch: () => Promise.resolve(true) },
       credentials: { passwordHash: (id) => Promise.resolve(devices.has(id) ? hashPassword(devices.get(id) ?? '') : undefined) },
       ...options,
     });

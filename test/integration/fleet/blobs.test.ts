@@ -7,10 +7,10 @@ import { BlobServer } from '#hub/fleet/blob-server.js';
 import type { ServableBlob } from '#hub/fleet/hub-blobs.js';
 import { bitmapToBase64, emptyBitmap, fullBitmap, setBit } from '#shared/bundle/bitmap.js';
 import { digestOf } from '#shared/bundle/digest.js';
-import type { Digest } from '#shared/bundle/names.js';
+import { type Digest, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { decodeMessage, encodeMessage } from '#shared/protocol/codec.js';
-import { deviceIdSchema } from '#shared/protocol/device.js';
+import { type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
 import type { FetchRequest } from '#shared/protocol/messages.js';
 import { blobFilter, deviceTopic } from '#shared/protocol/topics.js';
 import { FLEET, FleetHub, type FleetHubOptions, type TestDevice } from '../../kit/fleet-hub.js';
@@ -30,7 +30,15 @@ async function start(options: FleetHubOptions = {}): Promise<{ hub: FleetHub; ma
   const hub = await FleetHub.start({ ...options, fleet: { blobs: { gather: 100, gatherMost: 250 } } });
   open.push(hub);
   const manifest = await hub.addVersion('vad', 1, { bytes: BYTES, chunk: CHUNK });
-  return { hub, manifest, one: await hub.device('d1'), two: await hub.device('d2') };
+  const [one, two] = [await hub.device('d1'), await hub.device('d2')];
+  for (const { id } of [one, two]) await tell(hub, id, manifest);
+  return { hub, manifest, one, two };
+}
+
+/** Wishes vad@1 of the device, which lets it fetch that version. */
+function tell(hub: FleetHub, device: DeviceId, manifest: Digest): Promise<void> {
+  const version = { model: modelNameSchema.parse('vad'), version: versionNumberSchema.parse(1), manifest };
+  return hub.fleet.issuer.set([{ device, ...version, attempt: 1, source: 'test', decidedAt: Date.now() }]);
 }
 
 function ask(device: TestDevice, request: Pick<FetchRequest, 'kind' | 'digest' | 'pieces'> & { missing: Uint8Array }): Promise<void> {
@@ -137,6 +145,35 @@ describe('blob server', () => {
     expect(digestOf(joined(received(one, manifest)))).toBe(manifest);
   });
 
+  it('sends nothing to a device whose desired state leads elsewhere, which can not listen to the answers to others either', async () => {
+    const { hub, manifest, one } = await start();
+    const stranger = await hub.device('stranger');
+    for (const filter of [
+      blobFilter(FLEET, DIGEST),
+      blobFilter(FLEET, manifest),
+      `skerry/v1/${FLEET}/blob/#`,
+      `skerry/v1/${FLEET}/blob/+/+`,
+    ]) {
+      expect(await stranger.subscribe(filter), filter).toBe('refused');
+    }
+    await stranger.listen(deviceTopic(FLEET, stranger.id, 'cmd'));
+    await one.listen(blobFilter(FLEET, DIGEST));
+    await ask(one, whole);
+    await ask(stranger, whole);
+    await until('the refusal', () => stranger.got.length > 0);
+    const [refusal] = stranger.on(deviceTopic(FLEET, stranger.id, 'cmd'));
+    expect(decodeMessage('cmd', refusal!, stranger.id)).toMatchObject({ kind: 'fetch-refused', error: { code: 'BLOB_FORBIDDEN' } });
+    await until('the blob at the other device', () => received(one, DIGEST).size === PIECES);
+    expect(received(stranger, DIGEST).size).toBe(0);
+
+    await tell(hub, stranger.id, manifest);
+    expect(await stranger.subscribe(blobFilter(FLEET, DIGEST))).toBe('granted');
+    await ask(stranger, whole);
+    await until('the blob, once it is told to run the version', () => received(stranger, DIGEST).size === PIECES);
+    await hub.fleet.issuer.remove(stranger.id, [modelNameSchema.parse('vad')]);
+    expect(await stranger.subscribe(blobFilter(FLEET, manifest)), 'after the model was taken away').toBe('refused');
+  });
+
   it('says so when it holds no such blob, counts other pieces, or can no longer read it', async () => {
     const { hub, one } = await start();
     await one.listen(deviceTopic(FLEET, one.id, 'cmd'));
@@ -176,7 +213,14 @@ describe('requests that make work', () => {
       done.lookUps += 1;
       return Promise.resolve({ pieces: 2, read: () => Promise.resolve(new Uint8Array(1)) });
     };
-    const blobs = new BlobServer({ link, fleet: FLEET, source: { open: lookUp }, clock, logger: silentLogger });
+    const blobs = new BlobServer({
+      link,
+      fleet: FLEET,
+      source: { open: lookUp },
+      rights: { mayFetch: () => Promise.resolve(true) },
+      clock,
+      logger: silentLogger,
+    });
     const request = (device: string, missing: Uint8Array, pieces = 2, digest: Digest = DIGEST): Promise<void> =>
       blobs.request({ device: deviceIdSchema.parse(device), id: 'f1', kind: 'artifact', digest, pieces, missing: bitmapToBase64(missing) });
     return { clock, done, blobs, request };

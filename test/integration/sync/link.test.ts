@@ -62,6 +62,7 @@ describe('MqttLink', () => {
       fleet: 'test',
       listen: { host: '127.0.0.1', port: 0 },
       logger: silentLogger,
+      fetchPolicy: { mayFetch: () => Promise.resolve(true) },
       credentials: { passwordHash: () => Promise.resolve(hashPassword('password')) },
     });
     await broker.start();

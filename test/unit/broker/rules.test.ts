@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { allowed, type Identity, type TopicAction } from '#hub/broker/rules.js';
+import { allowed, type Identity, type Ruling, type TopicAction } from '#hub/broker/rules.js';
 import { devicePrefix, shardOf } from '#shared/protocol/topics.js';
 
 const device: Identity = { kind: 'device', fleet: 'f', device: 'd1' };
@@ -7,7 +7,7 @@ const own = devicePrefix('f', 'd1');
 const other = devicePrefix('f', 'd2');
 const digest = 'a'.repeat(64);
 
-const rows: readonly (readonly [TopicAction, string, boolean])[] = [
+const rows: readonly (readonly [TopicAction, string, Ruling])[] = [
   ['publish', `${own}/telemetry`, true],
   ['publish', `${own}/event`, true],
   ['publish', `${own}/fetch`, true],
@@ -43,9 +43,9 @@ const rows: readonly (readonly [TopicAction, string, boolean])[] = [
   ['subscribe', 'skerry/v1/f/trust/+', true],
   ['subscribe', 'skerry/v1/f/trust/1.root.json', true],
   ['subscribe', 'skerry/v1/f/trust/#', false],
-  ['subscribe', 'skerry/v1/f/blob/#', true],
-  ['subscribe', `skerry/v1/f/blob/${digest}/+`, true],
-  ['subscribe', `skerry/v1/f/blob/${digest}/7`, true],
+  ['subscribe', 'skerry/v1/f/blob/#', false],
+  ['subscribe', `skerry/v1/f/blob/${digest}/+`, { blob: digest }],
+  ['subscribe', `skerry/v1/f/blob/${digest}/7`, { blob: digest }],
   ['subscribe', 'skerry/v1/f/blob/+/+', false],
   ['subscribe', 'skerry/v1/g/trust/+', false],
   ['subscribe', '#', false],
@@ -57,7 +57,7 @@ const rows: readonly (readonly [TopicAction, string, boolean])[] = [
 
 describe('topic rules of a device', () => {
   it.each(rows)('%s %s -> %s', (action, topic, expected) => {
-    expect(allowed(device, action, topic)).toBe(expected);
+    expect(allowed(device, action, topic)).toEqual(expected);
   });
 });
 
