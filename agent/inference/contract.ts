@@ -4,6 +4,7 @@ import type { Millis } from '#shared/kernel/clock.js';
 import type { SkerryError } from '#shared/kernel/errors.js';
 import type { ServableState, WindowRole } from '#shared/protocol/messages.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
+import type { OutputTolerances } from '#shared/tensor/tolerance.js';
 
 /** One prediction, from whichever protocol it came. */
 export interface InferRequest {
@@ -48,7 +49,7 @@ export interface ServableSpec {
   readonly goldenSamples: readonly {
     readonly name: string;
     readonly file: string;
-    readonly tolerance: { readonly absolute: number; readonly relative: number };
+    readonly tolerance: OutputTolerances;
   }[];
   readonly batching?: { readonly maxBatchSize: number; readonly preferredSizes?: readonly number[]; readonly maxDelayMicros?: number };
 }

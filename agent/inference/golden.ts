@@ -5,6 +5,7 @@ import { checkTensors } from '#shared/tensor/check.js';
 import { compareOutputs } from '#shared/tensor/compare.js';
 import { readSafetensors } from '#shared/tensor/safetensors.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
+import type { OutputTolerances, Tolerance } from '#shared/tensor/tolerance.js';
 import type { Recheck, ServableSpec } from './contract.js';
 import type { SampleResult } from './instance-protocol.js';
 
@@ -15,7 +16,7 @@ const DEFAULT_TOLERANCE = { absolute: 1e-3, relative: 1e-3 };
 /** A golden sample read and checked against the declared inputs and outputs. */
 export interface GoldenSample {
   readonly name: string;
-  readonly tolerance: { readonly absolute: number; readonly relative: number };
+  readonly tolerance: OutputTolerances;
   readonly inputs: NamedTensors;
   readonly expected: NamedTensors;
 }
@@ -54,12 +55,19 @@ export async function recheckGolden(
   return { run: spec.goldenSamples.length, wrong, reason };
 }
 
-/** The widest tolerance of the version's golden samples: what its answers may differ by from another version's. */
-export function shadowTolerance({ goldenSamples }: Pick<ServableSpec, 'goldenSamples'>): GoldenSample['tolerance'] {
+/** The widest tolerances of the version's golden samples: what its answers may differ by from another version's. */
+export function shadowTolerance({ goldenSamples }: Pick<ServableSpec, 'goldenSamples'>): OutputTolerances {
   if (goldenSamples.length === 0) return DEFAULT_TOLERANCE;
+  const tolerances = goldenSamples.map(({ tolerance }) => tolerance);
+  const own = tolerances.flatMap(({ outputs = [] }) => outputs);
+  const outputs = [...new Set(own.map(({ name }) => name))].map((name) => ({ name, ...widest(own.filter((one) => one.name === name)) }));
+  return { ...widest(tolerances), outputs };
+}
+
+function widest(tolerances: readonly Tolerance[]): Tolerance {
   return {
-    absolute: Math.max(...goldenSamples.map(({ tolerance }) => tolerance.absolute)),
-    relative: Math.max(...goldenSamples.map(({ tolerance }) => tolerance.relative)),
+    absolute: Math.max(...tolerances.map(({ absolute }) => absolute)),
+    relative: Math.max(...tolerances.map(({ relative }) => relative)),
   };
 }
 

@@ -1,7 +1,8 @@
 import type { Millis } from '#shared/kernel/clock.js';
 import type { ErrorBody } from '#shared/kernel/errors.js';
-import type { Comparison, Tolerance } from '#shared/tensor/compare.js';
+import type { Comparison } from '#shared/tensor/compare.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
+import type { OutputTolerances } from '#shared/tensor/tolerance.js';
 
 /** What the runtime in this build is and offers. */
 export interface RuntimeDescription {
@@ -29,7 +30,7 @@ export type ToInstance =
       readonly id: number;
       readonly inputs: NamedTensors;
       readonly expected: NamedTensors;
-      readonly tolerance: Tolerance;
+      readonly tolerance: OutputTolerances;
       readonly runs: number;
       readonly budget: Millis;
     }

@@ -2,8 +2,8 @@ import type { Worker } from 'node:worker_threads';
 import type { Clock, Millis } from '#shared/kernel/clock.js';
 import { asSkerryError, fromErrorBody, SkerryError } from '#shared/kernel/errors.js';
 import { spawnWorker } from '#shared/kernel/worker-entry.js';
-import type { Tolerance } from '#shared/tensor/compare.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
+import type { OutputTolerances } from '#shared/tensor/tolerance.js';
 import type { Answer, AnswerKind, FromInstance, RuntimeDescription, SampleResult, ToInstance } from './instance-protocol.js';
 import { forPosting } from './transfer.js';
 
@@ -34,7 +34,7 @@ export interface Instance {
 export interface SampleRun {
   readonly inputs: NamedTensors;
   readonly expected: NamedTensors;
-  readonly tolerance: Tolerance;
+  readonly tolerance: OutputTolerances;
   readonly runs: number;
   readonly budget: Millis;
 }

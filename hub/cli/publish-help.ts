@@ -21,7 +21,10 @@ Golden samples
 
 Variants
   The model given first is the reference: samples are recorded with it, and each --variant must agree with
-  them within the tolerance: |actual - expected| <= ABSOLUTE + RELATIVE x |expected|.
+  them within the tolerance: |actual - expected| <= ABSOLUTE + RELATIVE x |expected|. That is for
+  floating-point outputs. Integers (class and token ids), booleans and strings must be equal.
+  --output-tolerance gives one output a tolerance of its own: scores=0.05,0.01 for floating-point values,
+  pixels=1 for integers that may be off by 1.
 
 Examples
   skerry publish vad.onnx --name vad --golden speech.json --golden silence.json --keys ./publisher

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { AGENT_MODEL, type ModelName, modelNameSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
-import type { Tolerance } from '#shared/tensor/compare.js';
+import type { OutputTolerances, Tolerance } from '#shared/tensor/tolerance.js';
 import type { VariantFile } from '../publisher/build.js';
 
 /** Execution providers a session of onnxruntime-node can ask for; a name it does not know would be a version that no device can run. */
@@ -35,6 +35,15 @@ export function parseTolerance(text: string): Tolerance {
   const valid = numbers.length <= 2 && numbers.every((value) => Number.isFinite(value) && value >= 0);
   if (valid && absolute !== undefined && relative !== undefined) return { absolute, relative };
   throw new InvalidArgumentError('Expected ABSOLUTE,RELATIVE, two numbers of at least 0, such as 1e-3,1e-2.');
+}
+
+/** `output=absolute,relative`, collected; one number is the absolute tolerance alone, as integers take it. */
+export function collectOutputTolerance(text: string, before: NonNullable<OutputTolerances['outputs']>): typeof before {
+  const at = text.lastIndexOf('=');
+  const name = text.slice(0, Math.max(at, 0));
+  const value = text.slice(at + 1);
+  if (name === '') throw new InvalidArgumentError('Expected OUTPUT=ABSOLUTE or OUTPUT=ABSOLUTE,RELATIVE, such as scores=0.05 or class=1.');
+  return [...before, { name, ...parseTolerance(value.includes(',') ? value : `${value},0`) }];
 }
 
 /** `name=file`, collected. */

@@ -4,7 +4,7 @@ import { formatBytes } from '#shared/terminal/format.js';
 import { requireFiles } from '#shared/terminal/named-files.js';
 import { type Output, printJson, printNote } from '#shared/terminal/output.js';
 import type { Progress } from '#shared/terminal/progress.js';
-import type { Tolerance } from '#shared/tensor/compare.js';
+import type { OutputTolerances, Tolerance } from '#shared/tensor/tolerance.js';
 import {
   type BuildRequest,
   type BuildStep,
@@ -18,6 +18,7 @@ import { PUBLISH_HELP } from './publish-help.js';
 import { barsOf, printResult } from './publish-view.js';
 import {
   collectDimension,
+  collectOutputTolerance,
   collectProvider,
   collectText,
   collectVariant,
@@ -38,6 +39,7 @@ interface PublishFlags extends UploadFlags {
   readonly samples: number;
   readonly dim: ReadonlyMap<string, number>;
   readonly tolerance: Tolerance;
+  readonly outputTolerance: NonNullable<OutputTolerances['outputs']>;
   readonly batch?: number;
 }
 
@@ -64,9 +66,15 @@ export function registerPublishCommand(program: Command, deps: PublisherCliDeps)
     )
     .option(
       '--tolerance <absolute,relative>',
-      'how far a variant or device may be off (default: 1e-3,1e-3)',
+      'how far floating-point outputs of a variant or device may be off (default: 1e-3,1e-3)',
       parseTolerance,
       DEFAULT_TOLERANCE,
+    )
+    .option(
+      '--output-tolerance <output=absolute,relative>',
+      'how far one output may be off; integers are compared exactly without it; repeatable',
+      collectOutputTolerance,
+      [],
     )
     .option('--min-version <n>', 'never install versions below this one again, even by rollback', parseVersion)
     .option('--description <text>', 'what is new, for people')
@@ -92,7 +100,7 @@ function requestOf(path: string, flags: PublishFlags): BuildRequest {
     golden: flags.golden,
     generatedSamples: flags.samples,
     sizes: flags.dim,
-    tolerance: flags.tolerance,
+    tolerance: { ...flags.tolerance, outputs: flags.outputTolerance },
     ...(flags.description === undefined ? {} : { description: flags.description }),
     ...(flags.batch === undefined ? {} : { maxBatchSize: flags.batch }),
   };

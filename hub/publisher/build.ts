@@ -2,11 +2,11 @@ import { cutArtifact, cutArtifactFile } from '#shared/bundle/cut-artifact.js';
 import type { AgentManifest } from '#shared/bundle/agent-manifest.js';
 import type { Manifest } from '#shared/bundle/manifest.js';
 import { type Artifact, MANIFEST_SCHEMA } from '#shared/bundle/manifest-parts.js';
-import type { ModelManifest, Variant } from '#shared/bundle/model-manifest.js';
+import type { GoldenSample, ModelManifest, Variant } from '#shared/bundle/model-manifest.js';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import type { Tolerance } from '#shared/tensor/compare.js';
 import { describeSpec } from '#shared/tensor/check.js';
+import { type OutputTolerances, type Tolerance, toleranceProblem } from '#shared/tensor/tolerance.js';
 import { checkBatching, checkVariant, type RecordedSample, recordSample } from './golden.js';
 import { type DimensionSizes, generateCase, readGoldenCase, unusedSizes } from './golden-inputs.js';
 import { type ModelInspection, specsOf, withModel } from './inspect.js';
@@ -28,7 +28,7 @@ export interface BuildRequest {
   readonly golden: readonly string[];
   readonly generatedSamples: number;
   readonly sizes: DimensionSizes;
-  readonly tolerance: Tolerance;
+  readonly tolerance: OutputTolerances;
   readonly description?: string;
   readonly maxBatchSize?: number;
 }
@@ -104,6 +104,8 @@ async function recordSamples(
     const inputs = inspection.inputs.map(({ spec }) => describeSpec(spec)).join(', ');
     throw new SkerryError('GOLDEN_INPUTS_INVALID', `no varying dimension is called ${JSON.stringify(unused)}; the inputs are ${inputs}`);
   }
+  const misfit = toleranceProblem(specsOf(inspection.outputs), request.tolerance);
+  if (misfit !== undefined) throw new SkerryError('TOLERANCE_INVALID', misfit);
   const generated = request.golden.length === 0;
   const samples: RecordedSample[] = [];
   for (let index = 0; index < (generated ? request.generatedSamples : request.golden.length); index++) {
@@ -157,7 +159,7 @@ async function assemble(
   for (const sample of samples) {
     const artifact = await cutArtifact([sample.bytes], `golden sample ${sample.name}`);
     sampleFiles.push({ artifact, source: { bytes: sample.bytes } });
-    goldenSamples.push({ name: sample.name, artifact: artifact.digest, tolerance: sample.tolerance });
+    goldenSamples.push({ name: sample.name, artifact: artifact.digest, tolerance: toleranceOfManifest(sample.tolerance) });
   }
   const unique = new Map<Digest, BuiltFile>([...variantFiles, ...sampleFiles].map((file) => [file.artifact.digest, file]));
   const files = [...unique.values()];
@@ -177,6 +179,12 @@ async function assemble(
     },
     files,
   };
+}
+
+/** As the manifest has it: without a list of outputs where none has a tolerance of its own. */
+function toleranceOfManifest({ absolute, relative, outputs = [] }: OutputTolerances): GoldenSample['tolerance'] {
+  const own = outputs.map((output) => ({ name: output.name, absolute: output.absolute, relative: output.relative }));
+  return { absolute, relative, ...(own.length > 0 && { outputs: own }) };
 }
 
 /** The manifest of a built version under a number. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { DATATYPES } from '#shared/tensor/datatype.js';
+import { toleranceProblem } from '#shared/tensor/tolerance.js';
 import { artifactSchema, checkArtifactList, checkNamesListed, checkUniqueNames, MANIFEST_SCHEMA } from './manifest-parts.js';
 import { AGENT_MODEL, digestSchema, modelNameSchema, versionNumberSchema } from './names.js';
 
@@ -26,12 +27,23 @@ const variantSchema = z.strictObject({
 });
 export type Variant = z.infer<typeof variantSchema>;
 
+const toleranceSchema = z.strictObject({ absolute: z.number().min(0), relative: z.number().min(0) });
+
 const goldenSampleSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/),
   /** A safetensors file holding `inputs/<name>` and `outputs/<name>`. */
   artifact: digestSchema,
-  /** An output element `actual` agrees when |actual - expected| <= absolute + relative * |expected| (as numpy.allclose). */
-  tolerance: z.strictObject({ absolute: z.number().min(0), relative: z.number().min(0) }),
+  /**
+   * An element `actual` of a floating-point output agrees when |actual - expected| <= absolute + relative * |expected| (as
+   * numpy.allclose). Other outputs are exact, but for integers with an absolute tolerance of their own.
+   */
+  tolerance: toleranceSchema.extend({
+    /** Outputs with a tolerance of their own; left out when there are none. */
+    outputs: z
+      .array(toleranceSchema.extend({ name: z.string().min(1).max(LIMITS.nameLength) }))
+      .max(LIMITS.tensorsPerModel)
+      .optional(),
+  }),
 });
 export type GoldenSample = z.infer<typeof goldenSampleSchema>;
 
@@ -62,5 +74,9 @@ export const modelManifestSchema = z
     checkArtifactList(manifest, context);
     for (const path of ['inputs', 'outputs', 'variants', 'goldenSamples'] as const) checkUniqueNames(manifest[path], path, context);
     for (const path of ['variants', 'goldenSamples'] as const) checkNamesListed(manifest[path], path, manifest, context);
+    for (const [index, sample] of manifest.goldenSamples.entries()) {
+      const message = toleranceProblem(manifest.outputs, sample.tolerance);
+      if (message !== undefined) context.addIssue({ code: 'custom', path: ['goldenSamples', index, 'tolerance', 'outputs'], message });
+    }
   });
 export type ModelManifest = z.infer<typeof modelManifestSchema>;

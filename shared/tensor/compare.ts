@@ -3,12 +3,7 @@ import { elementsOf, isFixedSize } from './elements.js';
 import { bfloat16ToNumber, halfToNumber } from './half.js';
 import { elementCount, formatShape } from './shape.js';
 import type { NamedTensors, Tensor } from './tensor.js';
-
-/** An element `actual` agrees when |actual - expected| <= absolute + relative * |expected|. */
-export interface Tolerance {
-  readonly absolute: number;
-  readonly relative: number;
-}
+import { describeTolerance, EXACT, type OutputTolerances, type Tolerance, toleranceOf } from './tolerance.js';
 
 export interface Comparison {
   readonly agrees: boolean;
@@ -34,19 +29,21 @@ export function allclose(expected: Tensor, actual: Tensor, tolerance: Tolerance)
     return { agrees: false, mismatches: 0, maxError: Number.POSITIVE_INFINITY, worst: undefined, reason };
   }
   if (expected.datatype === 'BYTES') return compareBytes(expected, actual);
-  return compareNumbers(numbersOf(expected), numbersOf(actual), expected.datatype === 'BOOL' ? { absolute: 0, relative: 0 } : tolerance);
+  return compareNumbers(numbersOf(expected), numbersOf(actual), expected.datatype === 'BOOL' ? EXACT : tolerance);
 }
 
-/** Compares all outputs with those expected; names must be the same. */
-export function compareOutputs(expected: NamedTensors, actual: NamedTensors, tolerance: Tolerance): Comparison {
+/** Compares all outputs with those expected, each within its own tolerance (`toleranceOf`); names must be the same. */
+export function compareOutputs(expected: NamedTensors, actual: NamedTensors, tolerances: OutputTolerances): Comparison {
   let combined = AGREES;
   for (const [name, tensor] of Object.entries(expected)) {
     const other = Object.hasOwn(actual, name) ? actual[name] : undefined;
+    const tolerance = toleranceOf(name, tensor.datatype, tolerances);
     const one: Comparison =
       other === undefined
         ? { agrees: false, mismatches: 0, maxError: Number.POSITIVE_INFINITY, worst: undefined, reason: 'is missing' }
         : allclose(tensor, other, tolerance);
-    const reason = one.reason === undefined ? undefined : `output ${JSON.stringify(name)} ${one.reason}`;
+    const allowed = one.worst === undefined ? '' : `; ${describeTolerance(tensor.datatype, tolerance)}`;
+    const reason = one.reason === undefined ? undefined : `output ${JSON.stringify(name)} ${one.reason}${allowed}`;
     combined = {
       agrees: combined.agrees && one.agrees,
       mismatches: combined.mismatches + one.mismatches,

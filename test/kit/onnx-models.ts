@@ -57,6 +57,16 @@ export function tableModel({ table = [10, 20, 30, 40] }: { table?: readonly numb
   });
 }
 
+/** token = x + offset, both INT64 [n]: another offset gives other ids, near or far. */
+export function tokenModel({ offset = 30_000 }: { offset?: number | bigint } = {}): Uint8Array {
+  return model({
+    nodes: [node('Add', ['x', 'offset'], ['token'])],
+    inputs: [valueInfo('x', ONNX_TYPES.INT64, ['n'])],
+    outputs: [valueInfo('token', ONNX_TYPES.INT64, ['n'])],
+    initializers: [int64s('offset', [], [offset])],
+  });
+}
+
 /** y = x, after `layers` multiplications with a `width` x `width` identity matrix: about 2 * width^2 * layers operations a row. */
 export function slowModel({ width = 256, layers = 50 }: { width?: number; layers?: number } = {}): Uint8Array {
   const matrix = new Float32Array(width * width);

@@ -15,6 +15,7 @@ import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bund
 import { bytesOf } from '#shared/tensor/elements.js';
 import { writeSafetensors } from '#shared/tensor/safetensors.js';
 import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
+import type { OutputTolerances } from '#shared/tensor/tolerance.js';
 
 export const modelName = (name: string) => modelNameSchema.parse(name);
 export const versionNumber = (version: number) => versionNumberSchema.parse(version);
@@ -37,7 +38,7 @@ export interface SpecOptions {
   readonly samples?: readonly { readonly inputs: NamedTensors; readonly outputs: NamedTensors }[];
   readonly providers?: readonly string[];
   readonly batching?: ServableSpec['batching'];
-  readonly tolerance?: { readonly absolute: number; readonly relative: number };
+  readonly tolerance?: OutputTolerances;
   /** More files of the same model, tried after `bytes`. */
   readonly others?: readonly { readonly name: string; readonly bytes: Uint8Array; readonly providers?: readonly string[] }[];
 }

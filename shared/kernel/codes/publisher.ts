@@ -42,7 +42,14 @@ export const publisherCodes = defineCodes({
     fault: 'caller',
     http: 400,
     summary: 'A variant does not give the expected outputs within the tolerance.',
-    action: 'Use a better variant, or state the tolerance you accept with --tolerance ABSOLUTE,RELATIVE.',
+    action:
+      'Use a better variant, or state the tolerance you accept with --tolerance ABSOLUTE,RELATIVE, or for one output with --output-tolerance OUTPUT=ABSOLUTE,RELATIVE.',
+  },
+  TOLERANCE_INVALID: {
+    fault: 'caller',
+    http: 400,
+    summary: 'A tolerance was given for an output that cannot have it.',
+    action: 'Name an output of the model. Integers take an absolute tolerance only; booleans and strings are always compared exactly.',
   },
   VARIANT_DIFFERS: {
     fault: 'caller',

@@ -69,6 +69,8 @@ describe('skerry trust and publish, against a real hub', () => {
     expect(await failing('publish', path, '--name', 'affine', ...wrong)).toMatchObject({ code: 'TRUST_KEY_SECRET' });
     for (const bad of [
       ['--tolerance', 'x'],
+      ['--output-tolerance', '0.1'],
+      ['--output-tolerance', 'y=far'],
       ['--variant', 'int8'],
       ['--version', '0'],
       ['--dim', 'batch'],
@@ -94,14 +96,27 @@ describe('skerry trust and publish, against a real hub', () => {
       code: 'GOLDEN_INPUTS_NEEDED',
       action: expect.stringContaining('--golden FILE') as string,
     });
-    const options = ['--golden', golden, '--variant', `copy=${SILERO}`, '--tolerance', '0.01,0', '--description', 'Silero VAD v5'];
+    const options = [
+      '--golden',
+      golden,
+      '--variant',
+      `copy=${SILERO}`,
+      '--tolerance',
+      '0.01,0',
+      '--output-tolerance',
+      'output=0.02',
+      '--description',
+      'Silero VAD v5',
+    ];
     const ran = await skerry('publish', SILERO, '--name', 'vad', ...options, ...keys());
     expect([ran.code, ran.stdout]).toEqual([0, expect.stringContaining('published vad@1 (2.2 MiB uploaded')]);
     expect(ran.stderr).toMatch(/copy: agrees with the golden samples, largest error 0/);
     const version = (await (await desk.hub.fetch('viewer', '/api/v1/models/vad/versions/1')).json()) as { document: unknown };
     expect(version.document).toMatchObject({
       variants: [{ name: 'fp32', opset: 16 }, { name: 'copy' }],
-      goldenSamples: [{ name: 'speech', tolerance: { absolute: 0.01, relative: 0 } }],
+      goldenSamples: [
+        { name: 'speech', tolerance: { absolute: 0.01, relative: 0, outputs: [{ name: 'output', absolute: 0.02, relative: 0 }] } },
+      ],
     });
   });
 

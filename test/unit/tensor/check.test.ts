@@ -82,6 +82,36 @@ describe('allclose', () => {
     expect(allclose(x, fp32([1, 2, 3, 4]), tolerance).reason).toBe('is FP32 [4], expected FP32 [1,4]');
   });
 
+  it('compares integers, booleans and strings exactly unless an absolute tolerance names the output: a wrong id next to the right one is wrong', () => {
+    const wide = { absolute: 100, relative: 0.5 };
+    const named = { ...wide, outputs: [{ name: 'ids', absolute: 1, relative: 0 }] };
+    const own = { ids: int64(30_000n) };
+    expect(compareOutputs(own, { ids: int64(30_025n) }, wide)).toMatchObject({
+      agrees: false,
+      reason: expect.stringMatching(/output "ids" differs .* 30025 instead of 30000 .*; integers must be equal$/) as string,
+    });
+    expect(compareOutputs(own, { ids: int64(30_001n) }, named).agrees).toBe(true);
+    expect(compareOutputs(own, { ids: int64(30_002n) }, named).reason).toContain('allowed: 1');
+    const far: Tensor = { datatype: 'UINT64', shape: [1], data: new Uint8Array(BigUint64Array.of(2n ** 64n - 1n).buffer) };
+    const near: Tensor = { datatype: 'UINT64', shape: [1], data: new Uint8Array(BigUint64Array.of(2n ** 64n - 2n).buffer) };
+    expect([compareOutputs({ y: far }, { y: far }, wide).agrees, compareOutputs({ y: far }, { y: near }, wide).agrees]).toEqual([
+      true,
+      false,
+    ]);
+    const byte = (datatype: 'UINT8' | 'BOOL', value: number): Tensor => ({ datatype, shape: [1], data: Uint8Array.of(value) });
+    expect(compareOutputs({ y: byte('UINT8', 7) }, { y: byte('UINT8', 8) }, wide).agrees).toBe(false);
+    const boolean = { ...wide, outputs: [{ name: 'y', absolute: 1, relative: 1 }] };
+    expect(compareOutputs({ y: byte('BOOL', 0) }, { y: byte('BOOL', 1) }, boolean).agrees).toBe(false);
+    expect(compareOutputs({ y: fp32([-0]) }, { y: fp32([0]) }, { absolute: 0, relative: 0 }).agrees).toBe(true);
+  });
+
+  it('gives a floating-point output the tolerance that names it, narrower or wider than the general one', () => {
+    const tolerances = { absolute: 0.1, relative: 0, outputs: [{ name: 'narrow', absolute: 0.01, relative: 0 }] };
+    const both = (value: number): NamedTensors => ({ narrow: fp32([1]), other: fp32([value]) });
+    expect(compareOutputs(both(1), both(1.05), tolerances).agrees).toBe(true);
+    expect(compareOutputs({ narrow: fp32([1]) }, { narrow: fp32([1.05]) }, tolerances).reason).toContain('allowed: 0.01 + 0 x |expected|');
+  });
+
   it('compares all outputs, by name', () => {
     expect(compareOutputs({ y: x }, { y: x }, tolerance).agrees).toBe(true);
     expect(compareOutputs({ y: x }, {}, tolerance).reason).toBe('output "y" is missing');

@@ -79,6 +79,27 @@ describe('buildVersion', () => {
     ).resolves.toBeDefined();
   });
 
+  it('compares ids exactly, and takes a tolerance for one output: a wrong id next to the right one is wrong', async () => {
+    const base = await request(models.tokenModel());
+    const wrong = { name: 'int8', path: await file('wrong-token.onnx', models.tokenModel({ offset: 30_025 })) };
+    const variants = [base.variants[0], wrong] as const;
+    await expect(buildVersion({ ...base, variants })).rejects.toThrow(
+      coded('GOLDEN_DISAGREES', /output "token".* 30026 instead of 30001.*integers must be equal/),
+    );
+    const outputs = [{ name: 'token', absolute: 25, relative: 0 }];
+    const built = await buildVersion({ ...base, variants, tolerance: { ...DEFAULT_TOLERANCE, outputs } });
+    const manifest = decodeModelManifest(encodeManifest(numbered(built, two)));
+    expect(manifest.goldenSamples[0]?.tolerance).toEqual({ ...DEFAULT_TOLERANCE, outputs });
+  });
+
+  it.each([
+    [{ name: 'tokens', absolute: 1, relative: 0 }, 'there is no output "tokens"; the outputs are token'],
+    [{ name: 'token', absolute: 1, relative: 0.1 }, 'integers take an absolute tolerance only'],
+  ])('refuses the tolerance %j', async (output, message) => {
+    const tolerance = { ...DEFAULT_TOLERANCE, outputs: [output] };
+    await expect(buildVersion(await request(models.tokenModel(), { tolerance }))).rejects.toThrow(coded('TOLERANCE_INVALID', message));
+  });
+
   it('refuses variants of another signature', async () => {
     const base = await request(models.affineModel());
     const other = { name: 'int8', path: await file('other.onnx', models.affineModel({ width: 5 })) };
