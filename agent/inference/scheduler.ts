@@ -1,8 +1,8 @@
 import type { Clock, Millis } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { batchKey, rowProblem, rowsOf, stack, unstack } from '#shared/tensor/rows.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
 import { type BatchDecision, type BatchPolicy, decideBatch } from './batch-policy.js';
-import { batchKey, rowsOf, stack, unstack } from './batch-tensors.js';
 import type { Instance } from './instance.js';
 
 /** One request as the scheduler takes it: already checked against the model. */
@@ -28,6 +28,8 @@ export interface SchedulerParts<R extends Runner> {
   readonly capacity: number;
   /** Dynamic batching along dimension 0, or none. */
   readonly batching: BatchPolicy | undefined;
+  /** Called once, when outputs showed that requests must not share a run: from then on each runs by itself. */
+  readonly onBatchingStopped?: (reason: string) => void;
 }
 
 interface Item {
@@ -54,17 +56,20 @@ const PERHAPS_A_NEIGHBOUR = new Set([
 
 /**
  * The waiting line of one servable. INVARIANTS: every request taken is settled exactly once; queued work whose deadline has
- * passed or whose caller has gone is never run; at most `capacity` wait; requests start in the order they came.
+ * passed or whose caller has gone is never run; at most `capacity` wait; requests start in the order they came; of a batch
+ * whose outputs do not have one row for each input row nothing is handed out, and no batch follows it.
  */
 export class Scheduler<R extends Runner> {
   readonly #parts: SchedulerParts<R>;
   readonly #queue: Item[] = [];
   readonly #idleWaiters: (() => void)[] = [];
   #running = 0;
+  #batching: BatchPolicy | undefined;
   #cancelDelay: (() => void) | undefined;
 
   constructor(parts: SchedulerParts<R>) {
     this.#parts = parts;
+    this.#batching = parts.batching;
   }
 
   /** Requests taken and not yet finished. */
@@ -74,12 +79,12 @@ export class Scheduler<R extends Runner> {
 
   /** Takes a request. Errors: `INFERENCE_QUEUE_FULL`, `INFERENCE_TIMEOUT`, `INFERENCE_ABANDONED`, and those of the run. */
   submit(work: Work): Promise<WorkResult> {
-    const { capacity, clock, batching } = this.#parts;
+    const { capacity, clock } = this.#parts;
     if (this.#queue.length >= capacity) {
       const details = { waiting: this.#queue.length, capacity };
       return Promise.reject(new SkerryError('INFERENCE_QUEUE_FULL', `${capacity} requests wait for the model already`, { details }));
     }
-    const rows = batching === undefined ? undefined : rowsOf(work.inputs);
+    const rows = this.#batching === undefined ? undefined : rowsOf(work.inputs);
     return new Promise((resolve, reject) => {
       const item: Item = {
         work,
@@ -100,13 +105,13 @@ export class Scheduler<R extends Runner> {
 
   /** Starts what can be started; called when an instance became idle. */
   wake(): void {
-    const { pool, clock, batching } = this.#parts;
+    const { pool, clock } = this.#parts;
     this.#cancelDelay?.();
     this.#cancelDelay = undefined;
     let instance: R | undefined;
     while (this.#queue.length > 0) {
       const now = clock.monotonic();
-      const decision = batching === undefined ? ONE : decideBatch(this.#queue, now, batching);
+      const decision = this.#batching === undefined ? ONE : decideBatch(this.#queue, now, this.#batching);
       if (decision.kind === 'wait') {
         this.#cancelDelay = clock.schedule(decision.until - now, () => this.wake());
         break;
@@ -141,12 +146,8 @@ export class Scheduler<R extends Runner> {
       const alone = items.length === 1 && first !== undefined;
       const inputs = alone ? first.work.inputs : stack(items.map((item) => item.work.inputs));
       const { outputs, compute } = await instance.run(inputs, wantedBy(items), alone ? first.work.owned : true);
-      const parts = alone
-        ? [outputs]
-        : unstack(
-            outputs,
-            items.map((item) => item.rows),
-          );
+      const parts = alone ? [outputs] : this.#divide(outputs, items);
+      if (alone && !first.alone) this.#checkRows(outputs, first.rows);
       for (const [index, item] of items.entries()) {
         const result = { outputs: pick(parts[index] ?? {}, item.work.outputs), queue: started - item.enqueuedAt, compute };
         settle(item, () => item.resolve(result));
@@ -158,6 +159,24 @@ export class Scheduler<R extends Runner> {
       this.#parts.pool.release(instance);
       this.#checkIdle();
     }
+  }
+
+  /** One part for each request; a batch that cannot be divided is the last one. */
+  #divide(outputs: NamedTensors, items: readonly Item[]): readonly NamedTensors[] {
+    const rows = items.map((item) => item.rows);
+    this.#checkRows(
+      outputs,
+      rows.reduce((sum, count) => sum + count, 0),
+    );
+    return unstack(outputs, rows);
+  }
+
+  /** A run that does not give one row for each input row shows that requests cannot share runs, also when it was one request's alone. */
+  #checkRows(outputs: NamedTensors, rows: number): void {
+    const problem = this.#batching === undefined ? undefined : rowProblem(outputs, rows);
+    if (problem === undefined) return;
+    this.#batching = undefined;
+    this.#parts.onBatchingStopped?.(problem);
   }
 
   #failed(items: readonly Item[], error: SkerryError): void {

@@ -138,6 +138,8 @@ export class ServableHost {
         clock,
         capacity: settings.queueCapacity,
         batching: this.spec.batching === undefined ? undefined : batchPolicy(this.spec.batching),
+        onBatchingStopped: (reason) =>
+          logger.warn({ code: 'INFERENCE_OUTPUT_INVALID' }, `requests no longer share runs, each runs by itself: ${reason}`),
       });
       pool = new InstancePool(
         {

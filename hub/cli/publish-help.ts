@@ -26,6 +26,12 @@ Variants
   --output-tolerance gives one output a tolerance of its own: scores=0.05,0.01 for floating-point values,
   pixels=1 for integers that may be off by 1.
 
+Batching
+  --batch lets a device stack requests along dimension 0. It takes a model that gives one row of every output
+  for each input row, whose rows do not influence one another. Publishing runs different samples together and
+  apart and refuses a model that does not hold. A device checks the rows of every run; should one not hold,
+  it answers each request by itself and stops batching that version.
+
 Examples
   skerry publish vad.onnx --name vad --golden speech.json --golden silence.json --keys ./publisher
   skerry publish classifier.onnx --name classifier --variant int8=classifier-int8.onnx --tolerance 0.05,0.05 \\

@@ -2,9 +2,9 @@ import { encodeGolden } from '#shared/bundle/golden.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { checkTensors } from '#shared/tensor/check.js';
-import { allclose, compareOutputs } from '#shared/tensor/compare.js';
+import { compareOutputs } from '#shared/tensor/compare.js';
 import { formatShape } from '#shared/tensor/shape.js';
-import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
+import type { NamedTensors } from '#shared/tensor/tensor.js';
 import { EXACT, type OutputTolerances } from '#shared/tensor/tolerance.js';
 import type { GoldenCase } from './golden-inputs.js';
 import { specsOf } from './inspect.js';
@@ -86,42 +86,4 @@ export async function checkVariant(name: string, model: LoadedModel, samples: re
     maxError = Math.max(maxError, comparison.maxError);
   }
   return { maxError };
-}
-
-/**
- * Checks that a model may be batched along dimension 0: every input and output varies there, and two copies of a sample in
- * one batch give its outputs twice. `BATCHING_UNSUPPORTED`.
- */
-export async function checkBatching(name: string, model: LoadedModel, samples: readonly RecordedSample[]): Promise<void> {
-  const fixed = [...model.inputs, ...model.outputs].find(({ spec }) => spec.shape[0] !== -1);
-  if (fixed !== undefined) {
-    const { name: tensor, shape } = fixed.spec;
-    throw new SkerryError(
-      'BATCHING_UNSUPPORTED',
-      `variant ${name}: ${tensor} has shape ${formatShape(shape)}, whose first dimension does not vary`,
-    );
-  }
-  for (const sample of samples) {
-    const outputs = await model.run(doubled(sample.inputs)).catch((cause: unknown) => {
-      throw new SkerryError('BATCHING_UNSUPPORTED', `variant ${name} fails on a batch of two: ${messageOf(cause)}`, { cause });
-    });
-    const expected = doubled(sample.outputs);
-    for (const [output, tensor] of Object.entries(expected)) {
-      const actual = outputs[output];
-      const comparison = actual === undefined ? undefined : allclose(tensor, actual, sample.tolerance);
-      if (comparison?.agrees !== true) {
-        const reason = `a batch of two gives another ${output} than two runs: ${comparison?.reason ?? 'it is missing'}`;
-        throw new SkerryError('BATCHING_UNSUPPORTED', `variant ${name}: ${reason}`);
-      }
-    }
-  }
-}
-
-function doubled(tensors: NamedTensors): NamedTensors {
-  return Object.fromEntries(
-    Object.entries(tensors).map(([name, tensor]): [string, Tensor] => {
-      const [first = 1, ...rest] = tensor.shape;
-      return [name, { ...tensor, shape: [first * 2, ...rest], data: new Uint8Array(Buffer.concat([tensor.data, tensor.data])) }];
-    }),
-  );
 }

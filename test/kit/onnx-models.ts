@@ -57,6 +57,49 @@ export function tableModel({ table = [10, 20, 30, 40] }: { table?: readonly numb
   });
 }
 
+/** found = the values of `x` above 0, FP32 [found, 1]: as many rows as there are such values, as detections have. */
+export function detectionModel({ width = 4 }: { width?: number } = {}): Uint8Array {
+  return model({
+    nodes: [
+      node('Reshape', ['x', 'flat'], ['values']),
+      node('Greater', ['values', 'zero'], ['above']),
+      node('Compress', ['values', 'above'], ['found'], [attribute.int('axis', 0)]),
+    ],
+    inputs: [valueInfo('x', FLOAT, ['batch', width])],
+    outputs: [valueInfo('found', FLOAT, ['detections', 1])],
+    initializers: [int64s('flat', [2], [-1, 1]), floats('zero', [], [0])],
+  });
+}
+
+/** y = x twice, one below the other: two rows for each input row. */
+export function doubleRowsModel({ width = 4 }: { width?: number } = {}): Uint8Array {
+  return model({
+    nodes: [node('Concat', ['x', 'x'], ['y'], [attribute.int('axis', 0)])],
+    inputs: [valueInfo('x', FLOAT, ['batch', width])],
+    outputs: [valueInfo('y', FLOAT, ['rows', width])],
+  });
+}
+
+/** Models whose rows influence one another though each has its own, by how: y is x normalized over the batch, or sorted along it. */
+export function mixingModel(how: 'softmax' | 'sort' | 'mean', { width = 4 }: { width?: number } = {}): Uint8Array {
+  const axis = [attribute.int('axis', 0)];
+  const nodes = {
+    softmax: [node('Softmax', ['x'], ['y'], axis)],
+    sort: [
+      node('Shape', ['x'], ['shape']),
+      node('Slice', ['shape', 'from', 'to'], ['rows']),
+      node('TopK', ['x', 'rows'], ['y', 'places'], axis),
+    ],
+    mean: [node('ReduceMean', ['x'], ['mean']), node('Sub', ['x', 'mean'], ['y'])],
+  };
+  return model({
+    nodes: nodes[how],
+    inputs: [valueInfo('x', FLOAT, ['batch', width])],
+    outputs: [valueInfo('y', FLOAT, ['batch', width])],
+    initializers: [int64s('from', [1], [0]), int64s('to', [1], [1])],
+  });
+}
+
 /** token = x + offset, both INT64 [n]: another offset gives other ids, near or far. */
 export function tokenModel({ offset = 30_000 }: { offset?: number | bigint } = {}): Uint8Array {
   return model({

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { batchPolicy, decideBatch } from '#agent/inference/batch-policy.js';
-import { batchKey, rowsOf, stack, unstack } from '#agent/inference/batch-tensors.js';
+import { batchKey, rowsOf, stack, unstack } from '#shared/tensor/rows.js';
 import { joinBytesElements } from '#shared/tensor/bytes-elements.js';
 import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
 import { coded } from '../kit/coded.js';

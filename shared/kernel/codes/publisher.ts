@@ -60,8 +60,10 @@ export const publisherCodes = defineCodes({
   BATCHING_UNSUPPORTED: {
     fault: 'caller',
     http: 400,
-    summary: 'The model cannot be batched along dimension 0 of all its inputs and outputs.',
-    action: 'Publish without --batch, or export the model with a varying first dimension everywhere.',
+    summary:
+      'Requests to the model cannot share a run: some output does not have one row for each input row, or rows influence one another.',
+    action:
+      'Publish without --batch, or export the model with a varying first dimension everywhere and rows that are worked out independently.',
   },
   AGENT_EXECUTABLE_INVALID: {
     fault: 'caller',

@@ -3,15 +3,19 @@ import { batchPolicy } from '#agent/inference/batch-policy.js';
 import { Scheduler, type Work } from '#agent/inference/scheduler.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { coded } from '../../kit/coded.js';
-import { FakeInstance } from '../../kit/fake-instance.js';
+import { type FakeBehaviour, FakeInstance } from '../../kit/fake-instance.js';
 import { fp32, numbersOf, X, Y } from '../../kit/servables.js';
 import { settled, VirtualClock } from '../../kit/virtual-clock.js';
 
 const BEHAVIOUR = { inputs: [X], outputs: [Y] };
 
-function setUp(options: { instances?: number; capacity?: number; batching?: Parameters<typeof batchPolicy>[0] } = {}) {
+function setUp(
+  options: { instances?: number; capacity?: number; batching?: Parameters<typeof batchPolicy>[0]; run?: FakeBehaviour['run'] } = {},
+) {
   const clock = new VirtualClock();
-  const instances = Array.from({ length: options.instances ?? 1 }, () => new FakeInstance(BEHAVIOUR, false));
+  const behaviour = options.run === undefined ? BEHAVIOUR : { ...BEHAVIOUR, run: options.run };
+  const instances = Array.from({ length: options.instances ?? 1 }, () => new FakeInstance(behaviour, false));
+  const stopped: string[] = [];
   const idle = [...instances];
   const scheduler: Scheduler<FakeInstance> = new Scheduler({
     pool: {
@@ -24,8 +28,9 @@ function setUp(options: { instances?: number; capacity?: number; batching?: Para
     clock,
     capacity: options.capacity ?? 8,
     batching: options.batching === undefined ? undefined : batchPolicy(options.batching),
+    onBatchingStopped: (reason) => stopped.push(reason),
   });
-  return { clock, instance: instances[0]!, instances, idle, scheduler };
+  return { clock, instance: instances[0]!, instances, idle, scheduler, stopped };
 }
 
 const work = (values: readonly number[], extra: Partial<Work> = {}): Work => ({
@@ -132,6 +137,49 @@ describe('batches', () => {
       else run?.finish();
     }
     expect((await outcome).map((one) => one.status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+  });
+
+  /** As many rows as there are values above 0, as detections have. */
+  const detections: FakeBehaviour['run'] = ({ x }) => {
+    const found = numbersOf(x).filter((value) => value > 0);
+    return { y: fp32([found.length, 1], found) };
+  };
+
+  test('a batch whose outputs do not have one row for each input row is not handed out: each runs by itself, and batching stops', async () => {
+    const { scheduler, instance, clock, stopped } = setUp({ batching, run: detections });
+    const results = [work([5]), work([0]), work([6])].map((one) => answer(scheduler.submit(one)));
+    await clock.advance(5);
+    expect(numbersOf(instance.runs[0]?.inputs['x'])).toEqual([5, 0, 6]);
+    for (let run = 0; run < 4; run++) {
+      instance.runs[run]?.finish();
+      await settled();
+    }
+    expect(await Promise.all(results)).toEqual([[5], [], [6]]);
+    expect(stopped).toEqual(['output "y" has 2 rows (shape [2,1]) for 3 input rows']);
+    const later = [work([7]), work([0])].map((one) => answer(scheduler.submit(one)));
+    for (let run = 4; run < 6; run++) {
+      expect(numbersOf(instance.runs[run]?.inputs['x'])).toHaveLength(1);
+      instance.runs[run]?.finish();
+      await settled();
+    }
+    expect(await Promise.all(later)).toEqual([[7], []]);
+    expect(stopped).toHaveLength(1);
+  });
+
+  test('one request whose outputs have other rows than its inputs stops batching before two share a run', async () => {
+    const { scheduler, instance, clock, stopped } = setUp({ batching, run: detections });
+    const first = answer(scheduler.submit(work([0])));
+    await clock.advance(5);
+    instance.runs[0]?.finish();
+    expect(await first).toEqual([]);
+    expect(stopped).toEqual(['output "y" has 0 rows (shape [0,1]) for 1 input rows']);
+    // Together these two have one row for each input row, and the wrong ones.
+    const results = [work([5, 6]), work([0])].map((one) => answer(scheduler.submit(one)));
+    for (let run = 1; run < 3; run++) {
+      await settled();
+      instance.runs[run]?.finish();
+    }
+    expect(await Promise.all(results)).toEqual([[5, 6], []]);
   });
 
   test('a dead worker fails the whole batch, without a second try', async () => {

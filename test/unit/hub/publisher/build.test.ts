@@ -180,6 +180,36 @@ describe('buildVersion', () => {
     );
   });
 
+  it.each([
+    ['two rows for each', models.doubleRowsModel(), /output "y" has 2 rows \(shape \[2,4\]\) for 1 input rows, on sample generated-1/],
+    ['rows by values', models.detectionModel(), /output "found" has \d+ rows .* for 1 input rows/],
+    ['softmax over rows', models.mixingModel('softmax'), /rows influence one another: .* output "y" differs/],
+    ['rows sorted', models.mixingModel('sort'), /rows influence one another/],
+    ['mean over rows', models.mixingModel('mean'), /rows influence one another/],
+  ])('refuses to batch a model with %s', async (_, model, message) => {
+    await expect(buildVersion(await request(model, { maxBatchSize: 8 }))).rejects.toThrow(coded('BATCHING_UNSUPPORTED', message));
+    await expect(buildVersion(await request(model))).resolves.toBeDefined();
+  });
+
+  it('refuses to batch a model that finds one thing in each golden sample, and none or more in other inputs', async () => {
+    const golden = await Promise.all(
+      [1, 2].map((value) => file(`one-${value}.json`, { inputs: { x: { shape: [1, 4], data: [-1, value, -2, -3] } } })),
+    );
+    await expect(buildVersion(await request(models.detectionModel(), { golden, maxBatchSize: 8 }))).rejects.toThrow(
+      coded('BATCHING_UNSUPPORTED', /output "found" has [03] rows .* on sample one-1 with its/),
+    );
+  });
+
+  it('batches with one golden sample, whose altered self shows that rows stay apart', async () => {
+    const golden = [await file('constant.json', { inputs: { x: { shape: [2, 4], fill: 3 } } })];
+    await expect(buildVersion(await request(models.affineModel(), { golden, maxBatchSize: 8 }))).resolves.toBeDefined();
+    await expect(buildVersion(await request(models.mixingModel('mean'), { golden, maxBatchSize: 8 }))).rejects.toThrow(
+      coded('BATCHING_UNSUPPORTED', 'rows influence one another'),
+    );
+    const token = [await file('token.json', { inputs: { x: { data: [5], shape: [1] } } })];
+    await expect(buildVersion(await request(models.tokenModel(), { golden: token, maxBatchSize: 8 }))).resolves.toBeDefined();
+  });
+
   it('refuses what the runtime cannot load', async () => {
     const newer = models.affineModel();
     // The operator "Mul" becomes "Mxl", which no operator set has.

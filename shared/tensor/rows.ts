@@ -1,8 +1,10 @@
 import { SkerryError } from '#shared/kernel/errors.js';
-import { splitBytesElements } from '#shared/tensor/bytes-elements.js';
-import { elementSize } from '#shared/tensor/datatype.js';
-import { elementCount, formatShape } from '#shared/tensor/shape.js';
-import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
+import { splitBytesElements } from './bytes-elements.js';
+import { elementSize } from './datatype.js';
+import { elementCount, formatShape } from './shape.js';
+import type { NamedTensors, Tensor } from './tensor.js';
+
+// Batches along dimension 0: requests are stacked row by row, and every output must have one row for each input row.
 
 /** Rows along dimension 0, when all inputs agree on them; `undefined` else, and then the request runs by itself. */
 export function rowsOf(inputs: NamedTensors): number | undefined {
@@ -40,20 +42,25 @@ export function stack(requests: readonly NamedTensors[]): NamedTensors {
   return stacked;
 }
 
+/** Why outputs do not have one row for each of `rows` input rows; `undefined` when all have. */
+export function rowProblem(outputs: NamedTensors, rows: number): string | undefined {
+  const odd = Object.entries(outputs).find(([, { shape }]) => shape[0] !== rows);
+  if (odd === undefined) return undefined;
+  const [name, { shape }] = odd;
+  const has = shape[0] === undefined ? 'is a scalar' : `has ${shape[0]} rows (shape ${formatShape(shape)})`;
+  return `output ${JSON.stringify(name)} ${has} for ${rows} input rows`;
+}
+
 /**
  * Cuts outputs along dimension 0 into one part per request. Parts are copies, so that one answer does not keep the whole
- * batch in memory. `INFERENCE_OUTPUT_INVALID` when an output does not have one row for each input row.
+ * batch in memory. `INFERENCE_OUTPUT_INVALID` when an output does not have one row for each input row; then nothing is cut.
  */
 export function unstack(outputs: NamedTensors, rows: readonly number[]): readonly NamedTensors[] {
   const parts: Record<string, Tensor>[] = rows.map(() => ({}));
   const total = rows.reduce((sum, count) => sum + count, 0);
+  const problem = rowProblem(outputs, total);
+  if (problem !== undefined) throw new SkerryError('INFERENCE_OUTPUT_INVALID', `a batch cannot be divided: ${problem}`);
   for (const [name, tensor] of Object.entries(outputs)) {
-    if (tensor.shape[0] !== total) {
-      throw new SkerryError(
-        'INFERENCE_OUTPUT_INVALID',
-        `output ${JSON.stringify(name)} has shape ${formatShape(tensor.shape)} for a batch of ${total} rows`,
-      );
-    }
     const bounds = rowBounds(tensor, total, name);
     let row = 0;
     for (const [index, count] of rows.entries()) {
