@@ -1,4 +1,5 @@
 import os from 'node:os';
+import { FEATURES } from '#shared/bundle/features.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { Capabilities } from '#shared/protocol/device.js';
@@ -13,6 +14,7 @@ export function describeDevice(runtime: RuntimeDescription): Capabilities {
     memoryBytes: os.totalmem(),
     providers: [...runtime.providers],
     runtime: { name: runtime.name, version: runtime.version },
+    features: [...FEATURES],
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Step, StepKind } from './step.js';
 import type { Handler, StepContext } from './steps/context.js';
 import { fetchArtifact, fetchManifest } from './steps/fetch.js';
-import { accept, forget, markBad, markGood, refuse, settle, supersede } from './steps/records.js';
+import { accept, forget, lack, markBad, markGood, refuse, settle, supersede } from './steps/records.js';
 import { direct, load, recheck, rollBack, route, switchOver, unload, verify, withdraw } from './steps/serve.js';
 import { evict, sweep } from './steps/space.js';
 
@@ -9,6 +9,7 @@ import { evict, sweep } from './steps/space.js';
 const HANDLERS: { readonly [K in StepKind]: Handler<K> } = {
   accept,
   refuse,
+  lack,
   fetchManifest,
   fetchArtifact,
   verify,

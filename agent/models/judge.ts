@@ -38,6 +38,9 @@ const REFUSED_AFTER_RETRIES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 const RETRIES = 2;
 
+/** This device cannot, which says nothing about the version: the agent takes it up after its own update. */
+const NEEDS_NEWER_AGENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['FEATURE_MISSING', 'FORMAT_NEWER']);
+
 /** Failures of a load that say nothing about the version. */
 const NOT_ITS_FAULT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'IO_FAILED',
@@ -54,6 +57,7 @@ const NOT_ITS_FAULT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 export function judge({ step, code, failedBefore, replaceable }: Failure): Verdict {
   if (code === 'ABORTED' || code === 'CLOSED') return 'drop';
   if (code === 'DISK_FULL' || code === 'STORE_OVER_BUDGET') return 'space';
+  if (NEEDS_NEWER_AGENT.has(code)) return 'retry';
   if (REFUSED_AT_ONCE.has(code)) return replaceable ? 'refuse' : 'retry';
   if (REFUSED_AFTER_RETRIES.has(code)) return replaceable && failedBefore >= RETRIES ? 'refuse' : 'retry';
   if (step !== 'load' || !replaceable || code.startsWith('TRUST_')) return 'retry';

@@ -1,3 +1,4 @@
+import { lackingFeatures } from '#shared/bundle/features.js';
 import type { InstallState } from '#shared/protocol/messages.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
 import { isComplete, isLive, missingArtifacts, toRestore } from './facts.js';
@@ -8,9 +9,15 @@ import type { Step } from './step.js';
 /** The next step of a version whose files are here. */
 export type Start = (snapshot: ModelSnapshot, facts: VersionFacts, context: PlanContext) => Step | undefined;
 
-/** The next step that brings the wanted version nearer to serving. */
-export const installRule: Rule = (snapshot, context) =>
-  snapshot.desired === undefined ? undefined : bring(snapshot, snapshot.desired, context, start);
+/** The next step that brings the wanted version nearer to serving, unless this agent cannot understand the wish: then it keeps what it has. */
+export const installRule: Rule = (snapshot, context) => {
+  const { desired, model } = snapshot;
+  if (desired === undefined) return undefined;
+  const step = bring(snapshot, desired, context, start);
+  const features = lackingFeatures(desired.requires);
+  if (features.length === 0 || step === undefined || step.kind === 'accept' || step.kind === 'markBad') return step;
+  return { kind: 'lack', model, version: desired.version, features };
+};
 
 /** The next step that brings a version back that lost its files, where the model has no other to answer (DESIGN R2). */
 export const restoreRule: Rule = (snapshot, context) => {

@@ -19,6 +19,8 @@ interface StepArguments {
   accept: OfVersion & { readonly manifest: Digest; readonly attempt: number };
   /** Say no to other content under an installed version. */
   refuse: OfVersion & { readonly manifest: Digest; readonly error: StepError };
+  /** Say that this agent lacks features which the wish needs; nothing is held against the version. */
+  lack: OfVersion & { readonly features: readonly string[] };
   fetchManifest: OfVersion;
   fetchArtifact: OfVersion & { readonly digest: Digest };
   verify: OfVersion;

@@ -1,7 +1,7 @@
 import { parseTimestamp } from '#shared/kernel/clock.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { decodeMessage } from '#shared/protocol/codec.js';
-import type { Cmd } from '#shared/protocol/messages.js';
+import { type Cmd, unknownCommandKind } from '#shared/protocol/messages.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import type { LinkPort, Subscription } from './contract.js';
 import type { SignedClock } from './signed-clock.js';
@@ -22,6 +22,11 @@ export interface CommandDeps {
 export function listenToCommands(deps: CommandDeps): Subscription {
   const { link, fleet, device, time, logger } = deps;
   return link.subscribe(deviceTopic(fleet, device, 'cmd'), (_topic, payload) => {
+    const unknown = unknownCommandKind(payload);
+    if (unknown !== undefined) {
+      logger.info({ kind: unknown }, 'ignored a command that only a later release knows');
+      return;
+    }
     const cmd = decodeMessage('cmd', payload, device);
     const expires = parseTimestamp(cmd.expires);
     if (expires === undefined || expires <= time.now().now) {

@@ -89,7 +89,7 @@ function buildRequest(options: EnrollOptions, key: SigningKey): EnrollRequest {
   return narrow(enrollRequestSchema, { ...claim, proof }, 'enrolment request');
 }
 
-const refusalSchema = z.object({ code: z.string(), message: z.string() });
+const refusalSchema = z.object({ code: z.string(), message: z.string(), action: z.string().optional() });
 
 async function ask(options: EnrollOptions, request: EnrollRequest): Promise<EnrollResponse> {
   const answer = await send(options, request);

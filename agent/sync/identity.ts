@@ -4,19 +4,20 @@ import { z } from 'zod';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
+import { openObject } from '#shared/kernel/open-object.js';
 import { deviceIdSchema, fleetIdSchema, labelsSchema } from '#shared/protocol/device.js';
 
 const IDENTITY_FILE = 'identity.json';
 const IDENTITY_BYTES = 256 * 1024;
 
-const identitySchema = z.strictObject({
+export const identitySchema = openObject({
   schema: z.literal('skerry.identity/1'),
   fleet: fleetIdSchema,
   device: deviceIdSchema,
   labels: labelsSchema,
   /** Base URL of the hub's HTTP API, as given at enrolment. */
   hub: z.url().max(1024),
-  mqtt: z.strictObject({
+  mqtt: openObject({
     url: z.url().max(1024),
     wsUrl: z.url().max(1024).optional(),
     username: z.string().min(1).max(128),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AGENT_MODEL, digestSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
+import { openObject } from '#shared/kernel/open-object.js';
 import { INSTALL_STATES } from '#shared/protocol/messages.js';
 import type { StateStore } from '#agent/store/contract.js';
 import type { EventSink } from '#agent/store/events.js';
@@ -12,7 +13,7 @@ const MAX_BYTES = 256 * 1024;
 /** Releases remembered; the oldest word is forgotten first. */
 const KEPT = 8;
 
-const recordSchema = z.strictObject({
+const recordSchema = openObject({
   version: versionNumberSchema,
   manifest: digestSchema,
   install: z.enum(INSTALL_STATES),
@@ -20,12 +21,12 @@ const recordSchema = z.strictObject({
   attempt: z.int().min(0),
   /** How often the process was handed over to it. */
   handovers: z.int().min(0),
-  error: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+  error: openObject({ code: z.string(), message: z.string() }).optional(),
 });
 /** What is known of one release on this device. */
 export type ReleaseRecord = z.infer<typeof recordSchema>;
 
-const documentSchema = z.strictObject({ records: z.array(recordSchema).max(KEPT) });
+const documentSchema = openObject({ records: z.array(recordSchema).max(KEPT) });
 
 export interface RecordsDeps {
   readonly state: Pick<StateStore, 'get' | 'set'>;

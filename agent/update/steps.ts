@@ -1,4 +1,5 @@
 import type { AgentManifest } from '#shared/bundle/agent-manifest.js';
+import { lackingFeatures, requireFeatures } from '#shared/bundle/features.js';
 import { AGENT_MODEL, type Digest, type VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { MIGRATIONS } from '#agent/store/worker/migrations.js';
@@ -46,7 +47,8 @@ const accept: Handler<'accept'> = async ({ version, manifest, attempt }, desk) =
 
 /** Refreshes trust, checks the release against it, gets its manifest and reads it. The same checks as for a model's version. */
 const fetchManifest: Handler<'fetchManifest'> = async ({ version }, desk, signal) => {
-  const { records, deps } = desk;
+  const { records, deps, desired } = desk;
+  if (desired?.version === version) requireFeatures(lackingFeatures(desired.requires), `what the hub wants of release ${version}`);
   if (recordOf(desk, version).install === 'wanted') await records.transition(version, 'begin');
   await deps.trust.refresh(); // Expired or withdrawn metadata stops updates here (DESIGN "Trust").
   const { manifest } = recordOf(desk, version);

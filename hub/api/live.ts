@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import { parseJson } from '#shared/kernel/json.js';
+import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
 import { eventSchema, reportedSchema } from '#shared/protocol/messages.js';
@@ -31,6 +33,16 @@ export const liveEventSchema = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('trust.changed'), at, files: z.array(z.string()) }),
 ]);
+const liveKindSchema = z.object({ kind: z.string() });
+const LIVE_KINDS: ReadonlySet<string> = new Set(liveEventSchema.options.flatMap(({ shape }) => [...shape.kind.values]));
+
+/** Reads an event of the live feed; `undefined` for a kind that only a later release knows. Throws `HUB_ANSWER_MALFORMED`. */
+export function readLiveEvent(bytes: Uint8Array): LiveEvent | undefined {
+  const options = { what: 'live event', maxBytes: LIMITS.apiBodyBytes, code: 'HUB_ANSWER_MALFORMED' as const };
+  const { kind } = parseJson(liveKindSchema, bytes, options);
+  return LIVE_KINDS.has(kind) ? parseJson(liveEventSchema, bytes, options) : undefined;
+}
+
 export type LiveEvent = z.infer<typeof liveEventSchema>;
 export type LiveListener = (event: LiveEvent) => void;
 

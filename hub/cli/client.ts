@@ -100,8 +100,8 @@ interface CallOptions {
 
 function refusal(answer: Answer, method: string, path: string): SkerryError {
   try {
-    const { code, message, details } = parseJson(errorBodySchema, answer.body, { what: 'error', maxBytes: LIMITS.apiBodyBytes });
-    return fromErrorBody({ code, message, ...(details === undefined ? {} : { details }) });
+    const { code, message, action, details } = parseJson(errorBodySchema, answer.body, { what: 'error', maxBytes: LIMITS.apiBodyBytes });
+    return fromErrorBody({ code, message, action, ...(details === undefined ? {} : { details }) });
   } catch (cause) {
     return new SkerryError(
       'HUB_ANSWER_MALFORMED',

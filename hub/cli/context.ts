@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { openObject } from '#shared/kernel/open-object.js';
 import { defaultDataDir } from '#hub/config.js';
 import { xdgFolder } from '#shared/kernel/settings.js';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
@@ -12,7 +13,7 @@ import type { HubFlags } from './publisher-deps.js';
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
-const loginSchema = z.strictObject({ hub: z.url({ protocol: /^https?$/ }).max(512), token: z.string().min(1).max(256) });
+const loginSchema = openObject({ hub: z.url({ protocol: /^https?$/ }).max(512), token: z.string().min(1).max(256) });
 const LOGIN_MAX_BYTES = 4096;
 
 /** Where `skerry login` keeps address and token (XDG Base Directory Specification). */

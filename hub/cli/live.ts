@@ -1,7 +1,6 @@
 import { fullJitter } from '#shared/kernel/backoff.js';
 import { type Clock, seconds, sleep } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { LiveEvent } from '../api/live.js';
 import type { HubClient } from './client.js';
@@ -34,7 +33,7 @@ export async function followLive(options: LiveOptions): Promise<void> {
 
 /** One connection, from open to end; resolves with why it ended. */
 async function listen(options: LiveOptions, opened: () => void): Promise<string> {
-  const [{ WebSocket }, { liveEventSchema }, { LIVE_PATH, LIVE_UNAUTHENTICATED }] = await Promise.all([
+  const [{ WebSocket }, { readLiveEvent }, { LIVE_PATH, LIVE_UNAUTHENTICATED }] = await Promise.all([
     import('ws'),
     import('../api/live.js'),
     import('../api/live-path.js'),
@@ -52,9 +51,8 @@ async function listen(options: LiveOptions, opened: () => void): Promise<string>
       });
       socket.on('message', (data: Buffer) => {
         try {
-          options.onEvent(
-            parseJson(liveEventSchema, data, { what: 'live event', maxBytes: LIMITS.apiBodyBytes, code: 'HUB_ANSWER_MALFORMED' }),
-          );
+          const event = readLiveEvent(data);
+          if (event !== undefined) options.onEvent(event);
         } catch (cause) {
           reject(cause instanceof Error ? cause : new SkerryError('HUB_ANSWER_MALFORMED', String(cause)));
         }

@@ -17,7 +17,12 @@ export interface HubAddress {
 }
 
 const versionsSchema = z.object({ versions: z.array(publishedVersionSchema).max(1_000_000) });
-const errorBodySchema = z.object({ code: z.string(), message: z.string(), details: z.record(z.string(), z.unknown()).optional() });
+const errorBodySchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  action: z.string().optional(),
+  details: z.record(z.string(), z.unknown()).optional(),
+});
 
 const IDLE = seconds(60);
 /** The hub reads every artifact again before it answers. */
@@ -116,6 +121,7 @@ function refusal(answer: Answer, method: string, path: string): SkerryError {
 function omitUndefined(body: z.infer<typeof errorBodySchema>): {
   code: string;
   message: string;
+  action?: string | undefined;
   details?: Readonly<Record<string, unknown>>;
 } {
   const { details, ...rest } = body;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { openObject } from '#shared/kernel/open-object.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { publicKeySchema } from '#shared/trust/keys.js';
@@ -7,7 +8,7 @@ import { roleNameSchema } from '#shared/trust/update.js';
 import type { PublisherHub } from './hub-port.js';
 import type { PublisherRequest } from './trust-sign.js';
 
-const requestSchema = z.strictObject({
+const requestSchema = openObject({
   schema: z.literal('skerry.publisher-request/1'),
   role: roleNameSchema,
   publicKey: publicKeySchema,

@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { openObject } from '#shared/kernel/open-object.js';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
@@ -14,27 +15,25 @@ import { roleNameSchema } from '#shared/trust/update.js';
 const versionSchema = z.int().min(1);
 
 /** What the folder remembers of a role it signs for. */
-const rememberedSchema = z.strictObject({ version: versionSchema, digest: z.string().regex(/^[0-9a-f]{64}$/) });
+const rememberedSchema = openObject({ version: versionSchema, digest: z.string().regex(/^[0-9a-f]{64}$/) });
 export type Remembered = z.infer<typeof rememberedSchema>;
 
-const trustFolderSchema = z.strictObject({
+const trustFolderSchema = openObject({
   schema: z.literal('skerry.publisher/1'),
   fleet: fleetIdSchema,
   /** Present in the folder of the root keeper, absent in that of a publisher who only signs versions. */
-  keeper: z
-    .strictObject({
-      root: versionSchema,
-      targets: versionSchema,
-      /** Files of the keys under `keys/` that sign root and targets now. */
-      rootKeys: z.array(z.string()).min(1),
-      rootThreshold: versionSchema,
-      targetsKey: z.string(),
-    })
-    .optional(),
+  keeper: openObject({
+    root: versionSchema,
+    targets: versionSchema,
+    /** Files of the keys under `keys/` that sign root and targets now. */
+    rootKeys: z.array(z.string()).min(1),
+    rootThreshold: versionSchema,
+    targetsKey: z.string(),
+  }).optional(),
   /** Publisher roles whose keys lie here: key file, public key, newest version known to be published, newest signed. */
   publishers: z.record(
     roleNameSchema,
-    z.strictObject({ key: z.string(), publicKey: publicKeySchema, published: rememberedSchema.optional(), signed: rememberedSchema }),
+    openObject({ key: z.string(), publicKey: publicKeySchema, published: rememberedSchema.optional(), signed: rememberedSchema }),
   ),
 });
 export type PublisherRecord = z.infer<typeof trustFolderSchema>;

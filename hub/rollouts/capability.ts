@@ -1,4 +1,5 @@
 import { type AgentVariant, PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
+import { lackingFeatures } from '#shared/bundle/features.js';
 import type { Variant } from '#shared/bundle/model-manifest.js';
 import type { VersionNumber } from '#shared/bundle/names.js';
 import type { Capabilities } from '#shared/protocol/device.js';
@@ -19,10 +20,15 @@ export interface AgentExecutable extends Pick<AgentVariant, 'name' | 'platform' 
 }
 
 /** What of a version decides who can run it. */
-export type Runnable = Pick<Variant, 'name' | 'opset' | 'requires'> | AgentExecutable;
+export type Runnable = (Pick<Variant, 'name' | 'opset' | 'requires'> | AgentExecutable) & {
+  /** Features that the version needs of the agent (shared/bundle/features.ts). */
+  readonly features?: readonly string[] | undefined;
+};
 
 /** Why a device can run none of the variants, one reason for each; `undefined` when it can run one. */
 export function whyIncapable(variants: readonly Runnable[], device: Capabilities): string | undefined {
+  const lacking = lackingFeatures(variants[0]?.features, device.features ?? []);
+  if (lacking.length > 0) return `needs ${lacking.join(', ')}, which its agent does not have yet`;
   const executables = variants.filter((variant) => 'platform' in variant);
   if (executables.length > 0) return whyNotAgent(executables, device);
   const reasons: string[] = [];

@@ -1,5 +1,6 @@
 import { counted } from '#shared/kernel/counted.js';
 import { z } from 'zod';
+import { openObject } from '#shared/kernel/open-object.js';
 import { deviceIdSchema, type Capabilities, type DeviceId, type Labels } from '#shared/protocol/device.js';
 import type { Selector } from '#hub/fleet/selector.js';
 import { type Runnable, whyIncapable } from './capability.js';
@@ -11,7 +12,7 @@ import { sliceCount, sliceOrder, slicePosition } from './slice.js';
 /** What the devices of a wave are told to do with the version. */
 export const WAVE_ACTIONS = ['serve', 'stage', 'shadow', 'split'] as const;
 
-export const planWaveSchema = z.object({
+export const planWaveSchema = openObject({
   index: z.int().min(0),
   name: z.string(),
   action: z.enum(WAVE_ACTIONS),
@@ -22,19 +23,19 @@ export const planWaveSchema = z.object({
   selector: z.string(),
   bake: z.number(),
   deadline: z.number(),
-  evidence: z.object({ predictions: z.number(), devices: z.number().min(0) }),
+  evidence: openObject({ predictions: z.number(), devices: z.number().min(0) }),
   /** Narrowed when the document was; a stored one holds durations as numbers. */
   gates: z.array(z.custom<Gate>((gate) => typeof gate === 'object' && gate !== null && 'gate' in gate)),
   approval: z.string().nullable(),
 });
 export type PlanWave = z.infer<typeof planWaveSchema>;
 
-export const planSchema = z.object({
+export const planSchema = openObject({
   seed: z.string(),
   devices: z.int(),
   waves: z.array(planWaveSchema),
   /** Devices of the cohort that cannot run any variant, and why. */
-  incapable: z.array(z.object({ device: deviceIdSchema, why: z.string() })),
+  incapable: z.array(openObject({ device: deviceIdSchema, why: z.string() })),
   warnings: z.array(z.string()),
 });
 export type Plan = z.infer<typeof planSchema>;

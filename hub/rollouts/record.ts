@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Role } from '#hub/api/capabilities.js';
 import { digestSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import { openObject } from '#shared/kernel/open-object.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
 import type { RolloutDocument } from './document.js';
 import { waveFiguresSchema } from './figures.js';
@@ -13,7 +14,7 @@ export const ROLLBACK_SCOPES = ['wave', 'all', 'in-flight'] as const;
 export type RollbackScope = (typeof ROLLBACK_SCOPES)[number];
 
 /** Everything a rollout is, beside its devices; changed only by `apply`. The document comes back from JSON narrowed already. */
-export const rolloutRecordSchema = z.object({
+export const rolloutRecordSchema = openObject({
   id: z.string(),
   document: z.custom<RolloutDocument>((value) => typeof value === 'object' && value !== null),
   manifest: digestSchema,
@@ -28,12 +29,12 @@ export const rolloutRecordSchema = z.object({
   /** When the wave under way began: its evidence counts from here. */
   waveFrom: z.number().nullable(),
   /** Waves whose evidence counts, in the order they began, the one under way last; anew once a wave was taken back. */
-  begun: z.array(z.object({ wave: z.int().min(0), at: z.number() })).default([]),
+  begun: z.array(openObject({ wave: z.int().min(0), at: z.number() })).default([]),
   /** From when the wave's deadline counts; a resume gives it anew. */
   deadlineFrom: z.number().nullable(),
   /** Where `resume` goes. */
   resumeTo: z.enum(ROLLOUT_STATES).nullable(),
-  rollback: z.object({ scope: z.enum(ROLLBACK_SCOPES), endsIn: z.enum(['rolled-back', 'paused', 'aborted', 'completed']) }).nullable(),
+  rollback: openObject({ scope: z.enum(ROLLBACK_SCOPES), endsIn: z.enum(['rolled-back', 'paused', 'aborted', 'completed']) }).nullable(),
   /** Waves somebody approved. */
   approved: z.array(z.int()),
   /** Goes up when devices are to try a version again that they marked bad. */
@@ -53,14 +54,14 @@ export interface Actor {
 export const HUB_ACTOR: Actor = { name: 'hub', role: 'hub', source: '' };
 
 /** One recorded decision (DESIGN R8): what moved the rollout, on which figures. */
-export const decisionSchema = z.object({
+export const decisionSchema = openObject({
   number: z.int().min(1),
   at: z.number(),
   event: z.enum([...OPERATOR_EVENTS, ...AUTOMATIC_EVENTS]),
   from: z.enum(ROLLOUT_STATES),
   to: z.enum(ROLLOUT_STATES),
   wave: z.int().min(0),
-  actor: z.object({ name: z.string(), role: z.string(), source: z.string() }),
+  actor: openObject({ name: z.string(), role: z.string(), source: z.string() }),
   reason: z.string(),
   figures: waveFiguresSchema.nullable(),
   results: z.array(gateResultSchema),

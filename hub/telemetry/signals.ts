@@ -1,5 +1,6 @@
 import { decode, encode } from 'cborg';
 import { z } from 'zod';
+import { openObject } from '#shared/kernel/open-object.js';
 import { days, type EpochMillis, type Millis } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { METRICS_PER_WINDOW, type MetricsWindow, OUTPUTS_PER_WINDOW, type Telemetry } from '#shared/protocol/messages.js';
@@ -142,7 +143,7 @@ export function outputBins(signals: Signals, outputs: readonly string[]): number
 
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'bytes');
 const count = z.int().min(0);
-const storedSchema = z.strictObject({
+const storedSchema = openObject({
   v: z.literal(1),
   exposure: count,
   crashes: count,

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { LIMITS } from '#shared/kernel/limits.js';
+import { openObject } from '#shared/kernel/open-object.js';
+import { featureListSchema } from './features.js';
 import { artifactSchema, checkArtifactList, checkNamesListed, checkUniqueNames, MANIFEST_SCHEMA } from './manifest-parts.js';
 import { AGENT_MODEL, digestSchema, modelNameSchema, type VersionNumber, versionNumberSchema } from './names.js';
 
@@ -18,16 +20,14 @@ export const releaseTextSchema = z
   .max(64)
   .regex(/^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$/, 'a release such as 0.4.0 or 0.4.0-rc.1');
 
-const agentVariantSchema = z
-  .strictObject({
-    /** `<platform>-<arch>`. */
-    name: z.string().max(64),
-    platform: z.enum(AGENT_PLATFORMS),
-    arch: z.enum(AGENT_ARCHS),
-    /** The executable, as it is written to the device. */
-    artifact: digestSchema,
-  })
-  .refine((variant) => variant.name === agentVariantName(variant), { message: 'is not <platform>-<arch>', path: ['name'] });
+const agentVariantSchema = openObject({
+  /** `<platform>-<arch>`. */
+  name: z.string().max(64),
+  platform: z.enum(AGENT_PLATFORMS),
+  arch: z.enum(AGENT_ARCHS),
+  /** The executable, as it is written to the device. */
+  artifact: digestSchema,
+}).refine((variant) => variant.name === agentVariantName(variant), { message: 'is not <platform>-<arch>', path: ['name'] });
 export type AgentVariant = z.infer<typeof agentVariantSchema>;
 
 export function agentVariantName({ platform, arch }: { readonly platform: string; readonly arch: string }): string {
@@ -38,32 +38,29 @@ export function agentVariantName({ platform, arch }: { readonly platform: string
  * The signed description of a release of the agent: one executable for each platform. It is a version of the reserved name
  * `skerry-agent`; its canonical JSON bytes are the TUF target `agent/<version>.json`.
  */
-export const agentManifestSchema = z
-  .strictObject({
-    schema: z.literal(MANIFEST_SCHEMA),
-    kind: z.literal('agent'),
-    model: modelNameSchema.refine((name) => name === AGENT_MODEL, `a release of the agent is called "${AGENT_MODEL}"`),
-    /** The release counter, by which releases are ordered. */
-    version: versionNumberSchema.refine(
-      (version) => version > PACKAGED_RELEASE,
-      `${PACKAGED_RELEASE} is the agent that came with a package`,
-    ),
-    /** The release as people call it. */
-    release: releaseTextSchema,
-    description: z.string().max(4096).optional(),
-    /** Lowest release counter whose state this one can take over; `PACKAGED_RELEASE` for every one. */
-    takesOverFrom: versionNumberSchema,
-    variants: z.array(agentVariantSchema).min(1).max(LIMITS.variantsPerVersion),
-    artifacts: z
-      .array(artifactSchema.refine(({ length }) => length <= LIMITS.agentBytes, `larger than an agent may be, ${LIMITS.agentBytes} bytes`))
-      .min(1),
-  })
-  .superRefine((manifest, context) => {
-    checkArtifactList(manifest, context);
-    checkUniqueNames(manifest.variants, 'variants', context);
-    checkNamesListed(manifest.variants, 'variants', manifest, context);
-    if (manifest.takesOverFrom > manifest.version) {
-      context.addIssue({ code: 'custom', path: ['takesOverFrom'], message: 'is above the release itself' });
-    }
-  });
+export const agentManifestSchema = openObject({
+  schema: z.literal(MANIFEST_SCHEMA),
+  /** Features without which the version would be misread (features.ts). */
+  requires: featureListSchema.optional(),
+  kind: z.literal('agent'),
+  model: modelNameSchema.refine((name) => name === AGENT_MODEL, `a release of the agent is called "${AGENT_MODEL}"`),
+  /** The release counter, by which releases are ordered. */
+  version: versionNumberSchema.refine((version) => version > PACKAGED_RELEASE, `${PACKAGED_RELEASE} is the agent that came with a package`),
+  /** The release as people call it. */
+  release: releaseTextSchema,
+  description: z.string().max(4096).optional(),
+  /** Lowest release counter whose state this one can take over; `PACKAGED_RELEASE` for every one. */
+  takesOverFrom: versionNumberSchema,
+  variants: z.array(agentVariantSchema).min(1).max(LIMITS.variantsPerVersion),
+  artifacts: z
+    .array(artifactSchema.refine(({ length }) => length <= LIMITS.agentBytes, `larger than an agent may be, ${LIMITS.agentBytes} bytes`))
+    .min(1),
+}).superRefine((manifest, context) => {
+  checkArtifactList(manifest, context);
+  checkUniqueNames(manifest.variants, 'variants', context);
+  checkNamesListed(manifest.variants, 'variants', manifest, context);
+  if (manifest.takesOverFrom > manifest.version) {
+    context.addIssue({ code: 'custom', path: ['takesOverFrom'], message: 'is above the release itself' });
+  }
+});
 export type AgentManifest = z.infer<typeof agentManifestSchema>;

@@ -1,8 +1,9 @@
 import { SkerryError } from '#shared/kernel/errors.js';
-import { narrow, parseJson } from '#shared/kernel/json.js';
+import { narrow, parseUnknown } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { canonicalJson } from './canonical-json.js';
 import { digestOf } from './digest.js';
+import { lackingFeaturesOf, requireFeatures } from './features.js';
 import { type Manifest, manifestSchema } from './manifest.js';
 import type { AgentManifest } from './agent-manifest.js';
 import type { ModelManifest } from './model-manifest.js';
@@ -19,9 +20,15 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   return bytes;
 }
 
-/** Reads a manifest; `INPUT_TOO_LARGE`, or `BUNDLE_MANIFEST_INVALID` when the schema does not hold or the bytes are not canonical. */
+/**
+ * Reads a manifest, and keeps members that a later release added. `INPUT_TOO_LARGE`; `FEATURE_MISSING` or `FORMAT_NEWER` when a
+ * later release is needed; `BUNDLE_MANIFEST_INVALID` when the schema does not hold or the bytes are not canonical.
+ */
 export function decodeManifest(bytes: Uint8Array): Manifest {
-  const manifest = parseJson(manifestSchema, bytes, { what: 'manifest', maxBytes: LIMITS.manifestBytes, code: CODE });
+  const document = parseUnknown(bytes, { what: 'manifest', maxBytes: LIMITS.manifestBytes, code: CODE });
+  // Before its members are looked at: without the features they may have a form that is not known here.
+  requireFeatures(lackingFeaturesOf(document), 'the manifest');
+  const manifest = narrow(manifestSchema, document, 'manifest', CODE);
   // Refusing other forms also refuses what JSON parsers disagree on, such as a member given twice.
   if (Buffer.compare(canonicalJson(manifest), bytes) !== 0)
     throw new SkerryError(CODE, 'manifest is not in canonical JSON form (RFC 8785)');

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LIMITS } from '#shared/kernel/limits.js';
+import { openObject } from '#shared/kernel/open-object.js';
 import { digestSchema } from './names.js';
 
 // What the manifests of models and of agent releases have in common.
@@ -9,16 +10,14 @@ export const MANIFEST_SCHEMA = 'skerry.manifest/1';
 /** `[digest, length]` of one chunk, in file order. */
 const chunkSchema = z.tuple([digestSchema, z.int().min(1).max(LIMITS.chunkMaxBytes)]);
 
-export const artifactSchema = z
-  .strictObject({
-    digest: digestSchema,
-    length: z.int().min(1).max(LIMITS.artifactBytes),
-    chunks: z.array(chunkSchema).min(1),
-  })
-  .refine((artifact) => artifact.chunks.reduce((sum, [, length]) => sum + length, 0) === artifact.length, {
-    message: 'the chunk lengths do not add up to the length of the artifact',
-    path: ['chunks'],
-  });
+export const artifactSchema = openObject({
+  digest: digestSchema,
+  length: z.int().min(1).max(LIMITS.artifactBytes),
+  chunks: z.array(chunkSchema).min(1),
+}).refine((artifact) => artifact.chunks.reduce((sum, [, length]) => sum + length, 0) === artifact.length, {
+  message: 'the chunk lengths do not add up to the length of the artifact',
+  path: ['chunks'],
+});
 export type Artifact = z.infer<typeof artifactSchema>;
 
 /** What a check of artifacts looks at. */

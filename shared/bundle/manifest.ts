@@ -16,7 +16,7 @@ export function manifestTargetPath(model: string, version: number): string {
 }
 
 /** What the targets metadata says beside length and hashes (TUF 4.5, `custom`). */
-export const manifestTargetCustomSchema = z.strictObject({
+export const manifestTargetCustomSchema = z.object({
   model: modelNameSchema,
   version: versionNumberSchema,
   /** Versions of this model below it are never installed, even by rollback; the highest signed value counts. */

@@ -46,12 +46,18 @@ export function asSkerryError(thrown: unknown, fallback: ErrorCode = 'INTERNAL')
   return new SkerryError(fallback, message, { cause: thrown });
 }
 
-/** Rebuilds an error that crossed a thread or a wire as its body; an unknown code becomes `INTERNAL` and keeps its name in the details. */
-export function fromErrorBody(body: Pick<ErrorBody, 'code' | 'message' | 'details'>): SkerryError {
+/**
+ * Rebuilds an error that crossed a thread or a wire as its body. A code that only a later release knows becomes `PEER_ERROR`,
+ * which keeps its name and advice.
+ */
+export function fromErrorBody(
+  body: Pick<ErrorBody, 'code' | 'message' | 'details'> & { readonly action?: string | undefined },
+): SkerryError {
   if (isErrorCode(body.code)) {
     return new SkerryError(body.code, body.message, body.details === undefined ? {} : { details: body.details });
   }
-  return new SkerryError('INTERNAL', body.message, { details: { ...body.details, code: body.code } });
+  const advice = body.action === undefined ? '' : ` ${body.action}`;
+  return new SkerryError('PEER_ERROR', `${body.code}: ${body.message}${advice}`, { details: { ...body.details, code: body.code } });
 }
 
 /** True when `thrown` is a SkerryError with this code. */

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { featureListSchema } from '#shared/bundle/features.js';
 import { versionNumberSchema } from '#shared/bundle/names.js';
 import { LIMITS } from '#shared/kernel/limits.js';
+import { openObject } from '#shared/kernel/open-object.js';
 
 export const deviceIdSchema = z
   .string()
@@ -33,7 +35,7 @@ export const labelsSchema = z
 export type Labels = z.infer<typeof labelsSchema>;
 
 /** Whether an agent can replace itself by another release. */
-export const selfUpdateSchema = z.strictObject({
+export const selfUpdateSchema = openObject({
   able: z.boolean(),
   /** Why not: it runs from source, or nothing would start the next one. */
   reason: z.string().max(256).optional(),
@@ -43,14 +45,16 @@ export const selfUpdateSchema = z.strictObject({
 export type SelfUpdate = z.infer<typeof selfUpdateSchema>;
 
 /** What a device can do; said at enrolment and in every report. */
-export const capabilitiesSchema = z.strictObject({
+export const capabilitiesSchema = openObject({
   os: z.string().max(32),
   arch: z.string().max(32),
   cpus: z.int().min(1),
   memoryBytes: z.int().min(0),
   /** Execution providers the runtime on this device offers. */
   providers: z.array(z.string().max(32)).max(32),
-  runtime: z.strictObject({ name: z.string().max(64), version: z.string().max(64) }),
+  runtime: openObject({ name: z.string().max(64), version: z.string().max(64) }),
   selfUpdate: selfUpdateSchema.optional(),
+  /** What the agent understands beyond the first form of its documents (shared/bundle/features.ts); left out by agents before there were any. */
+  features: featureListSchema.optional(),
 });
 export type Capabilities = z.infer<typeof capabilitiesSchema>;

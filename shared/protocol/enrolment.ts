@@ -12,7 +12,7 @@ const hex = (bytes: number): z.ZodString => z.string().regex(new RegExp(`^[0-9a-
 export const enrolmentTokenSchema = z.string().regex(/^skt_[A-Za-z0-9_-]{43}$/, 'an enrolment token ("skt_..." )');
 
 /** Body of `POST /api/v1/enroll`. */
-export const enrollRequestSchema = z.strictObject({
+export const enrollRequestSchema = z.object({
   token: enrolmentTokenSchema,
   /** The id the device would like; the hub chooses one when it is absent, and refuses one that another key holds. */
   device: deviceIdSchema.optional(),

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import { parseJson } from '#shared/kernel/json.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { openObject } from '#shared/kernel/open-object.js';
 import { CANDIDATE_ACTIONS } from '#shared/trust/desired-rollout.js';
 import { capabilitiesSchema, deviceIdSchema, labelsSchema } from './device.js';
-
-/** Minor version of the message schemas; a peer ignores fields it does not know (schemas here are not strict). */
-export const PROTOCOL_MINOR = 1;
 
 const at = z.iso.datetime({ offset: true });
 /** Who said it; must match the topic (a payload is never trusted by its topic alone). */
@@ -12,7 +12,7 @@ const origin = { device: deviceIdSchema };
 /** Position in the device's outbox: `boot` grows with every start of the agent, `seq` with every record, across boots. */
 const position = { boot: z.int().min(1), seq: z.int().min(1) };
 
-const errorSchema = z.object({ code: z.string().max(64), message: z.string().max(2048) });
+const errorSchema = openObject({ code: z.string().max(64), message: z.string().max(2048) });
 
 /** States of a servable (DESIGN, "Nouns"); each is a promise, see agent/inference/servable.ts. */
 export const SERVABLE_STATES = ['loading', 'warming', 'available', 'draining', 'unloaded', 'failed'] as const;
@@ -22,7 +22,7 @@ export type ServableState = (typeof SERVABLE_STATES)[number];
 export const INSTALL_STATES = ['wanted', 'fetching', 'verifying', 'staged', 'starting', 'probation', 'good', 'bad'] as const;
 export type InstallState = (typeof INSTALL_STATES)[number];
 
-export const reportedVersionSchema = z.object({
+export const reportedVersionSchema = openObject({
   version: versionNumberSchema,
   manifest: digestSchema,
   install: z.enum(INSTALL_STATES),
@@ -30,37 +30,37 @@ export const reportedVersionSchema = z.object({
   variant: z.string().max(64).optional(),
   provider: z.string().max(32).optional(),
   /** Bytes already here and in all, while fetching. */
-  progress: z.object({ have: z.int().min(0), total: z.int().min(0) }).optional(),
+  progress: openObject({ have: z.int().min(0), total: z.int().min(0) }).optional(),
   error: errorSchema.optional(),
 });
 export type ReportedVersion = z.infer<typeof reportedVersionSchema>;
 
-export const reportedSchema = z.object({
+export const reportedSchema = openObject({
   ...origin,
   at,
   boot: z.int().min(1),
   agentVersion: z.string().max(64),
   labels: labelsSchema,
   capabilities: capabilitiesSchema,
-  desired: z.object({
+  desired: openObject({
     /** Counter of the newest desired state accepted; 0 before the first. */
     counter: z.int().min(0),
     /** Why the newest one received was refused, if it was. */
     refused: errorSchema.optional(),
   }),
-  trust: z.object({ root: z.int().min(0), timestamp: z.int().min(0), snapshot: z.int().min(0), error: errorSchema.optional() }),
-  clock: z.object({ trusted: z.boolean(), reason: z.string().max(256).optional() }),
+  trust: openObject({ root: z.int().min(0), timestamp: z.int().min(0), snapshot: z.int().min(0), error: errorSchema.optional() }),
+  clock: openObject({ trusted: z.boolean(), reason: z.string().max(256).optional() }),
   models: z.array(
-    z.object({
+    openObject({
       model: modelNameSchema,
       serving: versionNumberSchema.nullable(),
       /** The version loaded beside it, and what is done with it now. */
-      candidate: z.object({ version: versionNumberSchema, action: z.enum(CANDIDATE_ACTIONS) }).optional(),
+      candidate: openObject({ version: versionNumberSchema, action: z.enum(CANDIDATE_ACTIONS) }).optional(),
       versions: z.array(reportedVersionSchema),
     }),
   ),
-  outbox: z.object({ records: z.int().min(0), bytes: z.int().min(0), dropped: z.int().min(0), coarsened: z.int().min(0) }),
-  disk: z.object({ usedBytes: z.int().min(0), budgetBytes: z.int().min(0) }),
+  outbox: openObject({ records: z.int().min(0), bytes: z.int().min(0), dropped: z.int().min(0), coarsened: z.int().min(0) }),
+  disk: openObject({ usedBytes: z.int().min(0), budgetBytes: z.int().min(0) }),
 });
 export type Reported = z.infer<typeof reportedSchema>;
 
@@ -92,12 +92,14 @@ export const EVENT_KINDS = [
   'clock.untrusted',
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
+/** A kind that only a later release knows is stored and shown as it came. */
+const eventKindSchema = z.string().regex(/^[a-z][a-z.-]{0,63}$/, 'lower-case words with "." and "-", at most 64 characters');
 
 export const eventSchema = z.object({
   ...origin,
   ...position,
   at,
-  kind: z.enum(EVENT_KINDS),
+  kind: eventKindSchema,
   model: modelNameSchema.optional(),
   version: versionNumberSchema.optional(),
   error: errorSchema.optional(),
@@ -213,6 +215,19 @@ export const cmdSchema = z.discriminatedUnion('kind', [
   z.object({ ...origin, id: z.string().max(64), expires: at, kind: z.literal('fetch-refused'), digest: digestSchema, error: errorSchema }),
 ]);
 export type Cmd = z.infer<typeof cmdSchema>;
+
+const cmdKindSchema = z.object({ kind: z.string().max(64) });
+const CMD_KINDS: ReadonlySet<string> = new Set(cmdSchema.options.flatMap(({ shape }) => [...shape.kind.values]));
+
+/** The kind of a command that this release does not know; `undefined` for one it knows, and for what is no command at all. */
+export function unknownCommandKind(payload: Uint8Array): string | undefined {
+  try {
+    const { kind } = parseJson(cmdKindSchema, payload, { what: 'command', maxBytes: LIMITS.controlMessageBytes });
+    return CMD_KINDS.has(kind) ? undefined : kind;
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * Retained at `trust/index`: which metadata files exist now. Unsigned and only a hint for "there is no newer root":

@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { digestSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { days } from '#shared/kernel/clock.js';
+import { openObject } from '#shared/kernel/open-object.js';
 
 /** What a device does with a version beside the one that serves. */
 export const CANDIDATE_ACTIONS = ['stage', 'shadow', 'split'] as const;
 export type CandidateAction = (typeof CANDIDATE_ACTIONS)[number];
 
 /** A version to have loaded beside the one that serves. */
-export const candidateSchema = z.strictObject({
+export const candidateSchema = openObject({
   version: versionNumberSchema,
   /** SHA-256 of the manifest; must equal the TUF target's. */
   manifest: digestSchema,
@@ -30,19 +31,17 @@ const factor = z.number().min(1).max(1000);
  * What a version on trial is held to by the device itself, against the version before it. A limit left out is the device's own;
  * null turns that comparison off.
  */
-export const guardSchema = z.strictObject({
+export const guardSchema = openObject({
   /** How long the trial takes, milliseconds. */
   bake: z.int().min(0).max(days(30)).optional(),
   /** Fewest predictions of the version on trial before rate and latency are judged. */
   predictions: z.int().min(1).max(1_000_000).optional(),
   /** Failed predictions: at most `ratio` times the old version's rate, and any rate up to `negligible`. */
-  errors: z
-    .strictObject({ ratio: factor, negligible: z.number().min(0).max(1) })
+  errors: openObject({ ratio: factor, negligible: z.number().min(0).max(1) })
     .nullable()
     .optional(),
   /** A quantile of the whole request: at most `ratio` times the old version's; quantiles up to `negligibleMs` pass. */
-  latency: z
-    .strictObject({ quantile: z.number().min(0.01).max(0.999), ratio: factor, negligibleMs: z.number().min(0).max(600_000) })
+  latency: openObject({ quantile: z.number().min(0.01).max(0.999), ratio: factor, negligibleMs: z.number().min(0).max(600_000) })
     .nullable()
     .optional(),
   /** Unexpected ends of its workers that are tolerated during the trial. */
@@ -53,7 +52,7 @@ export const guardSchema = z.strictObject({
 export type DesiredGuard = z.infer<typeof guardSchema>;
 
 /** Which rollout the entry belongs to; said back in events. */
-export const rolloutRefSchema = z.strictObject({
+export const rolloutRefSchema = openObject({
   id: z.string().min(1).max(128),
   wave: z.int().min(0),
   guard: guardSchema.optional(),

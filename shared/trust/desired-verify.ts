@@ -30,12 +30,15 @@ export interface DesiredVerdict {
   /** `unchanged`: the very statement accepted before, delivered again (a retained message after a reconnect); it may have expired since. */
   readonly kind: 'accepted' | 'unchanged';
   readonly desired: DesiredState;
+  /** The signed bytes, with members that only a later release knows. */
+  readonly payload: Uint8Array;
   readonly digest: string;
   readonly issuedAt: EpochMillis;
 }
 
 interface Opened {
   readonly desired: DesiredState;
+  readonly payload: Uint8Array;
   readonly digest: string;
   readonly issuedAt: EpochMillis;
   readonly expires: EpochMillis;
@@ -96,8 +99,8 @@ export function verifyDesired(bytes: Uint8Array, context: DesiredContext): Desir
       });
     }
   }
-  const { desired, digest, issuedAt } = opened;
-  return { kind: isUnchanged(opened, context.last) ? 'unchanged' : 'accepted', desired, digest, issuedAt };
+  const { desired, payload, digest, issuedAt } = opened;
+  return { kind: isUnchanged(opened, context.last) ? 'unchanged' : 'accepted', desired, payload, digest, issuedAt };
 }
 
 /** Signs a desired state for the `desired` topic of its device. */
@@ -118,7 +121,7 @@ function openDesired(bytes: Uint8Array, keys: readonly PublicKey[]): Opened {
     const message = `desired state refused: issued at ${desired.issuedAt}, expires ${desired.expires}: no period of time`;
     throw new SkerryError('TRUST_DESIRED_DATE', message);
   }
-  return { desired, digest: createHash('sha256').update(payload).digest('hex'), issuedAt, expires };
+  return { desired, payload, digest: createHash('sha256').update(payload).digest('hex'), issuedAt, expires };
 }
 
 function openEnvelope(bytes: Uint8Array, keys: readonly PublicKey[]): Uint8Array {

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { featureListSchema, lackingFeaturesOf } from '#shared/bundle/features.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { LIMITS } from '#shared/kernel/limits.js';
+import { openObject } from '#shared/kernel/open-object.js';
 import { deviceIdSchema, fleetIdSchema } from '#shared/protocol/device.js';
 import { candidateSchema, rolloutRefSchema } from './desired-rollout.js';
 import { publicKeySchema } from './keys.js';
@@ -11,15 +13,13 @@ export const DESIRED_PAYLOAD_TYPE = 'application/vnd.skerry.desired+json';
 /** TUF target that names the hub's desired-state keys; signed by the offline targets role. */
 export const DIRECTOR_TARGET_PATH = 'hub/director.json';
 
-const versionRefSchema = z.strictObject({
+const entrySchema = openObject({
   version: versionNumberSchema,
   /** SHA-256 of the manifest; must equal the TUF target's. */
   manifest: digestSchema,
-});
-
-/** What one model should be on one device. */
-export const desiredModelSchema = versionRefSchema.extend({
   model: modelNameSchema,
+  /** Features without which the entry would be misread (shared/bundle/features.ts): a device that lacks one leaves the model as it is. */
+  requires: featureListSchema.optional(),
   /** A version marked bad on the device is tried again only when this differs from the value it was marked under. */
   attempt: z.int().min(0),
   /** A version to have loaded beside it. */
@@ -27,10 +27,22 @@ export const desiredModelSchema = versionRefSchema.extend({
   /** Left out when no rollout decided it. */
   rollout: rolloutRefSchema.optional(),
 });
-export type DesiredModel = z.infer<typeof desiredModelSchema>;
+export type DesiredModel = z.infer<typeof entrySchema>;
+
+/** What one model should be on one device. Of an entry that needs features unknown here, only what names the version is read. */
+export const desiredModelSchema = z.preprocess(
+  (entry: unknown) => (lackingFeaturesOf(entry).length > 0 ? headOf(entry) : entry),
+  entrySchema,
+);
+
+function headOf(entry: unknown): unknown {
+  if (typeof entry !== 'object' || entry === null) return entry;
+  return Object.fromEntries(Object.entries(entry).filter(([name]) => HEAD.has(name)));
+}
+const HEAD: ReadonlySet<string> = new Set(['model', 'version', 'manifest', 'attempt', 'requires']);
 
 /** The signed statement "device D should run these", as Uptane's Director makes it (Uptane 5.4.2, "targets of the Director"). */
-export const desiredStateSchema = z.strictObject({
+export const desiredStateSchema = openObject({
   schema: z.literal(DESIRED_SCHEMA),
   fleet: fleetIdSchema,
   device: deviceIdSchema,
@@ -46,7 +58,7 @@ export const desiredStateSchema = z.strictObject({
 export type DesiredState = z.infer<typeof desiredStateSchema>;
 
 /** Content of the target `hub/director.json`. */
-export const directorKeysSchema = z.strictObject({
+export const directorKeysSchema = openObject({
   schema: z.literal('skerry.director/1'),
   fleet: fleetIdSchema,
   /** Ed25519 public keys, hex (32 bytes each). */

@@ -8,12 +8,12 @@ const MAX_SIGNATURES = 8;
 /** Base64 in the one form an encoder makes: otherwise the same bytes would have several spellings. */
 const canonicalBase64 = z.base64().refine((text) => Buffer.from(text, 'base64').toString('base64') === text, 'not canonical base64');
 
-/** DSSE v1 envelope (secure-systems-lab/dsse, envelope.md). */
-export const envelopeSchema = z.strictObject({
+/** DSSE v1 envelope (secure-systems-lab/dsse, envelope.md), where fields that are not recognized are ignored and a key id is optional. */
+export const envelopeSchema = z.object({
   payload: canonicalBase64,
   payloadType: z.string().min(1).max(256),
   signatures: z
-    .array(z.strictObject({ keyid: z.string().max(128), sig: canonicalBase64 }))
+    .array(z.object({ keyid: z.string().max(128).default(''), sig: canonicalBase64 }))
     .min(1)
     .max(MAX_SIGNATURES),
 });

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { syncFolder, writeFileSynced } from '#shared/kernel/atomic-file.js';
 import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
+import { openObject } from '#shared/kernel/open-object.js';
 import { generateSeed, publicKeySchema, SEED_BYTES, type SigningKey, signingKeyFromSeed } from './keys.js';
 
 const KEY_FILE_BYTES = 4096;
@@ -30,25 +31,24 @@ export const KEY_FILE_COST: ScryptCost = { N: 1_024, r: 8, p: 1 };
 const base64Of = (bytes: number): z.ZodType<string> =>
   z.base64().refine((text) => Buffer.from(text, 'base64').byteLength === bytes, `${bytes} bytes in base64`);
 
-const keyFileSchema = z.strictObject({
+const keyFileSchema = openObject({
   schema: z.literal('skerry.key/1'),
   keytype: z.literal('ed25519'),
   publicKey: publicKeySchema,
-  kdf: z
-    .strictObject({
-      name: z.literal('scrypt'),
-      N: z
-        .int()
-        .min(1_024)
-        .max(1_048_576)
-        .refine((n) => Number.isInteger(Math.log2(n)), 'a power of two'),
-      r: z.int().min(1).max(16),
-      p: z.int().min(1).max(4),
-      salt: base64Of(32),
-    })
+  kdf: openObject({
+    name: z.literal('scrypt'),
+    N: z
+      .int()
+      .min(1_024)
+      .max(1_048_576)
+      .refine((n) => Number.isInteger(Math.log2(n)), 'a power of two'),
+    r: z.int().min(1).max(16),
+    p: z.int().min(1).max(4),
+    salt: base64Of(32),
+  })
     // A hostile file must not make the reader allocate without bound.
     .refine((kdf) => 128 * kdf.N * kdf.r <= SCRYPT_MEMORY_BYTES, 'needs more memory than allowed'),
-  sealed: z.strictObject({
+  sealed: openObject({
     name: z.literal('xsalsa20-poly1305'),
     nonce: base64Of(nacl.secretbox.nonceLength),
     box: base64Of(SEED_BYTES + nacl.secretbox.overheadLength),

@@ -10,7 +10,7 @@ export const roleNameSchema = z
   .refine((name) => !['root', 'targets', 'snapshot', 'timestamp', 'director'].includes(name), 'is the name of a top-level role');
 
 /** Public keys a hub holds, which the publisher's root and director target must name. */
-export const hubPublicKeysSchema = z.strictObject({
+export const hubPublicKeysSchema = z.object({
   fleet: fleetIdSchema,
   snapshot: publicKeySchema,
   timestamp: publicKeySchema,

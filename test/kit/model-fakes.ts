@@ -1,6 +1,7 @@
 import { agentManifestSchema } from '#shared/bundle/agent-manifest.js';
 import { AGENT_MODEL, type Digest, type ModelName, type VersionNumber } from '#shared/bundle/names.js';
 import { bitIndices } from '#shared/bundle/bitmap.js';
+import { canonicalJson } from '#shared/bundle/canonical-json.js';
 import { encodeManifest } from '#shared/bundle/manifest-codec.js';
 import { manifestTargetPath } from '#shared/bundle/manifest.js';
 import { MANIFEST_SCHEMA } from '#shared/bundle/manifest-parts.js';
@@ -30,6 +31,8 @@ export interface VersionOptions {
   readonly content?: Uint8Array;
   readonly providers?: readonly string[];
   readonly memoryBytes?: number;
+  /** Members of the manifest that a later release would write. */
+  readonly later?: Readonly<Record<string, unknown>>;
 }
 
 /** Publisher, trusted metadata and blob source in one: what was not published is not there. */
@@ -77,7 +80,7 @@ export class FakeHub implements TrustClient, BlobFetcher {
       goldenSamples: [{ name: 'sample', artifact: sample.digest, tolerance: { absolute: 0, relative: 0 } }],
       artifacts: [file, sample],
     });
-    const bytes = encodeManifest(manifest);
+    const bytes = options.later === undefined ? encodeManifest(manifest) : canonicalJson({ ...manifest, ...options.later });
     const { digest } = this.#put(bytes, LIMITS.targetPieceBytes);
     const path = manifestTargetPath(model, version);
     this.targets.set(path, { path, length: bytes.byteLength, digest, custom: {} });
@@ -178,7 +181,7 @@ export class FakeDesired implements DesiredSource {
 
   want(
     ...versions: readonly (Pick<FakeVersion, 'model' | 'version' | 'manifest'> &
-      Partial<Pick<DesiredModel, 'attempt' | 'candidate' | 'rollout'>>)[]
+      Partial<Pick<DesiredModel, 'attempt' | 'candidate' | 'requires' | 'rollout'>>)[]
   ): void {
     this.#current = desiredStateSchema.parse({
       schema: DESIRED_SCHEMA,
@@ -187,12 +190,13 @@ export class FakeDesired implements DesiredSource {
       counter: (this.#current?.counter ?? 0) + 1,
       issuedAt: '2026-01-01T00:00:00Z',
       expires: '2027-01-01T00:00:00Z',
-      models: versions.map(({ model, version, manifest, attempt, candidate, rollout }) => ({
+      models: versions.map(({ model, version, manifest, attempt, candidate, requires, rollout }) => ({
         model,
         version,
         manifest,
         attempt: attempt ?? 0,
         ...(candidate && { candidate }),
+        ...(requires && { requires }),
         ...(rollout && { rollout }),
       })),
     });

@@ -1,3 +1,4 @@
+import { requireFeatures } from '#shared/bundle/features.js';
 import type { Handler } from './context.js';
 import { giveUp } from './verdicts.js';
 
@@ -14,6 +15,10 @@ export const refuse: Handler<'refuse'> = ({ model, version, manifest, error }, {
   events.emit({ kind: 'version.refused', model, version, error });
   return Promise.resolve();
 };
+
+/** Fails with `FEATURE_MISSING`, as reading a manifest that needs them does: told to the hub, and looked at again after a growing delay. */
+export const lack: Handler<'lack'> = async ({ model, version, features }) =>
+  requireFeatures(features, `what the hub wants of ${model} ${version}`);
 
 export const markGood: Handler<'markGood'> = ({ model, version }, { ledger }) => ledger.transition(model, version, 'proved');
 

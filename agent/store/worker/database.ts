@@ -2,11 +2,14 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { asSkerryError, errnoOf, hasCode, SkerryError } from '#shared/kernel/errors.js';
+import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { MIGRATIONS } from './migrations.js';
 import { salvage } from './salvage.js';
 import { keepCopy, newerPath, takeBack } from './schema-copy.js';
 
 export const DATABASE_FILE = 'agent.db';
+/** The release that migrated the database last. */
+const RELEASE_KEY = 'store.release';
 
 export interface OpenedDatabase {
   readonly db: Database.Database;
@@ -80,7 +83,9 @@ function openChecked(path: string, migrations: readonly string[]): Database.Data
 function migrate(db: Database.Database, path: string, migrations: readonly string[]): void {
   const current = Number(db.pragma('user_version', { simple: true }));
   if (current > migrations.length) {
-    throw new SkerryError('STORE_NEWER', `the database has schema ${current}, this agent knows up to ${migrations.length}`);
+    const release = lastRelease(db);
+    const wanted = release === undefined ? '' : `; agent ${release} migrated it, use that release or a later one`;
+    throw new SkerryError('STORE_NEWER', `the database has schema ${current}, this agent knows up to ${migrations.length}${wanted}`);
   }
   if (current === migrations.length) return;
   // The agent before this one may have to run again, and cannot read what comes now.
@@ -90,7 +95,14 @@ function migrate(db: Database.Database, path: string, migrations: readonly strin
       if (index >= current) db.exec(sql);
     }
     db.pragma(`user_version = ${migrations.length}`);
+    // The table is in every schema; an older agent reads this to say which release it takes.
+    db.prepare('INSERT OR REPLACE INTO kv (key, value) VALUES (?, ?)').run(RELEASE_KEY, SKERRY_VERSION);
   }).exclusive();
+}
+
+function lastRelease(db: Database.Database): string | undefined {
+  const value: unknown = db.prepare('SELECT value FROM kv WHERE key = ?').pluck().get(RELEASE_KEY);
+  return typeof value === 'string' ? value : undefined;
 }
 
 function isDamage(cause: unknown): boolean {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { openObject } from '#shared/kernel/open-object.js';
 import { digestSchema } from '#shared/bundle/names.js';
 import type { TrustIndex } from '#shared/protocol/messages.js';
 import { sha256Hex } from '#shared/trust/metadata.js';
@@ -53,7 +54,7 @@ const versionSchema = z.int().min(1);
  * `current.json`: which stored files are the published ones, and the timestamp itself, which is signed again every hour.
  * Writing it is the one step that commits an update.
  */
-export const currentSchema = z.strictObject({
+export const currentSchema = openObject({
   schema: z.literal('skerry.tuf-current/1'),
   firstRoot: versionSchema,
   root: versionSchema,

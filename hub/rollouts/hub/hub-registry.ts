@@ -15,10 +15,11 @@ export class HubRegistry implements RegistryPort {
     const row = await this.#versions.find(model, version);
     const manifest = row === undefined ? undefined : await this.#versions.document(row.manifest_digest);
     if (row === undefined || manifest === undefined) throw new SkerryError('VERSION_UNKNOWN', `there is no version ${version} of ${model}`);
+    const features = manifest.requires;
     const variants =
       manifest.kind === 'agent'
-        ? manifest.variants.map((variant) => ({ ...variant, takesOverFrom: manifest.takesOverFrom }))
-        : manifest.variants;
+        ? manifest.variants.map((variant) => ({ ...variant, features, takesOverFrom: manifest.takesOverFrom }))
+        : manifest.variants.map((variant) => ({ ...variant, features }));
     return { manifest: digestSchema.parse(row.manifest_digest), variants };
   }
 }

@@ -6,6 +6,7 @@ import { addEventFilters } from './event-filters.js';
 import { addFetchRights } from './fetch-rights.js';
 import { createFleetTables } from './fleet.js';
 import { addIncremental } from './incremental.js';
+import { createReleasesTable } from './releases.js';
 import { createRegistryTables } from './registry.js';
 import { createRolloutTables } from './rollouts.js';
 import { addStanding } from './standing.js';
@@ -28,6 +29,7 @@ const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
   '0008_incremental': addIncremental,
   '0009_event_filters': addEventFilters,
   '0020_fetch_rights': addFetchRights,
+  '0021_releases': createReleasesTable,
 };
 
 export function migrationProvider(types: SqlTypes): MigrationProvider {

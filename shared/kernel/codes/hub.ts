@@ -7,6 +7,12 @@ export const hubCodes = defineCodes({
     summary: "The hub's database could not be opened, migrated or used.",
     action: 'Check the disk and the permissions of the data folder; restore it from a backup if the file is damaged.',
   },
+  HUB_DATABASE_NEWER: {
+    fault: 'environment',
+    http: 503,
+    summary: 'A later release of the hub migrated the database; this one cannot read it. Nothing is damaged.',
+    action: 'Use the release that the message names, or a later one. Do not restore a backup for this.',
+  },
   HUB_DATA_IN_USE: {
     fault: 'environment',
     http: 503,

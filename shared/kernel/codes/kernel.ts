@@ -13,6 +13,24 @@ export const kernelCodes = defineCodes({
     summary: 'The input is larger than the named maximum.',
     action: 'Send less, or raise the named setting where the message gives one.',
   },
+  FORMAT_NEWER: {
+    fault: 'environment',
+    http: 422,
+    summary: 'The document has a newer format than this release of Skerry reads.',
+    action: 'Use the release that wrote it, or a later one; nothing is damaged.',
+  },
+  FEATURE_MISSING: {
+    fault: 'environment',
+    http: 422,
+    summary: 'The version or desired state needs features that this release of Skerry does not have.',
+    action: 'Update Skerry where the message comes from; the version is not at fault and is tried again after the update.',
+  },
+  PEER_ERROR: {
+    fault: 'peer',
+    http: 502,
+    summary: 'The other side reported an error with a code that this release of Skerry does not know.',
+    action: 'Follow the advice in the message, or use the release of the other side.',
+  },
   INTERNAL: {
     fault: 'ours',
     http: 500,

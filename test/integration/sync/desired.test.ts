@@ -9,8 +9,9 @@ import { type Clock, systemClock } from '#shared/kernel/clock.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { deviceIdSchema, fleetIdSchema } from '#shared/protocol/device.js';
 import { deviceTopic, trustTopic } from '#shared/protocol/topics.js';
-import { type DesiredState, desiredStateSchema } from '#shared/trust/desired.js';
+import { DESIRED_PAYLOAD_TYPE, type DesiredState, desiredStateSchema } from '#shared/trust/desired.js';
 import { signDesired } from '#shared/trust/desired-verify.js';
+import { signEnvelope } from '#shared/trust/dsse.js';
 import { generateSigningKey } from '#shared/trust/keys.js';
 import { TestBroker } from '../../kit/broker.js';
 import { deviceLink } from '../../kit/device-link.js';
@@ -135,6 +136,19 @@ describe('DesiredSubscription and TrustFeed over a broker', () => {
       logger: silentLogger,
     });
     expect(again.current()?.counter).toBe(7);
+  });
+
+  it('24 S: stores a desired state as it was signed, for the release of the agent that understands all of it', async () => {
+    await publishTrust();
+    const { desired } = await startDevice();
+    const models = [
+      { model: 'vad', version: 2, manifest: 'ab'.repeat(32), attempt: 0, requires: ['mirroring'], candidate: { action: 'mirror' } },
+    ];
+    const later = JSON.stringify({ ...statement(3), models, hint: 'eco' });
+    await broker.publish(topic, signEnvelope(DESIRED_PAYLOAD_TYPE, Buffer.from(later), [world.keys.director]), { retain: true });
+    await until('accepted', () => desired.current()?.counter === 3);
+    expect(desired.current()?.models[0]).not.toHaveProperty('candidate');
+    expect(await state.get(`sync.desired/${fleet}/${device}`)).toContain(later);
   });
 
   it('refuses a replay, a conflict, another device, another key and an expired one, each with its code, told once', async () => {

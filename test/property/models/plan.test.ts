@@ -240,6 +240,8 @@ function apply(world: World, step: Step): void {
       }
       case 'refuse':
         return { ...model, refusedManifest: step.manifest };
+      case 'lack':
+        return hold(model);
       case 'fetchManifest': {
         const { record } = version(model);
         const begun =

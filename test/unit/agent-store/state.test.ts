@@ -2,6 +2,7 @@ import { open, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
+import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import type { VersionRecord } from '#agent/store/contract.js';
 import { modelName, versionNumber } from '../../kit/servables.js';
 import { bytesFrom, DEVICE, digestOfBytes, openStore } from '../../kit/agent-store.js';
@@ -69,7 +70,9 @@ describe('state', () => {
     const db = new Database(path.join(folder, 'agent.db'));
     db.pragma('user_version = 999');
     db.close();
-    await expect(openStore(folder)).rejects.toThrow(coded('STORE_NEWER'));
+    await expect(openStore(folder)).rejects.toThrow(
+      coded('STORE_NEWER', `agent ${SKERRY_VERSION} migrated it, use that release or a later one`),
+    );
     expect((await readdir(folder)).some((name) => name.includes('damaged'))).toBe(false);
   });
 });

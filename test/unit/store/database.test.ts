@@ -1,10 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openDatabase } from '#hub/store/open.js';
 import { lockDataFolder } from '#hub/store/sqlite.js';
+import { ERROR_CODES } from '#shared/kernel/error-registry.js';
+import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { coded } from '../../kit/coded.js';
 import { recordingLogger } from '../../kit/recorder.js';
 
@@ -47,4 +50,33 @@ test('a data folder has one hub at a time', () => {
   expect(() => lockDataFolder(join(folder, 'hub.lock'))).toThrow(coded('HUB_DATA_IN_USE'));
   release();
   lockDataFolder(join(folder, 'hub.lock'))();
+});
+
+test('24 W: a database that a later hub migrated names the release to use, and is left as it is', async () => {
+  const file = join(folder, 'newer.db');
+  const first = await openDatabase(file, recordingLogger().logger);
+  await sql`insert into kysely_migration (name, timestamp) values ('9999_later', '2030-01-01')`.execute(first);
+  await first.insertInto('releases').values({ release: '7.1.0', at: 1 }).execute();
+  await first.destroy();
+  await expect(openDatabase(file, recordingLogger().logger)).rejects.toEqual(
+    coded('HUB_DATABASE_NEWER', 'use Skerry 7.1.0 or a later one'),
+  );
+  expect(ERROR_CODES.HUB_DATABASE_NEWER.action).toMatch(/Do not restore/);
+  const raw = new Sqlite(file);
+  raw.exec("delete from kysely_migration where name = '9999_later'");
+  raw.close();
+  const again = await openDatabase(file, recordingLogger().logger);
+  expect(await again.selectFrom('releases').select('release').orderBy('id').execute()).toEqual(
+    [SKERRY_VERSION, '7.1.0', SKERRY_VERSION].map((release) => ({ release })),
+  );
+  await again.destroy();
+});
+
+test('24 W: without a note of the release the refusal still is no reason to restore', async () => {
+  const file = join(folder, 'unnamed.db');
+  const first = await openDatabase(file, recordingLogger().logger);
+  await sql`insert into kysely_migration (name, timestamp) values ('9999_later', '2030-01-01')`.execute(first);
+  await sql`drop table releases`.execute(first);
+  await first.destroy();
+  await expect(openDatabase(file, recordingLogger().logger)).rejects.toEqual(coded('HUB_DATABASE_NEWER', 'the release that migrated it'));
 });
