@@ -146,9 +146,17 @@ export interface PredictionTiming {
   readonly total: Millis;
 }
 
+/** What was answered. */
+export interface Answer {
+  readonly outputs: NamedTensors;
+  /** Some values are not finite, and no golden sample of the version shows that they may be (`INFERENCE_NOT_FINITE`). */
+  readonly notFinite: boolean;
+}
+
 /** Where the data plane tells how each prediction went; must not block. */
 export interface PredictionRecorder {
-  succeeded(target: PredictionTarget, timing: PredictionTiming, outputs?: NamedTensors): void;
+  /** `answer` is left out where nobody was answered: for a shadow's run. */
+  succeeded(target: PredictionTarget, timing: PredictionTiming, answer?: Answer): void;
   /** `target` is undefined when no servable took the request (unknown model, nothing available). */
   failed(target: PredictionTarget | undefined, code: ErrorCode, total: Millis): void;
   /** A worker of the version ended unasked. */

@@ -1,6 +1,7 @@
 import { asSkerryError, type ErrorDetails, SkerryError } from '#shared/kernel/errors.js';
 import type { Millis } from '#shared/kernel/clock.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import { notFiniteIn, type NotFiniteOutputs } from '#shared/tensor/not-finite.js';
 import type { ServableSpec } from './contract.js';
 import { emptySizes, type EmptySizes } from './empty-sizes.js';
 import { type GoldenSample, goldenMismatch, readGoldenSample } from './golden.js';
@@ -30,6 +31,7 @@ export interface Placed {
 /** The candidate chosen, and what its golden samples show that the version takes. */
 export interface Chosen extends Placed {
   readonly empties: EmptySizes;
+  readonly notFinite: NotFiniteOutputs;
 }
 
 /** What the device offers, and what it knows of candidates from earlier. */
@@ -62,12 +64,12 @@ export class Loader {
     const remembered = chooseRemembered(candidates, recall.verdict);
     const failures: Failure[] = [];
     let best: Placed | undefined;
-    let empties: EmptySizes = new Set();
+    let shown: Pick<Chosen, 'empties' | 'notFinite'> | undefined;
     try {
       // Already knowing the best one, the others are tried only should it fail.
       const order = remembered === undefined ? candidates : [remembered, ...candidates.filter((other) => other !== remembered)];
       const samples = await Promise.all(spec.goldenSamples.map((sample) => readGoldenSample(spec, sample)));
-      empties = emptySizes(samples);
+      shown = { empties: emptySizes(samples), notFinite: notFiniteIn(samples.map((sample) => sample.expected)) };
       for (const candidate of order) {
         if (signal.aborted) throw new SkerryError('ABORTED', `loading ${spec.model}@${spec.version} was cancelled`);
         if (best !== undefined && best.candidate === remembered) break;
@@ -84,8 +86,8 @@ export class Loader {
       await best?.instance.close();
       throw cause;
     }
-    if (best === undefined) throw noPlacement(spec, failures, excluded);
-    return { ...best, empties };
+    if (best === undefined || shown === undefined) throw noPlacement(spec, failures, excluded);
+    return { ...best, ...shown };
   }
 
   /** One more warm instance of a candidate that was placed before. */

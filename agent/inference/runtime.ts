@@ -16,6 +16,7 @@ import type {
   ServableStatus,
   TrafficPolicy,
 } from './contract.js';
+import { holdsUnexpected } from './finite.js';
 import { recheckGolden } from './golden.js';
 import { type Instance, startInstance } from './instance.js';
 import type { RuntimeDescription } from './instance-protocol.js';
@@ -136,7 +137,8 @@ class Runtime implements InferenceRuntime {
         abandoned: request.abandoned,
       });
       if (target !== undefined) {
-        this.#options.recorder.succeeded(target, { queue, compute, total: this.#clock.monotonic() - began }, outputs);
+        const answer = { outputs, notFinite: holdsUnexpected(outputs, host.notFinite) };
+        this.#options.recorder.succeeded(target, { queue, compute, total: this.#clock.monotonic() - began }, answer);
       }
       copy?.compare(outputs);
       return { model: request.model, version: host.spec.version, outputs, timing: { queue, compute } };

@@ -1,6 +1,7 @@
 import type { Clock } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import type { NotFiniteOutputs } from '#shared/tensor/not-finite.js';
 import type { ServableState } from '#shared/protocol/messages.js';
 import { batchPolicy } from './batch-policy.js';
 import type { PredictionTarget, ServableSpec, ServableStatus } from './contract.js';
@@ -31,6 +32,7 @@ interface Live {
   readonly pool: InstancePool;
   readonly memoryBytes: number;
   readonly empties: EmptySizes;
+  readonly notFinite: NotFiniteOutputs;
 }
 
 /** One servable: its state (table in `servable.ts`), its instances and its waiting line. */
@@ -55,6 +57,11 @@ export class ServableHost {
 
   get target(): PredictionTarget | undefined {
     return this.#live?.target;
+  }
+
+  /** Which values that are not finite the golden samples show in which outputs. */
+  get notFinite(): NotFiniteOutputs {
+    return this.#live?.notFinite ?? new Map();
   }
 
   status(): ServableStatus {
@@ -132,7 +139,7 @@ export class ServableHost {
       const onLoaded = (): void => {
         if (this.#state === 'loading') this.#move('loaded');
       };
-      const { candidate, instance, empties } = await loader.place(this.spec, onLoaded, this.#cancel.signal);
+      const { candidate, instance, empties, notFinite } = await loader.place(this.spec, onLoaded, this.#cancel.signal);
       const scheduler = new Scheduler<Instance>({
         pool: { acquire: () => pool?.acquire(), release: (one) => pool?.release(one) },
         clock,
@@ -158,7 +165,7 @@ export class ServableHost {
       if (this.#error !== undefined) throw this.#error;
       if (this.#cancel.signal.aborted) throw new SkerryError('ABORTED', 'loading was cancelled');
       const target = { model: this.spec.model, version: this.spec.version, variant: candidate.variant.name, provider: candidate.provider };
-      this.#live = { target, scheduler, pool, memoryBytes: Math.max(0, process.memoryUsage.rss() - before), empties };
+      this.#live = { target, scheduler, pool, memoryBytes: Math.max(0, process.memoryUsage.rss() - before), empties, notFinite };
       this.#move('warmed');
       return this.status();
     } catch (cause) {

@@ -1,10 +1,8 @@
-import type { PredictionRecorder, PredictionTarget, PredictionTiming } from '#agent/inference/contract.js';
+import type { Answer, PredictionRecorder, PredictionTarget, PredictionTiming } from '#agent/inference/contract.js';
 import type { BehaviourFigures, BehaviourSource } from '#agent/models/ports.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { type Clock, type Millis, minutes } from '#shared/kernel/clock.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
-import type { NamedTensors } from '#shared/tensor/tensor.js';
-import { isNotFinite, sampleOutputs } from './output-sample.js';
 
 /** How long a version's behaviour is remembered: so much, in cells of so much. */
 const CELL = minutes(1);
@@ -25,8 +23,8 @@ interface Kept {
 
 /**
  * Remembers how versions behaved on this device: the last half hour of each, and everything since its trial began. A request
- * whose caller went away counts as nothing; an answer with values that are no finite numbers counts as failed, as it would
- * for a person, and as often for the version before if that is how the model is.
+ * whose caller went away counts as nothing; an answer with values that are not finite counts as failed, as it would for a
+ * person, unless golden samples of the version show such values.
  */
 export class BehaviourBook implements PredictionRecorder, BehaviourSource {
   readonly #clock: Clock;
@@ -36,12 +34,11 @@ export class BehaviourBook implements PredictionRecorder, BehaviourSource {
     this.#clock = clock;
   }
 
-  succeeded(target: PredictionTarget, { total }: PredictionTiming, outputs?: NamedTensors): void {
+  succeeded(target: PredictionTarget, { total }: PredictionTiming, answer?: Answer): void {
     if (target.role === 'shadow') return;
-    const odd = outputs !== undefined && isNotFinite(sampleOutputs(outputs));
     this.#add(target, (sums) => {
       sums.predictions++;
-      if (odd) sums.failed++;
+      if (answer?.notFinite === true) sums.failed++;
       sums.latency.add(Math.max(0, total));
     });
   }

@@ -25,11 +25,6 @@ export function sampleOutputs(outputs: NamedTensors): OutputSample[] {
   return samples;
 }
 
-/** True when a value looked at is no finite number: no answer for whoever asked. */
-export function isNotFinite(samples: readonly OutputSample[]): boolean {
-  return samples.some(({ values }) => values.some((value) => !Number.isFinite(value)));
-}
-
 function sampleTensor(tensor: Tensor): number[] {
   if (!isFixedSize(tensor)) return [];
   const count = elementCount(tensor.shape, 'output');

@@ -1,6 +1,5 @@
-import type { PredictionRecorder, PredictionTarget, PredictionTiming, Recheck, ShadowResult } from '#agent/inference/contract.js';
+import type { Answer, PredictionRecorder, PredictionTarget, PredictionTiming, Recheck, ShadowResult } from '#agent/inference/contract.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
-import type { NamedTensors } from '#shared/tensor/tensor.js';
 import { sampleOutputs } from './output-sample.js';
 import { TotalSeries, WindowSeries } from './series.js';
 
@@ -16,10 +15,11 @@ export class MetricsRecorder implements PredictionRecorder {
   readonly #totals = new Map<string, TotalSeries>();
   readonly #refused = new Map<ErrorCode, number>();
 
-  succeeded(target: PredictionTarget, timing: PredictionTiming, outputs?: NamedTensors): void {
-    const samples = outputs === undefined ? [] : sampleOutputs(outputs);
+  succeeded(target: PredictionTarget, timing: PredictionTiming, answer?: Answer): void {
+    const samples = answer === undefined ? [] : sampleOutputs(answer.outputs);
     this.#open(target).succeeded(timing, samples);
-    this.#total(target).succeeded(timing, samples);
+    this.#total(target).succeeded(timing);
+    if (answer?.notFinite === true) for (const series of [this.#open(target), this.#total(target)]) series.notFinite();
   }
 
   failed(target: PredictionTarget | undefined, code: ErrorCode): void {

@@ -2,7 +2,7 @@ import type { PredictionTarget, PredictionTiming } from '#agent/inference/contra
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import type { MetricsWindow } from '#shared/protocol/messages.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
-import { isNotFinite, type OutputSample } from './output-sample.js';
+import type { OutputSample } from './output-sample.js';
 import { WindowSignals } from './window-signals.js';
 
 /** Outputs are looked at of so many predictions of a window, and then of one in so many. */
@@ -37,13 +37,17 @@ export class WindowSeries {
   succeeded(timing: PredictionTiming, outputs: readonly OutputSample[]): void {
     this.predictions++;
     if (this.predictions <= SAMPLED_FIRST || this.predictions % SAMPLED_EVERY === 0) this.signals.outputs(outputs);
-    countNotFinite(this.errors, outputs);
     for (const phase of PHASES) this.sketches[phase].add(Math.max(0, timing[phase]));
   }
 
   failed(code: string): void {
     this.predictions++;
-    this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
+    count(this.errors, code);
+  }
+
+  /** An answer that was counted held values that are not finite. */
+  notFinite(): void {
+    count(this.errors, NOT_FINITE);
   }
 
   /** Adds what `other` holds. */
@@ -88,9 +92,8 @@ export class TotalSeries {
     this.target = target;
   }
 
-  succeeded(timing: PredictionTiming, outputs: readonly OutputSample[]): void {
+  succeeded(timing: PredictionTiming): void {
     this.predictions++;
-    countNotFinite(this.errors, outputs);
     for (const phase of PHASES) {
       const value = timing[phase];
       const histogram = this.histograms[phase];
@@ -103,14 +106,20 @@ export class TotalSeries {
 
   failed(code: string): void {
     this.predictions++;
-    this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
+    count(this.errors, code);
+  }
+
+  /** An answer that was counted held values that are not finite. */
+  notFinite(): void {
+    count(this.errors, NOT_FINITE);
   }
 }
 
-/** An answer with values that are no finite numbers counts as failed, as the device's own guard has it (behaviour.ts): the hub's gates judge by the same. */
-function countNotFinite(errors: Map<string, number>, outputs: readonly OutputSample[]): void {
-  const code: ErrorCode = 'INFERENCE_NOT_FINITE';
-  if (isNotFinite(outputs)) errors.set(code, (errors.get(code) ?? 0) + 1);
+/** Counts as failed, as the device's own guard has it (behaviour.ts), so that the hub's gates judge by the same. */
+const NOT_FINITE: ErrorCode = 'INFERENCE_NOT_FINITE';
+
+function count(errors: Map<string, number>, code: string): void {
+  errors.set(code, (errors.get(code) ?? 0) + 1);
 }
 
 function emptyHistogram(): { readonly counts: number[]; sum: number } {

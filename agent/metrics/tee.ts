@@ -3,8 +3,8 @@ import type { PredictionRecorder } from '#agent/inference/contract.js';
 /** Tells several recorders. */
 export function tee(...recorders: readonly PredictionRecorder[]): PredictionRecorder {
   return {
-    succeeded(target, timing, outputs) {
-      for (const recorder of recorders) recorder.succeeded(target, timing, outputs);
+    succeeded(target, timing, answer) {
+      for (const recorder of recorders) recorder.succeeded(target, timing, answer);
     },
     failed(target, code, total) {
       for (const recorder of recorders) recorder.failed(target, code, total);

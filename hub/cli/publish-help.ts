@@ -15,6 +15,10 @@ Golden samples
   safetensors  tensors named as the inputs, or inputs/NAME and outputs/NAME (as from
                safetensors.numpy.save_file in Python).
 
+  NaN and infinities in golden outputs are refused unless --allow-not-finite names the output. What golden
+  samples show there is right on devices, too; any other value that is not finite counts as a failed prediction.
+  In JSON these values are the strings "NaN", "Infinity" and "-Infinity".
+
   A size of 0 is served only where a golden sample has one: devices try it there before they serve it.
 
   "skerry inspect MODEL" shows names, types and shapes.

@@ -40,6 +40,7 @@ interface PublishFlags extends UploadFlags {
   readonly dim: ReadonlyMap<string, number>;
   readonly tolerance: Tolerance;
   readonly outputTolerance: NonNullable<OutputTolerances['outputs']>;
+  readonly allowNotFinite: readonly string[];
   readonly batch?: number;
 }
 
@@ -76,6 +77,7 @@ export function registerPublishCommand(program: Command, deps: PublisherCliDeps)
       collectOutputTolerance,
       [],
     )
+    .option('--allow-not-finite <output>', 'let an output hold NaN or infinities, as golden samples show; repeatable', collectText, [])
     .option('--min-version <n>', 'never install versions below this one again, even by rollback', parseVersion)
     .option('--description <text>', 'what is new, for people')
     .option('--batch <max>', 'let devices run up to so many requests at once along dimension 0', parseCount)
@@ -101,6 +103,7 @@ function requestOf(path: string, flags: PublishFlags): BuildRequest {
     generatedSamples: flags.samples,
     sizes: flags.dim,
     tolerance: { ...flags.tolerance, outputs: flags.outputTolerance },
+    allowNotFinite: flags.allowNotFinite,
     ...(flags.description === undefined ? {} : { description: flags.description }),
     ...(flags.batch === undefined ? {} : { maxBatchSize: flags.batch }),
   };
@@ -115,6 +118,9 @@ function showBuild(out: Output, progress: Progress): (step: BuildStep) => void {
         break;
       case 'recorded':
         printNote(out, `golden sample ${step.sample} recorded`);
+        break;
+      case 'not-finite':
+        printNote(out, `on the golden samples ${step.outputs}: devices take such values for right there`);
         break;
       case 'agreed':
         printNote(out, `${step.variant}: agrees with the golden samples, largest error ${step.maxError.toPrecision(3)}`);

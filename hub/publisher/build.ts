@@ -8,7 +8,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { describeSpec } from '#shared/tensor/check.js';
 import { type OutputTolerances, type Tolerance, toleranceProblem } from '#shared/tensor/tolerance.js';
 import { checkBatching } from './batching.js';
-import { checkVariant, type RecordedSample, recordSample } from './golden.js';
+import { checkFinite, checkVariant, type RecordedSample, recordSample } from './golden.js';
 import { type DimensionSizes, generateCase, readGoldenCase, unusedSizes } from './golden-inputs.js';
 import { type ModelInspection, specsOf, withModel } from './inspect.js';
 import type { LoadedModel } from './runtime.js';
@@ -30,6 +30,8 @@ export interface BuildRequest {
   readonly generatedSamples: number;
   readonly sizes: DimensionSizes;
   readonly tolerance: OutputTolerances;
+  /** Outputs that may hold NaN or infinities in golden samples; then they may on devices, too. */
+  readonly allowNotFinite?: readonly string[];
   readonly description?: string;
   readonly maxBatchSize?: number;
 }
@@ -37,6 +39,8 @@ export interface BuildRequest {
 export type BuildStep =
   | { readonly kind: 'inspected'; readonly variant: string; readonly inspection: ModelInspection }
   | { readonly kind: 'recorded'; readonly sample: string }
+  /** Values that are not finite, by output; the request allows them. */
+  | { readonly kind: 'not-finite'; readonly outputs: string }
   | { readonly kind: 'agreed'; readonly variant: string; readonly maxError: number }
   | { readonly kind: 'cutting'; readonly variant: string; readonly read: number; readonly total: number };
 
@@ -69,6 +73,8 @@ export async function buildVersion(request: BuildRequest, onStep: (step: BuildSt
   const first = await withModel(reference.path, async (inspection, model) => {
     onStep({ kind: 'inspected', variant: reference.name, inspection });
     const samples = await recordSamples(request, inspection, model, onStep);
+    const notFinite = checkFinite(samples, request.allowNotFinite ?? []);
+    if (notFinite !== undefined) onStep({ kind: 'not-finite', outputs: notFinite });
     if (request.maxBatchSize !== undefined) await checkBatching(reference.name, model, samples);
     return { inspection, samples };
   });

@@ -4,6 +4,7 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import { checkTensors } from '#shared/tensor/check.js';
 import { compareOutputs } from '#shared/tensor/compare.js';
 import { formatShape } from '#shared/tensor/shape.js';
+import { notFiniteIn } from '#shared/tensor/not-finite.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
 import { EXACT, type OutputTolerances } from '#shared/tensor/tolerance.js';
 import type { GoldenCase } from './golden-inputs.js';
@@ -86,4 +87,20 @@ export async function checkVariant(name: string, model: LoadedModel, samples: re
     maxError = Math.max(maxError, comparison.maxError);
   }
   return { maxError };
+}
+
+/**
+ * Checks that golden outputs are finite where they are not allowed to be otherwise: devices hold what the samples show to be right, so a
+ * model broken by an export would never be found out. Gives what was allowed, in words. `GOLDEN_NOT_FINITE` names every other output.
+ */
+export function checkFinite(samples: readonly RecordedSample[], allowed: readonly string[]): string | undefined {
+  const found = [...notFiniteIn(samples.map(({ outputs }) => outputs))].map(([name, kinds]) => ({
+    name,
+    text: `output ${JSON.stringify(name)} holds ${[...kinds].join(' and ')}`,
+  }));
+  const refused = found.filter(({ name }) => !allowed.includes(name));
+  if (refused.length === 0) return found.length === 0 ? undefined : found.map(({ text }) => text).join('; ');
+  throw new SkerryError('GOLDEN_NOT_FINITE', `on the golden samples ${refused.map(({ text }) => text).join('; ')}`, {
+    details: { outputs: refused.map(({ name }) => name) },
+  });
 }

@@ -1,3 +1,4 @@
+import type { Datatype } from './datatype.js';
 import { elementsOf, isFixedSize } from './elements.js';
 import { bfloat16ToNumber, halfToNumber } from './half.js';
 import type { NamedTensors, Tensor } from './tensor.js';
@@ -28,9 +29,14 @@ export function notFiniteIn(sets: readonly NamedTensors[]): NotFiniteOutputs {
   return found;
 }
 
+/** Reads the number behind an element of a tensor that can hold other than finite numbers; `undefined` for the other datatypes. */
+export function floatReader(datatype: Datatype): ((element: number) => number) | undefined {
+  return READERS[datatype];
+}
+
 function kindsIn(tensor: Tensor): Set<NotFinite> {
   const kinds = new Set<NotFinite>();
-  const numberOf = READERS.get(tensor.datatype);
+  const numberOf = floatReader(tensor.datatype);
   if (numberOf === undefined || !isFixedSize(tensor)) return kinds;
   for (const element of elementsOf(tensor)) {
     const kind = notFiniteOf(numberOf(Number(element)));
@@ -39,10 +45,9 @@ function kindsIn(tensor: Tensor): Set<NotFinite> {
   return kinds;
 }
 
-/** Reads the number behind an element, for the datatypes that can hold other than finite numbers. */
-const READERS: ReadonlyMap<string, (element: number) => number> = new Map([
-  ['FP16', halfToNumber],
-  ['BF16', bfloat16ToNumber],
-  ['FP32', (element: number): number => element],
-  ['FP64', (element: number): number => element],
-]);
+const READERS: Readonly<Partial<Record<Datatype, (element: number) => number>>> = {
+  FP16: halfToNumber,
+  BF16: bfloat16ToNumber,
+  FP32: (element) => element,
+  FP64: (element) => element,
+};

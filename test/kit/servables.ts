@@ -3,6 +3,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type {
+  Answer,
   PredictionRecorder,
   PredictionTarget,
   PredictionTiming,
@@ -110,15 +111,15 @@ export function memoryKeyValue(): KeyValue & { readonly entries: Map<string, str
 
 /** Keeps what was recorded. */
 export class MemoryRecorder implements PredictionRecorder {
-  readonly successes: { target: PredictionTarget; timing: PredictionTiming }[] = [];
+  readonly successes: { target: PredictionTarget; timing: PredictionTiming; answer: Answer | undefined }[] = [];
   readonly failures: { target: PredictionTarget | undefined; code: string }[] = [];
   readonly crashes: PredictionTarget[] = [];
   readonly rechecks: Recheck[] = [];
   readonly shadows: { target: PredictionTarget; result: ShadowResult }[] = [];
   dropped = 0;
 
-  succeeded(target: PredictionTarget, timing: PredictionTiming): void {
-    this.successes.push({ target, timing });
+  succeeded(target: PredictionTarget, timing: PredictionTiming, answer?: Answer): void {
+    this.successes.push({ target, timing, answer });
   }
 
   failed(target: PredictionTarget | undefined, code: string): void {

@@ -64,7 +64,8 @@ export const inferenceCodes = defineCodes({
   INFERENCE_NOT_FINITE: {
     fault: 'peer',
     http: 500,
-    summary: 'The model answered with values that are no finite numbers; the answer was given, and is counted as failed.',
+    summary:
+      'The model answered with NaN or infinities that no golden sample of the version shows in that output. The answer was given, and is counted as failed.',
     action: 'Check the inputs against what the model expects; if they are right, report it to the publisher of the model.',
   },
   INFERENCE_OUT_OF_MEMORY: {

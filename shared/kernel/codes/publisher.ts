@@ -38,6 +38,13 @@ export const publisherCodes = defineCodes({
     summary: 'The model gives other outputs for the same inputs, so a device could not check itself.',
     action: 'Export the model for inference, without random operators such as dropout or sampling.',
   },
+  GOLDEN_NOT_FINITE: {
+    fault: 'caller',
+    http: 400,
+    summary: 'An output of the model holds NaN or infinities on the golden samples.',
+    action:
+      'Check the model and the golden inputs. If such values are right for this model, publish with --allow-not-finite OUTPUT; devices then take what the samples show for right.',
+  },
   GOLDEN_DISAGREES: {
     fault: 'caller',
     http: 400,

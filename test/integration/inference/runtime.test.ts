@@ -133,6 +133,19 @@ describe('a servable in real workers', () => {
     await expect(runtime.load(await writeServable(randomModel(), { version: 2 }))).rejects.toEqual(coded('INFERENCE_GOLDEN_MISMATCH'));
   });
 
+  test('values that are not finite count as failed, except those that golden samples show in the output', async () => {
+    const { runtime, recorder } = await runtimeWith();
+    const finite = { inputs: { x: fp32([1, 4], [0, 0, 0, 0]) }, outputs: { y: fp32([1, 4], [1, 1, 1, 1]) } };
+    const odd = { inputs: { x: fp32([1, 4], [0, 2, 0, 0]) }, outputs: { y: fp32([1, 4], [1, NaN, 1, 1]) } };
+    await runtime.load(await writeServable(partlyWrongModel(), { samples: [finite] }));
+    await runtime.load(await writeServable(partlyWrongModel(), { samples: [finite, odd], version: 2 }));
+    for (const version of [V1, V2]) {
+      for (const value of [0.5, 3, -Infinity])
+        await runtime.infer({ model: AFFINE, version, inputs: { x: fp32([1, 4], [0, 0, 0, value]) } });
+    }
+    expect(recorder.successes.map(({ answer }) => answer?.notFinite)).toEqual([false, true, true, false, false, true]);
+  });
+
   test.each([
     ['no model at all', new TextEncoder().encode('hello'), 'INFERENCE_MODEL_INVALID'],
     ['an empty file', new Uint8Array(), 'INFERENCE_MODEL_INVALID'],

@@ -162,6 +162,20 @@ describe('buildVersion', () => {
     await expect(buildVersion(await request(models.affineModel(), { sizes: new Map([['x.0', 2]]) }))).resolves.toBeDefined();
   });
 
+  it('names outputs that are not finite, and takes them where the publisher allows it', async () => {
+    const golden = [
+      await file('finite.json', { inputs: { x: { shape: [1, 4], fill: 0 } } }),
+      await file('odd.json', { inputs: { x: { shape: [1, 4], data: [0, 2, '-Infinity', 0] } } }),
+    ];
+    const base = await request(models.partlyWrongModel(), { golden });
+    await expect(buildVersion(base)).rejects.toThrow(coded('GOLDEN_NOT_FINITE', 'output "y" holds NaN and Infinity'));
+    await expect(buildVersion({ ...base, allowNotFinite: ['x'] })).rejects.toThrow(coded('GOLDEN_NOT_FINITE'));
+    const steps: BuildStep[] = [];
+    await buildVersion({ ...base, allowNotFinite: ['y'] }, (step) => steps.push(step));
+    expect(steps).toContainEqual({ kind: 'not-finite', outputs: 'output "y" holds NaN and Infinity' });
+    await expect(buildVersion({ ...base, golden: golden.slice(0, 1) })).resolves.toBeDefined();
+  });
+
   it('refuses a model that is not deterministic', async () => {
     await expect(buildVersion(await request(models.randomModel()))).rejects.toThrow(coded('GOLDEN_NOT_DETERMINISTIC'));
   });
