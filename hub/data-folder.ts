@@ -2,7 +2,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
-import { makeFolder } from '#shared/kernel/make-folder.js';
+import { makeFolder, requireOwnFolder } from '#shared/kernel/make-folder.js';
 import { KEY_FILE_COST, keyFileSecret, PASSPHRASE_COST, passphraseSecret } from '#shared/trust/key-file.js';
 import type { ApiTokens } from './api/tokens.js';
 import type { HubConfig } from './config.js';
@@ -37,8 +37,12 @@ export function dataPaths(root: string): DataPaths {
   };
 }
 
-export function makeDataFolder(paths: DataPaths): Promise<void> {
-  return makeFolder(paths.keys);
+/** Names in a hub's data folder, any of which shows that it is one; `hub.yaml` may be there before the first start. */
+const OURS = /^(?:hub\.|keys$|artifacts$|admin\.token$)/;
+
+export async function makeDataFolder(paths: DataPaths): Promise<void> {
+  await requireOwnFolder(paths.root, OURS, 'a hub');
+  await makeFolder(paths.keys);
 }
 
 /**

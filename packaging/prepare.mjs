@@ -1,9 +1,9 @@
-// Makes a checkout ready: installs what the lock file names when that changed, builds what is stale, then runs
+// Makes a checkout ready: installs what the lock file names when that changed, builds what is stale, puts the commands into dist/bin, then runs
 // `--run FILE ARGS...` in this very process (so that Ctrl-C reaches it directly). Plain JavaScript without
 // dependencies, because it runs before anything is installed.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -57,9 +57,23 @@ function build() {
   if (result.status !== 0) fail('The build failed; the compiler output is above.');
 }
 
+/** Puts the commands into dist/bin, for a PATH; on Windows `npx` finds them in the checkout. */
+function linkCommands() {
+  if (process.platform === 'win32') return;
+  const folder = path.join(root, 'dist', 'bin');
+  mkdirSync(folder, { recursive: true });
+  const { bin } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  for (const [name, file] of Object.entries(bin)) {
+    chmodSync(path.join(root, file), 0o755);
+    const command = path.join(folder, name);
+    if (lstatSync(command, { throwIfNoEntry: false }) === undefined) symlinkSync(path.relative(folder, path.join(root, file)), command);
+  }
+}
+
 checkNode();
 install();
 build();
+linkCommands();
 
 const run = process.argv.indexOf('--run');
 if (run !== -1) {

@@ -10,6 +10,7 @@ import { makeFolder } from '#shared/kernel/make-folder.js';
 import { type PackagedProgram, packagedProgram } from '#shared/kernel/packaged-program.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { formatBytes, formatDuration } from '#shared/terminal/format.js';
+import { shellQuote } from '#shared/terminal/shell-quote.js';
 import { findRunning } from '../running.js';
 import { type Identity, readIdentity } from '../sync/identity.js';
 import { probeRuntime } from './runtime-probe.js';
@@ -150,6 +151,6 @@ async function checkAgent(data: string): Promise<Finding> {
     name: 'agent',
     verdict: 'doubtful',
     says: 'does not run',
-    advice: `Start its service, or by hand: skerry-agent run --data ${data}`,
+    advice: `Start its service, or by hand: skerry-agent run --data ${shellQuote(data)}`,
   };
 }

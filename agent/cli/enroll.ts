@@ -5,9 +5,10 @@ import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { narrow } from '#shared/kernel/json.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
-import { type Capabilities, deviceIdSchema, labelsSchema } from '#shared/protocol/device.js';
+import { type Capabilities, DEVICE_ID_RULE, deviceIdSchema, LABELS_RULE, labelsSchema } from '#shared/protocol/device.js';
 import { formatDuration } from '#shared/terminal/format.js';
 import { paint, printJson, printLine, printNote } from '#shared/terminal/output.js';
+import { shellQuote } from '#shared/terminal/shell-quote.js';
 import { describeDevice } from '../capabilities.js';
 import { readAuthorities } from '../config.js';
 import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
@@ -29,8 +30,8 @@ export function addEnroll(program: Command): void {
     .description('make this device a member of a fleet: key, identity, pinned root of trust')
     .requiredOption('--hub <url>', 'base URL of the hub, such as https://hub.example:7480')
     .addOption(new Option('--token <token>', 'one-time token from `skerry token create`').env('SKERRY_ENROLL_TOKEN').makeOptionMandatory())
-    .option('--name <device>', 'name of the device (default: the hub chooses one)')
-    .option('--label <key=value>', 'label of the device; may be given several times', addLabel, {})
+    .option('--name <device>', `name of the device: ${DEVICE_ID_RULE} (default: the hub chooses one)`)
+    .option('--label <key=value>', `label of the device, repeatable: ${LABELS_RULE}`, addLabel, {})
     .option('--ca-file <file>', 'PEM of the authority behind the certificates of hub and broker')
     .option('--key-file <file>', 'file with at least 32 bytes that seals the device key (default: one made in the data folder)')
     .option('--force', 'replace an identity that is there');
@@ -86,7 +87,7 @@ async function runEnroll(flags: EnrollFlags): Promise<void> {
   if (Math.abs(clockOffset) > 5 * 60_000) {
     printNote(out, `The clocks of hub and device differ by ${formatDuration(Math.abs(clockOffset))}; set the wrong one.`);
   }
-  const folder = flags.data === undefined ? '' : ` --data ${data}`;
+  const folder = flags.data === undefined ? '' : ` --data ${shellQuote(data)}`;
   printLine(out, `The service of a package starts by itself now; without one: skerry-agent run${folder}`);
 }
 

@@ -4,7 +4,7 @@ import { type Clock, type Millis, seconds } from '#shared/kernel/clock.js';
 import { asSkerryError, fromErrorBody, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { narrow, parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import { makeFolder } from '#shared/kernel/make-folder.js';
+import { makeFolder, requireOwnFolder } from '#shared/kernel/make-folder.js';
 import type { Capabilities, DeviceId, Labels } from '#shared/protocol/device.js';
 import {
   type EnrollRequest,
@@ -48,6 +48,9 @@ export interface Enrolled {
 
 const RESPONSE_BYTES = 2 * LIMITS.trustFileBytes;
 
+/** Names in a device's data folder, any of which shows that it is one: keys, identity, settings, store, native libraries, slots. */
+const OURS = /^(?:device\.|identity\.json$|agent\.|agents$|native|trust$)/;
+
 /**
  * Makes this device's key, shows the token to the hub, pins the root of trust and keeps the identity it is given. May be
  * run again after any failure: the key stays, and the identity is written last. Throws `SYNC_ALREADY_ENROLLED`,
@@ -58,6 +61,7 @@ export async function enroll(options: EnrollOptions): Promise<Enrolled> {
   if (options.force !== true && (await readIdentity(data)) !== undefined) {
     throw new SkerryError('SYNC_ALREADY_ENROLLED', `${data} holds an identity already`);
   }
+  await requireOwnFolder(data, OURS, 'a device');
   await makeFolder(data);
   const key = await deviceKey(options);
   const response = await ask(options, buildRequest(options, key));

@@ -1,3 +1,4 @@
+import { LABELS_RULE } from '#shared/protocol/device.js';
 import type { Command } from 'commander';
 import { PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
 import { AGENT_MODEL } from '#shared/bundle/names.js';
@@ -42,7 +43,7 @@ export function registerDeviceCommands(program: Command, deps: CliDeps): void {
     'skerry device label cam-7 tier-',
   ])
     .argument('<device>', 'its id')
-    .argument('<labels...>', 'key=value, or key- to take one away')
+    .argument('<labels...>', `key=value, or key- to remove one: ${LABELS_RULE}`)
     .action(async (id: string, labels: string[], flags: CommonFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const { deviceDetailSchema } = await import('../fleet/device-view.js');

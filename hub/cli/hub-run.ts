@@ -63,6 +63,8 @@ async function runHub(flags: RunFlags, deps: CliDeps): Promise<void> {
   manager.ready();
   // What an older release of the hub unpacked is used by nobody.
   packagedProgram()?.sweepNatives(new Set());
+  // Where nothing can be written, the hub runs all the same.
+  out.stdout.on('error', () => undefined);
   announce(out, hub, config.dataDir);
   await stop.asked;
   logger.info({}, 'closing');

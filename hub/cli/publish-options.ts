@@ -1,5 +1,13 @@
+import { LIMITS } from '#shared/kernel/limits.js';
 import { InvalidArgumentError } from 'commander';
-import { AGENT_MODEL, type ModelName, modelNameSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
+import {
+  AGENT_MODEL,
+  MODEL_NAME_RULE,
+  type ModelName,
+  modelNameSchema,
+  type VersionNumber,
+  versionNumberSchema,
+} from '#shared/bundle/names.js';
 import type { OutputTolerances, Tolerance } from '#shared/tensor/tolerance.js';
 import type { VariantFile } from '../publisher/build.js';
 
@@ -13,7 +21,7 @@ export function parseModelName(text: string): ModelName {
   if (name.success && name.data === AGENT_MODEL)
     throw new InvalidArgumentError('That is the name of the agent\'s own releases: see "skerry publish-agent".');
   if (name.success) return name.data;
-  throw new InvalidArgumentError('A name has lower-case letters, digits, ".", "_" and "-", and begins and ends with a letter or digit.');
+  throw new InvalidArgumentError(`A name has ${MODEL_NAME_RULE}, at most ${LIMITS.nameLength} in all.`);
 }
 
 export function parseVersion(text: string): VersionNumber {

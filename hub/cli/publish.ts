@@ -1,5 +1,6 @@
+import { LIMITS } from '#shared/kernel/limits.js';
 import type { Command } from 'commander';
-import type { ModelName } from '#shared/bundle/names.js';
+import { MODEL_NAME_RULE, type ModelName } from '#shared/bundle/names.js';
 import { formatBytes } from '#shared/terminal/format.js';
 import { requireFiles } from '#shared/terminal/named-files.js';
 import { type Output, printJson, printNote } from '#shared/terminal/output.js';
@@ -52,7 +53,7 @@ export function registerPublishCommand(program: Command, deps: PublisherCliDeps)
     .command('publish')
     .description('inspect, sign and upload a version of a model')
     .argument('<model.onnx>', 'the model file; the reference variant')
-    .requiredOption('--name <model>', 'name of the model', parseModelName)
+    .requiredOption('--name <model>', `name of the model: ${MODEL_NAME_RULE}, at most ${LIMITS.nameLength}`, parseModelName)
     .option('--version <n>', 'version number (default: the next one)', parseVersion)
     .option('--variant-name <name>', 'name of the reference variant', 'fp32')
     .option('--variant <name=file>', 'another form of the same model, such as int8=model-int8.onnx; repeatable', collectVariant, [])

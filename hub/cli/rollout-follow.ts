@@ -47,7 +47,7 @@ export async function follow(
       const view = JSON.stringify([state, rollout.wave, rollout.waveViews, rollout.outlook?.results.map((result) => result.outcome)]);
       if (exit !== undefined || (view !== shown && !command.out.json)) {
         if (shown !== '') printLine(command.out);
-        showRollout(command.out, rollout, clock);
+        showRollout(command.out, rollout, clock, { notes: shown === '' });
       }
       shown = view;
       if (exit !== undefined) {

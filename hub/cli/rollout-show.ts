@@ -21,9 +21,10 @@ export async function showOutcome({ out, hub }: HubCommand, id: string): Promise
   else printOutcome(out, outcome);
 }
 
-export function showRollout(out: Output, rollout: RolloutDetail, clock: Clock): void {
+/** `notes: false` leaves out what was said when it was shown before. */
+export function showRollout(out: Output, rollout: RolloutDetail, clock: Clock, { notes } = { notes: true }): void {
   if (out.json) printJson(out, rollout);
-  else printRollout(out, rollout, clock.now());
+  else printRollout(out, rollout, clock.now(), notes);
 }
 
 /** Where the hub's API has a rollout. */

@@ -9,7 +9,7 @@ const COLOUR = { pass: 'green', fail: 'red', error: 'red', insufficient: 'yellow
 const BAR = 20;
 
 /** A rollout as `show` and `watch` print it: waves with bars, gates with their evidence, what it waits for. */
-export function printRollout(out: Output, rollout: RolloutDetail, now: number): void {
+export function printRollout(out: Output, rollout: RolloutDetail, now: number, notes = true): void {
   const title = `${rollout.id}: ${rollout.model}@${rollout.version} to ${rollout.cohort === '' ? 'all devices' : rollout.cohort}`;
   printLine(out, `${paint(out, 'bold', title)} (${rollout.strategy})`);
   printLine(out, `${rollout.state} since ${formatAgo(Date.parse(rollout.since), now)}; created by ${rollout.createdBy}`);
@@ -29,8 +29,10 @@ export function printRollout(out: Output, rollout: RolloutDetail, now: number): 
     ],
     rollout.waveViews,
   );
-  for (const warning of rollout.warnings) printLine(out, paint(out, 'yellow', `note: ${warning}`));
-  printIncapable(out, rollout.incapable);
+  if (notes) {
+    for (const warning of rollout.warnings) printLine(out, paint(out, 'yellow', `note: ${warning}`));
+    printIncapable(out, rollout.incapable);
+  }
   printGates(out, rollout);
   if (rollout.lastDecision !== null) {
     const { at, event, reason, actor } = rollout.lastDecision;

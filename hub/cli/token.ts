@@ -1,3 +1,4 @@
+import { LABELS_RULE } from '#shared/protocol/device.js';
 import { Argument, type Command } from 'commander';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { formatAgo } from '#shared/terminal/format.js';
@@ -35,7 +36,7 @@ function addCreate(token: Command, deps: CliDeps): void {
     .option('--name <name>', 'what it is for (default: the kind)')
     .option('--expires <duration>', 'how long it is good for, such as 1h or 90d (default: 1h for enrolment, for ever for roles)')
     .option('--uses <n>', 'enrolment: devices it lets in (default: 1)')
-    .option('--label <key=value>', 'enrolment: label its devices get; repeatable', collectText, [])
+    .option('--label <key=value>', `enrolment: label its devices get, repeatable: ${LABELS_RULE}`, collectText, [])
     .action(async (kind: Kind, flags: CreateFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const expiresInSeconds = flags.expires === undefined ? undefined : Math.ceil(parseSpan(flags.expires, '--expires') / 1_000);

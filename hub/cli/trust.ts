@@ -1,13 +1,15 @@
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { requireFiles } from '#shared/terminal/named-files.js';
 import { printJson, printLine, printNote } from '#shared/terminal/output.js';
+import { shellQuote } from '#shared/terminal/shell-quote.js';
 import { currentRequest, decodePublisherRequest, encodePublisherRequest } from '../publisher/publisher-request.js';
 import { deliver, deliverNew, deliverPending } from '../publisher/trust-delivery.js';
-import type { TrustUpdate } from '#shared/trust/update.js';
+import { parseMetadata } from '#shared/trust/metadata.js';
+import { ROLE_NAME_RULE, type TrustUpdate } from '#shared/trust/update.js';
 import { addPublisher, type Ceremony, initTrust, rotateRoot } from '../publisher/trust-keeper.js';
 import { renewFolder } from '../publisher/trust-renewal.js';
 import { confirmPublished, createPublisher } from '../publisher/trust-sign.js';
@@ -45,7 +47,7 @@ function addInit(trust: Command, deps: PublisherCliDeps): void {
   const command = trust
     .command('init')
     .description('make the root of trust of a new hub, and the first publisher, in a folder on this machine')
-    .option('--role <name>', 'name of the first publisher', 'publisher')
+    .option('--role <name>', `name of the first publisher: ${ROLE_NAME_RULE}`, 'publisher')
     .option('--models <pattern>', 'model names it may publish, "*" as a wildcard; repeatable (default: all)', collectText, [])
     .option('--agent', 'it may publish releases of the agent as well')
     .option('--root-keys <n>', 'root keys to make', parseCount, 1)
@@ -60,6 +62,7 @@ function addInit(trust: Command, deps: PublisherCliDeps): void {
       const opened = await openPublisher(deps, flags);
       const { out, hub, folder } = opened;
       if (!(await deliverPending(folder, hub))) {
+        await requireNoRoot(opened);
         const secret = await openSecret(out, flags, true);
         const models = flags.models.length === 0 ? ['*'] : flags.models;
         const update = await initTrust({
@@ -79,6 +82,18 @@ function addInit(trust: Command, deps: PublisherCliDeps): void {
     });
 }
 
+/** Throws `TRUST_ROOT_EXISTS` when the hub's root of trust was made elsewhere: another one would be refused after the keys were made. */
+async function requireNoRoot({ hub, folder }: OpenedPublisher): Promise<void> {
+  if ((await folder.find())?.keeper !== undefined) return;
+  const root = await hub.metadata('root.json');
+  if (root === undefined) return;
+  const { version } = parseMetadata('root', root);
+  throw new SkerryError(
+    'TRUST_ROOT_EXISTS',
+    `this hub has a root of trust already (root version ${version}), whose keys are not in ${folder.path}`,
+  );
+}
+
 function addShow(trust: Command, deps: PublisherCliDeps): void {
   const command = trust.command('show').description('show who may publish what, and when the signatures expire');
   addHubOptions(command.addHelpText('after', '\nExample:\n  skerry trust show')).action(async (flags: HubFlags & { json?: boolean }) => {
@@ -90,7 +105,7 @@ function addRequest(trust: Command, deps: PublisherCliDeps): void {
   const command = trust
     .command('request')
     .description('make a publisher key on this machine, and the file that asks the root keeper to let it in')
-    .requiredOption('--role <name>', 'name of the publisher')
+    .requiredOption('--role <name>', `name of the publisher: ${ROLE_NAME_RULE}`)
     .option('--out <file>', 'where to write the request (default: ROLE.request.json)')
     .addHelpText('after', '\nExample:\n  skerry trust request --role alice --keys ./alice');
   addPublisherOptions(command).action(async (flags: PublisherFlags & { role: string; out?: string }) => {
@@ -104,7 +119,7 @@ function addRequest(trust: Command, deps: PublisherCliDeps): void {
     else
       printLine(
         out,
-        `Give ${path} to the root keeper, who runs: skerry trust add-publisher ${request.role}.request.json --models PATTERN (or --agent)`,
+        `Give ${path} to the root keeper, who runs: skerry trust add-publisher ${shellQuote(basename(path))} --models PATTERN (or --agent)`,
       );
   });
 }

@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import { LIMITS } from '#shared/kernel/limits.js';
 
+/** What a model may be called, as errors and help texts say it. */
+export const MODEL_NAME_RULE = 'lower-case letters, digits, ".", "_" and "-", starting and ending with a letter or digit';
+
 /** Lower-case DNS-like name: safe in paths, topics, URLs and metric labels. */
 export const modelNameSchema = z
   .string()
   .max(LIMITS.nameLength)
-  .regex(/^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/, 'lower-case letters, digits, ".", "_" and "-", starting and ending with a letter or digit')
+  .regex(/^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/, MODEL_NAME_RULE)
   .refine((name) => !name.includes('..'), 'must not contain ".."')
   .brand<'ModelName'>();
 export type ModelName = z.infer<typeof modelNameSchema>;

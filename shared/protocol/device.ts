@@ -4,9 +4,14 @@ import { versionNumberSchema } from '#shared/bundle/names.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { openObject } from '#shared/kernel/open-object.js';
 
+/** What names may be, as errors and help texts say it. */
+export const DEVICE_ID_RULE = 'lower-case letters, digits and "-", at most 63';
+const LABEL_RULE = 'letters, digits, ".", "_" and "-", at most 63, starting and ending with a letter or digit';
+export const LABELS_RULE = `keys and values of ${LABEL_RULE}; a value may be empty, a key may have a DNS prefix and "/"`;
+
 export const deviceIdSchema = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and "-", at most 63')
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, DEVICE_ID_RULE)
   .brand<'DeviceId'>();
 export type DeviceId = z.infer<typeof deviceIdSchema>;
 
@@ -19,16 +24,8 @@ export type FleetId = z.infer<typeof fleetIdSchema>;
 /** Kubernetes label grammar: optional DNS prefix, then at most 63 characters. */
 export const labelKeySchema = z
   .string()
-  .regex(
-    /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/,
-    'letters, digits, ".", "_" and "-", at most 63, starting and ending with a letter or digit',
-  );
-export const labelValueSchema = z
-  .string()
-  .regex(
-    /^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/,
-    'letters, digits, ".", "_" and "-", at most 63, starting and ending with a letter or digit',
-  );
+  .regex(/^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/, LABEL_RULE);
+export const labelValueSchema = z.string().regex(/^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/, LABEL_RULE);
 export const labelsSchema = z
   .record(labelKeySchema, labelValueSchema)
   .refine((labels) => Object.keys(labels).length <= LIMITS.labelsPerDevice, `at most ${LIMITS.labelsPerDevice} labels`);

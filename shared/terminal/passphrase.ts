@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import type { ReadStream } from 'node:tty';
 import { SkerryError } from '#shared/kernel/errors.js';
-import type { Output } from './output.js';
+import { counted } from '#shared/kernel/counted.js';
+import { type Output, printNote } from './output.js';
 
 export interface PassphraseOptions {
   /** What it opens or seals, for the question: "publisher key". */
   readonly what: string;
-  /** Ask twice, for a new one. */
+  /** For a new one: ask twice, and refuse one that is too short. */
   readonly confirm?: boolean;
   /** Environment variable that holds it, for scripts. */
   readonly variable: string;
@@ -24,10 +25,10 @@ export async function readPassphrase(out: Output, options: PassphraseOptions): P
         throw new SkerryError('IO_FAILED', `the passphrase file ${String(options.file)} could not be read`, { cause });
       })
     ).split(/\r?\n/, 1)[0];
-    return notEmpty(line, options.what);
+    return checked(line, out, options);
   }
   const fromEnv = (options.env ?? process.env)[options.variable];
-  if (fromEnv !== undefined) return notEmpty(fromEnv, options.what);
+  if (fromEnv !== undefined) return checked(fromEnv, out, options);
   const stdin = options.stdin ?? process.stdin;
   if (!isTerminal(stdin) || !out.interactive) {
     throw new SkerryError(
@@ -35,15 +36,34 @@ export async function readPassphrase(out: Output, options: PassphraseOptions): P
       `no terminal to ask for the passphrase of the ${options.what} on: set ${options.variable}, or give --passphrase-file`,
     );
   }
-  const first = notEmpty(await ask(stdin, out, `Passphrase for the ${options.what}: `), options.what);
+  const first = checked(await ask(stdin, out, `Passphrase for the ${options.what}: `), out, options);
   if (options.confirm === true && (await ask(stdin, out, 'Once more: ')) !== first) {
     throw new SkerryError('CLI_USAGE', 'the two passphrases differ');
   }
   return first;
 }
 
-function notEmpty(text: string | undefined, what: string): string {
+/** Characters a new passphrase needs at least, and those below which it is called short. */
+const MIN_CHARACTERS = 5;
+const SHORT_CHARACTERS = 12;
+
+/** The passphrase, unless it is empty or, for a new one, too short. */
+function checked(text: string | undefined, out: Output, { what, confirm }: PassphraseOptions): string {
   if (text === undefined || text === '') throw new SkerryError('CLI_USAGE', `the passphrase of the ${what} is empty`);
+  if (confirm !== true) return text;
+  const { length } = Array.from(text);
+  if (length < MIN_CHARACTERS) {
+    throw new SkerryError(
+      'CLI_USAGE',
+      `the passphrase of the ${what} has ${counted(length, 'character')}; it needs at least ${MIN_CHARACTERS}, better ${SHORT_CHARACTERS} or more`,
+    );
+  }
+  if (length < SHORT_CHARACTERS) {
+    printNote(
+      out,
+      `note: a passphrase of ${length} characters is short; whoever copies the key files can guess it. Use ${SHORT_CHARACTERS} or more.`,
+    );
+  }
   return text;
 }
 

@@ -9,9 +9,15 @@ export interface LoggerOptions {
   readonly fd?: number;
 }
 
+/** Log lines kept in memory while they cannot be written. */
+const MAX_PENDING_BYTES = 1024 * 1024;
+
 /** A Logger that writes JSON lines through pino, which is loaded only here so that `--help` stays quick. */
 export async function createPinoLogger(options: LoggerOptions): Promise<Logger> {
   const { pino } = await import('pino');
+  const destination = pino.destination({ fd: options.fd ?? 2, sync: true, maxLength: MAX_PENDING_BYTES });
+  // A log that cannot be written (a full disk, a closed pipe) must not end the program: lines wait up to the limit, then they are dropped.
+  destination.on('error', () => undefined);
   return wrap(
     pino(
       {
@@ -22,7 +28,7 @@ export async function createPinoLogger(options: LoggerOptions): Promise<Logger> 
         formatters: { level: (label) => ({ level: label }) },
         serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err },
       },
-      pino.destination({ fd: options.fd ?? 2, sync: true }),
+      destination,
     ),
   );
 }

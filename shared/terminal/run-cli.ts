@@ -19,7 +19,7 @@ export async function runCli(program: Command, options: RunOptions = {}): Promis
   const argv = options.argv ?? process.argv.slice(2);
   const out = createOutput({ ...options, json: wantsJson(argv) });
   prepare(program, out);
-  endWithReader(out);
+  handleFailedWrites(out);
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (thrown) {
@@ -28,11 +28,19 @@ export async function runCli(program: Command, options: RunOptions = {}): Promis
   return Number(process.exitCode ?? EXIT.ok);
 }
 
-/** `skerry device list | head -1`: when whoever reads has had enough, that is the end and no error. */
-function endWithReader({ stdout }: Output): void {
-  stdout.on('error', (error) => {
-    if (errnoOf(error) === 'EPIPE') process.exit();
-    throw error;
+/**
+ * `skerry device list | head -1`: a reader that has had enough is no error. Results that cannot be written, because the disk is full, are
+ * one: the command ends with exit code 1. Notes that cannot be written are dropped.
+ */
+function handleFailedWrites(out: Output): void {
+  out.stderr.on('error', () => undefined);
+  out.stdout.on('error', (thrown) => {
+    if (errnoOf(thrown) === 'EPIPE') process.exit();
+    // A command that goes on without its results, as a server does, listens as well.
+    if (out.stdout.listenerCount('error') > 1) return;
+    const reason = asSkerryError(thrown, 'IO_FAILED').message;
+    process.exitCode = report(out, new SkerryError('IO_FAILED', `the output could not be written: ${reason}`, { cause: thrown }));
+    process.exit();
   });
 }
 

@@ -4,9 +4,12 @@ import { fleetIdSchema } from '#shared/protocol/device.js';
 import { publicKeySchema } from './keys.js';
 
 /** Name of a publisher's delegated targets role; part of metadata file names. */
+/** What a publisher may be called, as errors and help texts say it. */
+export const ROLE_NAME_RULE = 'lower-case letters, digits and "-", at most 63';
+
 export const roleNameSchema = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and "-", at most 63')
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, ROLE_NAME_RULE)
   .refine((name) => !['root', 'targets', 'snapshot', 'timestamp', 'director'].includes(name), 'is the name of a top-level role');
 
 /** Public keys a hub holds, which the publisher's root and director target must name. */

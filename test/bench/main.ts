@@ -10,23 +10,23 @@ import { benchDeploy } from './deploy-bench.js';
 import { type Figure, machine, printFigures } from './figure.js';
 import { benchIngest } from './ingest-bench.js';
 import { benchScale, devicesPerCore } from './scale-bench.js';
-import { writeFigures } from './readme-figures.js';
+import { writeFigures } from './figure-tables.js';
 
 const AGENTS = 5;
 
 const options = new Command('npm run bench --')
-  .description('Measures what the README promises, on this machine, with a real hub and real agents.')
+  .description('Measures what docs/FIGURES.md promises, on this machine, with a real hub and real agents.')
   .option('--json <file>', 'write the figures as [{name, value, unit, aim, holds}]')
-  .option('--readme', 'write the table of figures into README.md')
+  .option('--docs', 'write the table of figures into docs/FIGURES.md')
   .parse(process.argv)
-  .opts<{ json?: string; readme?: boolean }>();
+  .opts<{ json?: string; docs?: boolean }>();
 
 const figures = await bench();
 printFigures(machine(), figures);
 if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
-if (options.readme === true) {
-  const intro = `Measured by \`npm run bench -- --readme\` on ${machine()}.`;
-  await writeFigures({ file: 'README.md', marker: 'figures', intro, figures });
+if (options.docs === true) {
+  const intro = `Measured by \`npm run bench -- --docs\` on ${machine()}.`;
+  await writeFigures({ file: 'docs/FIGURES.md', marker: 'figures', intro, figures });
 }
 
 async function bench(): Promise<readonly Figure[]> {

@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import { PROJECT_ROOT } from '../kit/processes.js';
 import { atMost, type Figure, machine, median, plain, printFigures } from './figure.js';
 import { measureAgent } from './package-agent.js';
-import { writeFigures } from './readme-figures.js';
+import { writeFigures } from './figure-tables.js';
 
 const MEGABYTE = 1e6;
 const NODE_STARTS = 9;
@@ -13,10 +13,10 @@ const NODE_STARTS = 9;
 const options = new Command('npm run bench:package --')
   .description('Measures the packaged agent beside the agent from source, on this machine, with a real hub.')
   .option('--json <file>', 'write the figures as [{name, value, unit, aim, holds}]')
-  .option('--readme', 'write the table of figures into README.md')
+  .option('--docs', 'write the table of figures into docs/FIGURES.md')
   .option('--packages <folder>', 'packages that are built already (npm run package), instead of building them')
   .parse(process.argv)
-  .opts<{ json?: string; readme?: boolean; packages?: string }>();
+  .opts<{ json?: string; docs?: boolean; packages?: string }>();
 
 const packages = options.packages ?? buildPackages();
 const figures = [
@@ -27,9 +27,9 @@ const figures = [
 ];
 printFigures(machine(), figures);
 if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
-if (options.readme === true) {
-  const intro = `Measured by \`npm run bench:package -- --readme\` on ${machine()}; one agent with Silero VAD. MB are 10^6 bytes.`;
-  await writeFigures({ file: 'README.md', marker: 'package-figures', intro, figures });
+if (options.docs === true) {
+  const intro = `Measured by \`npm run bench:package -- --docs\` on ${machine()}; one agent with Silero VAD. MB are 10^6 bytes.`;
+  await writeFigures({ file: 'docs/FIGURES.md', marker: 'package-figures', intro, figures });
 }
 
 function buildPackages(): string {

@@ -53,8 +53,10 @@ async function tell({ once, report, devices, keep }: Options): Promise<number> {
     held = records.length === STEPS.length && records.every((record) => record.held);
     if (report !== undefined)
       await writeReport(report, { held, startedAt, seconds: Math.round(narrator.elapsed), devices, steps: records });
-    tellSummary(scene, records, STEPS.length);
-    if (!once && !stop.signal.aborted && records.length === STEPS.length) await untilStopped(narrator, stop.signal);
+    const staysUp = !once && !stop.signal.aborted && records.length === STEPS.length;
+    tellSummary(scene, records, STEPS.length, staysUp);
+    if (once && keep !== undefined) narrator.say(`Logs and data are in ${folder}.`);
+    if (staysUp) await untilStopped(narrator, stop.signal);
   } finally {
     await processes.close();
     if (keep === undefined) await rm(folder, { recursive: true, force: true });

@@ -97,6 +97,13 @@ export const trustCodes = defineCodes({
     summary: 'A metadata file has expired; updates stop, predictions go on.',
     action: 'Sign the role named in the message again (hub roles: check that the hub runs), or correct the clock of the device.',
   },
+  TRUST_ROOT_EXISTS: {
+    fault: 'caller',
+    http: 409,
+    summary: 'A hub that has a root of trust is asked to take another one.',
+    action:
+      'Run trust commands with --keys set to the folder that holds the root keys. To publish with keys of your own, run `skerry trust request` here; the root keeper lets them in. If the root keys are lost, start a new hub and enrol the devices there.',
+  },
   TRUST_ROOT_MISSING: {
     fault: 'caller',
     http: 503,

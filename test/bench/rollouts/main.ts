@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { rateInterval } from '#shared/stats/rate-limit.js';
 import { atMost, type Figure, machine, median, plain, printFigures } from '../figure.js';
-import { writeFigures } from '../readme-figures.js';
+import { writeFigures } from '../figure-tables.js';
 import { Pool } from './pool.js';
 import type { Outcome } from './run.js';
 import { BAD, FLEETS } from './scenarios.js';

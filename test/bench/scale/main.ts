@@ -20,7 +20,7 @@ import { silentLogger } from '#shared/kernel/logger.js';
 import { FleetHub } from '../../kit/fleet-hub.js';
 import { until } from '../../kit/until.js';
 import { atMost, type Figure, machine, plain, printFigures } from '../figure.js';
-import { writeFigures } from '../readme-figures.js';
+import { writeFigures } from '../figure-tables.js';
 import { HybridClock } from './hybrid-clock.js';
 import { BUCKET, ScaleFleet } from './scale-fleet.js';
 

@@ -1,12 +1,16 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
+import { array, assert, integer, property, string } from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { addCompletion, complete, completionScript } from '#shared/terminal/completion.js';
 import { formatAgo, formatBytes, formatDuration } from '#shared/terminal/format.js';
-import { createOutput, paint, printJson, printTable } from '#shared/terminal/output.js';
+import { createOutput, fitted, paint, printJson, printTable } from '#shared/terminal/output.js';
 import { createProgress } from '#shared/terminal/progress.js';
 import { EXIT, runCli, wantsJson } from '#shared/terminal/run-cli.js';
+import { shellQuote } from '#shared/terminal/shell-quote.js';
 
 function capture(): { stream: PassThrough & { isTTY?: boolean }; text: () => string } {
   const stream = new PassThrough();
@@ -136,7 +140,7 @@ describe('runCli', () => {
       demo(() => undefined),
       { argv: ['go'], stdout: stream, stderr: stream, env: {} },
     );
-    expect([process.stdout.listenerCount('error') - before, stream.listenerCount('error')]).toEqual([0, 1]);
+    expect([process.stdout.listenerCount('error') - before, stream.listenerCount('error')]).toEqual([0, 2]);
   });
 
   it('writes one JSON error with --json', async () => {
@@ -202,5 +206,74 @@ describe('completion', () => {
 
   it('parses options of other commands after "--" in the hidden command', async () => {
     expect(await runCli(program(), { argv: ['__complete', '--', 'go', '--js'] })).toBe(EXIT.ok);
+  });
+});
+
+describe('narrow terminals', () => {
+  const columns = [
+    { title: 'device', value: (row: { device: string; labels: string }) => row.device },
+    { title: 'labels', value: (row: { device: string; labels: string }) => row.labels },
+  ];
+  const rows = [{ device: 'cam-7', labels: 'site=lab,tier=gold,floor=3,room=12' }];
+  const at = (width: number | undefined): string => {
+    const { stream, text } = capture();
+    printTable(
+      createOutput({ stdout: Object.assign(stream, width === undefined ? {} : { isTTY: true, columns: width }), env: { NO_COLOR: '1' } }),
+      columns,
+      rows,
+    );
+    return text();
+  };
+
+  it('get tables whose widest columns are cut', () => {
+    expect(at(undefined)).toContain('floor=3,room=12');
+    expect(at(24)).toBe('DEVICE  LABELS\ncam-7   site=lab,tier=g\u2026\n');
+  });
+
+  it('get one line for each value where that is not enough', () => {
+    expect(at(12)).toBe('cam-7\n  labels  site=lab,tier=gold,floor=3,room=12\n');
+  });
+
+  it('never get a line that is wider, whatever the columns', () => {
+    assert(
+      property(array(integer({ min: 1, max: 80 }), { minLength: 1, maxLength: 9 }), integer({ min: 1, max: 120 }), (natural, width) => {
+        const widths = fitted(natural, width);
+        if (widths === undefined) return;
+        expect(widths.reduce((total, each) => total + each, 2 * (natural.length - 1))).toBeLessThanOrEqual(width);
+        for (const [index, each] of widths.entries()) expect(each).toBeLessThanOrEqual(natural[index] ?? 0);
+      }),
+    );
+  });
+});
+
+describe('printed commands', () => {
+  it('are read back by a shell as they were meant', () => {
+    assert(
+      property(
+        string({ unit: 'binary' }).filter((word) => !word.includes('\0') && word !== ''),
+        (word) => {
+          expect(execFileSync('/bin/sh', ['-c', `printf %s ${shellQuote(word)}`]).toString('utf8')).toBe(
+            Buffer.from(word).toString('utf8'),
+          );
+        },
+      ),
+      { numRuns: 30 },
+    );
+    expect(shellQuote('./publisher')).toBe('./publisher');
+    expect(shellQuote("my friend's device")).toBe(String.raw`'my friend'\''s device'`);
+  });
+});
+
+describe('output that cannot be written', () => {
+  const main = fileURLToPath(new URL('../../../dist/hub/main.js', import.meta.url));
+  it('ends a command with an error, and not with a crash', () => {
+    const run = spawnSync('/bin/sh', ['-c', `"$0" "$1" --help > /dev/full`, process.execPath, main], { encoding: 'utf8' });
+    expect([run.status, run.stderr]).toEqual([1, expect.stringMatching(/^error: the output could not be written: .*\nwhat to do: /)]);
+    expect(run.stderr).not.toMatch(/^\s+at /m);
+  });
+
+  it('is dropped where it is only notes', () => {
+    const run = spawnSync('/bin/sh', ['-c', `"$0" "$1" trust nothing 2> /dev/full`, process.execPath, main], { encoding: 'utf8' });
+    expect(run.status).toBe(2);
   });
 });
