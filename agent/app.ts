@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
 import { seconds, sleep, systemClock } from '#shared/kernel/clock.js';
-import { asSkerryError, type SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, fromErrorBody, type SkerryError } from '#shared/kernel/errors.js';
 import { packagedProgram } from '#shared/kernel/packaged-program.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import type { Capabilities } from '#shared/protocol/device.js';
@@ -234,6 +234,9 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     handlers: {
       report: () => reporter.now(),
       flush: () => void telemetry.flush(),
+      'stand-down': (cmd) => {
+        if (cmd.bootId === store.bootId) link.standDown(fromErrorBody(cmd.error));
+      },
       'fetch-refused': (cmd) => fetcher.refused(cmd),
     },
   });

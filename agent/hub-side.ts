@@ -1,6 +1,8 @@
+import os from 'node:os';
 import { type Clock, seconds } from '#shared/kernel/clock.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { type AgentConfig, readAuthorities } from './config.js';
+import type { Boot } from './store/contract.js';
 import type { AgentStore } from './store/open.js';
 import { MqttBlobFetcher } from './sync/blob-fetcher.js';
 import { DesiredSubscription } from './sync/desired-source.js';
@@ -45,7 +47,8 @@ export async function openHubSide(deps: HubSideDeps): Promise<HubSide> {
   const link = new MqttLink({
     fleet,
     device,
-    boot: store.boot,
+    boot: bootOf(store),
+    host: os.hostname().slice(0, 255),
     broker: { ...identity.mqtt, ...(ca === undefined ? {} : { ca }) },
     keepalive: config.keepalive,
     clock,
@@ -58,4 +61,8 @@ export async function openHubSide(deps: HubSideDeps): Promise<HubSide> {
   const fetcher = new MqttBlobFetcher({ fleet, device, link, clock, logger, random });
   const pump = new OutboxPump({ fleet, device, link, outbox: store.outbox, clock, logger });
   return { time, link, trust, desired, fetcher, pump };
+}
+
+function bootOf({ boot, bootId, afterBootId }: Boot): Boot {
+  return { boot, bootId, ...(afterBootId === undefined ? {} : { afterBootId }) };
 }

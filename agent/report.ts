@@ -8,7 +8,7 @@ import type { Identity } from './sync/identity.js';
 
 export interface ReportParts {
   readonly identity: Identity;
-  readonly store: Pick<AgentStore, 'boot' | 'outbox' | 'blobs'>;
+  readonly store: Pick<AgentStore, 'boot' | 'bootId' | 'outbox' | 'blobs'>;
   readonly hub: Pick<HubSide, 'desired' | 'trust' | 'time'>;
   readonly agentVersion: string;
   readonly capabilities: Capabilities;
@@ -27,6 +27,7 @@ export async function takeReport({ identity, store, hub, agentVersion, capabilit
     device: identity.device,
     at: new Date(clock.now()).toISOString(),
     boot: store.boot,
+    bootId: store.bootId,
     agentVersion,
     labels: identity.labels,
     capabilities,

@@ -122,6 +122,18 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       random: Math.random,
     });
 
+    // Who is told when people should look.
+    const webhook =
+      config.alertUrl === undefined || config.alertSecretFile === undefined
+        ? undefined
+        : new WebhookAlerts({
+            url: config.alertUrl,
+            secret: webhookKey(await readSetting(config.alertSecretFile, 'webhook secret')),
+            clock,
+            logger,
+            random: Math.random,
+          });
+
     // Devices: what they are, should run, fetch and report.
     const widths = { ...INGEST_DEFAULTS.widths, device: config.deviceStep };
     const fleet = new Fleet({
@@ -139,6 +151,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       disconnect: (device) => broker.embedded?.disconnect(device),
       onCredentials: broker.onCredentials,
       ingest: { widths },
+      alert: (alert) => webhook?.send({ type: `device.${alert.mark}`, at: alert.at, data: alert }),
       claims: {
         underWay: rolloutsUnderWay,
         supersede: (ended, by, reason, write) => rollouts.supersede(ended, by, reason, write),
@@ -154,16 +167,6 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
     });
 
     // Rollouts: waves of wishes, watched by gates.
-    const webhook =
-      config.alertUrl === undefined || config.alertSecretFile === undefined
-        ? undefined
-        : new WebhookAlerts({
-            url: config.alertUrl,
-            secret: webhookKey(await readSetting(config.alertSecretFile, 'webhook secret')),
-            clock,
-            logger,
-            random: Math.random,
-          });
     const rolloutRegistry = new HubRegistry(store);
     const rolloutFleet = new HubFleet({ db, issuer: fleet.issuer, clock, logger });
     const rolloutStore = new ObservedStore(observe, db, (trx, wishes) => rolloutFleet.write(trx, wishes));
@@ -217,7 +220,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
         ...registryRoutes(registry, uploads),
         ...trustRoutes(tuf, hubPublicKeys(fleetId, keys)),
         ...enrollRoutes(fleet.enrolment, fleet.tokens, new FailureLimiter(clock), () => clock.now()),
-        ...deviceRoutes(fleet.devices),
+        ...deviceRoutes(fleet.devices, fleet.starts),
         ...deploymentRoutes(fleet.deployments),
         ...rolloutRoutes(rollouts, rolloutStore, cohorts),
         ...telemetryRoutes(db, fleet.metrics, () => clock.now()),

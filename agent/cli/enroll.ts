@@ -22,6 +22,7 @@ interface EnrollFlags extends CommonOptions {
   readonly caFile?: string;
   readonly keyFile?: string;
   readonly force?: boolean;
+  readonly newKey?: boolean;
 }
 
 export function addEnroll(program: Command): void {
@@ -34,7 +35,8 @@ export function addEnroll(program: Command): void {
     .option('--label <key=value>', `label of the device, repeatable: ${LABELS_RULE}`, addLabel, {})
     .option('--ca-file <file>', 'PEM of the authority behind the certificates of hub and broker')
     .option('--key-file <file>', 'file with at least 32 bytes that seals the device key (default: one made in the data folder)')
-    .option('--force', 'replace an identity that is there');
+    .option('--force', 'replace an identity that is there')
+    .option('--new-key', 'with a new key: this machine was copied from another device and is to be one of its own');
   command.addHelpText(
     'after',
     '\nExamples:\n  skerry-agent enroll --hub http://127.0.0.1:7480 --token TOKEN --data ./device --name cam-7 --label site=lab' +
@@ -69,6 +71,7 @@ async function runEnroll(flags: EnrollFlags): Promise<void> {
     ...(flags.caFile === undefined ? {} : { ca: await readAuthorities(flags.caFile) }),
     ...(flags.keyFile === undefined ? {} : { keySecretFile: flags.keyFile }),
     force: flags.force === true,
+    newKey: flags.newKey === true,
     clock: systemClock,
   });
   if (out.json) {

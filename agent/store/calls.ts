@@ -1,6 +1,6 @@
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { ErrorBody } from '#shared/kernel/errors.js';
-import type { BlobEntry, BlobPlan, OutboxRecord, OutboxStats, ServingRecord, VersionRecord } from './contract.js';
+import type { BlobEntry, BlobPlan, Boot, OutboxRecord, OutboxStats, Position, ServingRecord, VersionRecord } from './contract.js';
 import type { StoreLimits } from './limits.js';
 
 /** What an append made the outbox give up for space. */
@@ -32,9 +32,9 @@ export interface StoreCalls {
   commitSwitch(serving: ServingRecord, records: readonly VersionRecord[]): void;
   deleteServing(model: ModelName): void;
 
-  append(kind: OutboxRecord['kind'], payload: Readonly<Record<string, unknown>>): { boot: number; seq: number; loss: OutboxLoss };
+  append(kind: OutboxRecord['kind'], payload: Readonly<Record<string, unknown>>): { position: Position; loss: OutboxLoss };
   peek(afterSeq: number, limit: number): readonly OutboxRecord[];
-  acknowledge(records: readonly { boot: number; seq: number }[]): void;
+  acknowledge(records: readonly Position[]): void;
   outboxStats(): OutboxStats;
 
   blobHas(digest: Digest): boolean;
@@ -71,7 +71,7 @@ export type ThreadError = Pick<ErrorBody, 'code' | 'message' | 'details'>;
  * only the promise of the call with this id knows the type, and takes the value as it is.
  */
 export type StoreMessage<Result = unknown> =
-  | { readonly kind: 'opened'; readonly boot: number; readonly recovery?: { readonly error: ThreadError; readonly movedTo: string } }
+  | { readonly kind: 'opened'; readonly boot: Boot; readonly recovery?: { readonly error: ThreadError; readonly movedTo: string } }
   | { readonly kind: 'refused'; readonly error: ThreadError }
   | { readonly kind: 'result'; readonly id: number; readonly result: Result }
   | { readonly kind: 'failed'; readonly id: number; readonly error: ThreadError };

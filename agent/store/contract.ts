@@ -38,9 +38,24 @@ export interface StateStore {
   deleteServing(model: ModelName): Promise<void>;
 }
 
-export interface OutboxRecord {
+/** One start of the agent. */
+export interface Boot {
+  /** Number of the start; grows with every start of a data folder. */
   readonly boot: number;
+  /** Random: a copy of the data folder counts on from the same number, and is told apart by this. */
+  readonly bootId: string;
+  /** The start before it, where that is known. */
+  readonly afterBootId?: string;
+}
+
+/** Where a record stands in the outbox. `bootId` is left out for records that older agents made. */
+export interface Position {
+  readonly boot: number;
+  readonly bootId?: string | undefined;
   readonly seq: number;
+}
+
+export interface OutboxRecord extends Position {
   readonly kind: 'event' | 'telemetry';
   readonly payload: Uint8Array;
 }
@@ -57,10 +72,11 @@ export interface OutboxStats {
 /** Durable queue of what the hub has not acknowledged; bounded, oldest and coarsest first (DESIGN R4). */
 export interface Outbox {
   /** Stores `payload` with its position (`boot`, `seq`) added, encoded as the wire wants it (JSON events, CBOR telemetry). Returns the position. */
-  append(kind: OutboxRecord['kind'], payload: Readonly<Record<string, unknown>>): Promise<{ boot: number; seq: number }>;
+  append(kind: OutboxRecord['kind'], payload: Readonly<Record<string, unknown>>): Promise<Position>;
   /** Oldest first, those after `afterSeq`, at most `limit`. */
   peek(afterSeq: number, limit: number): Promise<readonly OutboxRecord[]>;
-  acknowledge(records: readonly { boot: number; seq: number }[]): Promise<void>;
+  /** Forgets these records; one whose `bootId` is another's is left alone, since it belongs to a copy of this device. */
+  acknowledge(records: readonly Position[]): Promise<void>;
   stats(): Promise<OutboxStats>;
   /** Called after an append, so that the pump wakes up. */
   onAppend(listener: () => void): () => void;

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Clock } from '#shared/kernel/clock.js';
 import type { SkerryError } from '#shared/kernel/errors.js';
 import type { OutboxLoss } from './calls.js';
-import type { BlobStore, Outbox, StateStore } from './contract.js';
+import type { BlobStore, Boot, Outbox, StateStore } from './contract.js';
 import type { StoreLimits } from './limits.js';
 import { RemoteBlob } from './remote-blob.js';
 import { StoreThread } from './store-thread.js';
@@ -14,12 +14,10 @@ export interface AgentStoreOptions {
   readonly clock: Clock;
 }
 
-export interface AgentStore {
+export interface AgentStore extends Boot {
   readonly state: StateStore;
   readonly outbox: Outbox;
   readonly blobs: BlobStore;
-  /** Number of this start of the agent; grows with each. */
-  readonly boot: number;
   /** Set when a damaged database was moved aside at this start; report it. */
   readonly recovery?: { readonly error: SkerryError; readonly movedTo: string };
   /** The store thread ended by itself: nothing can be kept any more, the process should end. */
@@ -39,7 +37,7 @@ export async function openAgentStore({ folder, limits, clock }: AgentStoreOption
     state: stateStore(thread),
     outbox: outbox(thread),
     blobs: blobStore(thread, join(folder, 'blobs')),
-    boot,
+    ...boot,
     onFailure: (listener: (error: SkerryError) => void) => thread.onFailure(listener),
     dropCopies: (schema: number | undefined) => thread.call('dropCopies', schema),
     close: () => thread.close(),
@@ -65,10 +63,10 @@ function outbox(thread: StoreThread): Outbox {
   const lost = new Set<(loss: OutboxLoss) => void>();
   return {
     async append(kind, payload) {
-      const { boot, seq, loss } = await thread.call('append', kind, payload);
+      const { position, loss } = await thread.call('append', kind, payload);
       if (loss.dropped + loss.coarsened > 0) for (const listener of lost) listener(loss);
       for (const listener of appended) listener();
-      return { boot, seq };
+      return position;
     },
     peek: (afterSeq, limit) => thread.call('peek', afterSeq, limit),
     acknowledge: (records) => thread.call('acknowledge', records),

@@ -2,6 +2,7 @@ import type { Worker } from 'node:worker_threads';
 import { fromErrorBody, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { spawnWorker } from '#shared/kernel/worker-entry.js';
 import type { CallArguments, CallName, CallResult, StoreMessage, StoreThreadOptions } from './calls.js';
+import type { Boot } from './contract.js';
 
 interface Pending {
   readonly resolve: (result: never) => void;
@@ -10,7 +11,7 @@ interface Pending {
 
 export interface StoreOpening {
   readonly thread: StoreThread;
-  readonly boot: number;
+  readonly boot: Boot;
   readonly recovery?: { readonly error: SkerryError; readonly movedTo: string };
 }
 

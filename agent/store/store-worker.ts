@@ -22,10 +22,11 @@ async function open(port: MessagePort, options: StoreThreadOptions): Promise<Han
   const say = (message: StoreMessage): void => port.postMessage(message);
   try {
     const { db, recovery } = openDatabase(options.folder, options.now);
-    const boot = await countBoot(db, options.folder);
+    const boots = await countBoot(db, options.folder);
+    const { boot } = boots;
     const blobs = new BlobFolder(join(options.folder, 'blobs'), options.limits);
     await blobs.prepare();
-    const handlers = createHandlers(db, blobs, boot, options.limits);
+    const handlers = createHandlers(db, blobs, boots, options.limits);
     say(
       recovery === undefined
         ? { kind: 'opened', boot }

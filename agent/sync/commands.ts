@@ -29,7 +29,9 @@ export function listenToCommands(deps: CommandDeps): Subscription {
     }
     const cmd = decodeMessage('cmd', payload, device);
     const expires = parseTimestamp(cmd.expires);
-    if (expires === undefined || expires <= time.now().now) {
+    // One that names a start says nothing to any other, however late it comes, and the clock may be what is wrong.
+    const isOver = cmd.kind !== 'stand-down' && (expires === undefined || expires <= time.now().now);
+    if (isOver) {
       logger.info({ id: cmd.id, kind: cmd.kind, expires: cmd.expires }, 'an expired command was dropped');
       return;
     }
@@ -43,6 +45,8 @@ function run(handlers: CommandHandlers, cmd: Cmd): void {
       return handlers.report(cmd);
     case 'flush':
       return handlers.flush(cmd);
+    case 'stand-down':
+      return handlers['stand-down'](cmd);
     case 'fetch-refused':
       return handlers['fetch-refused'](cmd);
   }

@@ -1,7 +1,8 @@
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Clock, type Millis, seconds } from '#shared/kernel/clock.js';
-import { asSkerryError, fromErrorBody, hasCode, SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, errnoOf, fromErrorBody, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { narrow, parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { makeFolder, requireOwnFolder } from '#shared/kernel/make-folder.js';
@@ -36,6 +37,8 @@ export interface EnrollOptions {
   readonly keySecretFile?: string;
   /** Replaces an identity that is there. The pinned root of trust stays. */
   readonly force?: boolean;
+  /** Makes a new key, for a machine whose data folder is a copy of another device's; the key that is there is kept beside it. */
+  readonly newKey?: boolean;
   readonly clock: Clock;
   readonly timeout?: Millis;
 }
@@ -80,10 +83,16 @@ export async function enroll(options: EnrollOptions): Promise<Enrolled> {
   return { identity, clockOffset: Date.parse(response.time) - clock.now() };
 }
 
-async function deviceKey({ data, keySecretFile }: EnrollOptions): Promise<SigningKey> {
+async function deviceKey({ data, keySecretFile, newKey, clock }: EnrollOptions): Promise<SigningKey> {
   const own = join(data, 'device.secret');
   const secret = await keyFileSecret(keySecretFile ?? own, { create: keySecretFile === undefined });
-  return openOrCreateKeyFile(join(data, 'device.key'), secret, KEY_FILE_COST);
+  const file = join(data, 'device.key');
+  if (newKey === true) await rename(file, `${file}.before-${clock.now()}`).catch(ignoreMissing);
+  return openOrCreateKeyFile(file, secret, KEY_FILE_COST);
+}
+
+function ignoreMissing(cause: unknown): void {
+  if (errnoOf(cause) !== 'ENOENT') throw asSkerryError(cause, 'IO_FAILED');
 }
 
 function buildRequest(options: EnrollOptions, key: SigningKey): EnrollRequest {

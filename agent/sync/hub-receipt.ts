@@ -1,5 +1,5 @@
 import type { Clock } from '#shared/kernel/clock.js';
-import type { Outbox } from '#agent/store/contract.js';
+import type { Outbox, Position } from '#agent/store/contract.js';
 import type { AgentEvent } from '#agent/store/events.js';
 import type { OutboxPump } from './outbox-pump.js';
 
@@ -18,12 +18,11 @@ export async function tellAndWait(event: AgentEvent, { device, outbox, pump, clo
   const stored = new Set<string>();
   let check = (): void => undefined;
   const stop = pump.onStored((records) => {
-    for (const { boot, seq } of records) stored.add(`${boot}/${seq}`);
+    for (const record of records) stored.add(keyOf(record));
     check();
   });
   try {
-    const { boot, seq } = await outbox.append('event', { device, at: new Date(clock.now()).toISOString(), ...event });
-    const mine = `${boot}/${seq}`;
+    const mine = keyOf(await outbox.append('event', { device, at: new Date(clock.now()).toISOString(), ...event }));
     await new Promise<void>((resolve) => {
       check = () => {
         if (stored.has(mine)) resolve();
@@ -34,4 +33,8 @@ export async function tellAndWait(event: AgentEvent, { device, outbox, pump, clo
   } finally {
     stop();
   }
+}
+
+function keyOf({ boot, bootId, seq }: Position): string {
+  return `${boot}/${bootId ?? ''}/${seq}`;
 }

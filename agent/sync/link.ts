@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { MqttClient } from 'mqtt';
 import { type BackoffOptions, fullJitter } from '#shared/kernel/backoff.js';
-import { type Clock, type Millis, seconds } from '#shared/kernel/clock.js';
+import { type Clock, type Millis, minutes, seconds } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
+import type { Boot } from '#agent/store/contract.js';
 import type { BrokerAddress, LinkPort, LinkStatus, MessageHandler, Subscription } from './contract.js';
 import { type IncomingMessage, openMqtt } from './mqtt-session.js';
 import { SessionSubscriptions, Subscriptions } from './subscriptions.js';
@@ -15,8 +16,10 @@ import { SessionSubscriptions, Subscriptions } from './subscriptions.js';
 export interface LinkOptions {
   readonly fleet: string;
   readonly device: DeviceId;
-  /** Number of this start of the agent; grows with every start. */
-  readonly boot: number;
+  /** This start of the agent. */
+  readonly boot: Boot;
+  /** What the machine is called. */
+  readonly host: string;
   readonly broker: BrokerAddress;
   readonly keepalive: Millis;
   readonly clock: Clock;
@@ -26,6 +29,8 @@ export interface LinkOptions {
   readonly backoff?: { readonly base: Millis; readonly max: Millis };
 }
 
+/** How long a copy of another device stays away before it asks again. */
+const STAND_DOWN: Millis = minutes(10);
 /** A connection that held this long was a good one: the next reconnect begins with short delays again. */
 const STABLE_AFTER = seconds(10);
 
@@ -96,6 +101,14 @@ export class MqttLink implements LinkPort, Service {
     };
   }
 
+  /** Ends the session and stays away for a while: another device answers under this name, and each connection throws it off. */
+  standDown(why: SkerryError): void {
+    const client = this.#client;
+    if (client === undefined || this.#closing !== undefined) return;
+    this.#options.logger.warn({ code: why.code, reason: why.message }, 'the hub takes this device for a copy of another one');
+    this.#lost(client, why.message, STAND_DOWN);
+  }
+
   async #settle(): Promise<void> {
     if (this.#status.kind !== 'online') return;
     await this.#session?.settle().catch((cause: unknown) => {
@@ -123,7 +136,7 @@ export class MqttLink implements LinkPort, Service {
       this.#client = client;
       let reason = 'the connection closed';
       client.on('error', (error) => {
-        reason = error.message === '' ? reason : error.message;
+        reason = reasonOf(error) ?? reason;
         this.#lost(client, reason);
       });
       client.on('close', () => this.#lost(client, reason));
@@ -159,22 +172,23 @@ export class MqttLink implements LinkPort, Service {
   }
 
   /** Ends one connection and plans the next; a second call for the same client finds it replaced and does nothing. */
-  #lost(client: MqttClient, reason: string): void {
+  #lost(client: MqttClient, reason: string, least: Millis = 0): void {
     if (this.#client !== client) return;
     this.#client = undefined;
     this.#session = undefined;
     client.end(true);
-    if (this.#closing === undefined) this.#retry(reason);
+    if (this.#closing === undefined) this.#retry(reason, least);
   }
 
-  #retry(reason: string): void {
+  /** `least`: the wait is at least this long. */
+  #retry(reason: string, least: Millis = 0): void {
     const { clock, broker } = this.#options;
     const { url, wsUrl = url } = broker;
     const now = clock.now();
     if (this.#status.kind !== 'online') this.#url = this.#url === url ? wsUrl : url;
     const held = this.#status.kind === 'online' ? now - this.#status.since : 0;
     if (held >= STABLE_AFTER) this.#attempt = 0;
-    const delay = fullJitter(this.#attempt, this.#backoff);
+    const delay = least + fullJitter(this.#attempt, this.#backoff);
     this.#attempt += 1;
     this.#cancelRetry = clock.schedule(delay, () => void this.#connect());
     this.#become({ kind: 'offline', since: now, reason, nextAttemptAt: now + delay });
@@ -200,7 +214,8 @@ export class MqttLink implements LinkPort, Service {
     return encodeMessage('presence', {
       device: this.#options.device,
       session: this.#sessionId,
-      boot: this.#options.boot,
+      ...this.#options.boot,
+      host: this.#options.host,
       connection: this.#connection,
       state,
       at: new Date(this.#options.clock.now()).toISOString(),
@@ -214,6 +229,14 @@ export class MqttLink implements LinkPort, Service {
     if (status.kind === 'offline') logger.info({ reason: status.reason, nextAttemptAt: status.nextAttemptAt }, 'offline');
     for (const listener of this.#listeners) listener(status);
   }
+}
+
+/** CONNACK return code "not authorized" (MQTT 3.1.1, 3.2.2.3): the password fits, and this start may not connect all the same. */
+const NOT_AUTHORIZED = 5;
+
+function reasonOf(error: Error): string | undefined {
+  if ('code' in error && error.code === NOT_AUTHORIZED) return 'the hub does not let it in: another device answers under its name';
+  return error.message === '' ? undefined : error.message;
 }
 
 function send(client: MqttClient, topic: string, payload: Uint8Array, retain: boolean): Promise<void> {

@@ -4,7 +4,7 @@ import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { decodeMessage } from '#shared/protocol/codec.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
-import type { Outbox } from '#agent/store/contract.js';
+import type { Outbox, Position } from '#agent/store/contract.js';
 import type { LinkPort } from './contract.js';
 import { DEFAULT_WINDOW, OutboxWindow, type WindowSettings } from './outbox-window.js';
 
@@ -36,7 +36,9 @@ export class OutboxPump implements Service {
   #again = false;
   #closed = false;
   #refused = 0;
-  readonly #onStored = new Set<(records: readonly { readonly boot: number; readonly seq: number }[]) => void>();
+  /** Of the starts whose records were sent, by their number. */
+  readonly #bootIds = new Map<number, string | undefined>();
+  readonly #onStored = new Set<(records: readonly Position[]) => void>();
 
   constructor(options: OutboxPumpOptions) {
     this.#options = options;
@@ -49,7 +51,7 @@ export class OutboxPump implements Service {
   }
 
   /** Called with the positions of records that the hub says it has stored; those it refused are not among them. */
-  onStored(listener: (records: readonly { readonly boot: number; readonly seq: number }[]) => void): () => void {
+  onStored(listener: (records: readonly Position[]) => void): () => void {
     this.#onStored.add(listener);
     return () => this.#onStored.delete(listener);
   }
@@ -113,6 +115,7 @@ export class OutboxPump implements Service {
       if (records.length === 0) return;
       for (const record of records) {
         this.#window.sent(record.seq, clock.monotonic());
+        this.#bootIds.set(record.boot, record.bootId);
         link.publish(deviceTopic(fleet, device, record.kind), record.payload).catch((cause: unknown) => {
           logger.debug({ seq: record.seq, reason: asSkerryError(cause).message }, 'a record did not reach the broker; sent again later');
         });
@@ -139,18 +142,24 @@ export class OutboxPump implements Service {
   async #onAck(payload: Uint8Array): Promise<void> {
     const { outbox, device, logger, clock } = this.#options;
     const ack = decodeMessage('ack', payload, device);
-    for (const record of ack.records) {
+    const records = ack.records.filter((record) => this.#isMine(record));
+    for (const record of records) {
       if (record.refused === undefined) continue;
       this.#refused += 1;
       logger.warn({ boot: record.boot, seq: record.seq, ...record.refused }, 'the hub refused a record; it is dropped');
     }
-    const stored = ack.records.filter((record) => record.refused === undefined).map(({ boot, seq }) => ({ boot, seq }));
+    const stored = records.filter((record) => record.refused === undefined);
     for (const listener of this.#onStored) listener(stored);
-    await outbox.acknowledge(ack.records.map(({ boot, seq }) => ({ boot, seq })));
+    await outbox.acknowledge(records);
     this.#window.acknowledged(
-      ack.records.map((record) => record.seq),
+      records.map((record) => record.seq),
       clock.monotonic(),
     );
     this.#wake();
+  }
+
+  /** A copy of this device has the same name and numbers: what it is acknowledged says nothing about what lies here. */
+  #isMine({ boot, bootId }: Position): boolean {
+    return !this.#bootIds.has(boot) || this.#bootIds.get(boot) === bootId;
   }
 }

@@ -16,6 +16,7 @@ export const liveEventSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('device.presence'), at, device: deviceIdSchema, state: z.enum(['online', 'offline']) }),
   z.object({ kind: z.literal('device.reported'), at, device: deviceIdSchema, reported: reportedSchema }),
   z.object({ kind: z.literal('device.event'), at, event: eventSchema }),
+  z.object({ kind: z.literal('device.noticed'), at, device: deviceIdSchema, event: z.string().max(64), message: z.string() }),
   z.object({ kind: z.literal('deployment.changed'), at, deployment: z.string().max(64) }),
   z.object({ kind: z.literal('rollout.changed'), at, rollout: z.string().max(128), state: z.string().max(32) }),
   z.object({

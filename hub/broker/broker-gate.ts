@@ -3,6 +3,8 @@ import type { Duplex } from 'node:stream';
 import type { AedesOptions, Client } from 'aedes';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import { decodeMessage } from '#shared/protocol/codec.js';
+import type { Presence } from '#shared/protocol/messages.js';
 import { type DeviceCredentials, type FetchPolicy, hashPassword, passwordMatches } from './credentials.js';
 import { allowed, type Identity } from './rules.js';
 import type { Subscriptions } from './subscriptions.js';
@@ -31,6 +33,8 @@ const NOT_AUTHORIZED = 5;
 export function brokerGate(options: GateOptions): Gate {
   const identities = new WeakMap<Client, Identity>();
   const foreignWills = new WeakSet<Client>();
+  /** The start of the agent behind a connection, as its will names it. */
+  const starts = new WeakMap<Client, Pick<Presence, 'bootId' | 'afterBootId'>>();
   const hubPasswordHash = hashPassword(options.hubPassword);
 
   const check = async (client: Client, username: string | undefined, password: Uint8Array): Promise<boolean> => {
@@ -48,7 +52,10 @@ export function brokerGate(options: GateOptions): Gate {
   /** Undefined when the credentials fit. */
   const decide = async (client: Client, username: string | undefined, password: Uint8Array): Promise<Refusal | undefined> => {
     try {
-      return (await check(client, username, password)) ? undefined : refusal('bad user name or password', BAD_CREDENTIALS);
+      if (!(await check(client, username, password))) return refusal('bad user name or password', BAD_CREDENTIALS);
+      const start = starts.get(client);
+      const isCopy = start !== undefined && (await options.credentials.isCopy(username ?? '', start));
+      return isCopy ? refusal('another device answers under this name', NOT_AUTHORIZED) : undefined;
     } catch (cause) {
       options.logger.error({ device: username, cause: asSkerryError(cause).message }, 'credentials could not be looked up');
       return refusal('credentials could not be looked up', SERVER_UNAVAILABLE);
@@ -80,6 +87,8 @@ export function brokerGate(options: GateOptions): Gate {
       // Checked here as well as on publication, so that a foreign will is refused while somebody is there to be told.
       const identity: Identity = { kind: 'device', fleet: options.fleet, device: packet.clientId };
       if (packet.will !== undefined && allowed(identity, 'will', packet.will.topic) !== true) foreignWills.add(client);
+      const start = packet.will === undefined ? undefined : startIn(packet.will.payload, packet.clientId);
+      if (start !== undefined) starts.set(client, start);
       done(null, true);
     },
     authenticate(client, username, password, done) {
@@ -125,4 +134,13 @@ type Refusal = Error & { returnCode: number };
 
 function refusal(message: string, returnCode: number): Refusal {
   return Object.assign(new Error(message), { returnCode });
+}
+
+/** The start that a will speaks for; a will that cannot be read names none, and the hub ignores it as a message. */
+function startIn(will: Uint8Array | string, device: string): Pick<Presence, 'bootId' | 'afterBootId'> | undefined {
+  try {
+    return decodeMessage('presence', Buffer.from(will), device);
+  } catch {
+    return undefined;
+  }
 }

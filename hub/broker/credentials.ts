@@ -1,8 +1,11 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Presence } from '#shared/protocol/messages.js';
 
 /** Where the broker looks a device's password up: its SHA-256, `undefined` for an unknown or revoked device. */
 export interface DeviceCredentials {
   passwordHash(device: string): Promise<Uint8Array | undefined>;
+  /** True for a start of a copy of the device: it would throw the device off with every connection. */
+  isCopy(device: string, start: Pick<Presence, 'bootId' | 'afterBootId'>): Promise<boolean>;
 }
 
 /** Which blobs a device may listen to. */

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
 import { AGENT_MODEL } from '#shared/bundle/names.js';
 import { formatAgo } from '#shared/terminal/format.js';
-import { type Output, paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
+import { type Output, paint, printJson, printLine, printNote, printTable } from '#shared/terminal/output.js';
 import type { DeviceDetail, DeviceSummary } from '../fleet/device-view.js';
 import { parseLabels } from './arguments.js';
 import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
@@ -14,7 +14,7 @@ interface ListFlags extends CommonFlags {
   readonly revoked?: boolean;
 }
 
-/** Adds `skerry device list|show|label|remove`. */
+/** Adds `skerry device list|show|label|settle|remove`. */
 export function registerDeviceCommands(program: Command, deps: CliDeps): void {
   const device = program.command('device').description('the devices of the fleet');
   hubCommand(device, 'list', 'list the devices', ['skerry device list', "skerry device list --selector 'site=lab,tier in (gold,silver)'"])
@@ -51,6 +51,21 @@ export function registerDeviceCommands(program: Command, deps: CliDeps): void {
       if (out.json) printJson(out, detail);
       else printLine(out, `${detail.id}: ${labelText(detail.labels)}`);
     });
+  hubCommand(device, 'settle', 'end what was noticed of a device that was copied, or put back to an older image', [
+    'skerry device settle cam-7',
+    'skerry device settle cam-7 --keep pi-b',
+  ])
+    .argument('<device>', 'its id')
+    .option('--keep <copy>', 'the copy that stays from now on: the name of its machine, or the beginning of its start')
+    .action(async (id: string, flags: CommonFlags & { readonly keep?: string }) => {
+      const { out, hub } = await openHubCommand(deps, flags);
+      const { deviceDetailSchema } = await import('../fleet/device-view.js');
+      const body = flags.keep === undefined ? {} : { keep: flags.keep };
+      const detail = await hub.post(deviceDetailSchema, `/api/v1/devices/${encodeURIComponent(id)}/settle`, body);
+      if (out.json) printJson(out, detail);
+      else if (detail.marks.length === 0) printLine(out, `${id}: settled`);
+      else printMarks(out, detail);
+    });
   hubCommand(device, 'remove', 'withdraw the credentials of a device for good', ['skerry device remove cam-7'])
     .argument('<device>', 'its id')
     .action(async (id: string, flags: CommonFlags) => {
@@ -67,6 +82,10 @@ function printDevices(out: Output, devices: readonly DeviceSummary[], now: numbe
     [
       { title: 'device', value: (row) => row.id },
       { title: 'presence', value: (row) => presence(out, row, now) },
+      {
+        title: 'noticed',
+        value: (row) => (row.marks.length === 0 ? undefined : paint(out, 'yellow', row.marks.map(({ mark }) => mark).join(' '))),
+      },
       { title: 'labels', value: (row) => labelText(row.labels) },
       { title: 'serving', value: (row) => servedModels(row) },
       { title: 'trouble', value: (row) => row.troubles.map((entry) => `${entry.model}@${entry.version} ${entry.code}`).join(' ') },
@@ -76,6 +95,11 @@ function printDevices(out: Output, devices: readonly DeviceSummary[], now: numbe
     devices,
     'No device fits. A device joins with "skerry token create enrolment" here and "skerry-agent enroll" there.',
   );
+  if (devices.some(({ marks }) => marks.length > 0)) printNote(out, 'what was noticed of a device: skerry device show DEVICE');
+}
+
+function printMarks(out: Output, { marks }: DeviceSummary): void {
+  for (const { mark, message } of marks) printLine(out, `${paint(out, 'yellow', mark.padEnd(12))} ${message}`);
 }
 
 function presence(out: Output, device: DeviceSummary, now: number): string {
@@ -113,6 +137,7 @@ function labelText(labels: Readonly<Record<string, string>>): string {
 function printDevice(out: Output, device: DeviceDetail, now: number): void {
   const { capabilities, desired, reported } = device;
   printLine(out, `${paint(out, 'bold', device.id)}  ${presence(out, device, now)}`);
+  printMarks(out, device);
   printLine(out, `labels       ${labelText(device.labels) || '-'}`);
   printLine(out, `agent        ${agentText(device)}, ${capabilities.runtime.name} ${capabilities.runtime.version}`);
   printLine(out, `updates      ${updatesText(device)}`);

@@ -6,8 +6,10 @@ import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { Presence, Reported } from '#shared/protocol/messages.js';
+import { admitBoot } from '#hub/telemetry/seen.js';
+import { type Birth, type DeviceStarts, hearBirth, isRefused, readStarts, type StartVerdict } from './device-starts.js';
 import { type PresenceMark, presenceSupersedes } from './presence.js';
-import { reportedSupersedes } from './reported.js';
+import { type ReportedMark, reportedSupersedes } from './reported.js';
 import type { DeviceStatesTable } from './tables.js';
 
 export interface DeviceStatesDeps {
@@ -16,15 +18,52 @@ export interface DeviceStatesDeps {
   readonly bus: LiveBus;
   readonly logger: Logger;
   /** A newer reported state was stored. */
-  readonly onReported: (device: DeviceId, reported: Reported) => Promise<void>;
+  readonly onReported: (
+    device: DeviceId,
+    reported: Reported,
+    heard: { readonly received: EpochMillis; readonly replayed: boolean },
+  ) => Promise<void>;
+  /** A session began, and what that means was stored. */
+  readonly onStart: (device: DeviceId, heard: HeardStart) => Promise<void>;
   /** How long changes gather before they are written together (default 50 ms). */
   readonly gather?: Millis;
 }
 
-interface Pending {
-  presence?: { readonly message: Presence; readonly received: EpochMillis };
-  reported?: { readonly message: Reported; readonly received: EpochMillis; readonly replayed: boolean };
+interface PresenceHeard {
+  readonly message: Presence;
+  readonly received: EpochMillis;
+  readonly replayed: boolean;
 }
+
+interface Pending {
+  /** In the order they came: which start follows which tells copies of a device apart. */
+  presences: PresenceHeard[];
+  reported?: ReportedHeard;
+}
+
+interface ReportedHeard {
+  readonly message: Reported;
+  readonly received: EpochMillis;
+  readonly replayed: boolean;
+}
+
+/** A birth, what it meant, and what is known of the device's starts now. */
+export interface HeardStart {
+  readonly birth: Birth;
+  readonly before: DeviceStarts | undefined;
+  readonly starts: DeviceStarts;
+  readonly verdict: StartVerdict;
+}
+
+/** What was newer than what was known. */
+interface Stored {
+  readonly presence?: PresenceHeard;
+  readonly reported?: ReportedHeard;
+  readonly starts: readonly HeardStart[];
+}
+
+/** Presence messages of one device held while they gather; a device that makes more of them loses the oldest. */
+const MAX_PRESENCES = 64;
 
 /**
  * Presence and reported state of every device. Messages gather for a moment and are written in one transaction, the newest
@@ -48,9 +87,10 @@ export class DeviceStates implements Service {
     await this.flush();
   }
 
-  presence(message: Presence): void {
-    const pending = this.#of(message.device);
-    if (presenceSupersedes(pending.presence?.message, message)) pending.presence = { message, received: this.#deps.clock.now() };
+  presence(message: Presence, replayed = false): void {
+    const { presences } = this.#of(message.device);
+    presences.push({ message, received: this.#deps.clock.now(), replayed });
+    if (presences.length > MAX_PRESENCES) presences.shift();
   }
 
   /** `replayed`: the broker sent it from its memory, on subscription. */
@@ -80,7 +120,7 @@ export class DeviceStates implements Service {
   #of(device: DeviceId): Pending {
     const known = this.#pending.get(device);
     if (known !== undefined) return known;
-    const fresh: Pending = {};
+    const fresh: Pending = { presences: [] };
     this.#pending.set(device, fresh);
     this.#cancel ??= this.#deps.clock.schedule(this.#deps.gather ?? 50, () => void this.flush());
     return fresh;
@@ -92,24 +132,33 @@ export class DeviceStates implements Service {
     if (batch.length === 0) return;
     try {
       const accepted = await this.#deps.db.transaction().execute(async (trx) => {
-        const stored: [DeviceId, Pending][] = [];
+        const stored: [DeviceId, Stored][] = [];
         for (const [device, pending] of batch) stored.push([device, await store(trx, device, pending)]);
         return stored;
       });
-      for (const [device, { presence, reported }] of accepted) {
+      for (const [device, { presence, reported, starts }] of accepted) {
         if (presence !== undefined) this.#tell({ kind: 'device.presence', device, state: presence.message.state });
+        for (const heard of starts) await this.#notice(device, heard);
         if (reported === undefined) continue;
         this.#tell({ kind: 'device.reported', device, reported: reported.message });
-        await this.#describe(device, reported.message);
+        await this.#describe(device, reported);
       }
     } catch (cause) {
       this.#deps.logger.error({ cause: asSkerryError(cause).message, devices: batch.length }, 'device states could not be stored');
     }
   }
 
-  async #describe(device: DeviceId, reported: Reported): Promise<void> {
+  async #notice(device: DeviceId, heard: HeardStart): Promise<void> {
     try {
-      await this.#deps.onReported(device, reported);
+      await this.#deps.onStart(device, heard);
+    } catch (cause) {
+      this.#deps.logger.error({ device, cause: asSkerryError(cause).message }, 'what a start of a device means could not be recorded');
+    }
+  }
+
+  async #describe(device: DeviceId, reported: ReportedHeard): Promise<void> {
+    try {
+      await this.#deps.onReported(device, reported.message, reported);
     } catch (cause) {
       this.#deps.logger.error({ device, cause: asSkerryError(cause).message }, 'a reported state could not be taken over in full');
     }
@@ -125,37 +174,80 @@ export class DeviceStates implements Service {
 }
 
 /** Stores what is newer than what is known; returns that part. A device that is not enrolled has no row and stores nothing. */
-async function store(db: Queryable, device: DeviceId, pending: Pending): Promise<Pending> {
+async function store(db: Queryable, device: DeviceId, pending: Pending): Promise<Stored> {
   const row = await db.selectFrom('device_states').selectAll().where('device', '=', device).executeTakeFirst();
-  if (row === undefined) return {};
-  const accepted: Pending = {};
-  const { presence, reported } = pending;
-  if (presence !== undefined && presenceSupersedes(presenceMark(row), presence.message)) accepted.presence = presence;
-  const known = row.reported === null ? undefined : { boot: row.reported_boot, at: row.reported_at };
-  if (reported !== undefined && reportedSupersedes(known, mark(reported.message), reported.replayed)) accepted.reported = reported;
-  const changes = { ...presenceColumns(accepted), ...reportedColumns(accepted, row.revision + 1) };
+  if (row === undefined) return { starts: [] };
+  const { presence, heard, starts } = hear(row, pending.presences);
+  for (const { birth, verdict } of heard) {
+    if (verdict === 'started' || verdict === 'restored')
+      await admitBoot(db, device, birth.boot, birth.bootId, pending.presences[0]?.received ?? 0);
+  }
+  const { reported } = pending;
+  const known =
+    row.reported === null ? undefined : { boot: row.reported_boot, bootId: row.reported_boot_id ?? undefined, at: row.reported_at };
+  const isNewer =
+    reported !== undefined && !isRefused(starts, reported.message) && reportedSupersedes(known, mark(reported.message), reported.replayed);
+  const accepted = { ...(presence === undefined ? {} : { presence }), ...(isNewer ? { reported } : {}) };
+  const changes = {
+    ...presenceColumns(accepted.presence),
+    ...reportedColumns(accepted.reported, row.revision + 1),
+    ...(heard.length === 0 ? {} : { starts: JSON.stringify(starts) }),
+  };
   if (Object.keys(changes).length > 0) await db.updateTable('device_states').set(changes).where('device', '=', device).execute();
-  return accepted;
+  return { ...accepted, starts: heard };
 }
 
-function presenceColumns({ presence }: Pending): Partial<DeviceStatesTable> {
+/** Goes through what was heard, in order: which session lives, and what each birth means. */
+function hear(
+  row: DeviceStatesTable,
+  presences: readonly PresenceHeard[],
+): { readonly presence: PresenceHeard | undefined; readonly heard: readonly HeardStart[]; readonly starts: DeviceStarts | undefined } {
+  let known = presenceMark(row);
+  let starts = readStarts(row.starts);
+  let presence: PresenceHeard | undefined;
+  const heard: HeardStart[] = [];
+  for (const each of presences) {
+    const { message, received, replayed } = each;
+    const birth = birthOf(message);
+    if (birth !== undefined) {
+      const before = starts;
+      const next = hearBirth(before, birth, received);
+      starts = next.starts;
+      heard.push({ birth, before, ...next });
+      if (next.verdict === 'refused' || next.verdict === 'late') continue;
+    }
+    if (!presenceSupersedes(known, message, replayed)) continue;
+    known = message;
+    presence = each;
+  }
+  return { presence, heard, starts };
+}
+
+function birthOf({ state, bootId, afterBootId, boot, connection, host }: Presence): Birth | undefined {
+  if (state !== 'online' || bootId === undefined) return undefined;
+  return { bootId, boot, connection, ...(afterBootId === undefined ? {} : { afterBootId }), ...(host === undefined ? {} : { host }) };
+}
+
+function presenceColumns(presence: PresenceHeard | undefined): Partial<DeviceStatesTable> {
   if (presence === undefined) return {};
-  const { state, session, boot, connection } = presence.message;
+  const { state, session, boot, bootId, connection } = presence.message;
   return {
     presence: state,
     presence_session: session,
     presence_boot: boot,
+    presence_boot_id: bootId ?? null,
     presence_connection: connection,
     presence_changed_at: presence.received,
   };
 }
 
-function reportedColumns({ reported }: Pending, revision: number): Partial<DeviceStatesTable> {
+function reportedColumns(reported: ReportedHeard | undefined, revision: number): Partial<DeviceStatesTable> {
   if (reported === undefined) return {};
   const { boot, at } = mark(reported.message);
   return {
     reported: JSON.stringify(reported.message),
     reported_boot: boot,
+    reported_boot_id: reported.message.bootId ?? null,
     reported_at: at,
     reported_received_at: reported.received,
     revision,
@@ -164,10 +256,11 @@ function reportedColumns({ reported }: Pending, revision: number): Partial<Devic
 
 function presenceMark(row: DeviceStatesTable): PresenceMark | undefined {
   if (row.presence === null || row.presence_session === null) return undefined;
-  return { boot: row.presence_boot, connection: row.presence_connection, session: row.presence_session, state: row.presence };
+  const { presence_boot: boot, presence_connection: connection, presence_session: session, presence: state } = row;
+  return { boot, bootId: row.presence_boot_id ?? undefined, connection, session, state };
 }
 
 /** The schema has made sure that `at` is a date. */
-function mark(reported: Reported): { boot: number; at: EpochMillis } {
-  return { boot: reported.boot, at: parseTimestamp(reported.at) ?? 0 };
+function mark(reported: Reported): ReportedMark {
+  return { boot: reported.boot, bootId: reported.bootId, at: parseTimestamp(reported.at) ?? 0 };
 }

@@ -3,6 +3,7 @@ import { agentVariantName } from '#shared/bundle/agent-manifest.js';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { capabilitiesSchema, deviceIdSchema, labelsSchema, selfUpdateSchema } from '#shared/protocol/device.js';
 import { type Reported, reportedSchema } from '#shared/protocol/messages.js';
+import { markSchema, type ShownMark } from './device-marks.js';
 import { hubLabelsSchema, readHubLabels, readLabels } from './labels.js';
 import type { DeviceStatesTable, DevicesTable } from './tables.js';
 
@@ -25,6 +26,8 @@ export const deviceSummarySchema = z.object({
   serving: z.array(z.object({ model: modelNameSchema, version: versionNumberSchema })),
   /** Models with a version the device refused or failed to take up. */
   troubles: z.array(z.object({ model: modelNameSchema, version: versionNumberSchema, code: z.string() })),
+  /** What the hub noticed of it by itself. */
+  marks: z.array(markSchema),
 });
 export type DeviceSummary = z.infer<typeof deviceSummarySchema>;
 export const deviceListSchema = z.object({ devices: z.array(deviceSummarySchema) });
@@ -49,7 +52,7 @@ export type DeviceDetail = z.infer<typeof deviceDetailSchema>;
 
 export type DeviceRow = DevicesTable & Omit<DeviceStatesTable, 'device'>;
 
-export function summaryOf(row: DeviceRow): DeviceSummary {
+export function summaryOf(row: DeviceRow, marks: readonly ShownMark[]): DeviceSummary {
   const reported = reportedOf(row);
   const capabilities = capabilitiesSchema.parse(JSON.parse(row.capabilities));
   return {
@@ -66,12 +69,13 @@ export function summaryOf(row: DeviceRow): DeviceSummary {
     troubles: (reported?.models ?? []).flatMap(({ model, versions }) =>
       versions.flatMap(({ version, error }) => (error === undefined ? [] : [{ model, version, code: error.code }])),
     ),
+    marks: [...marks],
   };
 }
 
-export function detailOf(row: DeviceRow, desired: DeviceDetail['desired']): DeviceDetail {
+export function detailOf(row: DeviceRow, marks: readonly ShownMark[], desired: DeviceDetail['desired']): DeviceDetail {
   return {
-    ...summaryOf(row),
+    ...summaryOf(row, marks),
     deviceLabels: readLabels(row.device_labels),
     hubLabels: readHubLabels(row.hub_labels),
     capabilities: capabilitiesSchema.parse(JSON.parse(row.capabilities)),

@@ -6,6 +6,7 @@ import { narrow } from '#shared/kernel/json.js';
 import { type DeviceId, deviceIdSchema, type Labels, labelsSchema } from '#shared/protocol/device.js';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { type DeviceDetail, type DeviceRow, type DeviceSummary, detailOf, iso, summaryOf } from './device-view.js';
+import type { DeviceMarks } from './device-marks.js';
 import { effectiveLabels, type HubLabels, readHubLabels, readLabels } from './labels.js';
 import { parseSelector } from './selector.js';
 
@@ -20,6 +21,8 @@ export interface DevicesDeps {
   readonly db: Db;
   readonly clock: Clock;
   readonly bus: LiveBus;
+  /** What the hub noticed of devices. */
+  readonly marks: Pick<DeviceMarks, 'of' | 'all'>;
   /** Labels or capabilities changed: the device may belong to other deployments now. */
   readonly onLabels: (device: DeviceId) => Promise<void>;
   /** Credentials were withdrawn: cut its connection, clear what is retained for it. */
@@ -42,7 +45,10 @@ export class Devices {
     if (filter.presence === 'never') query = query.where('presence', 'is', null);
     else if (filter.presence !== undefined) query = query.where('presence', '=', filter.presence);
     const rows = await query.execute();
-    return rows.filter((row) => selector.matches(readLabels(row.labels))).map(summaryOf);
+    const marks = await this.#deps.marks.all();
+    return rows
+      .filter((row) => selector.matches(readLabels(row.labels)))
+      .map((row) => summaryOf(row, marks.get(deviceIdSchema.parse(row.id)) ?? []));
   }
 
   /** Throws `DEVICE_UNKNOWN`. */
@@ -51,7 +57,7 @@ export class Devices {
     const row = await this.#row(db, id);
     const desired = await db.selectFrom('desired_states').select(['counter', 'expires_at']).where('device', '=', id).executeTakeFirst();
     const models = await db.selectFrom('desired_models').selectAll().where('device', '=', id).orderBy('model').execute();
-    return detailOf(row, {
+    return detailOf(row, await this.#deps.marks.of(id), {
       counter: desired?.counter ?? 0,
       expires: iso(desired?.expires_at ?? null),
       models: models.map((entry) => ({

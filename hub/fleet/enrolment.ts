@@ -114,13 +114,16 @@ function secrets(password: string) {
 const SILENT = {
   reported: null,
   reported_boot: 0,
+  reported_boot_id: null,
   reported_at: 0,
   reported_received_at: null,
   presence: null,
   presence_session: null,
   presence_boot: 0,
+  presence_boot_id: null,
   presence_connection: 0,
   presence_changed_at: null,
+  starts: null,
 } as const;
 
 async function insertDevice(db: Queryable, row: DevicesTable): Promise<void> {

@@ -16,6 +16,7 @@ import { Deployments } from './deployments.js';
 import type { IssuePolicy } from './desired-content.js';
 import { DesiredIssuer } from './desired-issuer.js';
 import { Devices } from './devices.js';
+import { type DeviceAlert, DeviceMarks } from './device-marks.js';
 import { DeviceStates } from './device-states.js';
 import { Enrolment } from './enrolment.js';
 import { EnrolmentTokens } from './enrolment-tokens.js';
@@ -23,6 +24,7 @@ import { FetchRights } from './fetch-rights.js';
 import { HubBlobs } from './hub-blobs.js';
 import { connectInbound } from './inbound.js';
 import type { RolloutClaims } from './rollout-claims.js';
+import { StartWatch } from './start-watch.js';
 import { type TrustFiles, TrustPublisher } from './trust-publisher.js';
 
 export interface FleetOptions {
@@ -48,6 +50,8 @@ export interface FleetOptions {
   /** What rollouts decide, which deployments keep away from. */
   readonly claims: RolloutClaims;
   readonly retention: RetentionSettings;
+  /** Tells people what the hub noticed of a device; must not wait for the network. */
+  readonly alert: (alert: DeviceAlert) => void;
   readonly issuePolicy?: IssuePolicy;
   readonly ingest?: Partial<IngestSettings>;
   readonly blobs?: Partial<BlobServerSettings>;
@@ -65,6 +69,8 @@ export class Fleet implements Service {
   readonly blobs: BlobServer;
   readonly ingest: Ingest;
   readonly metrics: MetricsQuery;
+  readonly marks: DeviceMarks;
+  readonly starts: StartWatch;
   readonly #options: FleetOptions;
   readonly #services: ServiceGroup;
 
@@ -86,10 +92,13 @@ export class Fleet implements Service {
     });
     this.deployments = new Deployments({ db, clock, bus, issuer: this.issuer, claims: options.claims });
     this.tokens = new EnrolmentTokens(db, clock);
+    this.marks = new DeviceMarks({ db, clock, bus, logger, alert: options.alert });
+    this.starts = new StartWatch({ db, clock, link, fleet, marks: this.marks, logger });
     this.devices = new Devices({
       db,
       clock,
       bus,
+      marks: this.marks,
       onLabels: (device) => this.#adopt(device),
       onRevoked: (device) => this.#revoked(device),
     });
@@ -103,7 +112,14 @@ export class Fleet implements Service {
       pinnedRoot: () => Promise.resolve(options.trust.root()),
       onEnrolled: (device) => this.#enrolled(device),
     });
-    this.states = new DeviceStates({ db, clock, bus, logger, onReported: (device, reported) => this.devices.describe(device, reported) });
+    this.states = new DeviceStates({
+      db,
+      clock,
+      bus,
+      logger,
+      onReported: (device, reported) => this.devices.describe(device, reported),
+      onStart: (device, heard) => this.starts.heard(device, heard),
+    });
     this.blobs = new BlobServer({
       link,
       fleet,

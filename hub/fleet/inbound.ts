@@ -20,7 +20,7 @@ export interface InboundDeps {
 /** Subscribes to everything devices say and hands each message to who it is for; what is not well formed goes no further. */
 export function connectInbound(deps: InboundDeps): void {
   const { states, blobs, ingest } = deps;
-  on(deps, 'presence', (device, payload) => states.presence(decodeMessage('presence', payload, device)));
+  on(deps, 'presence', (device, payload, replayed) => states.presence(decodeMessage('presence', payload, device), replayed));
   on(deps, 'reported', (device, payload, replayed) => states.reported(decodeMessage('reported', payload, device), replayed));
   on(deps, 'fetch', (device, payload) => void blobs.request(decodeMessage('fetch', payload, device)));
   // These two are answered record by record, malformed ones too, so the ingest reads them itself.

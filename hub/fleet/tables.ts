@@ -30,6 +30,8 @@ export interface DeviceStatesTable {
   /** JSON of the newest reported state (shared/protocol/messages.ts). */
   reported: string | null;
   reported_boot: number;
+  /** Names the start; null for agents that do not. */
+  reported_boot_id: string | null;
   /** By the device's clock. */
   reported_at: EpochMillis;
   reported_received_at: EpochMillis | null;
@@ -38,9 +40,20 @@ export interface DeviceStatesTable {
   presence: 'online' | 'offline' | null;
   presence_session: string | null;
   presence_boot: number;
+  presence_boot_id: string | null;
   presence_connection: number;
   /** By the hub's clock. */
   presence_changed_at: EpochMillis | null;
+  /** JSON (device-starts.ts): starts of its agent that were heard. */
+  starts: string | null;
+}
+
+/** What the hub noticed of a device (device-marks.ts). */
+export interface DeviceMarksTable {
+  device: string;
+  mark: string;
+  since: EpochMillis;
+  message: string;
 }
 
 export interface EnrolmentTokensTable {
@@ -115,6 +128,7 @@ export interface FleetTables {
   fetch_rights: FetchRightsTable;
   devices: DevicesTable;
   device_states: DeviceStatesTable;
+  device_marks: DeviceMarksTable;
   enrolment_tokens: EnrolmentTokensTable;
   deployments: DeploymentsTable;
   desired_models: DesiredModelsTable;

@@ -37,6 +37,7 @@ export async function storeBatch(
   const { fresh, duplicates } = await markSeen(
     trx,
     records.filter((record) => enrolled.has(record.device)),
+    now,
   );
   const telemetry = fresh.filter((record) => record.kind === 'telemetry');
   const leftOut = await addRollUp(trx, rollUp(telemetry, widths, now));

@@ -4,7 +4,7 @@ import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { decodeMessage } from '#shared/protocol/codec.js';
 import type { DeviceId } from '#shared/protocol/device.js';
-import type { DeviceEvent, MetricsWindow, Telemetry } from '#shared/protocol/messages.js';
+import { bootIdSchema, type DeviceEvent, type MetricsWindow, type Telemetry } from '#shared/protocol/messages.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 import type { Measure } from './measure.js';
 import { countsOf, signalsOf } from './signals.js';
@@ -14,6 +14,8 @@ export type RecordKind = 'telemetry' | 'event';
 /** Where a record stood in its device's outbox. */
 export interface Position {
   readonly boot: number;
+  /** Left out by agents that do not name their starts. */
+  readonly bootId?: string | undefined;
   readonly seq: number;
 }
 
@@ -82,11 +84,11 @@ function readWindow(window: MetricsWindow, message: Telemetry, first: boolean): 
   return { model: window.model, version: window.version, measure };
 }
 
-function positionOf({ boot, seq }: Position): Position {
-  return { boot, seq };
+function positionOf({ boot, bootId, seq }: Position): Position {
+  return { boot, ...(bootId === undefined ? {} : { bootId }), seq };
 }
 
-const positionSchema = z.object({ boot: z.int().min(1), seq: z.int().min(1) });
+const positionSchema = z.object({ boot: z.int().min(1), bootId: bootIdSchema.optional(), seq: z.int().min(1) });
 
 /** Position inside a record that is otherwise refused: without it the device could not be told to forget the record. */
 function findPosition(kind: RecordKind, payload: Uint8Array): Position | undefined {

@@ -73,7 +73,7 @@ export class Retention implements Service {
   /** A device that was removed never comes back, and what it sends is not counted. */
   async #positions(): Promise<number> {
     const { numDeletedRows } = await this.#db
-      .deleteFrom('ingest_seen')
+      .deleteFrom('ingest_positions')
       .where('device', 'in', (eb) => eb.selectFrom('devices').select('devices.id').where('revoked_at', 'is not', null))
       .executeTakeFirstOrThrow();
     return Number(numDeletedRows);

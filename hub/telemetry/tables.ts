@@ -1,13 +1,17 @@
 import type { Generated } from 'kysely';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 
-/** Which outbox records were counted: the exact set of (device, boot, seq), as ranges. */
-export interface IngestSeenTable {
+/** Which outbox records were counted: the exact set of (device, boot, start, seq), as ranges. */
+export interface IngestPositionsTable {
   device: string;
   /** 0 stands for the boots that are closed (seen.ts). */
   boot: number;
+  /** Names the start; empty for agents that do not. */
+  boot_id: string;
   /** Sorted inclusive ranges, `"501-520,522"`: of sequence numbers, or of the boots that are closed. */
   ranges: string;
+  /** When one was counted last; the boots closed first are those of long ago. */
+  counted_at: EpochMillis;
 }
 
 /** Merged measurements of one model version over one window bucket, all devices together. */
@@ -75,7 +79,7 @@ export interface EventsTable {
 }
 
 export interface TelemetryTables {
-  ingest_seen: IngestSeenTable;
+  ingest_positions: IngestPositionsTable;
   metrics_model: MetricsModelTable;
   metrics_device: MetricsDeviceTable;
   metrics_changes: MetricsChangesTable;

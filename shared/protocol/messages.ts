@@ -9,8 +9,16 @@ import { capabilitiesSchema, deviceIdSchema, labelsSchema } from './device.js';
 const at = z.iso.datetime({ offset: true });
 /** Who said it; must match the topic (a payload is never trusted by its topic alone). */
 const origin = { device: deviceIdSchema };
-/** Position in the device's outbox: `boot` grows with every start of the agent, `seq` with every record, across boots. */
-const position = { boot: z.int().min(1), seq: z.int().min(1) };
+/**
+ * Names one start of an agent, at random: two devices copied from one card, or a device put back to an older image, count their starts
+ * alike, and are told apart by it. Left out by agents that do not know it; then the number of the start stands for it.
+ */
+export const bootIdSchema = z.string().regex(/^[A-Za-z0-9-]{8,64}$/, 'letters, digits and "-", 8 to 64');
+/**
+ * Position in the device's outbox: `boot` grows with every start of the agent, `seq` with every record, across boots; `bootId` names the
+ * start that made the record.
+ */
+const position = { boot: z.int().min(1), bootId: bootIdSchema.optional(), seq: z.int().min(1) };
 
 const errorSchema = openObject({ code: z.string().max(64), message: z.string().max(2048) });
 
@@ -39,6 +47,7 @@ export const reportedSchema = openObject({
   ...origin,
   at,
   boot: z.int().min(1),
+  bootId: bootIdSchema.optional(),
   agentVersion: z.string().max(64),
   labels: labelsSchema,
   capabilities: capabilitiesSchema,
@@ -69,6 +78,11 @@ export const presenceSchema = z.object({
   /** Random per MQTT session; birth and will of one session carry the same. */
   session: z.string().min(8).max(64),
   boot: z.int().min(1),
+  bootId: bootIdSchema.optional(),
+  /** The start before this one of the same data folder: tells which of two copies a new start belongs to. */
+  afterBootId: bootIdSchema.optional(),
+  /** What the machine is called, so that somebody finds it. */
+  host: z.string().max(255).optional(),
   /** Grows with every MQTT session of a boot: a late death cannot kill a newer session. */
   connection: z.int().min(1),
   state: z.enum(['online', 'offline']),
@@ -211,6 +225,8 @@ export const cmdSchema = z.discriminatedUnion('kind', [
   z.object({ ...origin, id: z.string().max(64), expires: at, kind: z.literal('report') }),
   /** Close the metrics window and flush the outbox now. */
   z.object({ ...origin, id: z.string().max(64), expires: at, kind: z.literal('flush') }),
+  /** The start it names is of a copy of the device: it ends its session and tries again much later. Others ignore it. */
+  z.object({ ...origin, id: z.string().max(64), expires: at, kind: z.literal('stand-down'), bootId: bootIdSchema, error: errorSchema }),
   /** A fetch request that can not be answered. */
   z.object({ ...origin, id: z.string().max(64), expires: at, kind: z.literal('fetch-refused'), digest: digestSchema, error: errorSchema }),
 ]);

@@ -35,6 +35,7 @@ export async function startEmbedded(users: BrokerUsers): Promise<TestBroker> {
       logger: silentLogger,
       fetchPolicy: { mayFetch: (device) => Promise.resolve(users.devices.has(device)) },
       credentials: {
+        isCopy: () => Promise.resolve(false),
         passwordHash: (device) => {
           const password = users.devices.get(device);
           return Promise.resolve(password === undefined ? undefined : hashPassword(password));

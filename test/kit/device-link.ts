@@ -8,7 +8,8 @@ export function deviceLink(url: string, options: Partial<LinkOptions> = {}): Mqt
   return new MqttLink({
     fleet: 'test',
     device: 'lab-1' as DeviceId,
-    boot: 1,
+    boot: { boot: 1, bootId: 'start-of-lab-1' },
+    host: 'lab',
     broker: { url },
     keepalive: 30_000,
     clock: systemClock,

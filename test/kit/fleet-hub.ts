@@ -5,6 +5,7 @@ import type { MqttClient } from 'mqtt';
 import { LiveBus, type LiveEvent } from '#hub/api/live.js';
 import { EmbeddedBroker } from '#hub/broker/embedded.js';
 import { BrokerLink } from '#hub/broker/link.js';
+import type { DeviceAlert } from '#hub/fleet/device-marks.js';
 import { DevicePasswords } from '#hub/fleet/device-passwords.js';
 import { FetchRights } from '#hub/fleet/fetch-rights.js';
 import { Fleet, type FleetOptions } from '#hub/fleet/fleet.js';
@@ -54,6 +55,7 @@ export class FleetHub {
   readonly artifacts: ArtifactFolder;
   readonly directorKey: SigningKey;
   readonly events: LiveEvent[] = [];
+  readonly alerts: DeviceAlert[] = [];
 
   private constructor(folder: string, db: Db, artifacts: ArtifactFolder, options: FleetHubOptions) {
     const clock = options.clock ?? systemClock;
@@ -97,6 +99,7 @@ export class FleetHub {
         supersede: options.supersede ?? ((_rollouts, _by, _reason, write) => db.transaction().execute(write)),
         canRun: options.canRun ?? (() => Promise.resolve(true)),
       },
+      alert: (alert) => this.alerts.push(alert),
       retention: { events: days(1), models: days(1), devices: days(1) },
       ...options.fleet,
     });

@@ -5,6 +5,7 @@ import type { BlobFolder } from './blob-folder.js';
 import { BlobHandles } from './blob-handles.js';
 import { digestAt, placeBlob } from './place-blob.js';
 import { MIGRATIONS } from './migrations.js';
+import type { StoredBoots } from './boot.js';
 import { OutboxTable } from './outbox-table.js';
 import { dropCopies } from './schema-copy.js';
 import { StateTables } from './state-tables.js';
@@ -12,7 +13,7 @@ import { StateTables } from './state-tables.js';
 export type Handlers = { readonly [K in CallName]: (...args: CallArguments<K>) => CallResult<K> | Promise<CallResult<K>> };
 
 /** What the store thread does for each call; a call without a handler does not compile. */
-export function createHandlers(db: Database.Database, blobs: BlobFolder, boot: number, limits: StoreLimits): Handlers {
+export function createHandlers(db: Database.Database, blobs: BlobFolder, boot: StoredBoots, limits: StoreLimits): Handlers {
   const state = new StateTables(db);
   const outbox = new OutboxTable(db, boot, limits);
   const handles = new BlobHandles(blobs);

@@ -4,9 +4,9 @@ import { encodeMessage } from '#shared/protocol/codec.js';
 import { narrow } from '#shared/kernel/json.js';
 import { eventSchema, telemetrySchema } from '#shared/protocol/messages.js';
 import type { OutboxLoss } from '../calls.js';
-import type { OutboxRecord, OutboxStats } from '../contract.js';
+import type { OutboxRecord, OutboxStats, Position } from '../contract.js';
 import type { StoreLimits } from '../limits.js';
-import { rememberBoot } from './boot.js';
+import { rememberBoot, type StoredBoots } from './boot.js';
 import { type CoarsenCandidate, coarsenPairs, mergeTelemetry } from './coarsen.js';
 import { outboxRow } from './rows.js';
 
@@ -29,29 +29,31 @@ interface Totals {
 export class OutboxTable {
   readonly #db: Database.Database;
   readonly #limits: StoreLimits;
-  readonly #boot: number;
+  readonly #boots: StoredBoots;
   #totals: Totals;
 
-  constructor(db: Database.Database, boot: number, limits: StoreLimits) {
+  constructor(db: Database.Database, boots: StoredBoots, limits: StoreLimits) {
     this.#db = db;
-    this.#boot = boot;
+    this.#boots = boots;
     this.#limits = limits;
     const row = db.prepare<[]>('SELECT count(*) AS records, coalesce(sum(length(payload)), 0) AS bytes FROM outbox').get();
     this.#totals = narrow(totalsRow, row, 'outbox totals', 'STORE_CORRUPT');
   }
 
-  append(kind: OutboxRecord['kind'], payload: Readonly<Record<string, unknown>>): { boot: number; seq: number; loss: OutboxLoss } {
+  append(kind: OutboxRecord['kind'], payload: Readonly<Record<string, unknown>>): { position: Position; loss: OutboxLoss } {
     const totals = { ...this.#totals };
+    const { boot, bootId } = this.#boots.boot;
     const appended = this.#db.transaction(() => {
-      rememberBoot(this.#db, this.#boot);
+      rememberBoot(this.#db, this.#boots);
       const seq = this.#lastSeq() + 1;
-      const encoded = encode(kind, { ...payload, boot: this.#boot, seq });
+      const position = { boot, bootId, seq };
+      const encoded = encode(kind, { ...payload, ...position });
       this.#db
         .prepare('INSERT INTO outbox (seq, boot, kind, payload, window_from, window_to) VALUES (?, ?, ?, ?, ?, ?)')
-        .run(seq, this.#boot, kind, encoded.bytes, encoded.from ?? null, encoded.to ?? null);
+        .run(seq, boot, kind, encoded.bytes, encoded.from ?? null, encoded.to ?? null);
       totals.records += 1;
       totals.bytes += encoded.bytes.byteLength;
-      return { boot: this.#boot, seq, loss: this.#shrink(totals) };
+      return { position, loss: this.#shrink(totals) };
     })();
     this.#totals = totals; // Only now: a failed transaction leaves the old figures true.
     return appended;
@@ -66,13 +68,14 @@ export class OutboxTable {
     if (last !== undefined) {
       this.#db.prepare('UPDATE outbox SET offered = 1 WHERE seq > ? AND seq <= ? AND offered = 0').run(afterSeq, last.seq);
     }
-    return records;
+    return records.map((record) => ({ ...record, bootId: this.#boots.ids.get(record.boot) }));
   }
 
-  acknowledge(records: readonly { boot: number; seq: number }[]): void {
+  acknowledge(records: readonly Position[]): void {
     const totals = { ...this.#totals };
+    const mine = records.filter(({ boot, bootId }) => bootId === this.#boots.ids.get(boot));
     this.#db.transaction(() => {
-      for (const { boot, seq } of records) this.#remove(totals, seq, boot);
+      for (const { boot, seq } of mine) this.#remove(totals, seq, boot);
     })();
     this.#totals = totals;
   }

@@ -2,12 +2,14 @@ import { z } from 'zod';
 import { deviceDetailSchema, deviceListSchema, PRESENCE_STATES } from '#hub/fleet/device-view.js';
 import type { Devices } from '#hub/fleet/devices.js';
 import { hubLabelsSchema } from '#hub/fleet/labels.js';
+import type { StartWatch } from '#hub/fleet/start-watch.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
 import { defineRoute } from '../define-route.js';
 import type { Route } from '../route.js';
 
 const deviceParams = z.strictObject({ device: deviceIdSchema });
+const settleSchema = z.strictObject({ keep: z.string().min(1).max(255).optional() });
 const listQuery = z.strictObject({
   selector: z.string().max(LIMITS.selectorLength).optional(),
   presence: z.enum(PRESENCE_STATES).optional(),
@@ -15,7 +17,7 @@ const listQuery = z.strictObject({
 });
 
 /** The devices of the fleet. */
-export function deviceRoutes(devices: Devices): readonly Route[] {
+export function deviceRoutes(devices: Devices, starts: StartWatch): readonly Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -61,6 +63,27 @@ export function deviceRoutes(devices: Devices): readonly Route[] {
       handler: async ({ params, body, note }) => {
         note.detail = { labels: body };
         return devices.patchLabels(params.device, body);
+      },
+    }),
+    defineRoute({
+      method: 'POST',
+      url: '/api/v1/devices/:device/settle',
+      id: 'settleDevice',
+      tag: 'devices',
+      summary: 'Ends what was noticed of a device that was copied, or put back to an older image',
+      description:
+        '`keep` names the copy that stays from now on, by its start or the name of its machine; without it whoever connects next is taken for the device.',
+      access: 'device:write',
+      audit: ({ params }) => `devices/${params.device}`,
+      params: deviceParams,
+      body: settleSchema,
+      bodyLimit: LIMITS.controlMessageBytes,
+      answer: deviceDetailSchema,
+      errors: ['DEVICE_UNKNOWN', 'DEVICE_COPY_UNKNOWN'],
+      handler: async ({ params, body, note }) => {
+        note.detail = { keep: body.keep ?? null };
+        await starts.settle(params.device, body.keep);
+        return devices.get(params.device);
       },
     }),
     defineRoute({

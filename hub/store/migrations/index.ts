@@ -2,6 +2,7 @@ import type { Kysely, Migration, MigrationProvider } from 'kysely';
 import type { SqlTypes } from '../dialect.js';
 import { createApiTables } from './api.js';
 import { addCandidates } from './candidates.js';
+import { addDeviceStarts } from './device-starts.js';
 import { addEventFilters } from './event-filters.js';
 import { addFetchRights } from './fetch-rights.js';
 import { createFleetTables } from './fleet.js';
@@ -30,6 +31,7 @@ const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
   '0009_event_filters': addEventFilters,
   '0020_fetch_rights': addFetchRights,
   '0021_releases': createReleasesTable,
+  '0030_device_starts': addDeviceStarts,
 };
 
 export function migrationProvider(types: SqlTypes): MigrationProvider {

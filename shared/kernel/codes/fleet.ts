@@ -37,6 +37,19 @@ export const fleetCodes = defineCodes({
     summary: 'The device was revoked; its id and its key are not accepted any more.',
     action: 'Enrol it under a new key and id if it should come back.',
   },
+  DEVICE_COPIED: {
+    fault: 'environment',
+    http: 409,
+    summary: 'Another device answers under the same name: both were made from one card or one copy of a data folder.',
+    action:
+      'Give one of them a name of its own with `skerry-agent enroll --force --new-key --name NAME`, then run `skerry device settle DEVICE` (docs/OPERATIONS.md, "Cloned devices").',
+  },
+  DEVICE_COPY_UNKNOWN: {
+    fault: 'caller',
+    http: 404,
+    summary: 'No copy of the device, or more than one, has the given name or start.',
+    action: 'Name one as `skerry device show DEVICE` shows it: by the name of its machine or the beginning of its start.',
+  },
   DEPLOYMENT_UNKNOWN: {
     fault: 'caller',
     http: 404,

@@ -159,7 +159,10 @@ describe('embedded broker', () => {
       listen: { host: '127.0.0.1', port: 0 },
       logger: silentLogger,
       fetchPolicy: { mayFetch: () => Promise.resolve(true) },
-      credentials: { passwordHash: (id) => Promise.resolve(devices.has(id) ? hashPassword(devices.get(id) ?? '') : undefined) },
+      credentials: {
+        isCopy: () => Promise.resolve(false),
+        passwordHash: (id) => Promise.resolve(devices.has(id) ? hashPassword(devices.get(id) ?? '') : undefined),
+      },
       ...options,
     });
     await broker.start();

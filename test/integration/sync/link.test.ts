@@ -63,7 +63,7 @@ describe('MqttLink', () => {
       listen: { host: '127.0.0.1', port: 0 },
       logger: silentLogger,
       fetchPolicy: { mayFetch: () => Promise.resolve(true) },
-      credentials: { passwordHash: () => Promise.resolve(hashPassword('password')) },
+      credentials: { isCopy: () => Promise.resolve(false), passwordHash: () => Promise.resolve(hashPassword('password')) },
     });
     await broker.start();
     cleanups.push(() => broker.close());

@@ -64,7 +64,8 @@ describe.each(BROKERS)('a device on $name, with its rules', ({ start, missing })
       const cable = await TcpProxy.start(broker.port);
       const link = new MqttLink({
         ...common,
-        boot: 1,
+        boot: { boot: 1, bootId: 'start-of-this-one' },
+        host: 'lab',
         broker: { url: `mqtt://127.0.0.1:${cable.port}`, username: device, password },
         keepalive: 30_000,
         backoff,

@@ -110,7 +110,7 @@ describe('a device that reports whatever it likes', () => {
       const batch = Array.from({ length: 500 }, (_, i) => recordOf(seq + 2 * i));
       expect((await store(batch)).fresh).toHaveLength(500);
     }
-    const { ranges } = await db.selectFrom('ingest_seen').select('ranges').executeTakeFirstOrThrow();
+    const { ranges } = await db.selectFrom('ingest_positions').select('ranges').executeTakeFirstOrThrow();
     expect(ranges.split(',').length).toBeLessThanOrEqual(4_096);
     expect((await store([recordOf(20_000)])).duplicates).toHaveLength(1);
     expect((await store([recordOf(19_999)])).fresh).toHaveLength(1);
@@ -120,7 +120,7 @@ describe('a device that reports whatever it likes', () => {
 });
 
 describe('a device that boots again and again', () => {
-  const bootRows = () => db.selectFrom('ingest_seen').select('boot').where('device', '=', DEVICE).execute();
+  const bootRows = () => db.selectFrom('ingest_positions').select('boot').where('device', '=', DEVICE).execute();
 
   it('leaves no more boots than are kept, and nothing of it counts twice, however late it comes', async () => {
     // Long without network: all of it comes at once, from the oldest on.

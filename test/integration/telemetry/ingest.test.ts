@@ -87,7 +87,7 @@ describe('ingest', () => {
     await hub.db.schema.alterTable('metrics_total').renameTo('hidden').execute();
     await report(device, { seq: 1, values: [1] });
     await until('the failure', () => hub.fleet.ingest.figures.snapshot.failedBatches > 0);
-    expect(await hub.db.selectFrom('ingest_seen').selectAll().execute()).toEqual([]);
+    expect(await hub.db.selectFrom('ingest_positions').selectAll().execute()).toEqual([]);
     await hub.db.schema.alterTable('hidden').renameTo('metrics_total').execute();
     expect(await acksUntilNow(hub, device)).toEqual([]);
     await report(device, { seq: 1, values: [1] });
@@ -160,7 +160,7 @@ describe('ingest', () => {
       { version: 1, predictions: count / 2 },
       { version: 2, predictions: count / 2 },
     ]);
-    expect(await hub.db.selectFrom('ingest_seen').select('ranges').execute()).toEqual([{ ranges: `1-${count}` }]);
+    expect(await hub.db.selectFrom('ingest_positions').select('ranges').execute()).toEqual([{ ranges: `1-${count}` }]);
     const [one, two] = await hub.fleet.metrics.model('vad', { since: Date.now() - 600_000 });
     expect(one).toMatchObject({ version: 1, predictions: 200, errorRate: 0 });
     expect(Math.abs((one?.latencyMs.total.p50 ?? 0) - 199)).toBeLessThan(199 * 0.02);

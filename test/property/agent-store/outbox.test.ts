@@ -6,6 +6,7 @@ import { telemetrySchema, type Telemetry } from '#shared/protocol/messages.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 import type { OutboxRecord } from '#agent/store/contract.js';
 import { DEFAULT_STORE_LIMITS, type StoreLimits } from '#agent/store/limits.js';
+import type { StoredBoots } from '#agent/store/worker/boot.js';
 import { coarsenPairs } from '#agent/store/worker/coarsen.js';
 import { openDatabase } from '#agent/store/worker/database.js';
 import { OutboxTable } from '#agent/store/worker/outbox-table.js';
@@ -31,6 +32,14 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('peek', 'acknowledge'), count: fc.integer({ min: 1, max: 4 }) }) },
 );
 
+const idOf = (boot: number): string => `start-number-${boot}`;
+
+/** As `countBoot` gives it at the start with this number, after starts that left records. */
+function bootsOf(boot: number): StoredBoots {
+  const ids = Array.from({ length: boot }, (_, i) => [i + 1, idOf(i + 1)] as const);
+  return { boot: { boot, bootId: idOf(boot) }, ids: new Map(ids) };
+}
+
 const EVENT = { device: DEVICE, at: '2026-01-01T00:00:00Z', kind: 'agent.started' };
 
 function telemetryIn(record: OutboxRecord): Telemetry {
@@ -52,7 +61,7 @@ describe('the outbox, whatever happens in whatever order', () => {
         const limits: StoreLimits = { ...DEFAULT_STORE_LIMITS, outboxRecords, coarsestWindow: 30 * 60_000 };
         const folder = await tempFolder();
         let { db } = openDatabase(folder, 0);
-        let outbox = new OutboxTable(db, 1, limits);
+        let outbox = new OutboxTable(db, bootsOf(1), limits);
         let boot = 1;
         let minute = 0;
         let appended = 0;
@@ -66,7 +75,7 @@ describe('the outbox, whatever happens in whatever order', () => {
           if (step.kind === 'event' || step.kind === 'telemetry') {
             const latencies = step.kind === 'telemetry' ? step.latencies : [];
             const payload = step.kind === 'event' ? EVENT : telemetryOf(minute++, { fp32: latencies });
-            const { seq } = outbox.append(step.kind, payload);
+            const { seq } = outbox.append(step.kind, payload).position;
             if (seq <= lastSeq) problems.push(`position ${seq} after ${lastSeq}`);
             lastSeq = seq;
             appended += 1;
@@ -87,7 +96,7 @@ describe('the outbox, whatever happens in whatever order', () => {
             db.close();
             boot += 1;
             ({ db } = openDatabase(folder, 0));
-            outbox = new OutboxTable(db, boot, limits);
+            outbox = new OutboxTable(db, bootsOf(boot), limits);
           }
           const stats = outbox.stats();
           if (stats.records > outboxRecords) problems.push(`${stats.records} records`);
@@ -135,7 +144,7 @@ describe('the outbox, whatever happens in whatever order', () => {
 describe('the outbox when it is full', () => {
   it('coarsens before it drops, keeps errors and quantiles, and says both', async () => {
     const { db } = openDatabase(await tempFolder(), 0);
-    const outbox = new OutboxTable(db, 1, { ...DEFAULT_STORE_LIMITS, outboxRecords: 4, coarsestWindow: 8 * 60_000 });
+    const outbox = new OutboxTable(db, bootsOf(1), { ...DEFAULT_STORE_LIMITS, outboxRecords: 4, coarsestWindow: 8 * 60_000 });
     for (let minute = 0; minute < 16; minute += 1) outbox.append('telemetry', telemetryOf(minute, { fp32: [minute + 1], int8: [100] }));
     expect(outbox.stats()).toMatchObject({ records: 4, coarsened: 12, dropped: 0 });
     const records = outbox.peek(0, 10);
@@ -158,14 +167,18 @@ describe('the outbox when it is full', () => {
 
   it('keeps what is acknowledged twice or never was from being counted', async () => {
     const { db } = openDatabase(await tempFolder(), 0);
-    const outbox = new OutboxTable(db, 3, DEFAULT_STORE_LIMITS);
-    const { seq } = outbox.append('event', EVENT);
-    outbox.acknowledge([{ boot: 2, seq }]);
+    const outbox = new OutboxTable(db, bootsOf(3), DEFAULT_STORE_LIMITS);
+    const { seq } = outbox.append('event', EVENT).position;
+    outbox.acknowledge([{ boot: 2, bootId: idOf(2), seq }]);
+    expect(outbox.stats().records).toBe(1);
+    // A copy of this device counts alike: what it is acknowledged is not ours.
+    outbox.acknowledge([{ boot: 3, bootId: 'start-of-a-copy', seq }]);
+    outbox.acknowledge([{ boot: 3, seq }]);
     expect(outbox.stats().records).toBe(1);
     outbox.acknowledge([
-      { boot: 3, seq },
-      { boot: 3, seq },
-      { boot: 3, seq: 99 },
+      { boot: 3, bootId: idOf(3), seq },
+      { boot: 3, bootId: idOf(3), seq },
+      { boot: 3, bootId: idOf(3), seq: 99 },
     ]);
     expect(outbox.stats()).toEqual({ records: 0, bytes: 0, dropped: 0, coarsened: 0 });
     db.close();
@@ -173,10 +186,10 @@ describe('the outbox when it is full', () => {
 
   it('refuses what the wire would refuse', async () => {
     const { db } = openDatabase(await tempFolder(), 0);
-    const outbox = new OutboxTable(db, 1, DEFAULT_STORE_LIMITS);
+    const outbox = new OutboxTable(db, bootsOf(1), DEFAULT_STORE_LIMITS);
     expect(() => outbox.append('event', { ...EVENT, kind: 'nonsense' })).toThrow(coded('INPUT_SCHEMA'));
     expect(outbox.stats().records).toBe(0);
-    expect(outbox.append('event', EVENT).seq).toBe(1);
+    expect(outbox.append('event', EVENT).position.seq).toBe(1);
     db.close();
   });
 });

@@ -17,7 +17,7 @@ function settle(messages: readonly PresenceMark[]): PresenceMark | undefined {
 }
 
 describe('presence', () => {
-  it('ends in the same state in whatever order, and however often, messages arrive', () => {
+  it('of one start ends in the same state in whatever order, and however often, messages arrive', () => {
     const shuffled = fc
       .array(marks, { maxLength: 12 })
       .chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray([...list, ...list], { minLength: 2 * list.length })));
@@ -34,6 +34,16 @@ describe('presence', () => {
         fc.pre(death.boot < birth.boot || (death.boot === birth.boot && death.connection < birth.connection));
         const alive = { ...birth, state: 'online' as const };
         expect(settle([alive, { ...death, state: 'offline' }])).toEqual(alive);
+      }),
+    );
+  });
+
+  it('18 E: takes a session of another start for alive whatever the numbers, and no late death of another start', () => {
+    fc.assert(
+      fc.property(marks, marks, (known, message) => {
+        const other = { ...message, bootId: 'another-start' };
+        expect(presenceSupersedes({ ...known, bootId: 'a-start' }, { ...other, state: 'online' })).toBe(true);
+        expect(presenceSupersedes({ ...known, bootId: 'a-start' }, { ...other, state: 'offline' })).toBe(false);
       }),
     );
   });

@@ -48,6 +48,8 @@ describe('reportedSupersedes', () => {
     ['replayed and older', { boot: 1, at: 9 }, { boot: 1, at: 5 }, true, false],
     ['replayed and the same', { boot: 1, at: 9 }, { boot: 1, at: 9 }, true, false],
     ['replayed and newer', { boot: 1, at: 5 }, { boot: 1, at: 9 }, true, true],
+    ['another start with a lower number', { boot: 50, bootId: 'a', at: 9 }, { boot: 31, bootId: 'b', at: 5 }, false, true],
+    ['the same start, replayed and older', { boot: 1, bootId: 'a', at: 9 }, { boot: 1, bootId: 'a', at: 5 }, true, false],
   ] as const)('%s', (_title, known, message, replayed, expected) => {
     expect(reportedSupersedes(known, message, replayed)).toBe(expected);
   });

@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -96,6 +96,16 @@ describe('enroll', () => {
     expect(second.requests[0]?.publicKey).toBe(first.requests[0]?.publicKey);
     const anchor = await readFile(join(data, 'trust', 'anchor.root.json'));
     expect(Buffer.compare(anchor, world.hub.root().bytes)).toBe(0);
+  });
+
+  it('18 F: makes a new key for a machine that was copied from another device, and keeps the old one beside it', async () => {
+    const world = await makeTrustWorld();
+    const hub = await startHub(granted(world.hub.root().bytes));
+    const data = await tempFolder();
+    await enroll(options(data, hub.url));
+    await enroll(options(data, hub.url, { force: true, newKey: true }));
+    expect(hub.requests[1]?.publicKey).not.toBe(hub.requests[0]?.publicKey);
+    expect((await readdir(data)).filter((name) => name.startsWith('device.key'))).toHaveLength(2);
   });
 
   it('says what the hub refused it for, and may be run again', async () => {
