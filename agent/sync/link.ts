@@ -231,11 +231,11 @@ export class MqttLink implements LinkPort, Service {
   }
 }
 
-/** CONNACK return code "not authorized" (MQTT 3.1.1, 3.2.2.3): the password fits, and this start may not connect all the same. */
+/** CONNACK return code "not authorized" (MQTT 3.1.1, 3.2.2.3). */
 const NOT_AUTHORIZED = 5;
 
 function reasonOf(error: Error): string | undefined {
-  if ('code' in error && error.code === NOT_AUTHORIZED) return 'the hub does not let it in: another device answers under its name';
+  if ('code' in error && error.code === NOT_AUTHORIZED) return 'not authorized: its credentials were withdrawn, or another device answers under its name';
   return error.message === '' ? undefined : error.message;
 }
 
