@@ -26,11 +26,16 @@ export interface TrustVersions {
   readonly snapshot: number;
 }
 
+export interface UnavailablePublisher {
+  readonly role: string;
+  readonly error: SkerryError;
+}
+
 /**
  * The device's TUF client over mirrored files. Constructing does no I/O and loads no TUF code: both come with the first call.
  *
  * INVARIANTS: one refresh at a time, further callers share it; lookups answer from the last accepted state, during a refresh,
- * offline and after expiry too; a failed refresh changes nothing.
+ * offline and after expiry too; what a refresh verified is kept when a later check of it fails.
  */
 export class TufTrustClient implements TrustClient {
   readonly #options: TrustClientOptions;
@@ -45,7 +50,10 @@ export class TufTrustClient implements TrustClient {
 
   /** Stores the root of trust received at enrolment. Throws `TRUST_ROOT_FORMAT`, `TRUST_ROOT_SIGNATURE`, `TRUST_ROOT_PINNED`. */
   async pin(root: Uint8Array): Promise<void> {
-    const { checkSignatures, parseMetadata } = await import('#shared/trust/metadata.js');
+    const [{ parseMetadata }, { checkSignatures }] = await Promise.all([
+      import('#shared/trust/metadata.js'),
+      import('#shared/trust/signatures.js'),
+    ]);
     const file = parseMetadata('root', root);
     checkSignatures(file, file);
     await this.#folder.pin(root);
@@ -53,7 +61,8 @@ export class TufTrustClient implements TrustClient {
 
   /**
    * Walks root, timestamp, snapshot, targets and every publisher role over what the mirror holds. Throws the `TRUST_...` code
-   * of the first check that fails; `TRUST_METADATA_EXPIRED` stops updates, lookups go on.
+   * of the first check that fails, and keeps what passed before it; `TRUST_METADATA_EXPIRED` stops updates, lookups go on. A
+   * publisher role that fails is no failure of the refresh: it is listed by `unavailable`, and lookups of its targets throw.
    */
   refresh(): Promise<TrustVersions> {
     this.#refreshing ??= this.#refresh().finally(() => {
@@ -85,6 +94,11 @@ export class TufTrustClient implements TrustClient {
     return (await this.#load()).versions;
   }
 
+  /** Publisher roles that the last refresh could not use, and why. */
+  async unavailable(): Promise<readonly UnavailablePublisher[]> {
+    return [...(await this.#load()).unavailable].map(([role, { error }]) => ({ role, error }));
+  }
+
   /** When the accepted timestamp was signed: evidence for `trustedTime`. */
   async signedTime(): Promise<EpochMillis | undefined> {
     return (await this.#load()).signedTime;
@@ -93,17 +107,20 @@ export class TufTrustClient implements TrustClient {
   async #refresh(): Promise<TrustVersions> {
     const { clock, fleet, mirror, mirrorDeadline, signedTime } = this.#options;
     const state = await this.#load();
-    const files = await mirror.complete(mirrorDeadline ?? seconds(30));
+    const { files, missing } = await mirror.complete(mirrorDeadline ?? seconds(30));
     // A clock set back must not bring expired metadata to life.
     const now = Math.max(clock.now(), state.signedTime ?? 0, signedTime?.() ?? 0);
     const { refreshTrust } = await import('./trust-refresh.js');
     try {
       const next = await refreshTrust(this.#folder, state, files, now, fleet);
-      this.#state = Promise.resolve(next);
-      return next.versions;
+      this.#state = Promise.resolve(next.state);
+      if (next.failure === undefined) return next.state.versions;
+      throw next.failure;
     } catch (cause) {
       // An error while the pointer was replaced may have come before or after it took effect: the disk knows.
-      this.#state = undefined;
+      if (!(cause instanceof SkerryError) || !cause.code.startsWith('TRUST_')) this.#state = undefined;
+      // A file that has not come is no refusal of what came.
+      if (missing !== undefined && isMissing(cause)) throw missing;
       throw cause;
     }
   }
@@ -122,4 +139,8 @@ export class TufTrustClient implements TrustClient {
     const { TrustState } = await import('./trust-state.js');
     return TrustState.read(files, this.#options.fleet);
   }
+}
+
+function isMissing(cause: unknown): boolean {
+  return cause instanceof SkerryError && /^TRUST_.*_MISSING$/.test(cause.code);
 }

@@ -1,18 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DurableFs, nodeDurableFs, syncFolder, writeFileAtomic, writeFileSynced } from '#shared/kernel/atomic-file.js';
 import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
 
 /** File operations of the trust folder; tests replace them to cut the power at each one. */
 export interface TrustFs extends DurableFs {
-  readonly copyFile: typeof copyFile;
   readonly mkdir: typeof mkdir;
   readonly readdir: typeof readdir;
   readonly readFile: typeof readFile;
 }
 
-export const nodeTrustFs: TrustFs = { ...nodeDurableFs, copyFile, mkdir, readdir, readFile };
+export const nodeTrustFs: TrustFs = { ...nodeDurableFs, mkdir, readdir, readFile };
 
 const POINTER = 'current';
 const ANCHOR = 'anchor.root.json';
@@ -22,8 +21,8 @@ const STATE = /^state-(\d{1,12})$/;
 export type StateFiles = ReadonlyMap<string, Uint8Array>;
 
 /**
- * Accepted metadata on disk: `state-N` folders of which `current` names one, beside the pinned root. A change is made in a
- * copy, synced, renamed to `state-N+1`, and is in force once `current` is replaced; a cut before that leaves the old state.
+ * Accepted metadata on disk: `state-N` folders of which `current` names one, beside the pinned root. A new state is written
+ * whole, synced, renamed to `state-N+1`, and is in force once `current` is replaced; a cut before that leaves the old state.
  */
 export class TrustFolder {
   readonly #path: string;
@@ -61,22 +60,14 @@ export class TrustFolder {
     }
   }
 
-  /**
-   * Runs `change` on a copy of the state in force and puts the copy in force when it resolves; when it rejects, nothing has
-   * changed. One change at a time is the caller's duty.
-   */
-  async change(change: (folder: string) => Promise<void>): Promise<void> {
-    const pointer = await this.#read(POINTER);
-    if (pointer === undefined) throw new SkerryError('TRUST_ROOT_MISSING', 'this device has no pinned root; enrol it');
-    const from = stateName(pointer);
+  /** Puts a new state in force that consists of these files; when it rejects, the old one still is. One change at a time is the caller's duty. */
+  async replace(files: StateFiles): Promise<void> {
+    const from = await this.#current();
     await this.#removeOthers(from);
-    const work = await this.#makeWork();
     const to = Number(STATE.exec(from)?.[1]) + 1;
+    const work = await this.#makeWork();
     try {
-      for (const name of await this.#fs.readdir(join(this.#path, from))) {
-        await this.#fs.copyFile(join(this.#path, from, name), join(work, name));
-      }
-      await change(work);
+      for (const [name, bytes] of files) await writeFileSynced(join(work, name), bytes, { fs: this.#fs });
       await this.#install(work, to);
     } catch (cause) {
       await this.#fs.rm(work, { recursive: true, force: true }).catch(() => undefined);
@@ -86,6 +77,25 @@ export class TrustFolder {
     await this.#removeOthers(`state-${to}`).catch(() => undefined);
   }
 
+  /** Runs `use` with an empty folder that is removed afterwards. */
+  async scratch<T>(use: (folder: string) => Promise<T>): Promise<T> {
+    await this.#removeOthers(await this.#current());
+    const work = await this.#makeWork();
+    try {
+      return await use(work);
+    } catch (cause) {
+      throw asSkerryError(cause, 'IO_FAILED');
+    } finally {
+      await this.#fs.rm(work, { recursive: true, force: true }).catch(() => undefined);
+    }
+  }
+
+  async #current(): Promise<string> {
+    const pointer = await this.#read(POINTER);
+    if (pointer === undefined) throw new SkerryError('TRUST_ROOT_MISSING', 'this device has no pinned root; enrol it');
+    return stateName(pointer);
+  }
+
   async #makeWork(): Promise<string> {
     const work = join(this.#path, `work-${randomBytes(6).toString('hex')}`);
     await this.#fs.mkdir(work, { mode: 0o700 });
@@ -93,20 +103,10 @@ export class TrustFolder {
   }
 
   async #install(work: string, number: number): Promise<void> {
-    for (const name of await this.#fs.readdir(work)) await this.#sync(join(work, name));
     await syncFolder(work, this.#fs);
     await this.#fs.rename(work, join(this.#path, `state-${number}`));
     await syncFolder(this.#path, this.#fs);
     await writeFileAtomic(join(this.#path, POINTER), `state-${number}\n`, { fs: this.#fs });
-  }
-
-  async #sync(path: string): Promise<void> {
-    const file = await this.#fs.open(path, 'r+');
-    try {
-      await file.sync();
-    } finally {
-      await file.close();
-    }
   }
 
   /** Removes states no longer in force and what a cut left behind. */
@@ -130,7 +130,7 @@ export class TrustFolder {
 }
 
 /** Files of one state folder by name. */
-export async function readStateFiles(folder: string, fs: TrustFs = nodeTrustFs): Promise<StateFiles> {
+async function readStateFiles(folder: string, fs: TrustFs): Promise<StateFiles> {
   const files = new Map<string, Uint8Array>();
   for (const name of await fs.readdir(folder)) files.set(name, await fs.readFile(join(folder, name)));
   return files;

@@ -12,8 +12,14 @@ const INDEX_BYTES = 256 * 1024;
 /** Files by name: all that the newest index lists, and what has arrived of the next change. */
 export type MirroredFiles = ReadonlyMap<string, Uint8Array>;
 
+/** The files here, and what is still missing of those that the index lists. */
+export interface MirrorContent {
+  readonly files: MirroredFiles;
+  readonly missing: SkerryError | undefined;
+}
+
 interface Waiter {
-  readonly resolve: (files: MirroredFiles) => void;
+  readonly resolve: (content: MirrorContent) => void;
   readonly cancel: () => void;
 }
 
@@ -40,7 +46,7 @@ export class TrustMirror {
     if (files === undefined) return;
     for (const waiter of this.#waiters) {
       waiter.cancel();
-      waiter.resolve(files);
+      waiter.resolve({ files, missing: undefined });
     }
     this.#waiters.clear();
   }
@@ -52,14 +58,18 @@ export class TrustMirror {
     this.#index = undefined;
   }
 
-  /** Resolves with the files here once all that the index lists are among them; rejects with `TRUST_MIRROR_INCOMPLETE` after `deadline`. */
-  complete(deadline: Millis): Promise<MirroredFiles> {
+  /**
+   * Resolves with the files here once all that the index lists are among them; after `deadline` with those that came, and an
+   * error that says what is missing: one file held back must not hold back the rest. `TRUST_MIRROR_INCOMPLETE` without an index.
+   */
+  complete(deadline: Millis): Promise<MirrorContent> {
     const files = this.#completeFiles();
-    if (files !== undefined) return Promise.resolve(files);
+    if (files !== undefined) return Promise.resolve({ files, missing: undefined });
     return new Promise((resolve, reject) => {
       const cancel = this.#clock.schedule(deadline, () => {
         this.#waiters.delete(waiter);
-        reject(this.#incomplete());
+        if (this.#index === undefined) reject(this.#incomplete());
+        else resolve({ files: new Map(this.#files), missing: this.#incomplete() });
       });
       const waiter: Waiter = { resolve, cancel };
       this.#waiters.add(waiter);

@@ -1,21 +1,21 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Fetcher } from 'tuf-js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
-import { LIMITS } from '#shared/kernel/limits.js';
-import { checkExpiry, sha256Hex } from '#shared/trust/metadata.js';
-import { type CompleteSet, walkUpdate } from '#shared/trust/update-walk.js';
-import { readStateFiles, type TrustFolder } from './trust-folder.js';
+import { sha256Hex } from '#shared/trust/metadata.js';
+import { type TrustedSet, walkUpdate } from '#shared/trust/update-walk.js';
+import type { StateFiles, TrustFolder } from './trust-folder.js';
 import type { MirroredFiles } from './trust-mirror.js';
-import { DIRECTOR_FILE, directorTarget, issuedAt, readDirector, TrustState } from './trust-state.js';
+import { directorTarget, readDirector, TrustState } from './trust-state.js';
 
-const BASE_URL = 'https://mirror.invalid/';
+/** What a refresh came to: the state that holds now, and what ended it early. */
+export interface Refreshed {
+  readonly state: TrustState;
+  readonly failure: SkerryError | undefined;
+}
 
 /**
- * Brings the accepted state up to the mirrored files. First our own walk (a code for every failure, dates, trusted time),
- * then the TUF library over the same files, which must agree; then the copy it wrote is put in force. Any failure leaves the
- * state as it was.
+ * Brings the accepted state up to the mirrored files, as far as they are good. First our own walk (a code for every failure,
+ * dates, trusted time), then the TUF library over the same files. What both accept is put in force in one step, also when a
+ * later check failed: a root that revokes a key counts from then on, and what was seen once cannot be taken back.
  */
 export async function refreshTrust(
   folder: TrustFolder,
@@ -23,86 +23,60 @@ export async function refreshTrust(
   files: MirroredFiles,
   now: EpochMillis,
   fleet: string,
-): Promise<TrustState> {
-  const walked = walkUpdate(state.trusted, (name) => files.get(name), now);
-  checkSignedTime(walked, now);
-  const director = offeredDirector(walked, state, files);
-  readDirector(walked, director, fleet);
-  if (isSame(state, walked)) return state;
-  let next = state;
-  await folder.change(async (work) => {
-    await updateByLibrary(work, state, walked, files);
-    await writeFile(join(work, DIRECTOR_FILE), director);
-    next = TrustState.read(await readStateFiles(work), fleet);
-    if (!isSame(next, walked)) throw new SkerryError('TRUST_REFUSED', 'the TUF library accepted other versions than our own checks');
-  });
-  return next;
+): Promise<Refreshed> {
+  const walk = walkUpdate(state.trusted, (name) => files.get(name), now);
+  if (isSameSet(state.trusted, walk.trusted)) {
+    const director = offeredDirector(walk.trusted, state, files, fleet);
+    return finish(folder, state, walk.trusted, director, walk.unavailable, walk.failure);
+  }
+  const { agree } = await import('./trust-library.js');
+  const agreed = await folder.scratch((path) => agree(path, state.trusted, walk, files, now));
+  const director = offeredDirector(agreed.trusted, state, files, fleet);
+  return finish(folder, state, agreed.trusted, director, agreed.unavailable, walk.failure ?? agreed.failure);
 }
 
-/** A device whose clock is behind has at least the time at which the newest timestamp was signed. */
-function checkSignedTime(set: CompleteSet, now: EpochMillis): void {
-  const signed = issuedAt(set.timestamp);
-  if (signed === undefined || signed <= now) return;
-  for (const file of [set.root, set.timestamp, set.snapshot, set.targets, ...set.roles.values()]) checkExpiry(file, signed);
+async function finish(
+  folder: TrustFolder,
+  before: TrustState,
+  trusted: TrustedSet,
+  director: OfferedDirector,
+  unavailable: TrustState['unavailable'],
+  failure: SkerryError | undefined,
+): Promise<Refreshed> {
+  // A refresh that did not come to the publisher roles learnt nothing of them.
+  const state = new TrustState(trusted, director.found, failure === undefined ? unavailable : before.unavailable);
+  if (!isSameFiles(before.files(), state.files())) await folder.replace(state.files());
+  return { state, failure: failure ?? director.failure };
 }
 
-function offeredDirector(set: CompleteSet, state: TrustState, files: MirroredFiles): Uint8Array {
-  const { digest } = directorTarget(set);
-  const before = state.director?.bytes;
-  if (before !== undefined && sha256Hex(before) === digest) return before;
-  const offered = files.get(`${digest}.director.json`);
-  if (offered !== undefined) return offered;
-  throw new SkerryError('TRUST_DIRECTOR_MISSING', 'the file naming the director keys has not been delivered');
+interface OfferedDirector {
+  readonly found: TrustState['director'];
+  readonly failure: SkerryError | undefined;
 }
 
-function isSame(state: TrustState, walked: CompleteSet): boolean {
-  return state.root.version === walked.root.version && state.complete?.timestamp.version === walked.timestamp.version;
-}
-
-async function updateByLibrary(work: string, state: TrustState, walked: CompleteSet, files: MirroredFiles): Promise<void> {
-  // Loaded when something changed, and not at every start: with what it depends on it is larger than all of the agent's own modules.
-  const { Updater } = await import('tuf-js');
+/** The director file that the targets list, kept or offered. Not there or wrong, nobody may sign desired states until it comes. */
+function offeredDirector({ targets, roles }: TrustedSet, state: TrustState, files: MirroredFiles, fleet: string): OfferedDirector {
+  if (targets === undefined) return { found: undefined, failure: undefined };
   try {
-    const updater = new Updater({
-      metadataDir: work,
-      metadataBaseUrl: BASE_URL,
-      fetcher: mirrorFetcher(files),
-      config: {
-        // Exactly the roots that are there: the library never has to be told that the next one is not.
-        maxRootRotations: walked.root.version - state.root.version,
-        maxDelegations: walked.roles.size + 1,
-        rootMaxLength: LIMITS.trustFileBytes,
-        timestampMaxLength: LIMITS.trustFileBytes,
-        snapshotMaxLength: LIMITS.trustFileBytes,
-        targetsMaxLength: LIMITS.trustFileBytes,
-      },
-    });
-    await updater.refresh();
-    for (const path of probePaths(walked)) await updater.getTargetInfo(path);
+    const { digest } = directorTarget({ targets, roles });
+    const before = state.director?.bytes;
+    const bytes = before !== undefined && sha256Hex(before) === digest ? before : files.get(`${digest}.director.json`);
+    if (bytes === undefined) throw new SkerryError('TRUST_DIRECTOR_MISSING', 'the file naming the director keys has not been delivered');
+    return { found: { bytes, keys: readDirector({ targets, roles }, bytes, fleet) }, failure: undefined };
   } catch (cause) {
-    throw cause instanceof SkerryError ? cause : new SkerryError('TRUST_REFUSED', asSkerryError(cause).message, { cause });
+    return { found: undefined, failure: asSkerryError(cause) };
   }
 }
 
-/** One path per delegation that no target has ("-" is no model name): looking it up loads every publisher role. */
-function probePaths(set: CompleteSet): readonly string[] {
-  const roles = Object.values(set.targets.metadata.signed.delegations?.roles ?? {});
-  return roles.flatMap((role) => (role.paths ?? []).slice(0, 1).map((path) => path.replaceAll('*', '-')));
+function isSameSet(a: TrustedSet, b: TrustedSet): boolean {
+  const top = (['root', 'timestamp', 'snapshot', 'targets'] as const).every((role) => isSameBytes(a[role]?.bytes, b[role]?.bytes));
+  return top && a.roles.size === b.roles.size && [...a.roles].every(([name, file]) => isSameBytes(file.bytes, b.roles.get(name)?.bytes));
 }
 
-function mirrorFetcher(files: MirroredFiles): Fetcher {
-  const read = (url: string, maxLength: number): Buffer => {
-    const name = url.slice(BASE_URL.length);
-    const bytes = files.get(name);
-    if (bytes === undefined) throw new SkerryError('TRUST_REFUSED', `${name} is not mirrored`);
-    if (bytes.byteLength > maxLength) throw new SkerryError('TRUST_REFUSED', `${name} is larger than the ${maxLength} bytes announced`);
-    return Buffer.from(bytes);
-  };
-  return {
-    downloadBytes: async (url, maxLength) => read(url, maxLength),
-    // Targets travel as blobs, never through the TUF library.
-    downloadFile: async (url) => {
-      throw new SkerryError('INTERNAL', `the TUF library asked for the file ${url}`);
-    },
-  };
+function isSameFiles(a: StateFiles, b: StateFiles): boolean {
+  return a.size === b.size && [...a].every(([name, bytes]) => isSameBytes(bytes, b.get(name)));
+}
+
+function isSameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
 }

@@ -1,60 +1,86 @@
 import type { EpochMillis } from '#shared/kernel/clock.js';
-import { parseTimestamp } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { type DirectorKeys, DIRECTOR_TARGET_PATH, directorKeysSchema } from '#shared/trust/desired.js';
-import { checkSignatures, type MetadataFile, parseMetadata, sha256Hex } from '#shared/trust/metadata.js';
+import { type Kind, type MetadataFile, parseMetadata, sha256Hex } from '#shared/trust/metadata.js';
+import { checkSignatures, type Delegator } from '#shared/trust/signatures.js';
 import { findTarget, type ListedTarget, minimumVersions, type TargetRoles } from '#shared/trust/target-lookup.js';
-import { type CompleteSet, type TrustedSet, walkUpdate } from '#shared/trust/update-walk.js';
+import { delegatedRoleNames, issuedAt, type TrustedSet, type UnavailableRole } from '#shared/trust/update-walk.js';
 import type { StateFiles } from './trust-folder.js';
 
 /** Name of the director file within a state; no role can have it. */
-export const DIRECTOR_FILE = 'director.json';
+const DIRECTOR_FILE = 'director.json';
 const DIRECTOR_BYTES = 16_384;
 
-/** An accepted state, read and checked again. */
+/** The keys that may sign desired states, with the file that names them. */
+interface Director {
+  readonly bytes: Uint8Array;
+  readonly keys: DirectorKeys;
+}
+
+/**
+ * What the device has verified, each role as far as it came (TUF 5.3.8, 5.4.5, 5.5.7, 5.6.6): a snapshot may be older than
+ * the timestamp beside it when the newer one did not pass. Lookups answer from targets and publisher roles.
+ */
 export class TrustState {
-  readonly root: MetadataFile<'root'>;
-  /** Missing until the first refresh. */
-  readonly complete: CompleteSet | undefined;
-  readonly director: { readonly bytes: Uint8Array; readonly keys: DirectorKeys } | undefined;
+  readonly trusted: TrustedSet;
+  readonly director: Director | undefined;
+  /** Publisher roles that the last refresh could not bring up to date. */
+  readonly unavailable: ReadonlyMap<string, UnavailableRole>;
   readonly #minimums: ReadonlyMap<string, number>;
 
-  private constructor(root: MetadataFile<'root'>, complete: CompleteSet | undefined, director: TrustState['director']) {
-    this.root = root;
-    this.complete = complete;
+  constructor(trusted: TrustedSet, director: Director | undefined, unavailable: ReadonlyMap<string, UnavailableRole> = new Map()) {
+    this.trusted = trusted;
     this.director = director;
-    this.#minimums = complete === undefined ? new Map() : minimumVersions(complete);
+    this.unavailable = unavailable;
+    const roles = lookupRoles(trusted);
+    this.#minimums = roles === undefined ? new Map() : minimumVersions(roles);
   }
 
   /**
-   * Reads a state from its files. Signatures and hashes are checked again, so that a rotten disk is noticed; expiry is not:
-   * expired metadata stops updates, never what is installed. Throws `TRUST_STATE_CORRUPT`.
+   * Reads a state from its files. Signatures are checked again, so that a rotten disk is noticed; expiry is not: expired
+   * metadata stops updates, never what is installed. Throws `TRUST_STATE_CORRUPT`.
    */
   static read(files: StateFiles, fleet: string): TrustState {
     try {
       const root = parseMetadata('root', files.get('root.json') ?? new Uint8Array());
       checkSignatures(root, root);
-      if (!files.has('timestamp.json')) return new TrustState(root, undefined, undefined);
-      const complete = walkUpdate({ root, roles: new Map() }, (name) => files.get(localName(name)), 0);
-      const bytes = files.get(DIRECTOR_FILE) ?? new Uint8Array();
-      return new TrustState(root, complete, { bytes, keys: readDirector(complete, bytes, fleet) });
+      const timestamp = readFile(files, 'timestamp', root);
+      const snapshot = readFile(files, 'snapshot', root);
+      const targets = readFile(files, 'targets', root);
+      const roles = new Map<string, MetadataFile<'targets'>>();
+      for (const name of targets === undefined ? [] : delegatedRoleNames(targets)) {
+        const role = targets === undefined ? undefined : readFile(files, 'targets', targets, name);
+        if (role !== undefined) roles.set(name, role);
+      }
+      const bytes = files.get(DIRECTOR_FILE);
+      if (bytes === undefined) return new TrustState({ root, timestamp, snapshot, targets, roles }, undefined);
+      if (targets === undefined) throw new SkerryError('TRUST_TARGETS_MISSING', 'targets.json is missing');
+      const director = { bytes, keys: readDirector({ targets, roles }, bytes, fleet) };
+      return new TrustState({ root, timestamp, snapshot, targets, roles }, director);
     } catch (cause) {
       throw new SkerryError('TRUST_STATE_CORRUPT', `the stored trust state is damaged: ${asSkerryError(cause).message}`, { cause });
     }
   }
 
-  get trusted(): TrustedSet {
-    return this.complete ?? { root: this.root, roles: new Map() };
+  /** The files that `read` reads. */
+  files(): StateFiles {
+    const { root, timestamp, snapshot, targets, roles } = this.trusted;
+    const files = new Map<string, Uint8Array>();
+    for (const file of [root, timestamp, snapshot, targets, ...roles.values()]) if (file !== undefined) files.set(`${file.role}.json`, file.bytes);
+    if (this.director !== undefined) files.set(DIRECTOR_FILE, this.director.bytes);
+    return files;
   }
 
   get versions(): { readonly root: number; readonly timestamp: number; readonly snapshot: number } {
-    const { complete } = this;
-    return { root: this.root.version, timestamp: complete?.timestamp.version ?? 0, snapshot: complete?.snapshot.version ?? 0 };
+    const { root, timestamp, snapshot } = this.trusted;
+    return { root: root.version, timestamp: timestamp?.version ?? 0, snapshot: snapshot?.version ?? 0 };
   }
 
+  /** Throws the error of an unavailable role whose target it is, or may be. */
   target(path: string): ListedTarget | undefined {
-    return this.complete === undefined ? undefined : findTarget(this.complete, path);
+    const roles = lookupRoles(this.trusted);
+    return roles === undefined ? undefined : findTarget(roles, path, this.unavailable);
   }
 
   minimumVersion(model: string): number {
@@ -63,14 +89,21 @@ export class TrustState {
 
   /** When the accepted timestamp was signed. */
   get signedTime(): EpochMillis | undefined {
-    return this.complete === undefined ? undefined : issuedAt(this.complete.timestamp);
+    const { timestamp } = this.trusted;
+    return timestamp === undefined ? undefined : issuedAt(timestamp);
   }
 }
 
-/** When the hub signed a timestamp file. */
-export function issuedAt(timestamp: MetadataFile<'timestamp'>): EpochMillis | undefined {
-  const text = timestamp.metadata.signed.unrecognizedFields['issued_at'];
-  return typeof text === 'string' ? parseTimestamp(text) : undefined;
+function lookupRoles({ targets, roles }: TrustedSet): TargetRoles | undefined {
+  return targets === undefined ? undefined : { targets, roles };
+}
+
+function readFile<K extends Kind>(files: StateFiles, kind: K, delegator: Delegator, role: string = kind): MetadataFile<K> | undefined {
+  const bytes = files.get(`${role}.json`);
+  if (bytes === undefined) return undefined;
+  const file = parseMetadata(kind, bytes, role);
+  checkSignatures(delegator, file);
+  return file;
 }
 
 /** Checks the content of `hub/director.json` against its target, schema and fleet. Throws `TRUST_DIRECTOR_...`. */
@@ -92,9 +125,4 @@ export function directorTarget(set: TargetRoles): ListedTarget {
   const target = findTarget(set, DIRECTOR_TARGET_PATH);
   if (target !== undefined) return target;
   throw new SkerryError('TRUST_DIRECTOR_MISSING', `the targets do not list ${DIRECTOR_TARGET_PATH}`);
-}
-
-/** `3.targets.json` as the repository names it is `targets.json` within a state; a root after the accepted one is not there. */
-function localName(name: string): string {
-  return name.endsWith('.root.json') ? name : name.replace(/^\d+\./, '');
 }

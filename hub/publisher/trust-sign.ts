@@ -6,7 +6,6 @@ import { fleetIdSchema } from '#shared/protocol/device.js';
 import type { KeySecret } from '#shared/trust/key-file.js';
 import type { PublicKey, SigningKey } from '#shared/trust/keys.js';
 import {
-  isSignedBy,
   type JsonObject,
   type MetadataFile,
   type MetadataKinds,
@@ -14,6 +13,7 @@ import {
   sha256Hex,
   signMetadata,
 } from '#shared/trust/metadata.js';
+import { isSignedBy } from '#shared/trust/signatures.js';
 import { commonFields, targetObject } from '#shared/trust/metadata-build.js';
 import { roleNameSchema } from '#shared/trust/update.js';
 import type { PublisherFolder, PublisherRecord, Remembered } from './trust-folder.js';

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import { Key, Metadata, MetadataKind, type Root, Signature, type Snapshot, type Targets, type Timestamp } from '@tufjs/models';
+import { Metadata, MetadataKind, type Root, type Snapshot, type Targets, type Timestamp } from '@tufjs/models';
 import { z } from 'zod';
 import { type EpochMillis, parseTimestamp } from '#shared/kernel/clock.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { narrow } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import { type PublicKey, type SigningKey, tufKeyId } from './keys.js';
+import { canonicalForm } from './canonical-form.js';
+import type { SigningKey } from './keys.js';
 import { METADATA_SCHEMAS } from './metadata-schema.js';
 
 export interface MetadataKinds {
@@ -24,6 +25,11 @@ export interface MetadataFile<K extends Kind> {
   /** Role name: the kind, or the name of a delegated publisher role. */
   readonly role: string;
   readonly bytes: Uint8Array;
+  /** The part that is signed, as it came: members not known here are in it, and the signatures cover them. */
+  readonly signed: JsonObject;
+  /** As they came; `checkSignatures` uses those it can read. */
+  readonly signatures: readonly unknown[];
+  /** What this release reads of `signed`: not for verifying, and without keys of a shape it does not know. */
   readonly metadata: Metadata<MetadataKinds[K]>;
   readonly version: number;
   readonly expires: EpochMillis;
@@ -84,7 +90,7 @@ export function parseMetadata<K extends Kind>(kind: K, bytes: Uint8Array, role: 
     );
   }
   const data = readObject(bytes, role, code);
-  const { signed } = narrow(METADATA_SCHEMAS[kind], data, `${role} metadata`, code);
+  const { signed, signatures } = narrow(METADATA_SCHEMAS[kind], data, `${role} metadata`, code);
   const expires = calendarDate.safeParse(signed.expires).success ? parseTimestamp(signed.expires) : undefined;
   if (expires === undefined) {
     throw new SkerryError(
@@ -96,40 +102,17 @@ export function parseMetadata<K extends Kind>(kind: K, bytes: Uint8Array, role: 
     );
   }
   try {
-    return { kind, role, bytes, metadata: READERS[kind](data), version: signed.version, expires };
+    const whole = requireObject(data['signed']);
+    const metadata = READERS[kind]({ signed: kind === 'root' ? readableRoot(whole) : whole, signatures: [] });
+    return { kind, role, bytes, signed: whole, signatures, metadata, version: signed.version, expires };
   } catch (cause) {
     throw new SkerryError(code, `${role} metadata cannot be read`, { cause });
   }
 }
 
-/** Checks that the keys `delegator` names for the file's role signed it, up to the threshold (TUF 5.3.4, 5.4.2, 5.5.3, 5.6.3). */
-export function checkSignatures(delegator: MetadataFile<'root'> | MetadataFile<'targets'>, file: MetadataFile<Kind>): void {
-  try {
-    delegator.metadata.verifyDelegate(file.role, file.metadata);
-  } catch (cause) {
-    const by = `${delegator.role} version ${delegator.version}`;
-    throw new SkerryError(
-      METADATA_CODES[file.kind].signature,
-      `${file.role} metadata version ${file.version} lacks signatures that ${by} asks for`,
-      { cause, details: { role: file.role, version: file.version } },
-    );
-  }
-}
-
-/** True when this very key signed the file, whatever anybody delegates. */
-export function isSignedBy(file: MetadataFile<Kind>, publicKey: PublicKey): boolean {
-  try {
-    const keyID = tufKeyId(publicKey);
-    new Key({ keyID, keyType: 'ed25519', scheme: 'ed25519', keyVal: { public: publicKey } }).verifySignature(file.metadata);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Throws `TRUST_METADATA_EXPIRED` when the file is no longer valid at `now` (TUF 5.3.10, 5.4.4, 5.5.6, 5.6.5). */
-export function checkExpiry(file: MetadataFile<Kind>, now: EpochMillis): void {
-  if (now < file.expires) return;
+/** Throws `TRUST_METADATA_EXPIRED` when the file is no longer valid at `now` (TUF 5.3.10, 5.4.4, 5.5.6, 5.6.5); `undefined` leaves it out. */
+export function checkExpiry(file: MetadataFile<Kind>, now: EpochMillis | undefined): void {
+  if (now === undefined || now < file.expires) return;
   const when = new Date(file.expires).toISOString();
   throw new SkerryError('TRUST_METADATA_EXPIRED', `${file.role} metadata version ${file.version} expired at ${when}`, {
     details: { role: file.role, version: file.version, expires: when },
@@ -143,11 +126,9 @@ export function signMetadata<K extends Kind>(
   keys: readonly SigningKey[],
   role: string = kind,
 ): MetadataFile<K> {
-  const metadata = READERS[kind]({ signed, signatures: [] });
-  for (const key of keys) {
-    metadata.sign((message) => new Signature({ keyID: key.keyId, sig: Buffer.from(key.sign(message)).toString('hex') }));
-  }
-  return parseMetadata(kind, new TextEncoder().encode(JSON.stringify(metadata.toJSON())), role);
+  const message = canonicalForm(signed);
+  const signatures = keys.map((key) => ({ keyid: key.keyId, sig: Buffer.from(key.sign(message)).toString('hex') }));
+  return parseMetadata(kind, new TextEncoder().encode(JSON.stringify({ signatures, signed })), role);
 }
 
 /** SHA-256 of bytes, lower-case hex. */
@@ -163,6 +144,22 @@ function readObject(bytes: Uint8Array, role: string, code: ErrorCode): JsonObjec
     throw new SkerryError(code, `${role} metadata is not JSON`, { cause });
   }
   throw new SkerryError(code, `${role} metadata is not a JSON object`);
+}
+
+/** The root without what the TUF models cannot hold: keys of another shape, roles of another name. */
+function readableRoot(signed: JsonObject): JsonObject {
+  const keys = Object.entries(requireObject(signed['keys'])).filter(([, key]) => isReadableKey(key));
+  const roles = Object.entries(requireObject(signed['roles'])).filter(([name]) => TOP_ROLES.includes(name));
+  return { ...signed, keys: Object.fromEntries(keys), roles: Object.fromEntries(roles) };
+}
+
+const TOP_ROLES: readonly string[] = ['root', 'targets', 'snapshot', 'timestamp'];
+const readableKey = z.object({ keytype: z.string(), scheme: z.string(), keyval: z.record(z.string(), z.string()) });
+const isReadableKey = (key: unknown): boolean => readableKey.safeParse(key).success;
+
+function requireObject(value: unknown): JsonObject {
+  if (isJsonObject(value)) return value;
+  throw new SkerryError('INPUT_SCHEMA', 'not a JSON object');
 }
 
 /** For values made by JSON.parse, where any object has JSON values only. */

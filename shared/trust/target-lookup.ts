@@ -1,6 +1,9 @@
 import { type Digest, digestSchema, type ModelName, type VersionNumber } from '#shared/bundle/names.js';
 import { type ManifestTargetCustom, manifestTargetCustomSchema, manifestTargetPath } from '#shared/bundle/manifest.js';
 import type { MetadataFile } from './metadata.js';
+import type { UnavailableRole } from './update-walk.js';
+
+const NONE_UNAVAILABLE: ReadonlyMap<string, UnavailableRole> = new Map();
 
 /** What lookups need of a set of metadata. */
 export interface TargetRoles {
@@ -17,11 +20,25 @@ export interface ListedTarget {
   readonly role: string;
 }
 
-/** The target as the most trusted role delegated for its path lists it (TUF 5.6.7, preorder depth-first). Needs no network. */
-export function findTarget(set: TargetRoles, path: string): ListedTarget | undefined {
+/**
+ * The target as the most trusted role delegated for its path lists it (TUF 5.6.7, preorder depth-first). Needs no network.
+ * Throws the error of an unavailable role whose target this is, or may be. A role that only lapsed still says which targets
+ * are its own, by a file the snapshot names as its newest: a path it does not list goes on to the next role.
+ */
+export function findTarget(
+  set: TargetRoles,
+  path: string,
+  unavailable: ReadonlyMap<string, UnavailableRole> = NONE_UNAVAILABLE,
+): ListedTarget | undefined {
   const own = ownTarget(set.targets, path);
   if (own !== undefined) return own;
   for (const { role, terminating } of set.targets.metadata.signed.delegations?.rolesForTarget(path) ?? []) {
+    const trouble = unavailable.get(role);
+    if (trouble !== undefined) {
+      if (trouble.lapsed === undefined || ownTarget(trouble.lapsed, path) !== undefined) throw trouble.error;
+      if (terminating) return undefined;
+      continue;
+    }
     const file = set.roles.get(role);
     const target = file === undefined ? undefined : ownTarget(file, path);
     if (target !== undefined) return target;

@@ -24,7 +24,6 @@ export class PowerCutFs {
       open: async (...input) => guardHandle(await this.#run('open', () => nodeTrustFs.open(...input))),
       rename: (...input) => this.#run('rename', () => nodeTrustFs.rename(...input)),
       rm: (...input) => this.#run('rm', () => nodeTrustFs.rm(...input)),
-      copyFile: (...input) => this.#run('copyFile', () => nodeTrustFs.copyFile(...input)),
       mkdir: new Proxy(nodeTrustFs.mkdir, this.#guard('mkdir')),
       readdir: new Proxy(nodeTrustFs.readdir, this.#guard('readdir')),
       readFile: new Proxy(nodeTrustFs.readFile, this.#guard('readFile')),

@@ -1,9 +1,10 @@
 import { type Clock, days, type EpochMillis, type Millis } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { checkExpiry, checkSignatures, type MetadataFile, parseMetadata } from '#shared/trust/metadata.js';
+import { checkExpiry, type MetadataFile, parseMetadata } from '#shared/trust/metadata.js';
+import { checkSignatures } from '#shared/trust/signatures.js';
 import { findTarget, type ListedTarget } from '#shared/trust/target-lookup.js';
 import type { TrustUpdate } from '#shared/trust/update.js';
-import { delegatedRoleNames, nextRoot, walkUpdate } from '#shared/trust/update-walk.js';
+import { delegatedRoleNames, nextRoot, walkComplete } from '#shared/trust/update-walk.js';
 import { expiriesOf, type RoleExpiry } from './expiry.js';
 import type { HubKeys } from './hub-keys.js';
 import { nextSnapshot, nextTimestamp } from './hub-signing.js';
@@ -131,8 +132,8 @@ export class TufRepository {
     const timestamp = nextTimestamp(set.timestamp, snapshot, keys, now, now + timestampLifetime);
     const next = { ...set, snapshot, timestamp };
     const { files } = publicationOf(next);
-    // Time 0: files that expired meanwhile must not keep their owners from replacing them one after the other.
-    walkUpdate(this.#published ?? { root: firstRoot(set), roles: new Map() }, (name) => files.get(name), 0);
+    // Without expiry: a file that lapsed holds up neither its own next one nor those of others.
+    walkComplete(this.#published ?? { root: firstRoot(set), roles: new Map() }, (name) => files.get(name));
     return next;
   }
 

@@ -334,7 +334,7 @@ describe('TrustMirror', () => {
     mirror.put(TRUST_INDEX_FILE, Buffer.from('{"files":["a.json","b.json"]}'));
     await expect(mirror.complete(1)).rejects.toMatchObject({ code: 'TRUST_MIRROR_INCOMPLETE', details: { missing: ['a.json'] } });
     mirror.put('a.json', Buffer.from('2'));
-    expect([...(await complete).keys()].sort()).toEqual(['a.json', 'b.json']);
+    expect([...(await complete).files.keys()].sort()).toEqual(['a.json', 'b.json']);
     mirror.put('a.json', new Uint8Array());
     await expect(mirror.complete(1)).rejects.toMatchObject({ code: 'TRUST_MIRROR_INCOMPLETE' });
   });
