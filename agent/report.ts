@@ -1,10 +1,12 @@
 import type { Clock } from '#shared/kernel/clock.js';
 import type { SkerryError } from '#shared/kernel/errors.js';
+import { LIMITS } from '#shared/kernel/limits.js';
 import type { Capabilities } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import type { HubSide } from './hub-side.js';
 import type { AgentStore } from './store/open.js';
 import type { Identity } from './sync/identity.js';
+import type { TrustStatus } from './sync/trust-feed.js';
 
 export interface ReportParts {
   readonly identity: Identity;
@@ -20,7 +22,6 @@ export interface ReportParts {
 export async function takeReport({ identity, store, hub, agentVersion, capabilities, models, clock }: ReportParts): Promise<Reported> {
   const { desired, trust, time } = hub;
   const [stats, disk] = await Promise.all([store.outbox.stats(), store.blobs.usage()]);
-  const { root, timestamp, snapshot, error } = trust.status;
   const { refused } = desired;
   const judged = time.now();
   return {
@@ -32,11 +33,22 @@ export async function takeReport({ identity, store, hub, agentVersion, capabilit
     labels: identity.labels,
     capabilities,
     desired: { counter: desired.current()?.counter ?? 0, ...(refused === undefined ? {} : { refused: briefly(refused) }) },
-    trust: { root, timestamp, snapshot, ...(error === undefined ? {} : { error: briefly(error) }) },
+    trust: reportedTrust(trust.status),
     clock: judged.trusted ? { trusted: true } : { trusted: false, reason: judged.reason },
     models: models(),
     outbox: { records: stats.records, bytes: stats.bytes, dropped: stats.dropped, coarsened: stats.coarsened },
     disk: { usedBytes: disk.usedBytes, budgetBytes: disk.budgetBytes },
+  };
+}
+
+function reportedTrust({ root, timestamp, snapshot, error, unavailable }: TrustStatus): Reported['trust'] {
+  const roles = unavailable?.slice(0, LIMITS.reportedPublishers).map((entry) => ({ role: entry.role, error: briefly(entry.error) }));
+  return {
+    root,
+    timestamp,
+    snapshot,
+    ...(error === undefined ? {} : { error: briefly(error) }),
+    ...(roles === undefined ? {} : { unavailable: roles }),
   };
 }
 

@@ -39,7 +39,7 @@ export async function hubMetrics({ db, storage, tuf, feed, clock, version }: Hub
     },
     {
       name: 'skerry_hub_trust_expires_seconds',
-      help: 'Time until the signatures of a trust role end; from 0 on no device takes up anything new.',
+      help: 'Time until the signatures of a trust role end; from 0 on devices take up nothing new of that publisher, or of anybody for root, targets, snapshot and timestamp.',
       type: 'gauge',
       samples: tuf.expiries().map(({ role, expires }) => ({ labels: { role }, value: (expires - clock.now()) / 1_000 })),
     },

@@ -83,9 +83,10 @@ function desiredText(out: Output, { reported }: Status): string {
 }
 
 function trustText(out: Output, { reported }: Status): string {
-  const { root, timestamp, snapshot, error } = reported.trust;
+  const { root, timestamp, snapshot, error, unavailable = [] } = reported.trust;
   const versions = `root ${root}, timestamp ${timestamp}, snapshot ${snapshot}`;
-  return error === undefined ? versions : `${versions}; ${paint(out, 'red', error.code)}: ${error.message}`;
+  const publishers = unavailable.map((entry) => `; publisher ${entry.role} ${paint(out, 'yellow', entry.error.code)}`).join('');
+  return error === undefined ? `${versions}${publishers}` : `${versions}${publishers}; ${paint(out, 'red', error.code)}: ${error.message}`;
 }
 
 function outboxText(outbox: Status['reported']['outbox']): string {

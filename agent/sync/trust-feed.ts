@@ -8,7 +8,7 @@ import type { TrustClient, VerifiedTarget } from '#agent/models/ports.js';
 import type { EventSink } from '#agent/store/events.js';
 import type { LinkPort, LinkStatus } from './contract.js';
 import type { SignedClock } from './signed-clock.js';
-import type { TrustVersions, TufTrustClient } from './trust-client.js';
+import type { TrustVersions, TufTrustClient, UnavailablePublisher } from './trust-client.js';
 import { TRUST_INDEX_FILE, type TrustMirror } from './trust-mirror.js';
 
 export interface TrustFeedDeps {
@@ -26,6 +26,14 @@ export interface TrustFeedDeps {
   readonly period?: Millis;
 }
 
+/** How the trust metadata of this device is. */
+export interface TrustStatus extends TrustVersions {
+  /** Why the last refresh failed. */
+  readonly error?: SkerryError;
+  /** Publishers whose targets cannot be taken up, and why; those of others can. */
+  readonly unavailable?: readonly UnavailablePublisher[];
+}
+
 /** Changes with every change the hub publishes (TUF 4.6), and by itself when the hub only signs it anew. */
 const TIMESTAMP_FILE = 'timestamp.json';
 /** Files of one change arrive one by one; the refresh waits until it has been quiet for this long. */
@@ -39,6 +47,7 @@ export class TrustFeed implements TrustClient, Service {
   readonly #changed = new Set<() => void>();
   #versions: TrustVersions = { root: 0, timestamp: 0, snapshot: 0 };
   #error: SkerryError | undefined;
+  #unavailable: readonly UnavailablePublisher[] = [];
   #told = '';
   #cancelQuiet: () => void = () => undefined;
   #cancelPeriod: () => void = () => undefined;
@@ -48,8 +57,9 @@ export class TrustFeed implements TrustClient, Service {
   }
 
   /** For the reported state. */
-  get status(): TrustVersions & { readonly error?: SkerryError } {
-    return this.#error === undefined ? this.#versions : { ...this.#versions, error: this.#error };
+  get status(): TrustStatus {
+    const unavailable = this.#unavailable.length === 0 ? {} : { unavailable: this.#unavailable };
+    return { ...this.#versions, ...(this.#error === undefined ? {} : { error: this.#error }), ...unavailable };
   }
 
   /** Called after every refresh that was accepted. */
@@ -90,6 +100,8 @@ export class TrustFeed implements TrustClient, Service {
       await this.#accepted(versions);
       return versions;
     } catch (cause) {
+      // What was verified before the failure counts, and is reported.
+      this.#versions = await this.#deps.client.versions().catch(() => this.#versions);
       this.#failed(asSkerryError(cause));
       throw cause;
     }
@@ -144,14 +156,29 @@ export class TrustFeed implements TrustClient, Service {
     const before = this.#versions;
     const isNew = before.root !== versions.root || before.timestamp !== versions.timestamp;
     const hadError = this.#error !== undefined;
+    const roleChanged = this.#noteUnavailable(await client.unavailable());
     this.#versions = versions;
     this.#error = undefined;
     this.#told = '';
     const signed = await client.signedTime();
     if (signed !== undefined) await time.observe(signed, isNew);
     if (isNew) events.emit({ kind: 'trust.refreshed', detail: { ...versions } });
-    if (isNew || hadError) for (const listener of this.#changed) listener();
+    if (isNew || hadError || roleChanged) for (const listener of this.#changed) listener();
     for (const listener of this.#refreshed) listener();
+  }
+
+  /** Tells of each publisher that became unavailable, once; true when the list changed. */
+  #noteUnavailable(next: readonly UnavailablePublisher[]): boolean {
+    const { events, logger } = this.#deps;
+    const key = ({ role, error }: UnavailablePublisher): string => `${role} ${error.code}`;
+    const before = new Set(this.#unavailable.map(key));
+    const fresh = next.filter((entry) => !before.has(key(entry)));
+    this.#unavailable = next;
+    for (const { role, error } of fresh) {
+      logger.warn({ role, code: error.code, reason: error.message }, 'nothing new of this publisher is taken up');
+      events.emit({ kind: 'trust.refused', error: { code: error.code, message: error.message.slice(0, 2048) }, detail: { role } });
+    }
+    return fresh.length > 0 || next.length !== before.size;
   }
 
   #failed(error: SkerryError): void {

@@ -1,6 +1,6 @@
 import { Metadata, MetadataKind } from '@tufjs/models';
 import { generateSigningKey, tufKeyObject } from '#shared/trust/keys.js';
-import { type JsonObject, type Kind, type MetadataFile, signMetadata } from '#shared/trust/metadata.js';
+import { type JsonObject, type Kind, type MetadataFile, readObject, signMetadata } from '#shared/trust/metadata.js';
 import { goodSignatures, keysOfRole, readSignatures } from '#shared/trust/signatures.js';
 
 // What the TUF library is given to read. It refuses a whole file for one signature or key that it does not understand, where
@@ -18,7 +18,10 @@ export function rootsForLibrary(trusted: MetadataFile<'root'>, newRoots: readonl
   const all = [trusted, ...newRoots];
   const copies = all.map((root, index) => readableCopy(root, all.slice(Math.max(0, index - 1), index + 1)));
   if (copies.every(isReadableRoot)) {
-    const next = newRoots.map(({ version }, index): [string, Uint8Array] => [`${version}.root.json`, copies[index + 1] ?? new Uint8Array()]);
+    const next = newRoots.map(({ version }, index): [string, Uint8Array] => [
+      `${version}.root.json`,
+      copies[index + 1] ?? new Uint8Array(),
+    ]);
     return { first: copies[0] ?? trusted.bytes, next: new Map(next) };
   }
   return { first: readablePart(all.at(-1) ?? trusted), next: new Map() };
@@ -41,8 +44,7 @@ function readableCopy(file: MetadataFile<Kind>, delegators: readonly MetadataFil
 
 function isReadableRoot(bytes: Uint8Array): boolean {
   try {
-    const data: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
-    Metadata.fromJSON(MetadataKind.Root, data as JsonObject);
+    Metadata.fromJSON(MetadataKind.Root, readObject(bytes, 'root', 'TRUST_REFUSED'));
     return true;
   } catch {
     return false;

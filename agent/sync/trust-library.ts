@@ -5,7 +5,7 @@ import { type Fetcher, Updater } from 'tuf-js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import type { MetadataFile } from '#shared/trust/metadata.js';
+import { type MetadataFile, readObject } from '#shared/trust/metadata.js';
 import { isSigned } from '#shared/trust/signatures.js';
 import { type TrustedSet, type UnavailableRole, type UpdateWalk, withRoot } from '#shared/trust/update-walk.js';
 import { readableTimestamp, rootsForLibrary } from './trust-library-input.js';
@@ -24,13 +24,7 @@ export interface Agreed {
 }
 
 /** Runs the library over what the walk accepted, in the empty folder `path`, and returns what both accept, role by role. */
-export async function agree(
-  path: string,
-  before: TrustedSet,
-  walk: UpdateWalk,
-  files: MirroredFiles,
-  now: EpochMillis,
-): Promise<Agreed> {
+export async function agree(path: string, before: TrustedSet, walk: UpdateWalk, files: MirroredFiles, now: EpochMillis): Promise<Agreed> {
   const library = await runLibrary(path, before, walk, files);
   let set = before;
   for (const root of walk.newRoots.filter(({ version }) => version <= library.root)) set = withRoot(set, root);
@@ -46,7 +40,8 @@ export async function agree(
   if (!isSame(library.snapshot, snapshot?.bytes)) return refused('the snapshot');
   set = { ...set, snapshot };
   if (!isSame(library.targets, targets?.bytes)) return refused('the targets');
-  if (targets === undefined || snapshot === undefined) return { trusted: { ...set, targets }, unavailable: walk.unavailable, failure: undefined };
+  if (targets === undefined || snapshot === undefined)
+    return { trusted: { ...set, targets }, unavailable: walk.unavailable, failure: undefined };
   return { ...agreeOnRoles({ ...set, targets }, snapshot, targets, walk, now), failure: undefined };
 }
 
@@ -133,7 +128,12 @@ function agreeOnRoles(
   return { trusted: { ...set, roles }, unavailable };
 }
 
-function checkByLibrary(delegator: Metadata<Targets>, snapshot: MetadataFile<'snapshot'>, file: MetadataFile<'targets'>, now: EpochMillis): void {
+function checkByLibrary(
+  delegator: Metadata<Targets>,
+  snapshot: MetadataFile<'snapshot'>,
+  file: MetadataFile<'targets'>,
+  now: EpochMillis,
+): void {
   const role = readTargets(file.bytes);
   const meta = snapshot.metadata.signed.meta[`${file.role}.json`];
   if (meta === undefined) throw new SkerryError('TRUST_REFUSED', 'the snapshot does not list it');
@@ -144,12 +144,12 @@ function checkByLibrary(delegator: Metadata<Targets>, snapshot: MetadataFile<'sn
 }
 
 function readTargets(bytes: Uint8Array): Metadata<Targets> {
-  return Metadata.fromJSON(MetadataKind.Targets, JSON.parse(Buffer.from(bytes).toString('utf8')) as Parameters<typeof Targets.fromJSON>[0]);
+  return Metadata.fromJSON(MetadataKind.Targets, readObject(bytes, 'targets', 'TRUST_REFUSED'));
 }
 
+/** The version of the root that the library came to; 0 where it left none. */
 function versionOf(root: Uint8Array | undefined): number {
-  const file = JSON.parse(Buffer.from(root ?? '{}').toString('utf8')) as { signed?: { version?: unknown } };
-  return Number(file.signed?.version ?? 0);
+  return root === undefined ? 0 : Metadata.fromJSON(MetadataKind.Root, readObject(root, 'root', 'TRUST_REFUSED')).signed.version;
 }
 
 async function read(path: string, role: string): Promise<Uint8Array | undefined> {
@@ -166,7 +166,7 @@ function isSame(library: Uint8Array | undefined, own: Uint8Array | undefined): b
 }
 
 function mirrorFetcher(files: MirroredFiles): Fetcher {
-  const read = (url: string, maxLength: number): Buffer => {
+  const fetched = (url: string, maxLength: number): Buffer => {
     const name = url.slice(BASE_URL.length);
     const bytes = files.get(name);
     if (bytes === undefined) throw new SkerryError('TRUST_REFUSED', `${name} is not mirrored`);
@@ -174,7 +174,7 @@ function mirrorFetcher(files: MirroredFiles): Fetcher {
     return Buffer.from(bytes);
   };
   return {
-    downloadBytes: async (url, maxLength) => read(url, maxLength),
+    downloadBytes: async (url, maxLength) => fetched(url, maxLength),
     // Targets travel as blobs, never through the TUF library.
     downloadFile: async (url) => {
       throw new SkerryError('INTERNAL', `the TUF library asked for the file ${url}`);

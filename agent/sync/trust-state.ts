@@ -67,7 +67,8 @@ export class TrustState {
   files(): StateFiles {
     const { root, timestamp, snapshot, targets, roles } = this.trusted;
     const files = new Map<string, Uint8Array>();
-    for (const file of [root, timestamp, snapshot, targets, ...roles.values()]) if (file !== undefined) files.set(`${file.role}.json`, file.bytes);
+    for (const file of [root, timestamp, snapshot, targets, ...roles.values()])
+      if (file !== undefined) files.set(`${file.role}.json`, file.bytes);
     if (this.director !== undefined) files.set(DIRECTOR_FILE, this.director.bytes);
     return files;
   }

@@ -88,7 +88,7 @@ function printDevices(out: Output, devices: readonly DeviceSummary[], now: numbe
       },
       { title: 'labels', value: (row) => labelText(row.labels) },
       { title: 'serving', value: (row) => servedModels(row) },
-      { title: 'trouble', value: (row) => row.troubles.map((entry) => `${entry.model}@${entry.version} ${entry.code}`).join(' ') },
+      { title: 'trouble', value: (row) => troubleText(row) },
       { title: 'agent', value: (row) => agentText(row) },
       { title: 'platform', value: (row) => row.platform },
     ],
@@ -107,6 +107,11 @@ function presence(out: Output, device: DeviceSummary, now: number): string {
   if (device.revokedAt !== null) return paint(out, 'red', 'removed');
   const text = since === null ? state : `${state} ${formatAgo(Date.parse(since), now)}`;
   return state === 'online' ? paint(out, 'green', text) : paint(out, 'yellow', text);
+}
+
+function troubleText({ troubles, trustTroubles }: DeviceSummary): string {
+  const trust = trustTroubles.map(({ role, code }) => (role === null ? `trust ${code}` : `publisher ${role} ${code}`));
+  return [...trust, ...troubles.map((entry) => `${entry.model}@${entry.version} ${entry.code}`)].join(' ');
 }
 
 /** The models; which release of the agent runs stands in a column of its own. */
@@ -151,6 +156,10 @@ function printDevice(out: Output, device: DeviceDetail, now: number): void {
   if (reported?.desired.refused !== undefined) {
     printLine(out, paint(out, 'red', `             refused: ${reported.desired.refused.message} [${reported.desired.refused.code}]`));
   }
+  for (const { role, error } of reported?.trust.unavailable ?? [])
+    printLine(out, paint(out, 'yellow', `trust        nothing new of publisher ${role}: ${error.message}`));
+  if (reported?.trust.error !== undefined)
+    printLine(out, paint(out, 'yellow', `trust        nothing new: ${reported.trust.error.message}`));
   if (reported !== null && !reported.clock.trusted)
     printLine(out, paint(out, 'yellow', `clock        not trusted: ${reported.clock.reason ?? ''}`));
   printLine(out);

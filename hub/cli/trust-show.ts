@@ -35,7 +35,8 @@ function endingSoon(overview: readonly RoleOverview[], now: EpochMillis): string
   return overview.flatMap(({ role, expires }) => {
     if (expires === undefined || role === 'snapshot' || role === 'timestamp' || warningsDue(expires, now) === 0) return [];
     const when = expires > now ? `ends in ${formatDuration(expires - now)}` : 'has ended';
-    return [`note: ${role} ${when}; its owner runs "skerry trust resign", or no device takes up anything new`];
+    const effect = role === 'root' || role === 'targets' ? 'anything new' : `new versions of publisher ${role}`;
+    return [`note: ${role} ${when}; its owner runs "skerry trust resign", or no device takes up ${effect}`];
   });
 }
 

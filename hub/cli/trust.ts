@@ -95,7 +95,7 @@ async function requireNoRoot({ hub, folder }: OpenedPublisher): Promise<void> {
 }
 
 function addShow(trust: Command, deps: PublisherCliDeps): void {
-  const command = trust.command('show').description('show who may publish what, and when the signatures expire');
+  const command = trust.command('show').alias('status').description('show who may publish what, and when the signatures expire');
   addHubOptions(command.addHelpText('after', '\nExample:\n  skerry trust show')).action(async (flags: HubFlags & { json?: boolean }) => {
     await showTrust(deps.output(flags.json === true), await openHub(deps, flags), deps.clock.now());
   });

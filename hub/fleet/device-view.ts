@@ -28,6 +28,9 @@ export const deviceSummarySchema = z.object({
   troubles: z.array(z.object({ model: modelNameSchema, version: versionNumberSchema, code: z.string() })),
   /** What the hub noticed of it by itself. */
   marks: z.array(markSchema),
+  trustTroubles: z
+    .array(z.object({ role: z.string().nullable(), code: z.string() }))
+    .meta({ description: 'Why it takes up nothing new: of a publisher (role), or of anybody (null).' }),
 });
 export type DeviceSummary = z.infer<typeof deviceSummarySchema>;
 export const deviceListSchema = z.object({ devices: z.array(deviceSummarySchema) });
@@ -69,8 +72,15 @@ export function summaryOf(row: DeviceRow, marks: readonly ShownMark[]): DeviceSu
     troubles: (reported?.models ?? []).flatMap(({ model, versions }) =>
       versions.flatMap(({ version, error }) => (error === undefined ? [] : [{ model, version, code: error.code }])),
     ),
+    trustTroubles: trustTroubles(reported),
     marks: [...marks],
   };
+}
+
+function trustTroubles(reported: Reported | undefined): DeviceSummary['trustTroubles'] {
+  const { error, unavailable = [] } = reported?.trust ?? {};
+  const ofRoles = unavailable.map(({ role, error: why }) => ({ role, code: why.code }));
+  return error === undefined ? ofRoles : [{ role: null, code: error.code }, ...ofRoles];
 }
 
 export function detailOf(row: DeviceRow, marks: readonly ShownMark[], desired: DeviceDetail['desired']): DeviceDetail {

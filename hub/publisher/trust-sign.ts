@@ -5,14 +5,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { fleetIdSchema } from '#shared/protocol/device.js';
 import type { KeySecret } from '#shared/trust/key-file.js';
 import type { PublicKey, SigningKey } from '#shared/trust/keys.js';
-import {
-  type JsonObject,
-  type MetadataFile,
-  type MetadataKinds,
-  parseMetadata,
-  sha256Hex,
-  signMetadata,
-} from '#shared/trust/metadata.js';
+import { type JsonObject, type MetadataFile, type MetadataKinds, parseMetadata, sha256Hex, signMetadata } from '#shared/trust/metadata.js';
 import { isSignedBy } from '#shared/trust/signatures.js';
 import { commonFields, targetObject } from '#shared/trust/metadata-build.js';
 import { roleNameSchema } from '#shared/trust/update.js';

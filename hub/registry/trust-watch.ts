@@ -22,8 +22,8 @@ export interface TrustWatchDeps {
 }
 
 /**
- * Warns before signatures that people make expire: one role that did stops every device from taking up anything new, whoever
- * signed it (TUF 5.6.5). Once for each warning and file; a hub that starts again says the last one once more.
+ * Warns before signatures that people make expire: without root or targets no device takes up anything new, without a
+ * publisher's file nothing new of that publisher (TUF 5.3.10, 5.6.5). Once for each warning and file; a hub that starts again says the last one once more.
  */
 export class TrustWatch {
   readonly #deps: TrustWatchDeps;
@@ -52,7 +52,8 @@ export class TrustWatch {
 
 function alertOf({ role, version, expires }: RoleExpiry, at: EpochMillis): TrustAlert {
   const when = expires > at ? `expire in ${formatDuration(expires - at)}` : `expired ${formatDuration(at - expires)} ago`;
-  const effect = expires > at ? 'from then on' : 'until it is signed again';
-  const reason = `the signatures of role ${role} ${when}: ${effect} no device takes up anything new; its owner runs "skerry trust resign"`;
+  const until = expires > at ? 'from then on' : 'until it is signed again';
+  const effect = role === 'root' || role === 'targets' ? 'anything new' : `new versions of publisher ${role}`;
+  const reason = `the signatures of role ${role} ${when}: ${until} no device takes up ${effect}; its owner runs "skerry trust resign"`;
   return { role, version, expires, at, reason };
 }

@@ -40,6 +40,8 @@ export const LIMITS = {
   targetPieceBytes: 96 * KiB,
   trustFileBytes: 4 * MiB,
   trustFiles: 1024,
+  /** Publishers that a device reports as unavailable, at most. */
+  reportedPublishers: 16,
   desiredBytes: 256 * KiB,
   controlMessageBytes: 128 * KiB,
   reportedBytes: 256 * KiB,

@@ -57,7 +57,14 @@ export const reportedSchema = openObject({
     /** Why the newest one received was refused, if it was. */
     refused: errorSchema.optional(),
   }),
-  trust: openObject({ root: z.int().min(0), timestamp: z.int().min(0), snapshot: z.int().min(0), error: errorSchema.optional() }),
+  trust: openObject({
+    root: z.int().min(0),
+    timestamp: z.int().min(0),
+    snapshot: z.int().min(0),
+    error: errorSchema.optional(),
+    /** Publishers whose targets the device cannot take up, and why; it takes up those of others. */
+    unavailable: z.array(openObject({ role: z.string().max(64), error: errorSchema })).optional(),
+  }),
   clock: openObject({ trusted: z.boolean(), reason: z.string().max(256).optional() }),
   models: z.array(
     openObject({

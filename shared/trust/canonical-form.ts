@@ -16,7 +16,7 @@ function write(value: unknown, parts: string[]): void {
   else if (value === null || typeof value === 'boolean' || Number.isInteger(value)) parts.push(JSON.stringify(value));
   else if (Array.isArray(value)) writeList(value, parts);
   else if (typeof value === 'object') writeObject(value, parts);
-  else throw new SkerryError('INPUT_SCHEMA', `${String(value)} has no canonical form: signed metadata holds whole numbers only`);
+  else throw new SkerryError('INPUT_SCHEMA', `a ${typeof value} that is no whole number has no canonical form`);
 }
 
 function writeList(list: readonly unknown[], parts: string[]): void {

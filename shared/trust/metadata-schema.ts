@@ -17,9 +17,7 @@ const versionSchema = z.int().min(1).max(2_147_483_647);
 const keyIdSchema = z.string().min(1).max(256);
 
 /** A root is never refused for a key of another kind, whatever that looks like. */
-const anyKeysSchema = z
-  .record(keyIdSchema, z.unknown())
-  .refine((keys) => Object.keys(keys).length <= MAX_KEYS, `at most ${MAX_KEYS} keys`);
+const anyKeysSchema = z.record(keyIdSchema, z.unknown()).refine((keys) => Object.keys(keys).length <= MAX_KEYS, `at most ${MAX_KEYS} keys`);
 
 /** A key as the TUF library reads it; its type and scheme may be any. */
 const delegatedKeysSchema = z

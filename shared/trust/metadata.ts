@@ -136,7 +136,8 @@ export function sha256Hex(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-function readObject(bytes: Uint8Array, role: string, code: ErrorCode): JsonObject {
+/** The JSON object that a metadata file is; `code` for anything else. */
+export function readObject(bytes: Uint8Array, role: string, code: ErrorCode): JsonObject {
   try {
     const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
     if (isJsonObject(value)) return value;

@@ -21,7 +21,8 @@ export interface RoleOfKeys {
 export function keysOfRole(delegator: Delegator, name: string): RoleOfKeys {
   const { roles, keys } = tableOf(delegator);
   const role = Object.hasOwn(roles, name) ? roles[name] : undefined;
-  if (role === undefined) throw new SkerryError('TRUST_ROLE_UNKNOWN', `${delegator.role} version ${delegator.version} names no role ${name}`);
+  if (role === undefined)
+    throw new SkerryError('TRUST_ROLE_UNKNOWN', `${delegator.role} version ${delegator.version} names no role ${name}`);
   const usable = new Map<string, PublicKey>();
   for (const id of role.keyIDs) {
     const key = Object.hasOwn(keys, id) ? usableKey(keys[id]) : undefined;
