@@ -9,6 +9,7 @@ import { type DeviceDetail, type DeviceRow, type DeviceSummary, detailOf, iso, s
 import type { DeviceMarks } from './device-marks.js';
 import { effectiveLabels, type HubLabels, readHubLabels, readLabels } from './labels.js';
 import { parseSelector } from './selector.js';
+import { requireTimeZone } from './time-zone.js';
 
 export interface DeviceFilter {
   /** Label selector in the grammar of Kubernetes. */
@@ -83,12 +84,13 @@ export class Devices {
 
   /**
    * Lays labels over those the device gives itself: a value sets one, null takes one away whatever the device says, what
-   * `patch` does not name stays. Throws `DEVICE_UNKNOWN`, `DEVICE_REVOKED` or `INPUT_SCHEMA`.
+   * `patch` does not name stays. Throws `DEVICE_UNKNOWN`, `DEVICE_REVOKED`, `LABEL_TIME_ZONE` or `INPUT_SCHEMA`.
    */
   async patchLabels(id: string, patch: HubLabels): Promise<DeviceDetail> {
     const device = await this.#deps.db.transaction().execute(async (trx) => {
       const row = await this.#row(trx, id);
       if (row.revoked_at !== null) throw new SkerryError('DEVICE_REVOKED', `the device ${id} was revoked`);
+      requireTimeZone(patch);
       const hub = { ...readHubLabels(row.hub_labels), ...patch };
       const labels = narrow(labelsSchema, effectiveLabels(readLabels(row.device_labels), hub), 'labels');
       await trx

@@ -5,6 +5,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import type { Labels } from '#shared/protocol/device.js';
 import type { CreatedEnrolmentToken, EnrolmentTokenView } from './enrolment-view.js';
 import { readLabels } from './labels.js';
+import { requireTimeZone } from './time-zone.js';
 import type { EnrolmentTokensTable } from './tables.js';
 
 export interface NewEnrolmentToken {
@@ -33,6 +34,7 @@ export class EnrolmentTokens {
   }
 
   async create(wanted: NewEnrolmentToken): Promise<CreatedEnrolmentToken> {
+    requireTimeZone(wanted.labels);
     const token = `skt_${randomBytes(32).toString('base64url')}`;
     const row: EnrolmentTokensTable = {
       id: randomBytes(6).toString('hex'),

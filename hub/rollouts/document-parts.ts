@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { hasCode } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { parseSelector } from '#hub/fleet/selector.js';
+import { isTimeZone } from '#hub/fleet/time-zone.js';
 
 /** A share as `"5%"` or as a number from 0 to 1; a number from 0 to 1 comes out. */
 export const shareSchema = z.union(
@@ -39,11 +40,3 @@ export const cohortSchema = z.union([selectorSchema, z.strictObject({ saved: coh
 export type Cohort = z.infer<typeof cohortSchema>;
 
 export const timeZoneSchema = z.string().max(64).refine(isTimeZone, 'an IANA time zone such as "Europe/Berlin"');
-
-export function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
-  } catch {
-    return false;
-  }
-}

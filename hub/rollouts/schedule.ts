@@ -1,12 +1,11 @@
-import { parse, validateDetailed } from 'node-cron';
+import { validateDetailed } from 'node-cron';
 import { z } from 'zod';
-import { days, type EpochMillis, minutes } from '#shared/kernel/clock.js';
+import { days, type EpochMillis, type Millis, minutes } from '#shared/kernel/clock.js';
 import { durationSchema } from '#shared/kernel/duration.js';
 import type { Labels } from '#shared/protocol/device.js';
-import { isTimeZone, timeZoneSchema } from './document-parts.js';
-
-/** Label with a device's IANA time zone, "/" written as "." (`Europe.Berlin`: label values have no slash), for windows in device-local time. */
-export const TIME_ZONE_LABEL = 'skerry/time-zone';
+import { TIME_ZONE_LABEL, timeZoneOf } from '#hub/fleet/time-zone.js';
+import { CronTimes, joined, opensEver, overlap, type Span } from './cron-times.js';
+import { timeZoneSchema } from './document-parts.js';
 
 const cronSchema = z
   .string()
@@ -19,6 +18,8 @@ const cronSchema = z
       context.addIssue({ code: 'custom', message: 'a window opens at a minute: five fields, no seconds' });
     if ([...checked.fields.dayOfMonth, ...checked.fields.dayOfWeek].some((day) => typeof day !== 'number')) {
       context.addIssue({ code: 'custom', message: 'days are numbers, lists and ranges only' });
+    } else if (!opensEver(text)) {
+      context.addIssue({ code: 'custom', message: 'names a day that no year has' });
     }
   });
 
@@ -55,69 +56,101 @@ export function deviceMayBeTold(schedule: Schedule, now: EpochMillis): (labels: 
   if (windows.length === 0) return () => true;
   const known = new Map<string, boolean>();
   return (labels) => {
-    const name = labels[TIME_ZONE_LABEL]?.replaceAll('.', '/').toLowerCase() ?? '';
-    const before = known.get(name);
+    const label = labels[TIME_ZONE_LABEL] ?? '';
+    const before = known.get(label);
     if (before !== undefined) return before;
-    const named = isTimeZone(name) ? name : undefined;
-    const open = windows.some((window) => isOpen(window, named ?? window.timeZone, now));
-    known.set(name, open);
+    const { zone } = timeZoneOf(labels);
+    const open = windows.some((window) => isOpen(window, zone ?? window.timeZone, now));
+    known.set(label, open);
     return open;
   };
 }
 
-/** When a window opened at or before `now` and lasts still. Wall-clock minutes are looked at back to `now - lasts`. */
-function isOpen(window: Window, timeZone: string, now: EpochMillis): boolean {
-  const fields = parse(window.cron);
-  const localAt = localMinutes(new Intl.DateTimeFormat('en-GB', { timeZone, hourCycle: 'h23', ...PARTS }));
-  const minute = Math.floor(now / minutes(1)) * minutes(1);
-  for (let at = minute; at > now - window.lasts; at -= minutes(1)) {
-    const local = localAt(at);
-    const opens =
-      fields.minute.includes(local.minute) &&
-      fields.hour.includes(local.hour) &&
-      fields.dayOfMonth.includes(local.day) &&
-      fields.month.includes(local.month) &&
-      fields.dayOfWeek.includes(local.weekday);
-    if (opens) return true;
+/** Time zones of devices, as their labels say; undefined stands for those that have none, or one that does not exist. */
+export type Zones = ReadonlySet<string | undefined>;
+
+/** The zones that windows in the devices' own time have to be worked out for. */
+export function zonesOf(devices: Iterable<Readonly<Labels>>): Zones {
+  return new Set([...devices].map((labels) => timeZoneOf(labels).zone));
+}
+
+/** How much of the time in [from, to) the schedule let somebody be told. */
+export function tellableTime(schedule: Schedule, zones: Zones, from: EpochMillis, to: EpochMillis): Millis {
+  return tellableSpans(schedule, zones, from, to).reduce((sum, span) => sum + span.to - span.from, 0);
+}
+
+/** Whether somebody may be told now, and when that changes next; null when it does not, as far as can be seen. */
+export interface ScheduleOutlook {
+  readonly open: boolean;
+  readonly changes: EpochMillis | null;
+}
+
+/** Longest that is looked ahead for a window to open: leap days may be eight years apart. */
+const AHEAD = days(9 * 366);
+/** Looked at in one piece once something opens, and how many such pieces: windows of hub and devices may never meet. */
+const STRETCH = days(32);
+const STRETCHES = 13;
+
+/** Pure. `null` for a schedule without a start to come and without windows: somebody may be told at any time. */
+export function scheduleOutlook(schedule: Schedule, zones: Zones, now: EpochMillis): ScheduleOutlook | null {
+  if (schedule.windows.length === 0 && (schedule.start === undefined || Date.parse(schedule.start) <= now)) return null;
+  let from = now;
+  for (let i = 0; i < STRETCHES; i++) {
+    const opens = firstOpening(schedule, zones, from);
+    if (opens === undefined) break;
+    const end = opens + STRETCH;
+    const [span] = tellableSpans(schedule, zones, opens, end);
+    if (span !== undefined) return outlookOf(span, now, end);
+    from = end;
   }
-  return false;
+  return { open: false, changes: null };
 }
 
-const PARTS = { minute: '2-digit', hour: '2-digit', day: '2-digit', month: '2-digit', weekday: 'short' } as const;
-const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
-
-interface LocalFields {
-  readonly minute: number;
-  readonly hour: number;
-  readonly day: number;
-  readonly month: number;
-  readonly weekday: number;
+/** When the hub may begin a wave next, as far as its own windows say; null for not in sight. */
+export function hubOpens(schedule: Schedule, now: EpochMillis): EpochMillis | null {
+  const windows = schedule.windows.filter((window) => window.time === 'hub');
+  return scheduleOutlook({ ...schedule, windows }, new Set(), now)?.changes ?? null;
 }
 
-/** The same, asking the calendar once a quarter of an hour: no time zone of today is off by less, or changes within one. */
-function localMinutes(clock: Intl.DateTimeFormat): (at: EpochMillis) => LocalFields {
-  let quarter = Number.NaN;
-  let base: LocalFields | undefined;
-  return (at) => {
-    const start = Math.floor(at / QUARTER) * QUARTER;
-    if (base === undefined || start !== quarter) {
-      base = localFields(clock, start);
-      quarter = start;
-    }
-    const minute = base.minute + (at - start) / minutes(1);
-    return minute < 60 ? { ...base, minute } : localFields(clock, at);
-  };
+function outlookOf(span: Span, now: EpochMillis, end: EpochMillis): ScheduleOutlook {
+  if (span.from > now) return { open: false, changes: span.from };
+  return { open: true, changes: span.to < end ? span.to : null };
 }
 
-const QUARTER = minutes(15);
+/** Earliest moment from `from` on at which some window is open by itself; nothing can happen before. */
+function firstOpening({ windows, start }: Schedule, zones: Zones, from: EpochMillis): EpochMillis | undefined {
+  const begin = start === undefined ? from : Math.max(from, Date.parse(start));
+  if (windows.length === 0) return begin;
+  const times = windows.flatMap((window) =>
+    zonesFor(window, zones).map((zone) => new CronTimes(window.cron, zone).first(begin - window.lasts + 1, from + AHEAD)),
+  );
+  const found = times.filter((at) => at !== undefined);
+  return found.length === 0 ? undefined : Math.max(begin, Math.min(...found));
+}
 
-function localFields(clock: Intl.DateTimeFormat, at: EpochMillis): LocalFields {
-  const parts = new Map(clock.formatToParts(at).map((part) => [part.type, part.value]));
-  return {
-    minute: Number(parts.get('minute')),
-    hour: Number(parts.get('hour')),
-    day: Number(parts.get('day')),
-    month: Number(parts.get('month')),
-    weekday: WEEKDAYS.indexOf(parts.get('weekday') ?? ''),
-  };
+/** Stretches of [from, to) in which the hub's windows are open, and one of the zones' windows if there are such. */
+function tellableSpans(schedule: Schedule, zones: Zones, from: EpochMillis, to: EpochMillis): Span[] {
+  const begin = schedule.start === undefined ? from : Math.max(from, Date.parse(schedule.start));
+  if (begin >= to) return [];
+  const parts = (['hub', 'device'] as const).map((time) => {
+    const windows = schedule.windows.filter((window) => window.time === time);
+    if (windows.length === 0) return [{ from: begin, to }];
+    return joined(windows.flatMap((window) => zonesFor(window, zones).flatMap((zone) => spansOf(window, zone, begin, to))));
+  });
+  return parts.reduce(overlap);
+}
+
+function zonesFor(window: Window, zones: Zones): string[] {
+  if (window.time === 'hub' || zones.size === 0) return [window.timeZone];
+  return [...new Set([...zones].map((zone) => zone ?? window.timeZone))];
+}
+
+function spansOf(window: Window, timeZone: string, from: EpochMillis, to: EpochMillis): Span[] {
+  const openings = new CronTimes(window.cron, timeZone).between(from - window.lasts + 1, to);
+  return openings.map((at) => ({ from: Math.max(from, at), to: Math.min(to, at + window.lasts) }));
+}
+
+/** When a window opened at or before `now` and lasts still. */
+function isOpen(window: Window, timeZone: string, now: EpochMillis): boolean {
+  return new CronTimes(window.cron, timeZone).between(now - window.lasts + 1, now + 1).length > 0;
 }

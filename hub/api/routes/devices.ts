@@ -59,7 +59,7 @@ export function deviceRoutes(devices: Devices, starts: StartWatch): readonly Rou
       body: hubLabelsSchema,
       bodyLimit: LIMITS.controlMessageBytes,
       answer: deviceDetailSchema,
-      errors: ['DEVICE_UNKNOWN', 'DEVICE_REVOKED'],
+      errors: ['DEVICE_UNKNOWN', 'DEVICE_REVOKED', 'LABEL_TIME_ZONE'],
       handler: async ({ params, body, note }) => {
         note.detail = { labels: body };
         return devices.patchLabels(params.device, body);

@@ -80,6 +80,7 @@ export function enrollRoutes(enrolment: Enrolment, tokens: EnrolmentTokens, limi
       body: newEnrolmentTokenSchema,
       status: 201,
       answer: createdEnrolmentTokenSchema,
+      errors: ['LABEL_TIME_ZONE'],
       handler: async ({ body, caller, note }) => {
         const created = await tokens.create({
           name: body.name,

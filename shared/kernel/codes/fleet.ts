@@ -50,6 +50,12 @@ export const fleetCodes = defineCodes({
     summary: 'No copy of the device, or more than one, has the given name or start.',
     action: 'Name one as `skerry device show DEVICE` shows it: by the name of its machine or the beginning of its start.',
   },
+  LABEL_TIME_ZONE: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The label skerry/time-zone has to name a time zone, because windows of rollouts in the time of the device go by it.',
+    action: 'Write a name of the IANA time zone database with "." in place of "/", such as skerry/time-zone=Europe.Berlin.',
+  },
   DEPLOYMENT_UNKNOWN: {
     fault: 'caller',
     http: 404,
