@@ -86,7 +86,7 @@ export function registerReading(rollout: Command, deps: CliDeps): void {
         [
           { title: 'device', value: (row: (typeof devices)[number]) => row.device },
           { title: 'wave', align: 'right', value: (row) => (row.wave === null ? undefined : row.wave + 1) },
-          { title: 'status', value: (row) => row.status },
+          { title: 'status', value: (row) => (row.released === null ? row.status : `${row.status} (${row.released.why})`) },
           { title: 'before', align: 'right', value: (row) => row.previous ?? undefined },
           { title: 'error', value: (row) => (row.error === null ? undefined : `${row.error.code}: ${row.error.message}`) },
         ],

@@ -23,6 +23,7 @@ export function printRollout(out: Output, rollout: RolloutDetail, now: number, n
       { title: 'failed', align: 'right', value: (wave) => wave.counts.failed },
       { title: 'silent', align: 'right', value: (wave) => wave.counts.silent + wave.counts.unproven },
       { title: 'back', align: 'right', value: (wave) => wave.counts.reverted },
+      { title: 'out', align: 'right', value: (wave) => wave.counts.released || undefined },
       { title: 'of', align: 'right', value: (wave) => total(wave.counts) },
       { title: 'bake', value: (wave) => (wave.bakeSeconds === 0 ? undefined : formatDuration(wave.bakeSeconds * 1_000)) },
       { title: 'approval', value: (wave) => wave.approval ?? undefined },
@@ -33,6 +34,7 @@ export function printRollout(out: Output, rollout: RolloutDetail, now: number, n
     for (const warning of rollout.warnings) printLine(out, paint(out, 'yellow', `note: ${warning}`));
     printIncapable(out, rollout.incapable);
   }
+  printWindow(out, rollout.window, now);
   printGates(out, rollout);
   if (rollout.lastDecision !== null) {
     const { at, event, reason, actor } = rollout.lastDecision;
@@ -55,6 +57,20 @@ function printGates(out: Output, { outlook }: RolloutDetail): void {
   if (outlook.waitingFor !== null) printLine(out, `waits for: ${outlook.waitingFor}`);
 }
 
+/** When the schedule lets somebody be told. */
+function printWindow(out: Output, window: RolloutDetail['window'], now: number): void {
+  if (window === null) return;
+  const at = window.changes === null ? undefined : `${window.changes} (in ${formatDuration(Date.parse(window.changes) - now)})`;
+  if (window.open) printLine(out, at === undefined ? 'schedule: devices may be told now' : `schedule: devices may be told until ${at}`);
+  else
+    printLine(
+      out,
+      at === undefined
+        ? paint(out, 'yellow', 'schedule: closed, and no window opens within a year')
+        : `schedule: closed; the next window opens ${at}`,
+    );
+}
+
 /** The decision record: who or which gate, on which figures. */
 export function printDecisions(out: Output, decisions: readonly DecisionView[]): void {
   for (const decision of decisions) {
@@ -67,7 +83,7 @@ export function printDecisions(out: Output, decisions: readonly DecisionView[]):
   }
 }
 
-export function printPlan(out: Output, plan: PlanView): void {
+export function printPlan(out: Output, plan: PlanView, now: number): void {
   printTable(
     out,
     [
@@ -80,6 +96,7 @@ export function printPlan(out: Output, plan: PlanView): void {
     ],
     plan.waves,
   );
+  printWindow(out, plan.window, now);
   printIncapable(out, plan.incapable);
   for (const warning of plan.warnings) printLine(out, paint(out, 'yellow', `note: ${warning}`));
 }

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { printJson } from '#shared/terminal/output.js';
 import type { RolloutDetail } from '../rollouts/views.js';
 import { parseSpan } from './arguments.js';
-import { type CliDeps, hubCommand, type HubCommand, openHubCommand } from './deps.js';
+import { type CliDeps, type CommonFlags, hubCommand, type HubCommand, openHubCommand } from './deps.js';
 import { type DocumentFlags, readDocument, withDocument } from './rollout-document.js';
 import { addWaitOptions, follow, type WaitFlags } from './rollout-follow.js';
 import { registerReading } from './rollout-reading.js';
@@ -34,6 +34,7 @@ export function registerRolloutCommands(program: Command, deps: CliDeps): void {
   registerPlan(rollout, deps);
   registerReading(rollout, deps);
   registerPromote(rollout, deps);
+  registerExclude(rollout, deps);
   for (const [action, description] of Object.entries(ACTIONS)) registerAction(rollout, action, description, deps);
 }
 
@@ -61,7 +62,7 @@ function registerPlan(rollout: Command, deps: CliDeps): void {
     const { planViewSchema } = await import('../rollouts/views.js');
     const plan = await hub.post(planViewSchema, '/api/v1/rollouts/plan', { document });
     if (out.json) printJson(out, plan);
-    else printPlan(out, plan);
+    else printPlan(out, plan, deps.clock.now());
   });
 }
 
@@ -93,6 +94,20 @@ function registerAction(rollout: Command, action: string, description: string, d
     if (flags.wait === true) process.exitCode = await follow(opened, id, timeout, deps.clock, GOALS[action]);
     else showRollout(opened.out, detail, deps.clock);
   });
+}
+
+function registerExclude(rollout: Command, deps: CliDeps): void {
+  hubCommand(rollout, 'exclude', 'take devices out: who was not told is not told, who was told goes back', [
+    'skerry rollout exclude vad-5-1a2b3c4d cam-7 cam-9 --reason "in repair"',
+  ])
+    .argument('<rollout>', 'its id')
+    .argument('<device...>', 'devices that are part of it')
+    .option('--reason <text>', 'why, for the record')
+    .action(async (id: string, devices: string[], flags: CommonFlags & { readonly reason?: string }) => {
+      const command = await openHubCommand(deps, flags);
+      const reason = flags.reason === undefined ? {} : { reason: flags.reason };
+      showRollout(command.out, await post(command, `${pathOf(id)}/exclude`, { devices, ...reason }), deps.clock);
+    });
 }
 
 /** Options of commands that begin a rollout. */

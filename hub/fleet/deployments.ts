@@ -5,6 +5,7 @@ import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { capabilitiesSchema, type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
 import type { CreatedDeployment, Deployment, DeploymentProgress } from './deployment-view.js';
+import { reachOf } from './deployment-reach.js';
 import type { DesiredIssuer } from './desired-issuer.js';
 import type { DesiredDecision } from './desired-rows.js';
 import { reportedOf } from './device-view.js';
@@ -93,7 +94,7 @@ export class Deployments {
     const rows = await db.selectFrom('deployments').selectAll().where('withdrawn_at', 'is', null).orderBy('id', 'desc').execute();
     const newest = new Map<string, DeploymentsTableRow>();
     for (const row of rows) {
-      if (newest.has(row.model) || !parseSelector(row.selector).matches(labels)) continue;
+      if (newest.has(row.model) || !reachOf(row)(device, labels)) continue;
       if (row.rollout === null || (await this.#canRun(row, device))) newest.set(row.model, row);
     }
     const decisions: DesiredDecision[] = [];
@@ -151,7 +152,7 @@ export class Deployments {
   }
 
   async #progress(row: DeploymentsTableRow): Promise<(Progress & { device: DeviceId })[]> {
-    const selector = parseSelector(row.selector);
+    const reaches = reachOf(row);
     const candidates = await this.#deps.db
       .selectFrom('devices')
       .innerJoin('device_states', 'device_states.device', 'devices.id')
@@ -164,9 +165,10 @@ export class Deployments {
       .orderBy('devices.id')
       .execute();
     return candidates
-      .filter((device) => device.source === sourceOf(row) || selector.matches(readLabels(device.labels)))
+      .map((device) => ({ ...device, id: deviceIdSchema.parse(device.id) }))
+      .filter((device) => device.source === sourceOf(row) || reaches(device.id, readLabels(device.labels)))
       .map((device) => {
-        const id = deviceIdSchema.parse(device.id);
+        const { id } = device;
         if (device.source !== sourceOf(row)) return { device: id, state: 'superseded' };
         const wanted = { model: row.model, version: row.version, manifest: row.manifest_digest, counter: device.counter ?? 0 };
         return { device: id, ...progressOf(wanted, reportedOf(device)) };

@@ -4,6 +4,7 @@ import type { EpochMillis } from '#shared/kernel/clock.js';
 import { type Capabilities, capabilitiesSchema, type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
 import { writeDecision } from './desired-rows.js';
 import { readLabels } from './labels.js';
+import { reachOf } from './deployment-reach.js';
 import { parseSelector } from './selector.js';
 
 /** What a completed rollout leaves behind: its version stays wished for, by deployments like any other. */
@@ -15,6 +16,8 @@ export interface Standing {
   readonly attempt: number;
   /** One deployment each. */
   readonly selectors: readonly string[];
+  /** Devices that a person took out of the rollout: what it leaves is not for them either. */
+  readonly excluded: readonly DeviceId[];
   readonly canRun: (device: Capabilities) => boolean;
   readonly at: EpochMillis;
 }
@@ -30,11 +33,15 @@ const PAGE = 1000;
 export async function leaveStanding(trx: Queryable, standing: Standing): Promise<DeviceId[]> {
   const { rollout, model, version, manifest, attempt, at } = standing;
   await withdrawStanding(trx, rollout, at);
-  const members = await membersOf(trx, model);
+  const excluded = new Set(standing.excluded);
+  const members = (await membersOf(trx, model)).filter(({ device }) => !excluded.has(device));
   const given = new Set<DeviceId>();
   const untold: DeviceId[] = [];
   for (const selector of standing.selectors) {
-    const row = { model, version, manifest_digest: manifest, selector, attempt, created_at: at, created_by: sourceOf(rollout), rollout };
+    const row = {
+      ...{ model, version, manifest_digest: manifest, selector, attempt, created_at: at, created_by: sourceOf(rollout), rollout },
+      excluded: excluded.size === 0 ? null : JSON.stringify([...excluded]),
+    };
     const { id } = await trx.insertInto('deployments').values(row).returning('id').executeTakeFirstOrThrow();
     const parsed = parseSelector(selector);
     const matching = members.filter(({ device, labels }) => !given.has(device) && parsed.matches(readLabels(labels)));
@@ -75,11 +82,11 @@ export async function heldBy(db: Queryable, rollout: string, model: ModelName): 
   const own = new Set([sourceOf(rollout), ...deployments.filter((row) => row.rollout === rollout).map((row) => `deployment:${row.id}`)]);
   const others = deployments
     .filter((row) => row.rollout !== rollout && row.withdrawn_at === null)
-    .map((row) => ({ row, selector: parseSelector(row.selector) }));
+    .map((row) => ({ row, reaches: reachOf(row) }));
   const held = new Map<DeviceId, Otherwise | null>();
   for (const { device, labels, source } of await membersOf(db, model)) {
     if (source === null || !own.has(source)) continue;
-    const next = others.find(({ selector }) => selector.matches(readLabels(labels)))?.row;
+    const next = others.find(({ reaches }) => reaches(device, readLabels(labels)))?.row;
     const otherwise = next && { version: versionNumberSchema.parse(next.version), manifest: digestSchema.parse(next.manifest_digest) };
     held.set(device, otherwise ?? null);
   }

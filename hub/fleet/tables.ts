@@ -84,6 +84,8 @@ export interface DeploymentsTable {
   rollout: string | null;
   /** From then on it counts for nobody. */
   withdrawn_at: EpochMillis | null;
+  /** JSON: devices that were taken out of the rollout that left it; it is not for them. */
+  excluded: string | null;
 }
 
 /** What each device should run, one row per device and model; the newest decision, not the history. */

@@ -1,7 +1,7 @@
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { isBeside } from './document.js';
-import { actionsIn, type OperatorEvent, type RolloutEvent, type RolloutState, targetsOf } from './machine.js';
+import { actionsIn, type OperatorEvent, type RolloutEvent, type RolloutState, STAYING_EVENTS, targetsOf } from './machine.js';
 import type { RolloutRecord } from './record.js';
 
 /** What a person may do to a rollout now; a trial beside the old version that completed left nothing to take back or try again. */
@@ -18,7 +18,8 @@ export function apply(record: RolloutRecord, event: RolloutEvent, at: EpochMilli
       details: { state: record.state, event },
     });
   }
-  const next: RolloutRecord = { ...record, state: to, since: at, decisions: record.decisions + 1 };
+  const since = STAYING_EVENTS.has(event) ? record.since : at;
+  const next: RolloutRecord = { ...record, state: to, since, decisions: record.decisions + 1 };
   return { ...next, ...effects(record, event, at) };
 }
 
@@ -76,6 +77,8 @@ function effects(record: RolloutRecord, event: RolloutEvent, at: EpochMillis): P
     case 'all-decided':
     case 'baked':
     case 'supersede':
+    case 'exclude':
+    case 'release':
       return {};
     default:
       return {};

@@ -22,7 +22,7 @@ export async function rolloutsUnderWay(db: Queryable, model: string, devices: re
   const wanted = new Set<string>(devices);
   const claims: Claim[] = [];
   for (const { id, state } of rollouts) {
-    const rows = db.selectFrom('rollout_devices').select('device').where('rollout', '=', id).where('status', '!=', 'released');
+    const rows = db.selectFrom('rollout_devices').select('device').where('rollout', '=', id).where('released_why', 'is', null);
     const found = await (devices.length <= NAMED && devices.length > 0 ? rows.where('device', 'in', devices) : rows).execute();
     const shared = found.filter((row) => wanted.has(row.device)).map((row) => deviceIdSchema.parse(row.device));
     if (shared.length > 0) claims.push({ rollout: id, state, devices: shared });

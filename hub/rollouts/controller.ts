@@ -4,14 +4,17 @@ import type { Queryable } from '#hub/store/database.js';
 import { minutes, type Millis, seconds } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
+import type { DeviceId } from '#shared/protocol/device.js';
 import { currentOf, newRollout, newRow, type PlanDeps, prepare } from './create.js';
 import { isBeside, promoted, type RolloutDocument } from './document.js';
 import { isActive, isReturning, isUnderWay, type OperatorEvent, ROLLOUT_STATES } from './machine.js';
 import type { Outcome } from './outcome.js';
 import { type Plan, waveOfJoiner, whyNot } from './plan.js';
 import type { FleetPort } from './ports.js';
+import { mayComeBack } from './membership.js';
 import type { Actor, RolloutDevice, RolloutRecord } from './record.js';
 import { outcomeQuery } from './outcome-query.js';
+import { type ScheduleOutlook, scheduleOutlook, zonesOf } from './schedule.js';
 import { type Move, type Outlook, RolloutRunner, type RunnerDeps } from './runner.js';
 
 export interface ControllerDeps extends RunnerDeps, Omit<PlanDeps, 'fleet'> {
@@ -81,9 +84,20 @@ export class RolloutController implements Service {
     await this.#queue;
   }
 
-  /** What a rollout would do to whom. */
-  async plan(document: RolloutDocument): Promise<Plan> {
-    return (await prepare(document, this.#deps)).plan;
+  /** What a rollout would do to whom, and when it may begin. */
+  async plan(document: RolloutDocument): Promise<{ readonly plan: Plan; readonly window: ScheduleOutlook | null }> {
+    const { plan, members } = await prepare(document, this.#deps);
+    const zones = zonesOf(members.map((device) => device.labels));
+    return { plan, window: scheduleOutlook(document.schedule, zones, this.#deps.clock.now()) };
+  }
+
+  /** Whether a rollout's schedule lets somebody be told now, and when that changes; null once it has ended, and without a schedule. */
+  async window({ document, state }: RolloutRecord, rows: readonly RolloutDevice[]): Promise<ScheduleOutlook | null> {
+    if (!isActive(state)) return null;
+    const { fleet, clock } = this.#deps;
+    const members = rows.filter((row) => row.released === null).map((row) => row.device);
+    const labels = document.schedule.windows.some((window) => window.time === 'device') ? await fleet.labelsOf(members) : new Map();
+    return scheduleOutlook(document.schedule, zonesOf(labels.values()), clock.now());
   }
 
   /**
@@ -116,6 +130,15 @@ export class RolloutController implements Service {
       const begins = runner.record.state === 'draft' ? event === 'start' : !isActive(runner.record.state);
       if (begins) await this.#takeOver(id, { record: runner.record, devices: runner.rows }, undefined);
       await runner.act(event, actor, reason);
+      return this.#settle(id);
+    });
+  }
+
+  /** Takes devices out of a rollout under way. */
+  exclude(id: string, devices: readonly DeviceId[], actor: Actor, reason: string): Promise<RolloutRecord> {
+    return this.#exclusive(async () => {
+      const runner = await this.#open(id);
+      await runner.exclude(devices, actor, reason);
       return this.#settle(id);
     });
   }
@@ -193,7 +216,10 @@ export class RolloutController implements Service {
   async #look(id: string, join: boolean): Promise<void> {
     try {
       const runner = await this.#open(id);
-      if (join && isUnderWay(runner.record.state) && !isReturning(runner.record.state)) await this.#join(runner);
+      if (join && isUnderWay(runner.record.state) && !isReturning(runner.record.state)) {
+        await runner.letGo();
+        await this.#join(runner);
+      }
       await runner.step();
       if (WATCHED.includes(runner.record.state)) return;
       this.#ids.delete(id);
@@ -228,7 +254,7 @@ export class RolloutController implements Service {
     for (const other of await this.#deps.store.list(UNDER_WAY)) {
       if (other.document.model !== model || other.id === id) continue;
       const runner = await this.#open(other.id);
-      const shared = runner.rows.filter((row) => row.status !== 'released' && wanted.has(row.device));
+      const shared = runner.rows.filter((row) => row.released === null && wanted.has(row.device));
       if (shared.length === 0) continue;
       if (superseder === undefined) {
         throw new SkerryError('ROLLOUT_OVERLAP', `rollout ${other.id} of ${model} is ${other.state} on ${shared.length} of these devices`, {
@@ -259,7 +285,7 @@ export class RolloutController implements Service {
     const { fleet, registry, cohorts } = this.#deps;
     const text = typeof document.cohort === 'string' ? document.cohort : await cohorts.saved(document.cohort.saved);
     const cohort = parseSelector(text);
-    const known = new Set(runner.rows.map((row) => row.device));
+    const known = new Set(runner.rows.filter((row) => !mayComeBack(row)).map((row) => row.device));
     const joining = (await fleet.members()).filter((device) => !known.has(device.id) && cohort.matches(device.labels));
     if (joining.length === 0) return;
     const { variants } = await registry.version(document.model, document.version);

@@ -116,5 +116,5 @@ function rowsOf(plan: Plan, members: readonly PlanDevice[]): RolloutDevice[] {
 }
 
 export function newRow(device: DeviceId, wave: number | null): RolloutDevice {
-  return { device, wave, status: wave === null ? 'holdout' : 'waiting', toldAt: null, previous: null, error: null };
+  return { device, wave, status: wave === null ? 'holdout' : 'waiting', toldAt: null, previous: null, error: null, released: null };
 }

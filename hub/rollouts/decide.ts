@@ -9,7 +9,7 @@ import type { GateResult } from './gates/result.js';
 import { type AutomaticEvent, isActive, isReturning } from './machine.js';
 import type { PlanWave } from './plan.js';
 import type { RolloutRecord } from './record.js';
-import { hubMayAct } from './schedule.js';
+import { hubMayAct, hubOpens, type Schedule } from './schedule.js';
 
 /** What the hub should do next by itself, and why; without an event it waits, and the reason says for what. */
 export interface Verdict {
@@ -25,7 +25,7 @@ export interface Verdict {
  */
 export function decide(record: RolloutRecord, figures: WaveFigures | undefined, now: EpochMillis): Verdict {
   const { state } = record;
-  if (state === 'scheduled') return beginning(record, now);
+  if (state === 'scheduled') return beginning(record, figures, now);
   const underWayNow = state === 'installing' || state === 'baking' || state === 'evaluating';
   if (!underWayNow && !isReturning(state)) return waiting(isActive(state) ? 'a person' : 'nothing: it has ended');
   if (figures === undefined) return waiting('no figures yet');
@@ -46,14 +46,19 @@ export function evaluateWave(record: RolloutRecord, figures: WaveFigures): GateR
   });
 }
 
-function beginning(record: RolloutRecord, now: EpochMillis): Verdict {
+function beginning(record: RolloutRecord, figures: WaveFigures | undefined, now: EpochMillis): Verdict {
   const wave = record.plan.waves[record.wave];
   if (wave === undefined) return waiting('there is no such wave');
   if (wave.approval !== null && !record.approved.includes(record.wave)) {
     return verdict('need-approval', `wave "${wave.name}" needs the approval of somebody with the role ${wave.approval}`);
   }
-  if (!hubMayAct(record.document.schedule, now)) return waiting('the next window of the schedule');
-  return verdict('begin-wave', `wave "${wave.name}" begins with ${counted(wave.devices.length, 'device')}`);
+  if (!hubMayAct(record.document.schedule, now)) return waiting(nextWindow(record.document.schedule, now));
+  return verdict('begin-wave', `wave "${wave.name}" begins with ${counted(figures?.progress.total ?? wave.devices.length, 'device')}`);
+}
+
+function nextWindow(schedule: Schedule, now: EpochMillis): string {
+  const changes = hubOpens(schedule, now);
+  return `the next window of the schedule${changes === null ? ', and none opens within a year' : `, which opens ${new Date(changes).toISOString()}`}`;
 }
 
 function underWay(record: RolloutRecord, figures: WaveFigures, now: EpochMillis): Verdict {
@@ -72,7 +77,7 @@ function underWay(record: RolloutRecord, figures: WaveFigures, now: EpochMillis)
   return (
     forward(record, wave, figures, results, now) ??
     late(record, wave, figures, results, now) ??
-    waiting(stillLacking(wave, figures, results), results)
+    waiting(stillLacking(record, figures, results), results)
   );
 }
 
@@ -91,7 +96,7 @@ function forward(
   if (record.state === 'baking') {
     return now - record.since >= wave.bake ? verdict('baked', `baked for ${formatDuration(wave.bake)}`, results) : undefined;
   }
-  if (lacking(wave, figures, results).length > 0) return undefined;
+  if (lacking(record, figures, results).length > 0) return undefined;
   const last = record.wave + 1 >= record.plan.waves.length;
   return verdict(last ? 'finished' : 'wave-passed', passReason(figures, results), results);
 }
@@ -103,25 +108,37 @@ function late(
   results: readonly GateResult[],
   now: EpochMillis,
 ): Verdict | undefined {
-  if (record.deadlineFrom === null || now - record.deadlineFrom < wave.deadline) return undefined;
-  return verdict('deadline', `the deadline of ${formatDuration(wave.deadline)} passed: ${stillLacking(wave, figures, results)}`, results);
+  if (record.deadlineFrom === null || (figures.deadlineRan ?? now - record.deadlineFrom) < wave.deadline) return undefined;
+  return verdict('deadline', `the deadline of ${formatDuration(wave.deadline)} passed: ${stillLacking(record, figures, results)}`, results);
 }
 
-function stillLacking(wave: PlanWave, figures: WaveFigures, results: readonly GateResult[]): string {
+function stillLacking(record: RolloutRecord, figures: WaveFigures, results: readonly GateResult[]): string {
   const undecided = figures.progress.waiting + figures.progress.told;
-  const missing = [...(undecided > 0 ? [`${counted(undecided, 'device')} undecided`] : []), ...lacking(wave, figures, results)];
+  const missing = [...(undecided > 0 ? [`${counted(undecided, 'device')} undecided`] : []), ...lacking(record, figures, results)];
   return missing.join('; ') || 'the bake time';
 }
 
 /** What the wave still lacks to pass; empty when it has everything. */
-function lacking(wave: PlanWave, figures: WaveFigures, results: readonly GateResult[]): string[] {
+function lacking(record: RolloutRecord, figures: WaveFigures, results: readonly GateResult[]): string[] {
+  const least = leastEvidence(record, figures);
   const { predictions, devices } = figures.evidence;
   const out: string[] = [];
-  if (predictions < wave.evidence.predictions) out.push(`${predictions} of ${wave.evidence.predictions} predictions`);
-  const reporting = wave.evidence.predictions > 0 ? devices : figures.progress.installed;
-  if (reporting < wave.evidence.devices) out.push(`${reporting} of ${wave.evidence.devices} devices`);
+  if (predictions < least.predictions) out.push(`${predictions} of ${least.predictions} predictions`);
+  const reporting = least.predictions > 0 ? devices : figures.progress.installed;
+  if (reporting < least.devices) out.push(`${reporting} of ${least.devices} devices`);
   for (const result of results) if (result.outcome !== 'pass') out.push(`${result.gate}: ${result.reason}`);
   return out;
+}
+
+/**
+ * The least evidence the wave asks for. Devices that left the rollout are not waited for; but a first wave with nobody left has shown
+ * nothing, and goes on waiting for somebody.
+ */
+function leastEvidence(record: RolloutRecord, { progress }: WaveFigures): PlanWave['evidence'] {
+  const { predictions, devices } = record.plan.waves[record.wave]?.evidence ?? { predictions: 0, devices: 1 };
+  if (progress.released === 0 || (progress.total === 0 && record.wave === 0)) return { predictions, devices };
+  if (progress.total === 0) return { predictions: 0, devices: 0 };
+  return { predictions, devices: Math.min(devices, Math.max(progress.total, devices - progress.released)) };
 }
 
 /** Every device in scope reported that it went back, or is named as unproven. */

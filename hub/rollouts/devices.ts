@@ -3,12 +3,13 @@ import type { DeviceId } from '#shared/protocol/device.js';
 import { isBeside, type RolloutDocument } from './document.js';
 import type { WaveProgress } from './figures.js';
 import type { RolloutEvent } from './machine.js';
+import { isExcluded, releasedRow } from './membership.js';
 import type { DeviceStatus, RolloutDevice, RolloutRecord } from './record.js';
 
 /** What a device's own reports say about what it was told last. */
 export interface Observation {
-  /** `reached`: it does what it was told. `failed`: it says that it could not. */
-  readonly outcome: 'pending' | 'reached' | 'failed';
+  /** `reached`: it does what it was told. `failed`: it says that it could not. `gone`: it was removed from the fleet. */
+  readonly outcome: 'pending' | 'reached' | 'failed' | 'gone';
   /** When the hub last heard of it; null for never. */
   readonly heardAt: EpochMillis | null;
   readonly error?: { readonly code: string; readonly message: string };
@@ -27,6 +28,7 @@ export interface Patience {
 
 /** The device after looking at its reports; the same object when nothing changed. A late or repeated report changes nothing more. */
 export function observe(row: RolloutDevice, seen: Observation, patience: Patience, now: EpochMillis): RolloutDevice {
+  if (seen.outcome === 'gone') return releasedRow(row, 'removed', now);
   const status = nextStatus(row, seen, patience, now);
   const back = status === 'reverting' || status === 'reverted' || status === 'unproven';
   const said = seen.outcome === 'failed' ? (seen.error ?? { code: 'INTERNAL', message: 'the device gave no reason' }) : null;
@@ -64,8 +66,9 @@ export function controlOf(
 ): ReadonlyMap<DeviceId, EpochMillis> {
   const from = begun[0]?.at ?? Number.POSITIVE_INFINITY;
   const control = new Map<DeviceId, EpochMillis>();
-  for (const { device, status, toldAt } of rows) {
-    if (status === 'waiting' || status === 'holdout' || isBeside(document)) control.set(device, Number.POSITIVE_INFINITY);
+  for (const { device, status, toldAt, released } of rows) {
+    if (released !== null && toldAt === null) control.set(device, released.at);
+    else if (status === 'waiting' || status === 'holdout' || isBeside(document)) control.set(device, Number.POSITIVE_INFINITY);
     else if (toldAt !== null && toldAt >= from) control.set(device, toldAt);
   }
   return control;
@@ -73,9 +76,13 @@ export function controlOf(
 
 /** Devices of the wave under way, counted. */
 export function waveProgress(rows: Iterable<RolloutDevice>, wave: number): WaveProgress {
-  const counts = { total: 0, waiting: 0, told: 0, installed: 0, failed: 0, silent: 0 };
+  const counts = { total: 0, waiting: 0, told: 0, installed: 0, failed: 0, silent: 0, released: 0 };
   for (const row of rows) {
     if (row.wave !== wave) continue;
+    if (row.released !== null) {
+      counts.released += 1;
+      continue;
+    }
     counts.total += 1;
     if (
       row.status === 'waiting' ||
@@ -92,7 +99,7 @@ export function waveProgress(rows: Iterable<RolloutDevice>, wave: number): WaveP
 
 /** The same for a rollback: `waiting` are to be told to go back, `told` were told, `installed` went back, `silent` did not show it. */
 export function rollbackProgress(record: RolloutRecord, rows: Iterable<RolloutDevice>): WaveProgress {
-  const counts = { total: 0, waiting: 0, told: 0, installed: 0, failed: 0, silent: 0 };
+  const counts = { total: 0, waiting: 0, told: 0, installed: 0, failed: 0, silent: 0, released: 0 };
   for (const row of rows) {
     if (needsReverting(record, row)) counts.waiting += 1;
     else if (row.status === 'reverting') counts.told += 1;
@@ -171,7 +178,7 @@ export function installFigures(
  * Devices an event sends back to `waiting`: a retry those that failed or were silent, a wave that begins anew those it took
  * back, and the end of staging those that staged, each in the wave in which it will switch. The end releases those not decided.
  */
-export function resetBy(event: RolloutEvent, record: RolloutRecord, rows: readonly RolloutDevice[]): RolloutDevice[] {
+export function resetBy(event: RolloutEvent, record: RolloutRecord, rows: readonly RolloutDevice[], at: EpochMillis): RolloutDevice[] {
   const waves = record.plan.waves;
   if (event === 'wave-passed' && waves[record.wave]?.action === 'stage') {
     const switching = new Map(waves.slice(record.wave + 1).flatMap((wave) => wave.devices.map((device) => [device, wave.index] as const)));
@@ -182,10 +189,10 @@ export function resetBy(event: RolloutEvent, record: RolloutRecord, rows: readon
   if (event === 'finished') {
     const beside = isBeside(record.document);
     const open = rows.filter((row) => (row.status === 'waiting' && !(beside && row.toldAt !== null)) || (row.status === 'told' && !beside));
-    return open.map((row) => ({ ...row, status: 'released' as const }));
+    return open.map((row) => releasedRow(row, 'over', at));
   }
   const again = (row: RolloutDevice): boolean => {
-    if (row.wave === null) return false;
+    if (row.wave === null || row.released !== null) return false;
     if (event === 'retry') return row.wave <= record.wave && (row.status === 'failed' || row.status === 'silent');
     return event === 'begin-wave' && row.wave === record.wave && (row.status === 'reverted' || row.status === 'unproven');
   };
@@ -203,12 +210,21 @@ export function reclaim(
   at: EpochMillis,
 ): RolloutDevice[] {
   const known = new Map(rows.map((row) => [row.device, row]));
-  const lost = rows.filter((row) => OWN.has(row.status) && !held.has(row.device)).map((row) => ({ ...row, status: 'released' as const }));
+  const lost = rows.filter((row) => OWN.has(row.status) && !held.has(row.device)).map((row) => releasedRow(row, 'decided-elsewhere', at));
   const back = [...held].flatMap(([device, otherwise]): RolloutDevice[] => {
     const row = known.get(device);
-    if (row === undefined) return [{ device, wave, status: 'installed', toldAt: at, previous: otherwise, error: null }];
-    if (row.status !== 'waiting' && row.status !== 'released' && row.status !== 'holdout') return [];
-    return [{ ...row, status: 'installed', wave: row.wave ?? wave, toldAt: row.toldAt ?? at, previous: row.previous ?? otherwise }];
+    if (row === undefined) return [{ device, wave, status: 'installed', toldAt: at, previous: otherwise, error: null, released: null }];
+    if ((row.status !== 'waiting' && row.status !== 'released' && row.status !== 'holdout') || isExcluded(row)) return [];
+    return [
+      {
+        ...row,
+        status: 'installed',
+        released: null,
+        wave: row.wave ?? wave,
+        toldAt: row.toldAt ?? at,
+        previous: row.previous ?? otherwise,
+      },
+    ];
   });
   return [...lost, ...back];
 }

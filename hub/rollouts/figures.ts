@@ -103,6 +103,8 @@ export const progressSchema = z.object({
   installed: count,
   failed: count,
   silent: count,
+  /** Devices that were in the wave and are out of the rollout; not in `total`. */
+  released: count.default(0),
 });
 export type WaveProgress = z.infer<typeof progressSchema>;
 
@@ -111,6 +113,8 @@ export const waveFiguresSchema = z.object({
   /** Predictions by the new version, and devices that made some, since the wave began. */
   evidence: z.object({ predictions: count, devices: count }),
   gates: z.array(gateFiguresSchema).max(64),
+  /** How much of the wave's deadline has run: time in which the schedule let somebody be told. */
+  deadlineRan: count.optional(),
   /** Of a shadow or an A/B that came to its end: both sides, kept with the decision. Decides nothing. */
   outcome: outcomeSchema.optional(),
 });

@@ -33,7 +33,7 @@ export const ROLLOUT_STATES = [
 export type RolloutState = (typeof ROLLOUT_STATES)[number];
 
 /** What people do. */
-export const OPERATOR_EVENTS = ['start', 'pause', 'resume', 'approve', 'abort', 'rollback', 'retry', 'supersede'] as const;
+export const OPERATOR_EVENTS = ['start', 'pause', 'resume', 'approve', 'abort', 'rollback', 'retry', 'exclude', 'supersede'] as const;
 export type OperatorEvent = (typeof OPERATOR_EVENTS)[number];
 
 /** What the hub finds by itself, from time and figures. */
@@ -51,7 +51,12 @@ export const AUTOMATIC_EVENTS = [
   'reverted',
 ] as const;
 export type AutomaticEvent = (typeof AUTOMATIC_EVENTS)[number];
-export type RolloutEvent = OperatorEvent | AutomaticEvent;
+
+/** What the hub sees of the fleet: devices of the rollout are gone. */
+export const FLEET_EVENTS = ['release'] as const;
+
+export const ROLLOUT_EVENTS = [...OPERATOR_EVENTS, ...AUTOMATIC_EVENTS, ...FLEET_EVENTS] as const;
+export type RolloutEvent = (typeof ROLLOUT_EVENTS)[number];
 
 const STOPS = {
   'gate-failed-pause': ['paused'],
@@ -66,7 +71,15 @@ const HANDS = {
   supersede: ['superseded'],
 } as const satisfies Row;
 
+/** Events that change who takes part and nothing else: the state goes on as it was, since when it was. */
+export const STAYING_EVENTS: ReadonlySet<RolloutEvent> = new Set(['exclude', 'release']);
+
 type Row = Readonly<Partial<Record<RolloutEvent, readonly RolloutState[]>>>;
+
+/** While a rollout is active, devices may be taken out of it and may leave by themselves. */
+function members<S extends RolloutState>(state: S): { readonly exclude: readonly [S]; readonly release: readonly [S] } {
+  return { exclude: [state], release: [state] };
+}
 
 /**
  * The one transition table. Most events lead to one state; where several are listed, the rollout's own record says which:
@@ -74,21 +87,34 @@ type Row = Readonly<Partial<Record<RolloutEvent, readonly RolloutState[]>>>;
  * the way back was for.
  */
 export const TRANSITIONS: Readonly<Record<RolloutState, Row>> = {
-  draft: { start: ['scheduled'], abort: ['rolling-back'], supersede: ['superseded'] },
-  scheduled: { 'need-approval': ['awaiting-approval'], 'begin-wave': ['installing'], ...HANDS },
-  'awaiting-approval': { approve: ['scheduled'], ...HANDS },
-  installing: { 'all-decided': ['baking'], retry: ['installing'], ...STOPS, ...HANDS },
-  baking: { baked: ['evaluating'], retry: ['installing'], ...STOPS, ...HANDS },
-  evaluating: { 'wave-passed': ['scheduled'], finished: ['completed', 'ending'], retry: ['installing'], ...STOPS, ...HANDS },
+  draft: { start: ['scheduled'], abort: ['rolling-back'], supersede: ['superseded'], ...members('draft') },
+  scheduled: { 'need-approval': ['awaiting-approval'], 'begin-wave': ['installing'], ...HANDS, ...members('scheduled') },
+  'awaiting-approval': { approve: ['scheduled'], ...HANDS, ...members('awaiting-approval') },
+  installing: { 'all-decided': ['baking'], retry: ['installing'], ...STOPS, ...HANDS, ...members('installing') },
+  baking: { baked: ['evaluating'], retry: ['installing'], ...STOPS, ...HANDS, ...members('baking') },
+  evaluating: {
+    'wave-passed': ['scheduled'],
+    finished: ['completed', 'ending'],
+    retry: ['installing'],
+    ...STOPS,
+    ...HANDS,
+    ...members('evaluating'),
+  },
   paused: {
     resume: ['scheduled', 'awaiting-approval', 'installing', 'baking', 'evaluating'],
     retry: ['installing', 'scheduled'],
     abort: ['rolling-back'],
     rollback: ['rolling-back'],
     supersede: ['superseded'],
+    ...members('paused'),
   },
-  ending: { reverted: ['completed'], rollback: ['rolling-back'], supersede: ['superseded'] },
-  'rolling-back': { reverted: ['rolled-back', 'paused', 'aborted'], rollback: ['rolling-back'], supersede: ['superseded'] },
+  ending: { reverted: ['completed'], rollback: ['rolling-back'], supersede: ['superseded'], ...members('ending') },
+  'rolling-back': {
+    reverted: ['rolled-back', 'paused', 'aborted'],
+    rollback: ['rolling-back'],
+    supersede: ['superseded'],
+    ...members('rolling-back'),
+  },
   completed: { rollback: ['rolling-back'], retry: ['installing'] },
   'rolled-back': {},
   aborted: { rollback: ['rolling-back'] },

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { openObject } from '#shared/kernel/open-object.js';
 import { deviceIdSchema, type Capabilities, type DeviceId, type Labels } from '#shared/protocol/device.js';
 import type { Selector } from '#hub/fleet/selector.js';
+import { TIME_ZONE_LABEL, timeZoneOf } from '#hub/fleet/time-zone.js';
 import { type Runnable, whyIncapable } from './capability.js';
 import type { Cohort } from './document-parts.js';
 import { isBeside, type RolloutDocument, type WaveDocument } from './document.js';
@@ -95,6 +96,7 @@ export function planRollout(input: PlanInput): Plan {
   });
   if (rest.length > 0) waves.push(reserveWave(document, rest));
   if (document.strategy.kind === 'blue-green') waves.unshift(stageWave(document, order));
+  warnings.push(...zoneWarnings(document, members));
   if (order.length > 0) warnings.push(...controlWarnings(waves, order.length));
   // Said once, not for every wave.
   else
@@ -204,6 +206,25 @@ function stageWave(document: RolloutDocument, devices: readonly DeviceId[]): Pla
     selector: '',
   };
 }
+
+/** Windows in the devices' own time need to know that time: who does not say it, or says what is no time zone, is named. */
+function zoneWarnings({ schedule }: RolloutDocument, members: readonly PlanDevice[]): string[] {
+  const local = schedule.windows.filter((window) => window.time === 'device');
+  if (local.length === 0) return [];
+  const zones = members.map(({ id, labels }) => ({ id, ...timeZoneOf(labels) }));
+  const wrong = zones.flatMap(({ id, unknown }) => (unknown === undefined ? [] : [`${id} "${unknown}"`]));
+  const silent = zones.filter(({ zone, unknown }) => zone === undefined && unknown === undefined).map(({ id }) => id);
+  const counted = [...new Set(local.map((window) => window.timeZone))].join(', ');
+  const some = (names: readonly string[]): string =>
+    names.slice(0, NAMED).join(', ') + (names.length > NAMED ? `, and ${names.length - NAMED} more` : '');
+  return [
+    ...(wrong.length > 0 ? [`label ${TIME_ZONE_LABEL} of ${some(wrong)} names no time zone; windows there are in ${counted}`] : []),
+    ...(silent.length > 0 ? [`no label ${TIME_ZONE_LABEL} on ${some(silent)}; windows there are in ${counted}`] : []),
+  ];
+}
+
+/** Devices named in a warning. */
+const NAMED = 5;
 
 function controlWarnings(waves: readonly PlanWave[], total: number): string[] {
   let told = 0;

@@ -2,7 +2,7 @@ import type { Standing } from '#hub/fleet/standing.js';
 import type { Queryable } from '#hub/store/database.js';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
-import type { DeviceId } from '#shared/protocol/device.js';
+import type { DeviceId, Labels } from '#shared/protocol/device.js';
 import type { DesiredGuard } from '#shared/trust/desired-rollout.js';
 import type { Runnable } from './capability.js';
 import type { Observation } from './devices.js';
@@ -80,10 +80,14 @@ export interface RolloutStore {
 export interface FleetPort {
   /** Every device that belongs to the fleet now. */
   members(): Promise<readonly PlanDevice[]>;
+  /** Labels of those of the devices that belong to the fleet now. */
+  labelsOf(devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, Labels>>;
   /** What each device is to run of a model now, by the newest wish or else by its own report. */
   current(model: ModelName, devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, Target>>;
   /** What the devices' reports say of these wishes; reports older than the wish count as nothing said. */
-  observe(wishes: readonly Pick<Wish, 'device' | 'model' | 'target' | 'action'>[]): Promise<ReadonlyMap<DeviceId, Observation>>;
+  observe(
+    wishes: readonly Pick<Wish, 'device' | 'model' | 'target' | 'action' | 'decidedAt'>[],
+  ): Promise<ReadonlyMap<DeviceId, Observation>>;
   /**
    * Devices that still are where this rollout, or what it left standing, wished them to be, and what they would run of its model without
    * it; null for nothing.

@@ -6,7 +6,7 @@ import { deviceIdSchema } from '#shared/protocol/device.js';
 import type { RolloutDocument } from './document.js';
 import { waveFiguresSchema } from './figures.js';
 import { gateResultSchema } from './gates/result.js';
-import { AUTOMATIC_EVENTS, OPERATOR_EVENTS, ROLLOUT_STATES } from './machine.js';
+import { ROLLOUT_EVENTS, ROLLOUT_STATES } from './machine.js';
 import { planSchema } from './plan.js';
 
 /** What a rollback takes back: devices of the current wave, every device told, or only those still on the way. */
@@ -57,12 +57,14 @@ export const HUB_ACTOR: Actor = { name: 'hub', role: 'hub', source: '' };
 export const decisionSchema = openObject({
   number: z.int().min(1),
   at: z.number(),
-  event: z.enum([...OPERATOR_EVENTS, ...AUTOMATIC_EVENTS]),
+  event: z.enum(ROLLOUT_EVENTS),
   from: z.enum(ROLLOUT_STATES),
   to: z.enum(ROLLOUT_STATES),
   wave: z.int().min(0),
   actor: openObject({ name: z.string(), role: z.string(), source: z.string() }),
   reason: z.string(),
+  /** Devices it took out of the rollout. */
+  devices: z.array(deviceIdSchema).default([]),
   figures: waveFiguresSchema.nullable(),
   results: z.array(gateResultSchema),
 });
@@ -73,7 +75,7 @@ export type Decision = z.infer<typeof decisionSchema>;
  * `waiting`: not told. `told`: told, not decided. `installed`: reports that it does what it was told. `failed`: reports that
  * it could not. `silent`: told and not heard of for too long. `reverting`: told to go back. `reverted`: reports that it did.
  * `unproven`: told to go back and not heard of, not able to, or not there in time. `holdout`: in no wave, part of the control.
- * `released`: something else decides about it now, the deployment that the completed rollout left or something newer.
+ * `released`: the rollout has nothing to do with it any more; `released` says why.
  */
 export const DEVICE_STATUSES = [
   'waiting',
@@ -89,6 +91,13 @@ export const DEVICE_STATUSES = [
 ] as const;
 export type DeviceStatus = (typeof DEVICE_STATUSES)[number];
 
+/**
+ * Why a device is out of a rollout. `removed`: it was removed from the fleet. `left-cohort`: its labels took it out of the cohort before
+ * it was told. `excluded`: a person took it out. `decided-elsewhere`: something newer was decided for it. `over`: the rollout ended first.
+ */
+export const RELEASES = ['removed', 'left-cohort', 'excluded', 'decided-elsewhere', 'over'] as const;
+export type Release = (typeof RELEASES)[number];
+
 const previousSchema = z.object({ version: versionNumberSchema, manifest: digestSchema });
 
 export const rolloutDeviceSchema = z.object({
@@ -101,5 +110,7 @@ export const rolloutDeviceSchema = z.object({
   /** What it was to run before; null for nothing. */
   previous: previousSchema.nullable(),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  /** Set once it is out of the rollout; one that was told and then excluded goes back first. */
+  released: z.object({ why: z.enum(RELEASES), at: z.number() }).nullable(),
 });
 export type RolloutDevice = z.infer<typeof rolloutDeviceSchema>;

@@ -8,6 +8,7 @@ import type { EvidenceSource } from './evidence/source.js';
 import type { WaveFigures } from './figures.js';
 import { gateName } from './gate-document.js';
 import { isReturning } from './machine.js';
+import { tellableTime, type Zones } from './schedule.js';
 import { outcomeQuery } from './outcome-query.js';
 import type { OutcomeSource } from './ports.js';
 import type { RolloutDevice, RolloutRecord } from './record.js';
@@ -25,21 +26,25 @@ const NO_EVIDENCE = { predictions: 0, devices: 0 } as const;
 export async function readFigures(
   record: RolloutRecord,
   rows: readonly RolloutDevice[],
+  zones: Zones,
   { clock, evidence, logger }: FigureSources,
 ): Promise<WaveFigures | undefined> {
   if (isReturning(record.state)) return { progress: rollbackProgress(record, rows), evidence: NO_EVIDENCE, gates: [] };
-  if (record.state !== 'installing' && record.state !== 'baking' && record.state !== 'evaluating') return undefined;
   const { progress, install } = installed(record, rows);
-  const query = evidenceQuery(record, rows, clock.now());
+  if (record.state === 'scheduled') return { progress, evidence: NO_EVIDENCE, gates: [] };
+  if (record.state !== 'installing' && record.state !== 'baking' && record.state !== 'evaluating') return undefined;
+  const now = clock.now();
+  const query = evidenceQuery(record, rows, now);
+  const ran = record.deadlineFrom === null ? {} : { deadlineRan: tellableTime(record.document.schedule, zones, record.deadlineFrom, now) };
   try {
     const collected = await evidence.figures(query);
-    return { progress, evidence: collected.evidence, gates: [install, ...collected.gates] };
+    return { progress, evidence: collected.evidence, gates: [install, ...collected.gates], ...ran };
   } catch (thrown) {
     // A gate that cannot be computed stops the rollout; it never counts as passed.
     const why = asSkerryError(thrown).message.slice(0, 512);
     logger.error({ rollout: record.id, cause: why }, 'the figures of a rollout could not be read');
     const failed = query.gates.map((gate) => ({ gate: gateName(gate), kind: 'failed' as const, why }));
-    return { progress, evidence: NO_EVIDENCE, gates: [install, ...failed] };
+    return { progress, evidence: NO_EVIDENCE, gates: [install, ...failed], ...ran };
   }
 }
 

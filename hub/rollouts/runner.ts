@@ -1,4 +1,6 @@
 import { SkerryError } from '#shared/kernel/errors.js';
+import { parseSelector } from '#hub/fleet/selector.js';
+import { counted } from '#shared/kernel/counted.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { alertOf, NEAR_LIMIT, nearLimitAlert } from './alerts.js';
 import { actionsOf, apply } from './apply.js';
@@ -8,11 +10,12 @@ import { isBeside } from './document.js';
 import type { WaveFigures } from './figures.js';
 import type { GateResult } from './gates/result.js';
 import { ENDS_TRIAL } from './outcome-query.js';
+import { excludedRow, leavers, mayLeave } from './membership.js';
 import { isActive, isReturning, type OperatorEvent, type RolloutEvent, statesAllowing } from './machine.js';
 import type { AlertSink, Change, CohortsPort, FleetPort, RegistryPort, RolloutStore } from './ports.js';
 import { type Actor, type Decision, HUB_ACTOR, type RolloutDevice, type RolloutRecord } from './record.js';
 import { type FigureSources, readFigures, withOutcome } from './runner-figures.js';
-import { deviceMayBeTold, hubMayAct } from './schedule.js';
+import { deviceMayBeTold, hubMayAct, type Zones, zonesOf } from './schedule.js';
 import { standingOf } from './standing.js';
 import { wishOf } from './wish.js';
 
@@ -37,8 +40,21 @@ export interface Outlook {
 /** A transition with what belongs to it, worked out and not yet stored. */
 export type Move = Change & { readonly decision: Decision };
 
+/** What a decision is made of. */
+interface Deciding {
+  readonly event: RolloutEvent;
+  readonly actor: Actor;
+  readonly reason: string;
+  readonly figures?: WaveFigures | undefined;
+  readonly results?: readonly GateResult[];
+  /** Rows that change with it, beside those that the event itself changes. */
+  readonly changed?: readonly RolloutDevice[];
+  /** Devices it takes out of the rollout. */
+  readonly out?: readonly DeviceId[];
+}
+
 /** Automatic events that take a wave from its begin to the next one (hub/rollouts/machine.ts). */
-const EVENTS_PER_WAVE = 4;
+const EVENTS_PER_WAVE = 5;
 /** And those that may follow the last: the end of a trial or of a way back. */
 const EVENTS_AFTER = 4;
 /** Devices told in one look at most: one transaction, which must not hold up the hub; more are told at the next looks. */
@@ -88,9 +104,10 @@ export class RolloutRunner {
     // Waves without devices, bake or evidence pass at once, one after the other; what goes beyond their events is a loop.
     const most = this.#record.plan.waves.length * EVENTS_PER_WAVE + EVENTS_AFTER;
     for (let i = 0; i < most; i++) {
-      const figures = await readFigures(this.#record, this.rows, this.#deps);
+      const figures = await readFigures(this.#record, this.rows, await this.#zones(), this.#deps);
       const now = this.#deps.clock.now();
       const verdict = decide(this.#record, figures, now);
+      if (verdict.event === 'begin-wave' && (await this.#release(this.rows.filter((row) => this.#isNext(row))))) continue;
       this.#outlook = {
         at: now,
         figures: figures ?? null,
@@ -103,7 +120,8 @@ export class RolloutRunner {
         return;
       }
       const shown = figures && ENDS_TRIAL.has(verdict.event) ? await withOutcome(figures, this.#record, this.rows, this.#deps) : figures;
-      const move = await this.#moveOf(verdict.event, HUB_ACTOR, verdict.reason, shown, verdict.results);
+      const { event, reason, results } = verdict;
+      const move = await this.#moveOf({ event, actor: HUB_ACTOR, reason, figures: shown, results });
       await this.moved(move, await this.#deps.store.commit(move));
     }
     throw new SkerryError('ROLLOUT_TRANSITION', `rollout ${this.#record.id} moved ${most} times in one step`);
@@ -117,6 +135,40 @@ export class RolloutRunner {
 
   /** What `act` stores. Nothing has moved until that is stored and `moved` called with it, in the same turn of the controller. */
   async prepare(event: OperatorEvent, actor: Actor, reason: string): Promise<Move> {
+    this.#requireAllowed(event);
+    if (event === 'approve') this.#checkRole(actor);
+    return this.#moveOf({ event, actor, reason, changed: await this.#reclaimed() });
+  }
+
+  /**
+   * Takes devices out as a person says: who was not told is not told, who was told goes back. Throws `ROLLOUT_STATE` and
+   * `ROLLOUT_DEVICE_UNKNOWN`; devices that are out already stay so.
+   */
+  async exclude(devices: readonly DeviceId[], actor: Actor, reason: string): Promise<void> {
+    this.#requireAllowed('exclude');
+    const at = this.#deps.clock.now();
+    const unknown = devices.filter((device) => !this.#rows.has(device));
+    if (unknown.length > 0) {
+      throw new SkerryError('ROLLOUT_DEVICE_UNKNOWN', `rollout ${this.#record.id} has no device ${unknown.slice(0, 8).join(', ')}`, {
+        details: { devices: unknown.slice(0, 64) },
+      });
+    }
+    const wanted = new Set(devices);
+    const before = this.rows.filter((row) => wanted.has(row.device));
+    const changed = before.map((row) => excludedRow(row, at)).filter((row, i) => row !== before[i]);
+    if (changed.length === 0) return;
+    const out = changed.map((row) => row.device);
+    const told = changed.filter((row) => row.status === 'reverting' && row.toldAt === at);
+    const wishes = told.map((row) => wishOf(this.#record, row, at));
+    const move = { ...(await this.#moveOf({ event: 'exclude', actor, reason, changed, out })), wishes };
+    await this.#deps.store.commit(move);
+    await this.moved(
+      move,
+      told.map((row) => row.device),
+    );
+  }
+
+  #requireAllowed(event: OperatorEvent): void {
     if (!actionsOf(this.#record).includes(event)) {
       const states = statesAllowing(event);
       throw new SkerryError(
@@ -127,8 +179,6 @@ export class RolloutRunner {
         },
       );
     }
-    if (event === 'approve') this.#checkRole(actor);
-    return this.#moveOf(event, actor, reason, undefined, [], await this.#reclaimed());
   }
 
   /** Goes on from a stored move; `reached` are devices to issue for. */
@@ -152,23 +202,54 @@ export class RolloutRunner {
     return reclaim(this.rows, held, plan.waves.length - 1, this.#deps.clock.now());
   }
 
-  /** Takes in devices that joined the cohort; returns how many. */
-  async join(devices: readonly RolloutDevice[]): Promise<number> {
-    const added = devices.filter((row) => !this.#rows.has(row.device));
-    if (added.length === 0) return 0;
-    await this.#deps.store.commit({ record: this.#record, expected: this.#record.decisions, devices: added, wishes: [] });
-    this.#keep(added);
-    return added.length;
+  /** Takes in devices that joined the cohort, or came back to it. */
+  async join(devices: readonly RolloutDevice[]): Promise<void> {
+    if (devices.length > 0) await this.#store(devices);
   }
 
-  async #moveOf(
-    event: RolloutEvent,
-    actor: Actor,
-    reason: string,
-    figures: WaveFigures | undefined,
-    results: readonly GateResult[],
-    changed: readonly RolloutDevice[] = [],
-  ): Promise<Move> {
+  /** Lets go of devices that were not told and have left since; the controller calls it when it looks for those that joined. */
+  async letGo(): Promise<void> {
+    await this.#release(this.rows.filter(mayLeave));
+  }
+
+  /** The same for some rows; true when there were such devices. A release is a decision, like everything that moves a rollout. */
+  async #release(rows: readonly RolloutDevice[]): Promise<boolean> {
+    if (rows.length === 0) return false;
+    const { fleet, clock } = this.#deps;
+    const { plan } = this.#record;
+    const labels = await fleet.labelsOf(rows.map((row) => row.device));
+    const cohort = parseSelector(await this.#cohort());
+    const changed = leavers(rows, { plan, cohort }, (device) => labels.get(device), clock.now());
+    if (changed.length === 0) return false;
+    await this.#letOut(changed);
+    return true;
+  }
+
+  async #letOut(changed: readonly RolloutDevice[]): Promise<void> {
+    const left = changed.filter((row) => row.released !== null);
+    if (left.length === 0) return this.#store(changed);
+    const out = left.map((row) => row.device);
+    const move = await this.#moveOf({ event: 'release', actor: HUB_ACTOR, reason: whyReleased(left), changed, out });
+    await this.moved(move, await this.#deps.store.commit(move));
+  }
+
+  async #cohort(): Promise<string> {
+    const { cohort } = this.#record.document;
+    return typeof cohort === 'string' ? cohort : this.#deps.cohorts.saved(cohort.saved);
+  }
+
+  /** Time zones of the devices that the deadline of the wave goes by, where the schedule has windows in their own time. */
+  async #zones(): Promise<Zones> {
+    if (this.#record.document.schedule.windows.every((window) => window.time === 'hub')) return new Set();
+    const members = this.rows.filter((row) => row.released === null && row.wave !== null && row.wave <= this.#record.wave);
+    return zonesOf((await this.#deps.fleet.labelsOf(members.map((row) => row.device))).values());
+  }
+
+  #isNext(row: RolloutDevice): boolean {
+    return mayLeave(row) && row.wave !== null && row.wave <= this.#record.wave;
+  }
+
+  async #moveOf({ event, actor, reason, figures, results = [], changed = [], out = [] }: Deciding): Promise<Move> {
     const before = this.#record;
     const at = this.#deps.clock.now();
     const record = apply(before, event, at);
@@ -181,16 +262,18 @@ export class RolloutRunner {
       wave: before.wave,
       actor: { ...actor },
       reason,
+      devices: [...out],
       figures: figures ?? null,
       results: [...results],
     };
     const now = new Map([...this.#rows, ...changed.map((row) => [row.device, row] as const)]);
-    const devices = [...new Map([...changed, ...resetBy(event, before, [...now.values()])].map((row) => [row.device, row])).values()];
-    return { record, expected: before.decisions, decision, devices, wishes: [], ...(await standingOf(record, at, this.#deps)) };
+    const devices = [...new Map([...changed, ...resetBy(event, before, [...now.values()], at)].map((row) => [row.device, row])).values()];
+    const standing = await standingOf(record, [...now.values()], at, this.#deps);
+    return { record, expected: before.decisions, decision, devices, wishes: [], ...standing };
   }
 
   async #observe(): Promise<void> {
-    const { fleet, clock, store } = this.#deps;
+    const { fleet, clock } = this.#deps;
     const watched = this.rows.filter((row) => OBSERVED.has(row.status));
     if (watched.length === 0) return;
     const now = clock.now();
@@ -203,19 +286,25 @@ export class RolloutRunner {
       const next = observe(row, observation, patience, now);
       return next === row ? [] : [next];
     });
-    if (changed.length === 0) return;
-    await store.commit({ record: this.#record, expected: this.#record.decisions, devices: changed, wishes: [] });
-    this.#keep(changed);
+    const gone = changed.filter((row) => row.released?.why === 'removed' && row.status === 'released');
+    await this.#store(changed.filter((row) => !gone.includes(row)));
+    if (gone.length > 0) await this.#letOut(gone);
+  }
+
+  async #store(devices: readonly RolloutDevice[]): Promise<void> {
+    if (devices.length === 0) return;
+    await this.#deps.store.commit({ record: this.#record, expected: this.#record.decisions, devices, wishes: [] });
+    this.#keep(devices);
   }
 
   /** Tells the next devices; their wishes are stored with their new status, then issued. */
   async #tell(): Promise<void> {
     const { fleet, store, clock } = this.#deps;
-    const record = this.#record;
     const now = clock.now();
-    const back = isReturning(record.state);
-    const next = back ? nextToRevert(record, this.rows).slice(0, TOLD_AT_ONCE) : await this.#toTell();
+    const back = isReturning(this.#record.state);
+    const next = back ? nextToRevert(this.#record, this.rows).slice(0, TOLD_AT_ONCE) : await this.#toTell();
     if (next.length === 0) return;
+    const record = this.#record;
     const rows = next.map(
       (row): RolloutDevice => ({
         ...row,
@@ -241,10 +330,11 @@ export class RolloutRunner {
     const local = schedule.windows.some((window) => window.time === 'device');
     const labels = local ? new Map((await fleet.members()).map((device) => [device.id, device.labels])) : undefined;
     const mayBeTold = deviceMayBeTold(schedule, now);
-    const next = nextToTell(record, this.rows, (row) => labels === undefined || mayBeTold(labels.get(row.device) ?? {})).slice(
-      0,
-      TOLD_AT_ONCE,
-    );
+    const tellable = (): RolloutDevice[] =>
+      nextToTell(this.#record, this.rows, (row) => labels === undefined || mayBeTold(labels.get(row.device) ?? {})).slice(0, TOLD_AT_ONCE);
+    let next = tellable();
+    // Who left since the plan was made is not told; each round lets somebody go.
+    while (await this.#release(next.filter(mayLeave))) next = tellable();
     const unknown = next.filter((row) => row.toldAt === null);
     if (unknown.length === 0) return next;
     // What to go back to is read before the device is told anything else, and kept.
@@ -276,3 +366,21 @@ export class RolloutRunner {
     }
   }
 }
+
+/** Why devices were let go, with as many names as fit into a line. */
+function whyReleased(rows: readonly RolloutDevice[]): string {
+  const groups = [
+    ['removed from the fleet', rows.filter((row) => row.released?.why === 'removed')],
+    ['out of the cohort', rows.filter((row) => row.released?.why === 'left-cohort')],
+  ] as const;
+  return groups
+    .filter(([, members]) => members.length > 0)
+    .map(([why, members]) => {
+      const named = members.slice(0, NAMED).map((row) => row.device);
+      const more = members.length > NAMED ? ` and ${members.length - NAMED} more` : '';
+      return `${counted(members.length, 'device')} ${why}: ${named.join(', ')}${more}`;
+    })
+    .join('; ');
+}
+
+const NAMED = 8;

@@ -182,6 +182,8 @@ async function updateDevices(trx: Queryable, rollout: string, devices: readonly 
           previous_manifest: eb.ref('excluded.previous_manifest'),
           error_code: eb.ref('excluded.error_code'),
           error_message: eb.ref('excluded.error_message'),
+          released_why: eb.ref('excluded.released_why'),
+          released_at: eb.ref('excluded.released_at'),
         })),
       )
       .execute();
@@ -207,6 +209,8 @@ function rowOf(rollout: string, row: RolloutDevice, place: number): Insertable<R
     previous_manifest: row.previous?.manifest ?? null,
     error_code: row.error?.code ?? null,
     error_message: row.error?.message ?? null,
+    released_why: row.released?.why ?? null,
+    released_at: row.released?.at ?? null,
   };
 }
 
@@ -218,6 +222,7 @@ function deviceOf(row: RolloutDevicesTable): RolloutDevice {
     toldAt: row.told_at,
     previous: row.previous_version === null ? null : { version: row.previous_version, manifest: row.previous_manifest },
     error: row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? '' },
+    released: row.released_why === null ? null : { why: row.released_why, at: row.released_at ?? 0 },
   });
 }
 

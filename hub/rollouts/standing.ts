@@ -4,7 +4,8 @@ import { whyIncapable } from './capability.js';
 import { isBeside } from './document.js';
 import type { Plan } from './plan.js';
 import type { Change, CohortsPort, RegistryPort } from './ports.js';
-import type { RolloutRecord } from './record.js';
+import { isExcluded } from './membership.js';
+import type { RolloutDevice, RolloutRecord } from './record.js';
 
 /**
  * Selectors of the devices that a rollout, once completed, speaks for in future too: those of waves that reached the end of their
@@ -19,6 +20,7 @@ export function standingSelectors(plan: Pick<Plan, 'waves'>, cohort: string): st
 /** What the rollout, moved to where the record says, leaves behind when it completes, and takes back when everything is taken back. */
 export async function standingOf(
   record: RolloutRecord,
+  rows: readonly RolloutDevice[],
   at: EpochMillis,
   { registry, cohorts }: { readonly registry: RegistryPort; readonly cohorts: CohortsPort },
 ): Promise<Pick<Change, 'standing'>> {
@@ -30,7 +32,10 @@ export async function standingOf(
   const { variants } = await registry.version(document.model, document.version);
   const { model, version } = document;
   const canRun = (device: Capabilities): boolean => whyIncapable(variants, device) === undefined;
+  const excluded = rows.filter(isExcluded).map((row) => row.device);
   return {
-    standing: { leave: { rollout: id, model, version, manifest, attempt, selectors: standingSelectors(plan, cohort), canRun, at } },
+    standing: {
+      leave: { rollout: id, model, version, manifest, attempt, selectors: standingSelectors(plan, cohort), excluded, canRun, at },
+    },
   };
 }

@@ -1,7 +1,7 @@
 import type { Generated } from 'kysely';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import type { RolloutEvent, RolloutState } from './machine.js';
-import type { DeviceStatus } from './record.js';
+import type { DeviceStatus, Release } from './record.js';
 
 export interface RolloutsTable {
   /** Order of creation. */
@@ -28,6 +28,8 @@ export interface RolloutDevicesTable {
   previous_manifest: string | null;
   error_code: string | null;
   error_message: string | null;
+  released_why: Release | null;
+  released_at: EpochMillis | null;
 }
 
 export interface RolloutDecisionsTable {

@@ -1,15 +1,17 @@
 import { z } from 'zod';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import { LIMITS } from '#shared/kernel/limits.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
 import { actionsOf } from './apply.js';
 import { isStatistical } from './gate-document.js';
 import { levelsOf } from './budget.js';
 import { waveFiguresSchema } from './figures.js';
 import { gateResultSchema } from './gates/result.js';
-import { AUTOMATIC_EVENTS, OPERATOR_EVENTS, ROLLOUT_STATES } from './machine.js';
+import { OPERATOR_EVENTS, ROLLOUT_EVENTS, ROLLOUT_STATES } from './machine.js';
 import { WAVE_ACTIONS } from './plan.js';
-import { type Decision, DEVICE_STATUSES, type RolloutDevice, type RolloutRecord } from './record.js';
+import { type Decision, DEVICE_STATUSES, RELEASES, type RolloutDevice, type RolloutRecord } from './record.js';
 import type { Outlook } from './runner.js';
+import type { ScheduleOutlook } from './schedule.js';
 
 // What the API says about rollouts; routes declare it, clients check by it.
 
@@ -33,6 +35,9 @@ export const rolloutSummarySchema = z.object({
   actions: z.array(z.enum(OPERATOR_EVENTS)),
 });
 export type RolloutSummary = z.infer<typeof rolloutSummarySchema>;
+
+/** Whether the schedule lets somebody be told now, and when that changes next; null for not in sight. */
+const scheduleViewSchema = z.object({ open: z.boolean(), changes: time.nullable() });
 
 const waveViewSchema = z.object({
   name: z.string(),
@@ -62,6 +67,8 @@ export const rolloutDetailSchema = rolloutSummarySchema.extend({
       waitingFor: z.string().nullable(),
     })
     .nullable(),
+  /** Null where somebody may be told at any time. */
+  window: scheduleViewSchema.nullable(),
   lastDecision: z.object({ at: time, event: z.string(), reason: z.string(), actor: z.string() }).nullable(),
 });
 export type RolloutDetail = z.infer<typeof rolloutDetailSchema>;
@@ -75,6 +82,8 @@ export const rolloutDeviceViewSchema = z.object({
   toldAt: time.nullable(),
   previous: versionNumberSchema.nullable(),
   error: error.nullable(),
+  /** Why it is out of the rollout. */
+  released: z.object({ why: z.enum(RELEASES), at: time }).nullable(),
 });
 export const rolloutDevicesSchema = z.object({ devices: z.array(rolloutDeviceViewSchema) });
 export type RolloutDeviceView = z.infer<typeof rolloutDeviceViewSchema>;
@@ -82,12 +91,14 @@ export type RolloutDeviceView = z.infer<typeof rolloutDeviceViewSchema>;
 export const decisionViewSchema = z.object({
   number: z.int(),
   at: time,
-  event: z.enum([...OPERATOR_EVENTS, ...AUTOMATIC_EVENTS]),
+  event: z.enum(ROLLOUT_EVENTS),
   from: z.enum(ROLLOUT_STATES),
   to: z.enum(ROLLOUT_STATES),
   wave: z.int(),
   actor: z.object({ name: z.string(), role: z.string(), source: z.string() }),
   reason: z.string(),
+  /** Devices it took out of the rollout. */
+  devices: z.array(deviceIdSchema),
   figures: waveFiguresSchema.nullable(),
   results: z.array(gateResultSchema),
 });
@@ -107,6 +118,8 @@ export const planViewSchema = z.object({
   ),
   incapable: z.array(z.object({ device: deviceIdSchema, why: z.string() })),
   warnings: z.array(z.string()),
+  /** Null where somebody may be told at any time. */
+  window: scheduleViewSchema.nullable(),
 });
 export type PlanView = z.infer<typeof planViewSchema>;
 
@@ -125,6 +138,11 @@ export const promoteRolloutSchema = z.strictObject({
   waves: z.array(z.unknown()).optional(),
   draft: z.boolean().default(false),
   supersede: z.boolean().default(false),
+});
+
+export const excludeDevicesSchema = z.strictObject({
+  devices: z.array(deviceIdSchema).min(1).max(LIMITS.excludedAtOnce),
+  reason: z.string().max(512).optional(),
 });
 
 export const rolloutActionSchema = z.strictObject({ reason: z.string().max(512).optional() });
@@ -152,6 +170,7 @@ export function detailOf(
   rows: readonly RolloutDevice[],
   decisions: readonly Decision[],
   outlook: Outlook | undefined,
+  window: ScheduleOutlook | null,
 ): RolloutDetail {
   const last = decisions.at(-1);
   const gates = record.plan.waves.map((wave) => wave.gates);
@@ -187,13 +206,19 @@ export function detailOf(
             results: [...outlook.results],
             waitingFor: outlook.waitingFor,
           },
+    window: scheduleViewOf(window),
     lastDecision: last === undefined ? null : { at: iso(last.at), event: last.event, reason: last.reason, actor: last.actor.name },
   };
 }
 
+export function scheduleViewOf(window: ScheduleOutlook | null): RolloutDetail['window'] {
+  return window && { open: window.open, changes: window.changes === null ? null : iso(window.changes) };
+}
+
 export function deviceViewOf(row: RolloutDevice): RolloutDeviceView {
-  const { device, wave, status, toldAt, previous } = row;
-  return { device, wave, status, toldAt: toldAt === null ? null : iso(toldAt), previous: previous?.version ?? null, error: row.error };
+  const { device, wave, status, toldAt, previous, error: said } = row;
+  const released = row.released && { why: row.released.why, at: iso(row.released.at) };
+  return { device, wave, status, toldAt: toldAt === null ? null : iso(toldAt), previous: previous?.version ?? null, error: said, released };
 }
 
 export function decisionViewOf(decision: Decision): DecisionView {

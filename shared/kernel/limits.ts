@@ -29,6 +29,8 @@ export const LIMITS = {
   modelsPerDevice: 256,
   rolloutBytes: 256 * KiB,
   rolloutRecordBytes: 256 * MiB,
+  /** Devices taken out of a rollout by one request. */
+  excludedAtOnce: 1_000,
   selectorLength: 4096,
   selectorRequirements: 64,
   selectorValues: 256,

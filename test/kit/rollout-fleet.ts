@@ -28,6 +28,7 @@ interface Target {
 }
 
 interface KitDevice extends PlanDevice {
+  labels: Labels;
   wish: Wish | undefined;
   /** The wish its newest report knows of. */
   accepted: Wish | undefined;
@@ -47,6 +48,8 @@ export function versionOf(version: number): Target {
 /** A fleet of devices stepped by hand: they get what is issued to them, and report when told to. */
 export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink {
   readonly devices = new Map<DeviceId, KitDevice>();
+  /** Devices that no longer belong to the fleet. */
+  readonly removed = new Set<DeviceId>();
   readonly alerts: RolloutAlert[] = [];
   readonly saves = new Map<string, string>();
   readonly #stored = new Map<DeviceId, Wish>();
@@ -95,7 +98,9 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
     this.standing.push(leave);
     const untold = [...this.devices.values()].filter(
       (device) =>
+        !this.removed.has(device.id) &&
         reaches(leave, device.labels) &&
+        !leave.excluded.includes(device.id) &&
         leave.canRun(device.capabilities) &&
         this.#stored.get(device.id)?.source !== `rollout:${leave.rollout}`,
     );
@@ -135,7 +140,7 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
   }
 
   members(): Promise<readonly PlanDevice[]> {
-    return Promise.resolve([...this.devices.values()]);
+    return Promise.resolve([...this.devices.values()].filter(({ id }) => !this.removed.has(id)));
   }
 
   current(): Promise<ReadonlyMap<DeviceId, Target>> {
@@ -143,12 +148,18 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
     return Promise.resolve(new Map(entries.flatMap(([id, target]) => (target === undefined ? [] : [[id, target]]))));
   }
 
+  labelsOf(devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, Labels>> {
+    const members = devices.flatMap((id) => (this.removed.has(id) ? [] : [[id, this.get(id).labels] as const]));
+    return Promise.resolve(new Map(members));
+  }
+
   observe(wishes: readonly Pick<Wish, 'device' | 'target' | 'action'>[]): Promise<ReadonlyMap<DeviceId, Observation>> {
     return Promise.resolve(
       new Map(
-        wishes.map((wish) => {
+        wishes.map((wish): readonly [DeviceId, Observation] => {
           const { device: id, target } = wish;
           const device = this.get(id);
+          if (this.removed.has(id)) return [id, { outcome: 'gone', heardAt: null }];
           const knows = device.accepted !== undefined && isSame(device.accepted, wish);
           const reached = knows && device.serving?.version === target?.version;
           const failed = knows && device.failing && !reached;

@@ -14,6 +14,7 @@ import {
   decisionViewOf,
   detailOf,
   deviceViewOf,
+  excludeDevicesSchema,
   newRolloutSchema,
   planViewSchema,
   promoteRolloutSchema,
@@ -23,6 +24,7 @@ import {
   rolloutDevicesSchema,
   rolloutListSchema,
   type RolloutSummary,
+  scheduleViewOf,
   summaryOf,
 } from '#hub/rollouts/views.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -32,7 +34,7 @@ import type { Route } from '../route.js';
 
 const rolloutId = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,191}$/, 'the id of a rollout');
 const rolloutParams = z.strictObject({ rollout: rolloutId });
-const ACTIONS = OPERATOR_EVENTS.filter((event) => event !== 'supersede');
+const ACTIONS = OPERATOR_EVENTS.filter((event) => event !== 'supersede' && event !== 'exclude');
 const actionParams = z.strictObject({ rollout: rolloutId, action: z.enum(ACTIONS) });
 const listQuery = z.strictObject({
   state: z.enum(ROLLOUT_STATES).optional(),
@@ -47,7 +49,7 @@ const cohortBody = z.strictObject({ selector: z.string().max(LIMITS.selectorLeng
 export function rolloutRoutes(controller: RolloutController, store: RolloutStore, cohorts: Cohorts): readonly Route[] {
   const detail = async (id: string): Promise<RolloutDetail> => {
     const [record, rows, decisions] = await Promise.all([store.read(id), store.devices(id), store.decisions(id)]);
-    return detailOf(record, rows, decisions, controller.outlook(id));
+    return detailOf(record, rows, decisions, controller.outlook(id), await controller.window(record, rows));
   };
   return [...changing(controller, detail), ...reading(controller, store, detail), ...cohortRoutes(cohorts)];
 }
@@ -68,7 +70,7 @@ function changing(controller: RolloutController, detail: ReadDetail): readonly R
       answer: planViewSchema,
       errors: ['ROLLOUT_INVALID', 'VERSION_UNKNOWN', 'COHORT_UNKNOWN'],
       handler: async ({ body }) => {
-        const plan = await controller.plan(readRollout(body.document));
+        const { plan, window } = await controller.plan(readRollout(body.document));
         const waves = plan.waves.map(({ name, action, devices, gates, approval }) => ({
           name,
           action,
@@ -76,7 +78,7 @@ function changing(controller: RolloutController, detail: ReadDetail): readonly R
           gates: gates.map(gateName),
           approval,
         }));
-        return { devices: plan.devices, waves, incapable: plan.incapable, warnings: plan.warnings };
+        return { devices: plan.devices, waves, incapable: plan.incapable, warnings: plan.warnings, window: scheduleViewOf(window) };
       },
     }),
     defineRoute({
@@ -118,6 +120,31 @@ function changing(controller: RolloutController, detail: ReadDetail): readonly R
         const record = await controller.promote(params.rollout, changed, actorOf(caller, request.ip), options);
         note.detail = { action: 'promote', created: record.id };
         return detail(record.id);
+      },
+    }),
+    defineRoute({
+      method: 'POST',
+      url: '/api/v1/rollouts/:rollout/exclude',
+      id: 'excludeFromRollout',
+      tag: 'rollouts',
+      summary: 'Takes devices out of a rollout: who was not told is not told, who was told goes back',
+      description: 'What the rollout leaves behind when it completes is not for them either. Devices that are out already stay so.',
+      access: 'rollout:write',
+      audit: ({ params }) => `rollouts/${params.rollout}`,
+      params: rolloutParams,
+      body: excludeDevicesSchema,
+      answer: rolloutDetailSchema,
+      errors: ['ROLLOUT_UNKNOWN', 'ROLLOUT_STATE', 'ROLLOUT_DEVICE_UNKNOWN'],
+      handler: async ({ params, body: { devices, reason }, caller, request, note }) => {
+        note.detail = {
+          action: 'exclude',
+          devices: devices.length,
+          named: devices.slice(0, 16),
+          ...(reason === undefined ? {} : { reason }),
+        };
+        const actor = actorOf(caller, request.ip);
+        await controller.exclude(params.rollout, devices, actor, reason ?? `${actor.name}: exclude ${devices.slice(0, 8).join(', ')}`);
+        return detail(params.rollout);
       },
     }),
     defineRoute({

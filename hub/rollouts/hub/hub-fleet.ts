@@ -8,7 +8,7 @@ import { digestSchema, type ModelName, versionNumberSchema } from '#shared/bundl
 import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
-import { capabilitiesSchema, type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
+import { capabilitiesSchema, type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import type { Observation } from '../devices.js';
 import type { PlanDevice } from '../plan.js';
@@ -52,6 +52,20 @@ export class HubFleet implements FleetPort {
     }));
   }
 
+  async labelsOf(devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, Labels>> {
+    const found = new Map<DeviceId, Labels>();
+    for (const page of pages(devices)) {
+      const rows = await this.#db
+        .selectFrom('devices')
+        .select(['id', 'labels'])
+        .where('revoked_at', 'is', null)
+        .where('id', 'in', page)
+        .execute();
+      for (const row of rows) found.set(deviceIdSchema.parse(row.id), readLabels(row.labels));
+    }
+    return found;
+  }
+
   async current(model: ModelName, devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, Target>> {
     const found = new Map<DeviceId, Target>();
     for (const page of pages(devices)) {
@@ -89,6 +103,7 @@ export class HubFleet implements FleetPort {
     const byDevice = new Map<string, ObservedWish>(page.map((wish) => [wish.device, wish]));
     const rows = await this.#db
       .selectFrom('device_states')
+      .innerJoin('devices', 'devices.id', 'device_states.device')
       .leftJoin('desired_states', 'desired_states.device', 'device_states.device')
       .select([
         'device_states.device',
@@ -97,6 +112,8 @@ export class HubFleet implements FleetPort {
         'device_states.presence',
         'device_states.presence_changed_at',
         'desired_states.counter',
+        'devices.revoked_at',
+        'devices.enrolled_at',
       ])
       .where('device_states.device', 'in', [...byDevice.keys()])
       .execute();
@@ -108,6 +125,11 @@ export class HubFleet implements FleetPort {
     for (const row of rows) {
       const wish = byDevice.get(row.device);
       if (wish === undefined) continue;
+      // One that was enrolled anew since it was told is another device under the name of one that is gone.
+      if (row.revoked_at !== null || row.enrolled_at > wish.decidedAt) {
+        seen.set(wish.device, { outcome: 'gone', heardAt: null });
+        continue;
+      }
       const heardAt = row.presence === 'online' ? now : latest(row.reported_received_at, row.presence_changed_at);
       // What the device says, it says of what it was told before.
       if (this.#issuing.has(row.device)) {

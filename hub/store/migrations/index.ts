@@ -8,6 +8,7 @@ import { addFetchRights } from './fetch-rights.js';
 import { createFleetTables } from './fleet.js';
 import { addIncremental } from './incremental.js';
 import { createReleasesTable } from './releases.js';
+import { addMembership } from './membership.js';
 import { createRegistryTables } from './registry.js';
 import { createRolloutTables } from './rollouts.js';
 import { addStanding } from './standing.js';
@@ -32,6 +33,7 @@ const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
   '0020_fetch_rights': addFetchRights,
   '0021_releases': createReleasesTable,
   '0030_device_starts': addDeviceStarts,
+  '0030_membership': addMembership,
 };
 
 export function migrationProvider(types: SqlTypes): MigrationProvider {

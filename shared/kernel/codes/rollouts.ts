@@ -31,6 +31,12 @@ export const rolloutsCodes = defineCodes({
     summary: 'The rollout is in a state in which this cannot be done; the details list the states in which it can.',
     action: 'Look at the rollout and wait for, or bring it into, one of those states.',
   },
+  ROLLOUT_DEVICE_UNKNOWN: {
+    fault: 'caller',
+    http: 404,
+    summary: 'A device named is not part of this rollout; the details list those that are not.',
+    action: 'List its devices with `skerry rollout devices ROLLOUT`.',
+  },
   ROLLOUT_OVERLAP: {
     fault: 'caller',
     http: 409,

@@ -104,6 +104,10 @@ class SimFleet implements FleetPort, RegistryPort, EvidenceSource {
     return Promise.resolve(this.#members);
   }
 
+  labelsOf(devices: readonly DeviceId[]): ReturnType<FleetPort['labelsOf']> {
+    return Promise.resolve(new Map(devices.map((id) => [id, {}])));
+  }
+
   current(_: string, devices: readonly DeviceId[]): ReturnType<FleetPort['current']> {
     return Promise.resolve(new Map(devices.map((id) => [id, versionOf(1)])));
   }

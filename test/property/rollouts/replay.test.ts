@@ -13,6 +13,8 @@ type Move =
   | { readonly kind: 'evidence'; readonly canary: number | undefined }
   | { readonly kind: 'act'; readonly event: OperatorEvent }
   | { readonly kind: 'break'; readonly broken: boolean }
+  | { readonly kind: 'remove'; readonly index: number; readonly removed: boolean }
+  | { readonly kind: 'exclude'; readonly index: number }
   | { readonly kind: 'device'; readonly index: number; readonly silent: boolean; readonly failing: boolean }
   | { readonly kind: 'join' }
   | { readonly kind: 'die' };
@@ -31,6 +33,8 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('join' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('die' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), index: fc.nat(19), removed: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('exclude' as const), index: fc.nat(19) }) },
 );
 
 const changes = fc.record({
@@ -62,11 +66,20 @@ async function play(rig: Rig, id: string, moves: readonly Move[]): Promise<void>
     else if (m.kind === 'die') await rig.restart();
     else if (m.kind === 'join') rig.fleet.add(`late-${joined++}`);
     else if (m.kind === 'device') Object.assign(rig.fleet.get(`device-${m.index}`), { silent: m.silent, failing: m.failing });
-    else
-      await rig.controller
-        .act(id, m.event, OPERATOR)
-        .catch((thrown: unknown) => (hasCode(thrown, 'ROLLOUT_STATE') ? undefined : Promise.reject(thrown)));
+    else if (m.kind === 'remove') {
+      const { id: device } = rig.fleet.get(`device-${m.index}`);
+      if (m.removed) rig.fleet.removed.add(device);
+      else rig.fleet.removed.delete(device);
+    } else await allowed(m.kind === 'exclude' ? exclude(rig, id, m.index) : rig.controller.act(id, m.event, OPERATOR));
   }
+}
+
+function exclude(rig: Rig, id: string, index: number): Promise<unknown> {
+  return rig.controller.exclude(id, [rig.fleet.get(`device-${index}`).id], OPERATOR, 'in repair');
+}
+
+async function allowed(done: Promise<unknown>): Promise<void> {
+  await done.catch((thrown: unknown) => (hasCode(thrown, 'ROLLOUT_STATE') ? undefined : Promise.reject(thrown)));
 }
 
 const AUTOMATIC: ReadonlySet<string> = new Set(AUTOMATIC_EVENTS);

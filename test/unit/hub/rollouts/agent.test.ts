@@ -72,7 +72,7 @@ describe('the rollout of a release of the agent', () => {
 describe('a device that went back from a release', () => {
   const row = (code: string, changes: Partial<RolloutDevice> = {}): RolloutDevice => {
     const device = deviceIdSchema.parse('cam-1');
-    return { device, wave: 0, status: 'failed', toldAt: 0, previous: null, error: { code, message: '' }, ...changes };
+    return { device, wave: 0, status: 'failed', toldAt: 0, previous: null, error: { code, message: '' }, released: null, ...changes };
   };
 
   it.each([

@@ -10,7 +10,7 @@ import { VirtualClock } from '../../../kit/virtual-clock.js';
 
 const ID = deviceIdSchema.parse('cam-0');
 const MODEL = modelNameSchema.parse('vad');
-const WISH = { device: ID, model: MODEL, target: versionOf(2), action: 'serve' as const };
+const WISH = { device: ID, model: MODEL, target: versionOf(2), action: 'serve' as const, decidedAt: Number.MAX_SAFE_INTEGER };
 
 let hub: FleetHub;
 let fleet: HubFleet;

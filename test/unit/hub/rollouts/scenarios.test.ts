@@ -409,10 +409,10 @@ describe('a retry', () => {
 describe('a plan', () => {
   it('names the very devices that a rollout created from it tells, and others for another version', async () => {
     const rig = new Rig(40);
-    const planned = await rig.controller.plan(documentOf());
+    const { plan: planned } = await rig.controller.plan(documentOf());
     const { plan } = await rig.controller.create(documentOf(), OPERATOR);
     expect(plan).toEqual(planned);
-    const other = await rig.controller.plan(documentOf({ version: 3 }));
+    const { plan: other } = await rig.controller.plan(documentOf({ version: 3 }));
     expect(other.waves[0]?.devices).not.toEqual(planned.waves[0]?.devices);
   });
 });
