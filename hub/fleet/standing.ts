@@ -39,7 +39,14 @@ export async function leaveStanding(trx: Queryable, standing: Standing): Promise
   const untold: DeviceId[] = [];
   for (const selector of standing.selectors) {
     const row = {
-      ...{ model, version, manifest_digest: manifest, selector, attempt, created_at: at, created_by: sourceOf(rollout), rollout },
+      model,
+      version,
+      manifest_digest: manifest,
+      selector,
+      attempt,
+      created_at: at,
+      created_by: sourceOf(rollout),
+      rollout,
       excluded: excluded.size === 0 ? null : JSON.stringify([...excluded]),
     };
     const { id } = await trx.insertInto('deployments').values(row).returning('id').executeTakeFirstOrThrow();

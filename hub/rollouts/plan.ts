@@ -214,12 +214,12 @@ function zoneWarnings({ schedule }: RolloutDocument, members: readonly PlanDevic
   const zones = members.map(({ id, labels }) => ({ id, ...timeZoneOf(labels) }));
   const wrong = zones.flatMap(({ id, unknown }) => (unknown === undefined ? [] : [`${id} "${unknown}"`]));
   const silent = zones.filter(({ zone, unknown }) => zone === undefined && unknown === undefined).map(({ id }) => id);
-  const counted = [...new Set(local.map((window) => window.timeZone))].join(', ');
+  const instead = [...new Set(local.map((window) => window.timeZone))].join(', ');
   const some = (names: readonly string[]): string =>
     names.slice(0, NAMED).join(', ') + (names.length > NAMED ? `, and ${names.length - NAMED} more` : '');
   return [
-    ...(wrong.length > 0 ? [`label ${TIME_ZONE_LABEL} of ${some(wrong)} names no time zone; windows there are in ${counted}`] : []),
-    ...(silent.length > 0 ? [`no label ${TIME_ZONE_LABEL} on ${some(silent)}; windows there are in ${counted}`] : []),
+    ...(wrong.length > 0 ? [`label ${TIME_ZONE_LABEL} of ${some(wrong)} names no time zone; windows there are in ${instead}`] : []),
+    ...(silent.length > 0 ? [`no label ${TIME_ZONE_LABEL} on ${some(silent)}; windows there are in ${instead}`] : []),
   ];
 }
 
