@@ -14,6 +14,7 @@ import { LiveFeed } from './api/live-feed.js';
 import { LIVE_PATH } from './api/live-path.js';
 import { accessRoutes } from './api/routes/access.js';
 import { deploymentRoutes } from './api/routes/deployments.js';
+import { deviceIdentityRoutes } from './api/routes/device-identity.js';
 import { deviceRoutes } from './api/routes/devices.js';
 import { enrollRoutes } from './api/routes/enroll.js';
 import { registryRoutes } from './api/routes/registry.js';
@@ -221,6 +222,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
         ...trustRoutes(tuf, hubPublicKeys(fleetId, keys)),
         ...enrollRoutes(fleet.enrolment, fleet.tokens, new FailureLimiter(clock), () => clock.now()),
         ...deviceRoutes(fleet.devices, fleet.starts),
+        ...deviceIdentityRoutes(fleet.devices, fleet.tokens, () => clock.now()),
         ...deploymentRoutes(fleet.deployments),
         ...rolloutRoutes(rollouts, rolloutStore, cohorts),
         ...telemetryRoutes(db, fleet.metrics, () => clock.now()),

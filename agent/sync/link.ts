@@ -235,7 +235,8 @@ export class MqttLink implements LinkPort, Service {
 const NOT_AUTHORIZED = 5;
 
 function reasonOf(error: Error): string | undefined {
-  if ('code' in error && error.code === NOT_AUTHORIZED) return 'not authorized: its credentials were withdrawn, or another device answers under its name';
+  if ('code' in error && error.code === NOT_AUTHORIZED)
+    return 'not authorized: its credentials were withdrawn, or another device answers under its name';
   return error.message === '' ? undefined : error.message;
 }
 

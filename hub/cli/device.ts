@@ -5,6 +5,7 @@ import { AGENT_MODEL } from '#shared/bundle/names.js';
 import { formatAgo } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine, printNote, printTable } from '#shared/terminal/output.js';
 import type { DeviceDetail, DeviceSummary } from '../fleet/device-view.js';
+import { registerDeviceIdentityCommands } from './device-identity.js';
 import { parseLabels } from './arguments.js';
 import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
 
@@ -14,7 +15,7 @@ interface ListFlags extends CommonFlags {
   readonly revoked?: boolean;
 }
 
-/** Adds `skerry device list|show|label|settle|remove`. */
+/** Adds `skerry device list|show|label|settle|remove|restore|replace`. */
 export function registerDeviceCommands(program: Command, deps: CliDeps): void {
   const device = program.command('device').description('the devices of the fleet');
   hubCommand(device, 'list', 'list the devices', ['skerry device list', "skerry device list --selector 'site=lab,tier in (gold,silver)'"])
@@ -66,14 +67,7 @@ export function registerDeviceCommands(program: Command, deps: CliDeps): void {
       else if (detail.marks.length === 0) printLine(out, `${id}: settled`);
       else printMarks(out, detail);
     });
-  hubCommand(device, 'remove', 'withdraw the credentials of a device for good', ['skerry device remove cam-7'])
-    .argument('<device>', 'its id')
-    .action(async (id: string, flags: CommonFlags) => {
-      const { out, hub } = await openHubCommand(deps, flags);
-      await hub.remove(`/api/v1/devices/${encodeURIComponent(id)}`);
-      if (out.json) printJson(out, { device: id, removed: true });
-      else printLine(out, `${id} may not connect any more`);
-    });
+  registerDeviceIdentityCommands(device, deps);
 }
 
 function printDevices(out: Output, devices: readonly DeviceSummary[], now: number): void {

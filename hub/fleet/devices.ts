@@ -28,6 +28,8 @@ export interface DevicesDeps {
   readonly onLabels: (device: DeviceId) => Promise<void>;
   /** Credentials were withdrawn: cut its connection, clear what is retained for it. */
   readonly onRevoked: (device: DeviceId) => Promise<void>;
+  /** It belongs to the fleet again: let it connect, tell it what it should run. */
+  readonly onRestored: (device: DeviceId) => Promise<void>;
 }
 
 /** The devices of the fleet: who they are, what they are called, whether they still belong to it. */
@@ -89,7 +91,7 @@ export class Devices {
   async patchLabels(id: string, patch: HubLabels): Promise<DeviceDetail> {
     const device = await this.#deps.db.transaction().execute(async (trx) => {
       const row = await this.#row(trx, id);
-      if (row.revoked_at !== null) throw new SkerryError('DEVICE_REVOKED', `the device ${id} was revoked`);
+      if (row.revoked_at !== null) throw new SkerryError('DEVICE_REVOKED', `the device ${id} was removed`);
       requireTimeZone(patch);
       const hub = { ...readHubLabels(row.hub_labels), ...patch };
       const labels = narrow(labelsSchema, effectiveLabels(readLabels(row.device_labels), hub), 'labels');
@@ -120,7 +122,7 @@ export class Devices {
     if (labels !== before.labels || capabilities !== before.capabilities) await this.#changed(device);
   }
 
-  /** Withdraws a device's credentials for good; its history stays. Throws `DEVICE_UNKNOWN`. */
+  /** Withdraws a device's credentials until it is restored or replaced; its history stays. Throws `DEVICE_UNKNOWN`. */
   async revoke(id: string): Promise<void> {
     const { db, clock, bus } = this.#deps;
     const row = await this.#row(db, id);
@@ -128,13 +130,30 @@ export class Devices {
     await db.transaction().execute(async (trx) => {
       await trx
         .updateTable('devices')
-        .set({ revoked_at: row.revoked_at ?? clock.now(), password_sha256: '' })
+        .set({ revoked_at: row.revoked_at ?? clock.now() })
         .where('id', '=', id)
         .execute();
       await trx.deleteFrom('desired_models').where('device', '=', id).execute();
     });
     await this.#deps.onRevoked(device);
     bus.publish({ kind: 'device.removed', at: new Date(clock.now()).toISOString(), device });
+  }
+
+  /** Takes a removal back: the same key and password are good again. Nothing happens to a device that belongs to the fleet. Throws `DEVICE_UNKNOWN`. */
+  async restore(id: string): Promise<DeviceDetail> {
+    const { db, clock, bus } = this.#deps;
+    const row = await this.#row(db, id);
+    const device = deviceIdSchema.parse(row.id);
+    if (row.revoked_at !== null) {
+      await db.transaction().execute(async (trx) => {
+        await trx.updateTable('devices').set({ revoked_at: null }).where('id', '=', id).execute();
+        // Its retained statement was cleared: it is signed anew, under a counter above the last.
+        await trx.updateTable('desired_states').set({ content_sha256: '' }).where('device', '=', id).execute();
+      });
+      await this.#deps.onRestored(device);
+      bus.publish({ kind: 'device.changed', at: new Date(clock.now()).toISOString(), device });
+    }
+    return this.get(id);
   }
 
   async #changed(device: DeviceId): Promise<void> {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { hours, seconds } from '#shared/kernel/clock.js';
+import { days, hours, seconds } from '#shared/kernel/clock.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import { labelsSchema } from '#shared/protocol/device.js';
+import { deviceIdSchema, labelsSchema } from '#shared/protocol/device.js';
 
 // What the API says about enrolment tokens; routes declare it, clients check by it.
 
@@ -16,6 +16,9 @@ export const enrolmentTokenViewSchema = z.object({
   createdAt: z.iso.datetime(),
   createdBy: z.string(),
   revokedAt: z.iso.datetime().nullable(),
+  device: deviceIdSchema
+    .nullable()
+    .meta({ description: 'The only device it lets in, in place of the one that had the name; null for new devices.' }),
 });
 export type EnrolmentTokenView = z.infer<typeof enrolmentTokenViewSchema>;
 
@@ -36,4 +39,16 @@ export const newEnrolmentTokenSchema = z.strictObject({
     .min(1)
     .max(31_536_000)
     .default(hours(1) / seconds(1)),
+});
+
+/** Body of `POST /api/v1/devices/{device}/replacement`. */
+export const newReplacementSchema = z.strictObject({
+  /** Also where the device is connected: it is cut off once the new one enrols. */
+  evenIfOnline: z.boolean().default(false),
+  /** Seconds the token is good for (default one day). */
+  expiresInSeconds: z
+    .int()
+    .min(1)
+    .max(31_536_000)
+    .default(days(1) / seconds(1)),
 });

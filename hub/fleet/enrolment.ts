@@ -6,11 +6,11 @@ import type { Db, Queryable } from '#hub/store/database.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { narrow } from '#shared/kernel/json.js';
-import { type DeviceId, deviceIdSchema, type FleetId, labelsSchema } from '#shared/protocol/device.js';
+import { type DeviceId, deviceIdSchema, type FleetId, type Labels, labelsSchema } from '#shared/protocol/device.js';
 import { type EnrollRequest, type EnrollResponse, enrolmentStatement } from '#shared/protocol/enrolment.js';
 import { publicKeySchema, verifySignature } from '#shared/trust/keys.js';
 import type { EnrolmentTokens } from './enrolment-tokens.js';
-import { effectiveLabels, type HubLabels, readHubLabels } from './labels.js';
+import { effectiveLabels, type HubLabels, readHubLabels, readLabels } from './labels.js';
 import type { DevicesTable } from './tables.js';
 
 export interface EnrolmentDeps {
@@ -36,23 +36,31 @@ export class Enrolment {
   }
 
   /**
-   * Enrols a device, or gives a device that enrols again with the same key new credentials. Throws `ENROL_PROOF_INVALID`,
-   * `ENROL_TOKEN_INVALID`, `DEVICE_ID_TAKEN` or `DEVICE_REVOKED`; a refused enrolment uses no token.
+   * Enrols a device, gives one that enrols again with the same key new credentials, or replaces one by a new key. Throws `ENROL_PROOF_INVALID`,
+   * `ENROL_TOKEN_INVALID`, `ENROL_TOKEN_BOUND`, `DEVICE_ID_TAKEN`, `DEVICE_REPLACED` or `DEVICE_REVOKED`; a refused enrolment
+   * uses no token.
    */
   async enroll(request: EnrollRequest, host: string): Promise<EnrollResponse> {
     checkProof(request);
     const { db, clock, fleet, tokens, bus } = this.#deps;
     const root = await this.#deps.pinnedRoot();
     const password = newPassword();
-    const device = await db.transaction().execute(async (trx) => {
-      const grant = await tokens.claim(trx, request.token);
-      const known = await knownDevice(trx, request);
+    const { id: device, labels } = await db.transaction().execute(async (trx) => {
+      const grant = await tokens.claim(trx, request.token, request.publicKey);
+      const known = await knownDevice(trx, request, grant.device);
       const id = known?.id ?? deviceIdSchema.parse(request.device ?? `device-${randomBytes(5).toString('hex')}`);
       const hubLabels = { ...known?.hubLabels, ...grant.labels };
-      const row = { ...describe(request, grant.id, hubLabels), ...secrets(password), enrolled_at: clock.now(), revoked_at: null };
+      // A device that says nothing of itself is still what it was: a new card, or `enroll --force`.
+      const own = Object.keys(request.labels).length === 0 && known !== undefined ? known.deviceLabels : request.labels;
+      const row = {
+        ...describe({ ...request, labels: own }, grant.id, hubLabels),
+        ...secrets(password),
+        enrolled_at: clock.now(),
+        revoked_at: null,
+      };
       if (known === undefined) await insertDevice(trx, { id, public_key: request.publicKey, ...row });
-      else await renewDevice(trx, id, row);
-      return id;
+      else await renewDevice(trx, id, { public_key: request.publicKey, ...row }, known.publicKey);
+      return { id, labels: own };
     });
     bus.publish({ kind: 'device.enrolled', at: new Date(clock.now()).toISOString(), device });
     await this.#deps.onEnrolled(device);
@@ -60,6 +68,7 @@ export class Enrolment {
     return {
       device,
       fleet,
+      labels,
       mqtt: { url, ...(wsUrl === undefined ? {} : { wsUrl }), username: device, password },
       root: Buffer.from(root).toString('base64'),
       time: new Date(clock.now()).toISOString(),
@@ -74,25 +83,44 @@ function checkProof(request: EnrollRequest): void {
   }
 }
 
-/** The device that enrols again; undefined for a new one. A key has one id, an id one key. */
-async function knownDevice(
-  db: Queryable,
-  request: EnrollRequest,
-): Promise<{ readonly id: DeviceId; readonly hubLabels: HubLabels } | undefined> {
+interface KnownDevice {
+  readonly id: DeviceId;
+  readonly publicKey: string;
+  readonly hubLabels: HubLabels;
+  readonly deviceLabels: Labels;
+}
+
+/**
+ * The device that enrols again; undefined for a new one. A key has one id, an id one key. A token made for a device
+ * (`replaces`) lets a new key take the place of the one it had, also of a removed device.
+ */
+async function knownDevice(db: Queryable, request: EnrollRequest, replaces: DeviceId | undefined): Promise<KnownDevice | undefined> {
+  if (replaces !== undefined && request.device !== undefined && request.device !== replaces) {
+    throw new SkerryError('ENROL_TOKEN_BOUND', `the enrolment token is for ${replaces}, not for ${request.device}`);
+  }
+  const device = request.device ?? replaces;
+  await refuseRetired(db, request.publicKey);
   const rows = await db
     .selectFrom('devices')
-    .select(['id', 'public_key', 'revoked_at', 'hub_labels'])
-    .where((eb) => eb.or([eb('public_key', '=', request.publicKey), eb('id', '=', request.device ?? '')]))
+    .select(['id', 'public_key', 'revoked_at', 'hub_labels', 'device_labels'])
+    .where((eb) => eb.or([eb('public_key', '=', request.publicKey), eb('id', '=', device ?? '')]))
     .execute();
   for (const row of rows) {
-    if (row.public_key !== request.publicKey) throw new SkerryError('DEVICE_ID_TAKEN', `the id ${row.id} belongs to another key`);
-    if (row.revoked_at !== null) throw new SkerryError('DEVICE_REVOKED', `the device ${row.id} was revoked`);
-    if (request.device !== undefined && row.id !== request.device) {
-      throw new SkerryError('DEVICE_ID_TAKEN', `this key is enrolled already, as ${row.id}`);
-    }
+    if (device !== undefined && row.id !== device) throw new SkerryError('DEVICE_ID_TAKEN', `this key is enrolled already, as ${row.id}`);
+    if (row.id === replaces) continue;
+    if (row.public_key !== request.publicKey)
+      throw new SkerryError('DEVICE_ID_TAKEN', `the name ${row.id} belongs to a device with another key`);
+    if (row.revoked_at !== null) throw new SkerryError('DEVICE_REVOKED', `the device ${row.id} was removed`);
   }
   const [row] = rows;
-  return row === undefined ? undefined : { id: deviceIdSchema.parse(row.id), hubLabels: readHubLabels(row.hub_labels) };
+  if (row === undefined) return undefined;
+  const { id, public_key: publicKey, hub_labels: hubLabels, device_labels: deviceLabels } = row;
+  return { id: deviceIdSchema.parse(id), publicKey, hubLabels: readHubLabels(hubLabels), deviceLabels: readLabels(deviceLabels) };
+}
+
+async function refuseRetired(db: Queryable, publicKey: string): Promise<void> {
+  const retired = await db.selectFrom('retired_keys').select('device').where('public_key', '=', publicKey).executeTakeFirst();
+  if (retired !== undefined) throw new SkerryError('DEVICE_REPLACED', `another machine took the place of this one as ${retired.device}`);
 }
 
 function describe(request: EnrollRequest, tokenId: string, hubLabels: HubLabels) {
@@ -134,7 +162,15 @@ async function insertDevice(db: Queryable, row: DevicesTable): Promise<void> {
     .execute();
 }
 
-async function renewDevice(db: Queryable, id: DeviceId, row: Omit<DevicesTable, 'id' | 'public_key'>): Promise<void> {
+/** Another key is another machine: nothing that the one before it counted is held against it, and its key lets nobody in any more. */
+async function renewDevice(db: Queryable, id: DeviceId, row: Omit<DevicesTable, 'id'>, keyBefore: string): Promise<void> {
+  if (keyBefore !== row.public_key) {
+    await db.insertInto('retired_keys').values({ public_key: keyBefore, device: id, retired_at: row.enrolled_at }).execute();
+    await db.deleteFrom('ingest_positions').where('device', '=', id).execute();
+    await db.deleteFrom('device_marks').where('device', '=', id).execute();
+  }
+  // What was signed before is signed anew, under a counter above the last: the retained statement may be gone, or be for another key.
+  await db.updateTable('desired_states').set({ content_sha256: '' }).where('device', '=', id).execute();
   await db.updateTable('devices').set(row).where('id', '=', id).execute();
   await db
     .updateTable('device_states')

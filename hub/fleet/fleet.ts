@@ -101,6 +101,7 @@ export class Fleet implements Service {
       marks: this.marks,
       onLabels: (device) => this.#adopt(device),
       onRevoked: (device) => this.#revoked(device),
+      onRestored: (device) => this.#enrolled(device),
     });
     this.enrolment = new Enrolment({
       db,
@@ -160,8 +161,11 @@ export class Fleet implements Service {
   }
 
   async #enrolled(device: DeviceId): Promise<void> {
+    // A session under credentials that were replaced ends.
+    this.#options.disconnect(device);
     await this.#options.onCredentials();
     await this.#adopt(device);
+    await this.issuer.issue([device]);
   }
 
   async #revoked(device: DeviceId): Promise<void> {

@@ -14,7 +14,7 @@ export interface DevicesTable {
   /** JSON. */
   capabilities: string;
   agent_version: string;
-  /** Hex; the password itself is told to the device once and kept nowhere. */
+  /** Hex; the password itself is told to the device once and kept nowhere. A removed device keeps it, for the day it is restored. */
   password_sha256: string;
   /** The same password as mosquitto wants it, for an external broker's password file. */
   password_mosquitto: string;
@@ -68,6 +68,15 @@ export interface EnrolmentTokensTable {
   created_at: EpochMillis;
   created_by: string;
   revoked_at: EpochMillis | null;
+  /** The only device it lets in, under a key of its own or a new one; null for any new device. */
+  device: string | null;
+}
+
+/** Keys that a device had before it was replaced: they let nobody in again. */
+export interface RetiredKeysTable {
+  public_key: string;
+  device: string;
+  retired_at: EpochMillis;
 }
 
 /** A decision "devices matching the selector should run this version"; for each model the newest that matches a device counts. */
@@ -132,6 +141,7 @@ export interface FleetTables {
   device_states: DeviceStatesTable;
   device_marks: DeviceMarksTable;
   enrolment_tokens: EnrolmentTokensTable;
+  retired_keys: RetiredKeysTable;
   deployments: DeploymentsTable;
   desired_models: DesiredModelsTable;
   desired_states: DesiredStatesTable;

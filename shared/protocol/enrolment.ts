@@ -30,6 +30,8 @@ export type EnrollRequest = z.infer<typeof enrollRequestSchema>;
 export const enrollResponseSchema = z.object({
   device: deviceIdSchema,
   fleet: fleetIdSchema,
+  /** What the device is to say of itself: its own labels, or those the hub knows of it where it gave none. */
+  labels: labelsSchema.optional(),
   mqtt: z.object({
     /** `mqtt://host:port` or `mqtts://host:port`. */
     url: z.url().max(1024),

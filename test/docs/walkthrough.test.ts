@@ -24,10 +24,11 @@ it('the lines of the README and the walkthrough work as they stand, in an empty 
   const home = await mkdtemp(path.join(tmpdir(), 'skerry-walk-'));
   // The ports of the pages may be taken on this machine: settings move the programs, and the lines that name a port follow.
   const [http, mqtt, local] = [await freePort(), await freePort(), await freePort()];
-  const script = `set -e; trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n${await linesOf('README.md')}\n${await linesOf('docs/WALKTHROUGH.md')}`
-    .replace('npm run build', ':')
-    .replaceAll('127.0.0.1:7480', `127.0.0.1:${http}`)
-    .replaceAll('127.0.0.1:7490', `127.0.0.1:${local}`);
+  const script =
+    `set -e; trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n${await linesOf('README.md')}\n${await linesOf('docs/WALKTHROUGH.md')}`
+      .replace('npm run build', ':')
+      .replaceAll('127.0.0.1:7480', `127.0.0.1:${http}`)
+      .replaceAll('127.0.0.1:7490', `127.0.0.1:${local}`);
   // Job control, for `kill %1`: as in the shell of a person.
   const shell = spawn('bash', ['-m', '-c', script], {
     cwd: PROJECT_ROOT,

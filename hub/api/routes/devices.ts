@@ -91,7 +91,7 @@ export function deviceRoutes(devices: Devices, starts: StartWatch): readonly Rou
       url: '/api/v1/devices/:device',
       id: 'revokeDevice',
       tag: 'devices',
-      summary: 'Withdraws the credentials of a device for good; what is known of it stays',
+      summary: 'Withdraws the credentials of a device, until it is restored or replaced; what is known of it stays',
       access: 'device:remove',
       audit: ({ params }) => `devices/${params.device}`,
       params: deviceParams,

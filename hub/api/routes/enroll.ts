@@ -42,7 +42,16 @@ export function enrollRoutes(enrolment: Enrolment, tokens: EnrolmentTokens, limi
       bodyLimit: LIMITS.controlMessageBytes,
       status: 201,
       answer: enrollResponseSchema,
-      errors: ['ENROL_TOKEN_INVALID', 'ENROL_PROOF_INVALID', 'DEVICE_ID_TAKEN', 'DEVICE_REVOKED', 'TRUST_ROOT_MISSING', 'API_RATE_LIMITED'],
+      errors: [
+        'ENROL_TOKEN_INVALID',
+        'ENROL_PROOF_INVALID',
+        'ENROL_TOKEN_BOUND',
+        'DEVICE_ID_TAKEN',
+        'DEVICE_REPLACED',
+        'DEVICE_REVOKED',
+        'TRUST_ROOT_MISSING',
+        'API_RATE_LIMITED',
+      ],
       handler: async ({ body, request, note }) => {
         try {
           const answer = await enrolment.enroll(body, request.hostname);

@@ -7,6 +7,7 @@ import { addEventFilters } from './event-filters.js';
 import { addFetchRights } from './fetch-rights.js';
 import { createFleetTables } from './fleet.js';
 import { addIncremental } from './incremental.js';
+import { addReplacement } from './replacement.js';
 import { createReleasesTable } from './releases.js';
 import { addMembership } from './membership.js';
 import { createRegistryTables } from './registry.js';
@@ -34,6 +35,7 @@ const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
   '0021_releases': createReleasesTable,
   '0030_device_starts': addDeviceStarts,
   '0030_membership': addMembership,
+  '0031_replacement': addReplacement,
 };
 
 export function migrationProvider(types: SqlTypes): MigrationProvider {

@@ -22,8 +22,27 @@ export const fleetCodes = defineCodes({
   DEVICE_ID_TAKEN: {
     fault: 'caller',
     http: 409,
-    summary: 'Another device with another key holds this device id.',
-    action: 'Choose another id, or revoke the other device first.',
+    summary: 'A device with another key has this name.',
+    action:
+      'Choose another name. To give the name to a new machine or card, run `skerry device replace NAME` and enrol with the token it prints.',
+  },
+  ENROL_TOKEN_BOUND: {
+    fault: 'caller',
+    http: 409,
+    summary: 'This enrolment token is for one device, and the request names another one.',
+    action: 'Enrol with the name in the message, or without --name; other devices need a token from `skerry token create enrolment`.',
+  },
+  DEVICE_REPLACED: {
+    fault: 'caller',
+    http: 403,
+    summary: 'The key of this machine was replaced: another machine has its place in the fleet.',
+    action: 'Enrol this machine from an empty data folder, which makes a new key, under another name.',
+  },
+  DEVICE_ONLINE: {
+    fault: 'caller',
+    http: 409,
+    summary: 'The device to be replaced is connected; replacing it would cut it off.',
+    action: 'Check the name. Add --force if the machine that is connected is the one to be replaced.',
   },
   DEVICE_UNKNOWN: {
     fault: 'caller',
@@ -34,8 +53,9 @@ export const fleetCodes = defineCodes({
   DEVICE_REVOKED: {
     fault: 'caller',
     http: 403,
-    summary: 'The device was revoked; its id and its key are not accepted any more.',
-    action: 'Enrol it under a new key and id if it should come back.',
+    summary: 'The device was removed from the fleet.',
+    action:
+      'Run `skerry device restore NAME` to take the same machine back, or `skerry device replace NAME` to give its name to a new key.',
   },
   DEVICE_COPIED: {
     fault: 'environment',

@@ -52,6 +52,10 @@ describe('commands against a running hub', () => {
     });
     for (const [words, code] of [
       [['metrics', 'nothing'], 'MODEL_UNKNOWN'],
+      // 21 I: each of them knows the device, and none asks a script.
+      [['device', 'remove', 'nobody'], 'DEVICE_UNKNOWN'],
+      [['device', 'restore', 'nobody'], 'DEVICE_UNKNOWN'],
+      [['device', 'replace', 'nobody', '--expires', '2h', '--force'], 'DEVICE_UNKNOWN'],
       [['metrics', 'skerry-agent', '--device', 'nobody'], 'DEVICE_UNKNOWN'],
     ] as const) {
       expect(await skerry(...words)).toMatchObject({ code: 1, stderr: expect.stringContaining(`[${code}]`) as string });
