@@ -204,7 +204,11 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
       build: () => ({ version: SKERRY_VERSION, node: process.version, runtime: `${description.name} ${description.version}` }),
     }),
     status,
-    config: { tcp: { host: config.httpHost, port: config.httpPort }, ...(socket === undefined ? {} : { unix: { path: socket } }) },
+    config: {
+      tcp: { host: config.httpHost, port: config.httpPort },
+      ...(socket === undefined ? {} : { unix: { path: socket } }),
+      jsonElements: config.jsonElements,
+    },
     agentVersion: SKERRY_VERSION,
     logger: logger.child({ room: 'serve' }),
   });

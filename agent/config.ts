@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { durationSchema } from '#shared/kernel/duration.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { LIMITS } from '#shared/kernel/limits.js';
 import {
   loadSettings,
   type SettingEntry,
@@ -29,6 +30,7 @@ const agentConfigSchema = z.strictObject({
   httpHost: z.string().min(1).max(253),
   httpPort: wholeNumber(0, 65_535),
   socket: z.string().max(4096),
+  jsonElements: wholeNumber(1, LIMITS.tensorElements),
   instances: wholeNumber(1, 64),
   threads: wholeNumber(1, 64),
   bake: minutesAtMost(60 * 24 * 30),
@@ -63,6 +65,12 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     env: 'SKERRY_AGENT_SOCKET',
     default: 'agent.sock',
     doc: 'Unix socket of the local API, relative to the data folder; "none" for none',
+  },
+  jsonElements: {
+    flag: 'json-elements',
+    env: 'SKERRY_AGENT_JSON_ELEMENTS',
+    default: LIMITS.jsonElements,
+    doc: 'most tensor elements that a request, or an answer, of the local API may carry as JSON; more go as binary tensors',
   },
   instances: { flag: 'instances', env: 'SKERRY_AGENT_INSTANCES', default: 1, doc: 'worker threads for each model in service' },
   threads: { flag: 'threads', env: 'SKERRY_AGENT_THREADS', default: 1, doc: 'threads each of them computes with' },

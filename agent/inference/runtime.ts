@@ -27,6 +27,7 @@ import { ServableTable } from './servable-table.js';
 import { DEFAULT_INFERENCE_SETTINGS, type InferenceSettings } from './settings.js';
 import { type KeptRequest, ShadowRunner } from './shadow.js';
 import { checkOutputs } from './signature.js';
+import { checkTexts, hasTexts } from './texts.js';
 
 export interface InferenceRuntimeOptions {
   readonly store: KeyValue;
@@ -126,6 +127,7 @@ class Runtime implements InferenceRuntime {
       const { host, shadow } = this.#table.direct(request);
       target = this.#table.targetOf(host);
       checkTensors(host.spec.inputs, request.inputs);
+      if (hasTexts(request.inputs)) await checkTexts(request.inputs);
       if (request.outputs !== undefined) checkOutputs(host.spec, request.outputs);
       copy = shadow === undefined ? undefined : this.#shadows.keep(shadow, request);
       const { outputs, queue, compute } = await host.submit({

@@ -1,5 +1,7 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { inTurns } from '#shared/kernel/turns.js';
+import type { Exchange } from './exchange.js';
 
 export interface Body {
   readonly bytes: Uint8Array;
@@ -8,28 +10,30 @@ export interface Body {
 }
 
 /** Reads a request body of at most `limit` bytes. Errors: `INPUT_TOO_LARGE`, `SERVE_ENCODING`, `ABORTED` when the client goes away. */
-export function readBody(request: IncomingMessage, limit: number): Promise<Body> {
-  const encoding = request.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity') {
-    return Promise.reject(new SkerryError('SERVE_ENCODING', `Content-Encoding ${encoding.slice(0, 64)} is not accepted`));
-  }
-  const tooLarge = (): SkerryError => new SkerryError('INPUT_TOO_LARGE', `the body has more than the accepted ${limit} bytes`);
-  if (Number(request.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge());
+export function readBody({ request, response }: Pick<Exchange, 'request' | 'response'>, limit: number): Promise<Body> {
+  const refusal = refusalOf(request.headers, limit);
+  if (refusal !== undefined) return Promise.reject(refusal);
+  // RFC 9110, 10.1.1: only now, since a client that asks first need not send what would be refused.
+  if (expectsContinue(request.headers)) response.writeContinue();
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
     let size = 0;
     let complete = false;
-    request.on('data', (chunk: Uint8Array) => {
+    const take = (chunk: Uint8Array): void => {
       size += chunk.byteLength;
-      // What comes after is read and dropped, within the time a request has, so that the client gets to read the answer.
-      if (size > limit) reject(tooLarge());
-      else chunks.push(chunk);
-    });
+      if (size <= limit) return void chunks.push(chunk);
+      // What comes after is dropped by whoever writes the answer.
+      request.off('data', take);
+      chunks.length = 0;
+      reject(tooLarge(limit));
+    };
+    request.on('data', take);
     request.once('end', () => {
       complete = true;
       const [only] = chunks;
       if (chunks.length === 1 && only !== undefined) resolve({ bytes: only, owned: false });
-      else resolve({ bytes: Buffer.concat(chunks, size), owned: true });
+      else if (size <= JOINED_AT_ONCE) resolve({ bytes: Buffer.concat(chunks, size), owned: true });
+      else resolve(inTurns(join(chunks, size)).then((bytes) => ({ bytes, owned: true })));
     });
     // Every request closes in the end; an error made for each, with its stack, would cost more than parsing it.
     request.once('close', () => {
@@ -37,4 +41,43 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Body>
     });
     request.once('error', (cause) => reject(new SkerryError('ABORTED', 'the client went away before its request was complete', { cause })));
   });
+}
+
+const JOINED_AT_ONCE = 1024 * 1024;
+
+const NOTHING = new Uint8Array();
+
+/** Copies one chunk after the other, and lets go of each. */
+function* join(chunks: Uint8Array[], size: number): Generator<void, Uint8Array> {
+  const bytes = Buffer.allocUnsafeSlow(size);
+  let offset = 0;
+  for (const [index, chunk] of chunks.entries()) {
+    bytes.set(chunk, offset);
+    offset += chunk.byteLength;
+    chunks[index] = NOTHING;
+    yield;
+  }
+  return bytes;
+}
+
+/** The client waits for a word before it sends its body. */
+export function expectsContinue(headers: IncomingHttpHeaders): boolean {
+  return headers.expect?.trim().toLowerCase() === '100-continue';
+}
+
+/** What can be said of a body by its headers alone. */
+function refusalOf(headers: IncomingHttpHeaders, limit: number): SkerryError | undefined {
+  // RFC 9110, 8.4.1: names of codings know no case, "identity" is none at all, and a list may have empty places.
+  const codings = [headers['content-encoding'], headers['transfer-encoding']]
+    .flatMap((list) => (list ?? '').split(','))
+    .map((name) => name.trim())
+    .filter((name) => !['', 'identity', 'chunked'].includes(name.toLowerCase()));
+  if (codings.length > 0) {
+    return new SkerryError('SERVE_ENCODING', `a body encoded as ${codings.join(', ').slice(0, 64)} is not accepted`);
+  }
+  return Number(headers['content-length'] ?? 0) > limit ? tooLarge(limit) : undefined;
+}
+
+function tooLarge(limit: number): SkerryError {
+  return new SkerryError('INPUT_TOO_LARGE', `the body has more than the accepted ${limit} bytes`);
 }

@@ -9,6 +9,8 @@ export interface ServeConfig {
   readonly unix?: { readonly path: string };
   /** Largest request body, bytes. */
   readonly bodyLimit?: number;
+  /** Most tensor elements that one request, or one answer, may carry as JSON; more go as binary tensors. */
+  readonly jsonElements?: number;
   /** Time within which a whole request, headers and body, must have arrived. */
   readonly requestTimeout?: Millis;
   /** Time without a byte either way after which a connection is closed; longer than any prediction may take. */
@@ -22,6 +24,7 @@ export type ServeSettings = Required<Omit<ServeConfig, 'tcp' | 'unix'>>;
 
 export const DEFAULT_SERVE_SETTINGS: ServeSettings = {
   bodyLimit: LIMITS.inferBodyBytes,
+  jsonElements: LIMITS.jsonElements,
   requestTimeout: 30_000,
   idleTimeout: 120_000,
   maxConnections: 1024,

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { DataPlane, PredictionTarget } from '#agent/inference/contract.js';
 import { modelNameSchema, type ModelName, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
@@ -12,7 +11,7 @@ import { readBody } from './body.js';
 import { namedModel } from './named.js';
 import { jsonAnswer } from './oip-response.js';
 import type { Route } from './router.js';
-import type { Handler } from './exchange.js';
+import type { Exchange, Handler } from './exchange.js';
 
 /** Where the application's word on answers goes. */
 export interface FeedbackSink {
@@ -48,9 +47,9 @@ const metricSchema = z.strictObject({
 
 /** What the application says of answers and of itself; it is counted by version, and rollouts are judged by it. */
 export function feedbackRoutes({ dataPlane, feedback, answers }: FeedbackParts): readonly Route<Handler>[] {
-  const onFeedback: Handler = async ({ request, params }) => {
-    const { model, version } = namedModel(params);
-    const said = await readJson(feedbackSchema, request, 'the feedback');
+  const onFeedback: Handler = async (exchange) => {
+    const { model, version } = namedModel(exchange.params);
+    const said = await readJson(feedbackSchema, exchange, 'the feedback');
     const about = version ?? answers.versionOf(model, said);
     if (about === undefined) throw unknownAnswer(model, said);
     const target = requireTarget(dataPlane, model, about);
@@ -59,8 +58,8 @@ export function feedbackRoutes({ dataPlane, feedback, answers }: FeedbackParts):
     return jsonAnswer({ model, version: target.version });
   };
 
-  const onMetric: Handler = async ({ request }) => {
-    const said = await readJson(metricSchema, request, 'the metric');
+  const onMetric: Handler = async (exchange) => {
+    const said = await readJson(metricSchema, exchange, 'the metric');
     const targets = said.model === undefined ? routedTargets(dataPlane) : [metricTarget(said.model, said)];
     for (const target of targets) record(feedback, target, said.name, said.value);
     return jsonAnswer({ recorded: targets.map(({ model, version }) => ({ model, version })) });
@@ -85,8 +84,8 @@ function record(sink: FeedbackSink, target: PredictionTarget, metric: string, re
   throw new SkerryError('SERVE_METRIC_LIMIT', `${METRICS_PER_WINDOW} other metrics of ${target.model} were reported in this window`);
 }
 
-async function readJson<T>(schema: z.ZodType<T>, request: IncomingMessage, what: string): Promise<T> {
-  const { bytes } = await readBody(request, LIMITS.feedbackBytes);
+async function readJson<T>(schema: z.ZodType<T>, exchange: Exchange, what: string): Promise<T> {
+  const { bytes } = await readBody(exchange, LIMITS.feedbackBytes);
   return parseJson(schema, bytes, { what, maxBytes: LIMITS.feedbackBytes, code: 'SERVE_REQUEST' });
 }
 

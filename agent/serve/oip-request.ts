@@ -1,7 +1,10 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import { fromBinary } from '#shared/tensor/binary.js';
+import { readBinary } from '#shared/tensor/binary.js';
+import { JsonText, readDocument } from '#shared/tensor/json-document.js';
+import { fromJsonText } from '#shared/tensor/json-tensor.js';
 import { fromJson } from '#shared/tensor/json.js';
+import { elementCount, formatShape } from '#shared/tensor/shape.js';
 import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
 import {
   arrayAt,
@@ -16,6 +19,7 @@ import {
   stringAt,
   type JsonObject,
 } from './fields.js';
+import { JsonAllowance } from './json-allowance.js';
 
 // Open Inference Protocol v2, "Inference Request JSON Object", and the binary tensor data extension.
 
@@ -38,10 +42,14 @@ export interface OipRequest {
   readonly timeout: number | undefined;
 }
 
-/** Reads the body of an inference request; tensors of binary data are views over `bytes`. Errors are `SERVE_BODY`, `SERVE_REQUEST` and those of tensors. */
-export function parseInferRequest(bytes: Uint8Array, headerLength: string | undefined): OipRequest {
+/**
+ * Reads the body of an inference request; tensors of binary data are views over `bytes`. It can be interrupted wherever it yields.
+ * Errors are `SERVE_BODY`, `SERVE_REQUEST`, `SERVE_JSON_TOO_LARGE` for more than `jsonElements` in all, and those of tensors.
+ */
+export function* parseInferRequest(bytes: Uint8Array, headerLength: string | undefined, jsonElements: number): Generator<void, OipRequest> {
   const jsonLength = headerLength === undefined ? bytes.byteLength : parseHeaderLength(headerLength, bytes.byteLength);
-  const document = objectAt(parse(bytes.subarray(0, jsonLength)), 'the request');
+  const document = objectAt(yield* parse(bytes.subarray(0, jsonLength)), 'the request');
+  const json = new JsonAllowance(jsonElements);
   const binary = new BinaryReader(bytes.subarray(jsonLength));
   const inputs: Record<string, Tensor> = {};
   for (const [index, entry] of arrayAt(document['inputs'], 'inputs', LIMITS.tensorsPerModel).entries()) {
@@ -49,7 +57,7 @@ export function parseInferRequest(bytes: Uint8Array, headerLength: string | unde
     const input = objectAt(entry, path);
     const name = stringAt(input['name'], `${path}.name`, LIMITS.nameLength);
     if (Object.hasOwn(inputs, name)) throw new SkerryError('SERVE_REQUEST', `${path}: input ${JSON.stringify(name)} is given twice`);
-    Object.defineProperty(inputs, name, { value: readTensor(input, name, path, binary), enumerable: true });
+    Object.defineProperty(inputs, name, { value: yield* readTensor(input, name, path, { binary, json }), enumerable: true });
   }
   binary.end();
   const parameters = optionalObjectAt(document['parameters'], 'parameters');
@@ -80,21 +88,24 @@ function parseHeaderLength(text: string, bodyLength: number): number {
   );
 }
 
-function parse(bytes: Uint8Array): unknown {
+function* parse(bytes: Uint8Array): Generator<void, unknown> {
   if (bytes.byteLength === 0) throw new SkerryError('SERVE_BODY', 'the body is empty, expected an inference request in JSON');
-  try {
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.slice(0, 200) : 'it cannot be read';
-    throw new SkerryError('SERVE_BODY', `the body is not JSON: ${reason}`, { cause });
-  }
+  return yield* readDocument(bytes, { what: 'the body', code: 'SERVE_BODY', tensorMembers: TENSOR_MEMBERS });
 }
 
-function readTensor(input: JsonObject, name: string, path: string, binary: BinaryReader): Tensor {
+/** "Tensor Data". */
+const TENSOR_MEMBERS: ReadonlySet<string> = new Set(['data']);
+
+interface TensorSources {
+  readonly binary: BinaryReader;
+  readonly json: JsonAllowance;
+}
+
+function* readTensor(input: JsonObject, name: string, path: string, { binary, json }: TensorSources): Generator<void, Tensor> {
   const datatype = datatypeAt(input['datatype'], `${path}.datatype`);
   const shape = shapeAt(input['shape'], `${path}.shape`, LIMITS.tensorRank);
   const what = `input ${JSON.stringify(name)}`;
-  const { parameters } = input;
+  const { parameters, data } = input;
   if (isObject(parameters) && given(parameters['shared_memory_region'])) {
     throw new SkerryError('SERVE_REQUEST', `${path}: shared memory regions are not supported, send the data itself`);
   }
@@ -102,9 +113,12 @@ function readTensor(input: JsonObject, name: string, path: string, binary: Binar
     optionalObjectAt(parameters, `${path}.parameters`)['binary_data_size'],
     `${path}.parameters.binary_data_size`,
   );
-  if (size === undefined) return fromJson(datatype, shape, input['data'] ?? undefined, what);
-  if (given(input['data'])) throw new SkerryError('SERVE_REQUEST', `${path} has both data and parameters.binary_data_size`);
-  return fromBinary(datatype, shape, binary.take(size, what), what);
+  if (size === undefined) {
+    json.take(elementCount(shape, what), `${what} ${formatShape(shape)}`, 'Send it as binary data: parameters.binary_data_size');
+    return data instanceof JsonText ? yield* fromJsonText(datatype, shape, data, what) : fromJson(datatype, shape, data ?? undefined, what);
+  }
+  if (given(data)) throw new SkerryError('SERVE_REQUEST', `${path} has both data and parameters.binary_data_size`);
+  return yield* readBinary(datatype, shape, binary.take(size, what), what);
 }
 
 function readOutputs(value: unknown, binaryOutput: boolean): OipRequest['outputs'] {

@@ -1,46 +1,113 @@
 import type { InferReply, ServableStatus } from '#agent/inference/contract.js';
+import type { SkerryError } from '#shared/kernel/errors.js';
 import { toBinary } from '#shared/tensor/binary.js';
-import { toJson } from '#shared/tensor/json.js';
-import type { TensorSpec } from '#shared/tensor/tensor.js';
+import { atOnce, inTurns, piecesInTurns } from '#shared/kernel/turns.js';
+import { checkJson, jsonPieces } from '#shared/tensor/json-write.js';
+import { elementCount, formatShape } from '#shared/tensor/shape.js';
+import type { Tensor, TensorSpec } from '#shared/tensor/tensor.js';
+import { JsonAllowance } from './json-allowance.js';
 import type { OipRequest } from './oip-request.js';
+
+/** An answer that is one text. */
+export type ShortAnswer = Answer & { readonly body: readonly [string] };
 
 /** An answer ready to be written. */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: readonly (string | Uint8Array)[];
+  /** What is not a list is of unknown length, and written as it comes. */
+  readonly body: readonly (string | Uint8Array)[] | AsyncIterable<string>;
 }
 
-export function jsonAnswer(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Answer {
+export function jsonAnswer(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): ShortAnswer {
   return { status, headers: { 'content-type': 'application/json', ...headers }, body: [JSON.stringify(value)] };
 }
 
-/** "Inference Response JSON Object", followed by the data of outputs that were asked for as binary. */
-export function inferAnswer(request: OipRequest, reply: InferReply): Answer {
-  const binaries: Uint8Array[] = [];
-  const wanted = request.outputs ?? Object.keys(reply.outputs).map((name) => ({ name, binary: request.binaryOutput }));
-  const outputs = wanted.flatMap(({ name, binary }): readonly object[] => {
-    const tensor = reply.outputs[name];
-    if (tensor === undefined) return [];
-    const head = { name, datatype: tensor.datatype, shape: tensor.shape };
-    if (!binary) return [{ ...head, data: toJson(tensor, `output ${JSON.stringify(name)}`) }];
-    const data = toBinary(tensor);
-    binaries.push(data);
-    return [{ ...head, parameters: { binary_data_size: data.byteLength } }];
+/** OIP v2 "Inference Response JSON Error Object", with our code and advice beside its `error`. */
+export function errorAnswer(error: SkerryError, headers: Readonly<Record<string, string>> = {}): ShortAnswer {
+  const { message, code, fault, action, details } = error.toBody();
+  const retry = error.entry.http === 503 ? { 'retry-after': '1' } : {};
+  return jsonAnswer({ error: message, code, fault, action, ...(details === undefined ? {} : { details }) }, error.entry.http, {
+    ...headers,
+    ...retry,
   });
-  const document = {
+}
+
+/** Elements up to which an answer is written in one go, with its length: some hundred microseconds of work. */
+const AT_ONCE_ELEMENTS = 4_096;
+
+/**
+ * "Inference Response JSON Object", followed by the data of outputs that were asked for as binary. More than `jsonElements` in JSON
+ * are `SERVE_JSON_TOO_LARGE`; a large answer in JSON alone is written piece by piece while it is sent.
+ */
+export async function inferAnswer(request: OipRequest, reply: InferReply, jsonElements: number): Promise<Answer> {
+  const outputs = answeredOutputs(request, reply);
+  const json = new JsonAllowance(jsonElements);
+  for (const { name, tensor, binary } of outputs) {
+    if (binary) continue;
+    const what = `output ${JSON.stringify(name)}`;
+    json.take(elementCount(tensor.shape, what), `${what} ${formatShape(tensor.shape)}`, ASK_FOR_BINARY);
+    await run(checkJson(tensor, what), tensor.data.byteLength);
+  }
+  const binaries = outputs.flatMap(({ tensor, binary }) => (binary ? [toBinary(tensor)] : []));
+  const bytes = outputs.reduce((sum, { tensor, binary }) => (binary ? sum : sum + tensor.data.byteLength), 0);
+  const isLarge = json.taken > AT_ONCE_ELEMENTS || bytes > AT_ONCE_BYTES;
+  const pieces = documentPieces(request, reply, outputs);
+  if (binaries.length === 0) {
+    const headers = { 'content-type': 'application/json' };
+    return { status: 200, headers, body: isLarge ? piecesInTurns(pieces) : [[...pieces].join('')] };
+  }
+  const head: Buffer[] = [];
+  if (isLarge) for await (const piece of piecesInTurns(pieces)) head.push(Buffer.from(piece));
+  else head.push(Buffer.from([...pieces].join('')));
+  const length = head.reduce((sum, part) => sum + part.byteLength, 0);
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/octet-stream', 'inference-header-content-length': String(length) },
+    body: [...head, ...binaries],
+  };
+}
+
+const AT_ONCE_BYTES = 64 * 1024;
+const ASK_FOR_BINARY = 'Ask for binary data: "parameters": {"binary_data_output": true}';
+
+interface AnsweredOutput {
+  readonly name: string;
+  readonly tensor: Tensor;
+  readonly binary: boolean;
+}
+
+function answeredOutputs(request: OipRequest, reply: InferReply): readonly AnsweredOutput[] {
+  const wanted = request.outputs ?? Object.keys(reply.outputs).map((name) => ({ name, binary: request.binaryOutput }));
+  return wanted.flatMap(({ name, binary }) => {
+    const tensor = Object.hasOwn(reply.outputs, name) ? reply.outputs[name] : undefined;
+    return tensor === undefined ? [] : [{ name, tensor, binary }];
+  });
+}
+
+function* documentPieces(request: OipRequest, reply: InferReply, outputs: readonly AnsweredOutput[]): Generator<string, void> {
+  const head = {
     model_name: reply.model,
     model_version: String(reply.version),
     ...(request.id === undefined ? {} : { id: request.id }),
-    outputs,
   };
-  if (binaries.length === 0) return jsonAnswer(document);
-  const head = Buffer.from(JSON.stringify(document));
-  return {
-    status: 200,
-    headers: { 'content-type': 'application/octet-stream', 'inference-header-content-length': String(head.byteLength) },
-    body: [head, ...binaries],
-  };
+  yield `${JSON.stringify(head).slice(0, -1)},"outputs":[`;
+  for (const [index, { name, tensor, binary }] of outputs.entries()) {
+    const described = { name, datatype: tensor.datatype, shape: tensor.shape };
+    const comma = index === 0 ? '' : ',';
+    if (binary) {
+      yield comma + JSON.stringify({ ...described, parameters: { binary_data_size: tensor.data.byteLength } });
+    } else {
+      yield `${comma}${JSON.stringify(described).slice(0, -1)},"data":`;
+      yield* jsonPieces(tensor);
+      yield '}';
+    }
+  }
+  yield ']}';
+}
+
+function run(work: Generator<void, void>, bytes: number): Promise<void> | void {
+  return bytes > AT_ONCE_BYTES ? inTurns(work) : atOnce(work);
 }
 
 /** "Model Metadata Response JSON Object". */

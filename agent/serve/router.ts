@@ -10,9 +10,25 @@ export type Match<H> =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'method'; readonly allow: readonly string[] };
 
-/** Finds the route of a request. HEAD is served by GET. A path whose percent-encoding is broken is unknown. Pure. */
+/**
+ * The path of a request target: without its query, and of an absolute URL (RFC 9112, 3.2.2: a server must take that form, which
+ * clients behind a proxy setting send) the path alone.
+ */
+export function pathOf(target: string): string {
+  const local = target.replace(ORIGIN, '');
+  const path = local.slice(0, local.search(/[?#]|$/));
+  return path === '' ? '/' : path;
+}
+
+const ORIGIN = /^https?:\/\/[^/?#]*/i;
+
+/**
+ * Finds the route of a request. HEAD is served by GET, and one slash at the end says nothing. Each segment is compared after its
+ * percent-encoding is taken off; a path whose encoding is broken is unknown. Pure.
+ */
 export function matchRoute<H>(routes: readonly Route<H>[], method: string, path: string): Match<H> {
-  const segments = path.split('/');
+  const segments = segmentsOf(path);
+  if (segments === undefined) return { kind: 'unknown' };
   const wanted = method === 'HEAD' ? 'GET' : method;
   const allow = new Set<string>();
   for (const route of routes) {
@@ -25,6 +41,16 @@ export function matchRoute<H>(routes: readonly Route<H>[], method: string, path:
   return allow.size === 0 ? { kind: 'unknown' } : { kind: 'method', allow: [...allow] };
 }
 
+function segmentsOf(path: string): readonly string[] | undefined {
+  const whole = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+  if (!whole.includes('%')) return whole.split('/');
+  try {
+    return whole.split('/').map(decodeURIComponent);
+  } catch {
+    return undefined;
+  }
+}
+
 function matchPath(pattern: readonly string[], segments: readonly string[]): Readonly<Record<string, string>> | undefined {
   if (pattern.length !== segments.length) return undefined;
   const params: Record<string, string> = {};
@@ -34,18 +60,8 @@ function matchPath(pattern: readonly string[], segments: readonly string[]): Rea
       if (part !== segment) return undefined;
       continue;
     }
-    const value = decode(segment);
-    if (value === undefined || value === '') return undefined;
-    params[part.slice(1)] = value;
+    if (segment === '') return undefined;
+    params[part.slice(1)] = segment;
   }
   return params;
-}
-
-function decode(segment: string): string | undefined {
-  if (!segment.includes('%')) return segment;
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,7 @@
 import type { DataPlane, ServableStatus } from '#agent/inference/contract.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { atOnce, inTurns } from '#shared/kernel/turns.js';
 import { readBody } from './body.js';
 import type { Handler } from './exchange.js';
 import { AnswerLog } from './answer-log.js';
@@ -19,7 +20,12 @@ export interface RouteParts {
   readonly status: () => unknown;
   readonly agentVersion: string;
   readonly bodyLimit: number;
+  /** Tensor elements that a request or an answer may carry as JSON. */
+  readonly jsonElements: number;
 }
+
+/** Body up to which a request is read in one go: some hundred microseconds of work. */
+const AT_ONCE_BYTES = 64 * 1024;
 
 const MODEL = '/v2/models/:model';
 const VERSION = `${MODEL}/versions/:version`;
@@ -31,9 +37,10 @@ export function localRoutes(parts: RouteParts): readonly Route<Handler>[] {
 
   const infer: Handler = async ({ request, response, params }) => {
     const { model, version } = namedModel(params);
-    const { bytes, owned } = await readBody(request, parts.bodyLimit);
+    const { bytes, owned } = await readBody({ request, response }, parts.bodyLimit);
     const header = request.headers[HEADER_LENGTH_FIELD];
-    const parsed = parseInferRequest(bytes, typeof header === 'string' ? header : undefined);
+    const work = parseInferRequest(bytes, typeof header === 'string' ? header : undefined, parts.jsonElements);
+    const parsed = bytes.byteLength > AT_ONCE_BYTES ? await inTurns(work) : atOnce(work);
     const key = parsed.key ?? readKey(request.headers[KEY_FIELD]);
     const reply = await dataPlane.infer({
       model,
@@ -46,7 +53,7 @@ export function localRoutes(parts: RouteParts): readonly Route<Handler>[] {
       ...(parsed.timeout === undefined ? {} : { timeout: parsed.timeout }),
     });
     answers.answered(model, reply.version, { id: parsed.id, key });
-    return inferAnswer(parsed, reply);
+    return inferAnswer(parsed, reply, parts.jsonElements);
   };
 
   const metadata: Handler = ({ params }) => {

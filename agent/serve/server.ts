@@ -1,16 +1,19 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { DataPlane } from '#agent/inference/contract.js';
-import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { FeedbackSink } from './feedback-routes.js';
 import { DEFAULT_SERVE_SETTINGS, type ServeConfig, type ServeSettings } from './config.js';
 import { listenTcp, listenUnix } from './listener.js';
-import { type Answer, jsonAnswer } from './oip-response.js';
-import { matchRoute, type Route } from './router.js';
+import { type Answer, errorAnswer } from './oip-response.js';
+import { expectsContinue } from './body.js';
+import { refuseTunnel, refuseUnreadable, type Unfinished } from './refusals.js';
+import { matchRoute, pathOf, type Route } from './router.js';
 import type { Handler } from './exchange.js';
 import { localRoutes } from './routes.js';
+import { writeAnswer } from './write-answer.js';
 
 export interface InferenceServerOptions {
   readonly dataPlane: DataPlane;
@@ -42,6 +45,8 @@ class LocalServer implements InferenceServer {
   readonly #settings: ServeSettings;
   readonly #routes: readonly Route<Handler>[];
   readonly #servers: Server[] = [];
+  /** The newest request of each connection. */
+  readonly #last = new WeakMap<Duplex, Unfinished>();
   #address: ServeAddress = { tcp: undefined, unix: undefined };
   #closing: Promise<void> | undefined;
 
@@ -49,7 +54,8 @@ class LocalServer implements InferenceServer {
     const { dataPlane, feedback, metricsText, status, agentVersion, config } = options;
     this.#options = options;
     this.#settings = { ...DEFAULT_SERVE_SETTINGS, ...config };
-    this.#routes = localRoutes({ dataPlane, feedback, metricsText, status, agentVersion, bodyLimit: this.#settings.bodyLimit });
+    const { bodyLimit, jsonElements } = this.#settings;
+    this.#routes = localRoutes({ dataPlane, feedback, metricsText, status, agentVersion, bodyLimit, jsonElements });
   }
 
   get address(): ServeAddress {
@@ -87,29 +93,35 @@ class LocalServer implements InferenceServer {
       keepAliveTimeout: idleTimeout,
       connectionsCheckingInterval: Math.max(50, Math.min(5_000, requestTimeout / 4)),
       noDelay: true,
+      // Checked with the rest, so that its error has our form.
+      requireHostHeader: false,
     });
     server.timeout = idleTimeout;
     server.maxConnections = maxConnections;
-    server.on('request', (request, response) => void this.#serve(request, response));
-    server.on('clientError', refuseUnreadable);
+    const serve = (request: IncomingMessage, response: ServerResponse): void => void this.#serve(request, response);
+    server.on('request', serve);
+    // Whether the body is wanted shows when it is read.
+    server.on('checkContinue', serve);
+    server.on('checkExpectation', serve);
+    server.on('connect', refuseTunnel);
+    server.on('clientError', (cause, socket) => refuseUnreadable(cause, socket, this.#last.get(socket)));
     this.#servers.push(server);
     return server;
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    try {
-      write(response, await this.#answer(request, response), request.method === 'HEAD');
-    } catch (cause) {
+    this.#last.set(request.socket, { request, response });
+    const answer = await this.#answer(request, response).catch((cause: unknown) => {
       const error = asSkerryError(cause);
       if (error.entry.fault === 'ours') this.#options.logger.error({ code: error.code, url: request.url, cause }, error.message);
-      write(response, errorAnswer(error), false);
-    }
+      return errorAnswer(error);
+    });
+    await writeAnswer({ request, response }, answer);
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<Answer> {
-    const url = request.url ?? '/';
-    const query = url.indexOf('?');
-    const path = query < 0 ? url : url.slice(0, query);
+    checkHead(request);
+    const path = pathOf(request.url ?? '/');
     const match = matchRoute(this.#routes, request.method ?? '', path);
     if (match.kind === 'found') return match.handle({ request, response, params: match.params });
     if (match.kind === 'unknown') return errorAnswer(new SkerryError('SERVE_PATH_UNKNOWN', `there is nothing at ${path.slice(0, 256)}`));
@@ -118,46 +130,13 @@ class LocalServer implements InferenceServer {
   }
 }
 
-/** OIP v2 "Inference Response JSON Error Object", with our code and advice beside its `error`. */
-function errorAnswer(error: SkerryError, headers: Readonly<Record<string, string>> = {}): Answer {
-  const { message, code, fault, action, details } = error.toBody();
-  const retry = error.entry.http === 503 ? { 'retry-after': '1' } : {};
-  return jsonAnswer({ error: message, code, fault, action, ...(details === undefined ? {} : { details }) }, error.entry.http, {
-    ...headers,
-    ...retry,
-  });
-}
-
-function write(response: ServerResponse, answer: Answer, headOnly: boolean): void {
-  if (response.headersSent || response.destroyed) return;
-  const length = answer.body.reduce((sum, part) => sum + (typeof part === 'string' ? Buffer.byteLength(part) : part.byteLength), 0);
-  response.writeHead(answer.status, { ...answer.headers, 'content-length': length });
-  if (!headOnly) {
-    const [first, ...rest] = answer.body;
-    if (rest.length === 0) {
-      response.end(first);
-      return;
-    }
-    response.cork();
-    for (const part of answer.body) response.write(part);
-  }
-  response.end();
-}
-
-/** What the HTTP parser refuses, or a request that did not arrive in time, never becomes a request: answered on the bare socket. */
-function refuseUnreadable(cause: Error, socket: Duplex): void {
-  if (!socket.writable || errnoOf(cause) === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const late = errnoOf(cause) === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const error = new SkerryError(late ? 'SERVE_TIMEOUT' : 'SERVE_HTTP', late ? 'the request did not arrive in time' : cause.message);
-  const { body } = errorAnswer(error);
-  const text = String(body[0]);
-  const status = late ? '408 Request Timeout' : '400 Bad Request';
-  socket.end(
-    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
-  );
+/** What Node would refuse without a body, or let pass. */
+function checkHead({ headers, httpVersion }: IncomingMessage): void {
+  // RFC 9112, 3.2.
+  if (httpVersion === '1.1' && headers.host === undefined)
+    throw new SkerryError('SERVE_HTTP', 'an HTTP/1.1 request must have a Host header');
+  if (headers.expect === undefined || expectsContinue(headers)) return;
+  throw new SkerryError('SERVE_EXPECTATION', `Expect: ${headers.expect.slice(0, 64)} cannot be met, only 100-continue`);
 }
 
 function closeServer(server: Server, grace: number): Promise<void> {

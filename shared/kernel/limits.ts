@@ -55,6 +55,14 @@ export const LIMITS = {
   fetchBytes: 768 * KiB,
   apiBodyBytes: 16 * MiB,
   inferBodyBytes: 64 * MiB,
+  /** Tensor elements that an inference request or its answer may carry as JSON, unless the agent is set otherwise. */
+  jsonElements: 4 * MiB,
+  /** Nesting of a JSON document of an inference request; values and lengths of strings in it outside of tensors. */
+  jsonDepth: 64,
+  jsonValues: 256 * KiB,
+  jsonStringBytes: 1 * MiB,
+  /** Rest of a request body that is read and dropped, so that the connection can be kept after an early answer. */
+  keepAliveDrainBytes: 1 * MiB,
   /** What the application says of an answer. */
   feedbackBytes: 16 * KiB,
 } as const;

@@ -1,24 +1,22 @@
 import { SkerryError } from '#shared/kernel/errors.js';
-import { joinBytesElements, splitBytesElements } from './bytes-elements.js';
+import { joinBytesElements } from './bytes-elements.js';
 import type { Datatype } from './datatype.js';
-import { bytesOf, elementsOf, isFixedSize } from './elements.js';
+import { bytesOf } from './elements.js';
 import { type JsonReader, jsonReader } from './json-elements.js';
-import { notFiniteOf } from './not-finite.js';
 import { elementCount, formatShape } from './shape.js';
 import type { Tensor } from './tensor.js';
-
-export type JsonElement = number | boolean | string;
 
 /**
  * Reads the `data` of a JSON tensor (OIP v2, "Tensor Data"): one flat row-major array, or nested arrays of the shape.
  * Each element is narrowed to the datatype: integers whole and in range, FP32/FP64 in range or one of the strings "NaN",
- * "Infinity" and "-Infinity", BOOL true or false, BYTES as UTF-8 strings. INT64/UINT64 beyond 2^53 lose digits as JSON numbers, so there they are accepted only as decimal strings.
+ * "Infinity" and "-Infinity", BOOL true or false, BYTES as UTF-8 strings. INT64/UINT64 beyond 2^53 have lost digits as
+ * JavaScript numbers, so there they are accepted only as decimal strings.
  * FP16 and BF16 have no JSON form. Errors: `TENSOR_DATA`, `TENSOR_SHAPE`, `TENSOR_TOO_LARGE`, `TENSOR_NOT_IN_JSON`.
  */
 export function fromJson(datatype: Datatype, shape: readonly number[], data: unknown, what: string): Tensor {
   const count = elementCount(shape, what);
-  const flat = flatten(data, shape, count, what);
   const reader = jsonReader(datatype, what);
+  const flat = flatten(data, shape, count, what);
   return { datatype, shape, data: readAll(reader, flat, count) };
 }
 
@@ -35,36 +33,6 @@ function readAll(reader: JsonReader, flat: readonly unknown[], count: number): U
   const elements = reader.allocate(count);
   for (let at = 0; at < count; at++) elements[at] = reader.read(flat[at], at);
   return bytesOf(elements);
-}
-
-/**
- * The elements of a tensor as one flat row-major JSON array. 64-bit integers beyond 2^53 become decimal strings, values
- * that are not finite the strings "NaN", "Infinity" and "-Infinity". What JSON cannot hold (FP16, BF16, BYTES that are not UTF-8) is
- * refused with `TENSOR_NOT_IN_JSON`.
- */
-export function toJson(tensor: Tensor, what: string): readonly JsonElement[] {
-  if (tensor.datatype === 'FP16' || tensor.datatype === 'BF16') {
-    throw new SkerryError('TENSOR_NOT_IN_JSON', `${what} is ${tensor.datatype}, which has no JSON form`);
-  }
-  if (!isFixedSize(tensor)) return textElements(tensor, what);
-  const elements = elementsOf(tensor);
-  if (tensor.datatype === 'BOOL') return Array.from<number | bigint, boolean>(elements, (value) => value !== 0);
-  return Array.from<number | bigint, number | string>(elements, (value) => {
-    if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
-    return notFiniteOf(value) ?? value;
-  });
-}
-
-function textElements(tensor: Tensor, what: string): readonly string[] {
-  // ignoreBOM keeps a leading byte order mark, so that decoding and encoding give the same bytes.
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  return splitBytesElements(tensor.data, elementCount(tensor.shape, what), what).map((element, at) => {
-    try {
-      return decoder.decode(element);
-    } catch (cause) {
-      throw new SkerryError('TENSOR_NOT_IN_JSON', `${what}: element ${at} is not UTF-8 text`, { cause });
-    }
-  });
 }
 
 /** One row-major array of `count` elements from a flat array or from arrays nested as the shape says. */

@@ -1,8 +1,10 @@
 import { SkerryError } from '#shared/kernel/errors.js';
+import { atOnce } from '#shared/kernel/turns.js';
 import { joinBytesElements, splitBytesElements } from './bytes-elements.js';
 import type { Datatype } from './datatype.js';
 import { bytesOf, type ElementArray, elementsOf, isFixedSize } from './elements.js';
 import { elementCount } from './shape.js';
+import { checkStrings } from './strings.js';
 import type { Tensor, TensorSpec } from './tensor.js';
 
 /** Element types ONNX Runtime's JavaScript tensors can hold, and ours. BF16 has none there. */
@@ -68,11 +70,12 @@ export function specFromOrt(metadata: {
   return { name: metadata.name, datatype: datatypeOfOrt(metadata.type, what), shape };
 }
 
-/** A tensor in the form the runtime takes (a view where aligned). BYTES elements must be UTF-8, since the runtime holds strings. */
+/** A tensor in the form the runtime takes (a view where aligned). BYTES elements that it cannot carry are refused with `TENSOR_STRING`. */
 export function toOrt(tensor: Tensor, what: string): OrtTensorParts {
   const type = ORT_TYPE_NAMES.find((candidate) => ORT_TYPES[candidate] === tensor.datatype);
   if (type === undefined) throw new SkerryError('TENSOR_UNSUPPORTED', `${what} is ${tensor.datatype}, which the runtime cannot take`);
   if (isFixedSize(tensor)) return { type, data: elementsOf(tensor), dims: tensor.shape };
+  atOnce(checkStrings(tensor, what));
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   const elements = splitBytesElements(tensor.data, elementCount(tensor.shape, what), what);
   return { type, data: elements.map((element) => decoder.decode(element)), dims: tensor.shape };

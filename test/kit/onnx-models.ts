@@ -100,6 +100,24 @@ export function mixingModel(how: 'softmax' | 'sort' | 'mean', { width = 4 }: { w
   });
 }
 
+/** y = x repeated to `shape`: a small request, an answer of any size. */
+export function expandModel(): Uint8Array {
+  return model({
+    nodes: [node('Expand', ['x', 'shape'], ['y'])],
+    inputs: [valueInfo('x', FLOAT, [1]), valueInfo('shape', ONNX_TYPES.INT64, [2])],
+    outputs: [valueInfo('y', FLOAT, ['rows', 'columns'])],
+  });
+}
+
+/** answer = text, both strings [n]. */
+export function textModel(): Uint8Array {
+  return model({
+    nodes: [node('Identity', ['text'], ['answer'])],
+    inputs: [valueInfo('text', ONNX_TYPES.STRING, ['n'])],
+    outputs: [valueInfo('answer', ONNX_TYPES.STRING, ['n'])],
+  });
+}
+
 /** token = x + offset, both INT64 [n]: another offset gives other ids, near or far. */
 export function tokenModel({ offset = 30_000 }: { offset?: number | bigint } = {}): Uint8Array {
   return model({

@@ -2,12 +2,13 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseInferRequest } from '#agent/serve/oip-request.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { atOnce } from '#shared/kernel/turns.js';
 import { fp32 } from '../kit/servables.js';
 
 /** What became of a body: `read`, or the fault of the error it was refused with. */
 function outcomeOf(bytes: Uint8Array, header: string | undefined): string {
   try {
-    parseInferRequest(bytes, header);
+    atOnce(parseInferRequest(bytes, header, 100));
     return 'read';
   } catch (error) {
     return error instanceof SkerryError && error.entry.http < 500 ? error.entry.fault : 'crash';
@@ -80,7 +81,7 @@ test('tensors come out as they went in, as JSON and as binary data', () => {
         parameters: { binary_data_output: binaryOutput, timeout: 1500 },
       };
       const head = Buffer.from(JSON.stringify(document));
-      const request = parseInferRequest(Buffer.concat([head, a.data, b.data]), String(head.byteLength));
+      const request = atOnce(parseInferRequest(Buffer.concat([head, a.data, b.data]), String(head.byteLength), 100));
       expect(request.timeout).toBe(1.5);
       expect(request.outputs).toEqual([
         { name: 'y', binary: binaryOutput },

@@ -6,12 +6,13 @@ import { joinBytesElements, splitBytesElements } from '#shared/tensor/bytes-elem
 import { allclose } from '#shared/tensor/compare.js';
 import { DATATYPES, elementSize } from '#shared/tensor/datatype.js';
 import { halfToNumber, numberToHalf } from '#shared/tensor/half.js';
-import { fromJson, toJson } from '#shared/tensor/json.js';
+import { fromJson } from '#shared/tensor/json.js';
 import { fromOrt, toOrt } from '#shared/tensor/ort.js';
 import { NOT_FINITE } from '#shared/tensor/not-finite.js';
 import { readSafetensors, writeSafetensors } from '#shared/tensor/safetensors.js';
 import type { Tensor } from '#shared/tensor/tensor.js';
 import { outcome } from '../kit/coded.js';
+import { toJson } from '../kit/tensor-json.js';
 
 const shapes = fc.array(fc.nat(4), { maxLength: 4 });
 const product = (shape: readonly number[]): number => shape.reduce((all, size) => all * size, 1);

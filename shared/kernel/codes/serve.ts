@@ -28,8 +28,8 @@ export const serveCodes = defineCodes({
   SERVE_ENCODING: {
     fault: 'caller',
     http: 415,
-    summary: 'The body is compressed or of a media type that is not accepted.',
-    action: 'Send application/json or application/octet-stream without a Content-Encoding.',
+    summary: 'The body is compressed, or encoded in another way that is not accepted.',
+    action: 'Send the body as it is, without a Content-Encoding or with "identity".',
   },
   SERVE_ADDRESS: {
     fault: 'environment',
@@ -48,6 +48,25 @@ export const serveCodes = defineCodes({
     http: 400,
     summary: 'The HTTP request itself cannot be read.',
     action: 'Correct the request; the message says what the HTTP parser refused.',
+  },
+  SERVE_HEADERS_TOO_LARGE: {
+    fault: 'caller',
+    http: 431,
+    summary: 'The request line and the headers of an HTTP request are larger than is accepted.',
+    action: 'Send fewer or shorter headers, and put data into the body.',
+  },
+  SERVE_EXPECTATION: {
+    fault: 'caller',
+    http: 417,
+    summary: 'The Expect header of a request asks for something that the local API does not do.',
+    action: 'Leave the header out, or send "Expect: 100-continue".',
+  },
+  SERVE_JSON_TOO_LARGE: {
+    fault: 'caller',
+    http: 413,
+    summary: 'A request or an answer has more tensor elements than may go as JSON.',
+    action:
+      'Use binary tensors: send inputs with parameters.binary_data_size and the header Inference-Header-Content-Length, ask for outputs with "parameters": {"binary_data_output": true}; or raise --json-elements.',
   },
   SERVE_FEEDBACK_UNKNOWN: {
     fault: 'caller',

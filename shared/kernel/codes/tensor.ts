@@ -38,6 +38,12 @@ export const tensorCodes = defineCodes({
     summary: 'The data of a tensor does not fit its datatype and shape.',
     action: 'Correct the element, count or byte length the message names.',
   },
+  TENSOR_STRING: {
+    fault: 'caller',
+    http: 400,
+    summary: 'A string element cannot be given to the runtime as it is: it has a NUL character, or bytes that are not UTF-8.',
+    action: 'Send text in UTF-8 without NUL; send other bytes as a UINT8 tensor or as base64, where the model takes that.',
+  },
   TENSOR_TOO_LARGE: {
     fault: 'caller',
     http: 413,

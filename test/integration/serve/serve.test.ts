@@ -97,7 +97,15 @@ describe('Open Inference Protocol v2 in JSON', () => {
     const written = [...section.matchAll(/`((?:GET|POST) \/[^`]+)`/g)].flatMap(([, route = '']) =>
       route.includes('[') ? [route.replace(/\[.*\]/, ''), route.replace(/[[\]]/g, '')] : [route],
     );
-    const parts = { dataPlane: runtime, feedback: recorder, metricsText: () => '', status: () => ({}), agentVersion: '', bodyLimit: 1 };
+    const parts = {
+      dataPlane: runtime,
+      feedback: recorder,
+      metricsText: () => '',
+      status: () => ({}),
+      agentVersion: '',
+      bodyLimit: 1,
+      jsonElements: 1,
+    };
     expect(written.toSorted()).toEqual(
       localRoutes(parts)
         .map((route) => `${route.method} ${route.path}`)

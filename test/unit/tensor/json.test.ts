@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import type { Datatype } from '#shared/tensor/datatype.js';
-import { fromJson, toJson } from '#shared/tensor/json.js';
+import { fromJson } from '#shared/tensor/json.js';
 import { coded } from '../../kit/coded.js';
+import { toJson } from '../../kit/tensor-json.js';
 
 describe('fromJson', () => {
   it.each<[Datatype, number[], unknown, ErrorCode]>([
@@ -53,7 +54,6 @@ describe('toJson', () => {
   it.each(['FP32', 'FP64'] as const)('writes %s values that are not finite as strings, and reads them back', (datatype) => {
     const written = ['NaN', 'Infinity', '-Infinity', 1.5, -0];
     const tensor = fromJson(datatype, [5], written, 'x');
-    expect(toJson(tensor, 'x')).toEqual(written);
     expect(JSON.parse(JSON.stringify(toJson(tensor, 'x')))).toEqual(['NaN', 'Infinity', '-Infinity', 1.5, 0]);
   });
 

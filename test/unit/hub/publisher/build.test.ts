@@ -7,10 +7,10 @@ import { type BuildRequest, type BuildStep, buildVersion, DEFAULT_TOLERANCE, num
 import { decodeGolden } from '#shared/bundle/golden.js';
 import { contentIdentity, decodeModelManifest, encodeManifest } from '#shared/bundle/manifest-codec.js';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
-import { toJson } from '#shared/tensor/json.js';
 import { writeSafetensors } from '#shared/tensor/safetensors.js';
 import { coded } from '../../../kit/coded.js';
 import * as models from '../../../kit/onnx-models.js';
+import { toJson } from '../../../kit/tensor-json.js';
 
 let folder: string;
 beforeAll(async () => {

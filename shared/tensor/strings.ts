@@ -1,0 +1,33 @@
+import { isUtf8 } from 'node:buffer';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { nextBytesElement } from './bytes-elements.js';
+import type { Tensor } from './tensor.js';
+
+const BYTES_AT_ONCE = 64 * 1024;
+const ELEMENTS_AT_ONCE = 1_000;
+
+/**
+ * Checks that the runtime can carry the strings of a BYTES tensor as they are. Its binding ends a string at a NUL and replaces what
+ * is not UTF-8, so that the model would see other strings than were sent: `TENSOR_STRING`. Other tensors pass. It can be
+ * interrupted wherever it yields.
+ */
+export function* checkStrings({ datatype, data }: Tensor, what: string): Generator<void, void> {
+  if (datatype !== 'BYTES') return;
+  let mark = BYTES_AT_ONCE;
+  let element = nextBytesElement(data, 0);
+  for (let at = 0; element !== undefined; at++) {
+    const { bytes, end } = element;
+    const nul = bytes.indexOf(0);
+    if (nul >= 0) throw refused(what, at, `has a NUL character at byte ${nul}`);
+    if (!isUtf8(bytes)) throw refused(what, at, 'is not UTF-8');
+    if (end >= mark || at % ELEMENTS_AT_ONCE === 0) {
+      mark = end + BYTES_AT_ONCE;
+      yield;
+    }
+    element = nextBytesElement(data, end);
+  }
+}
+
+function refused(what: string, at: number, why: string): SkerryError {
+  return new SkerryError('TENSOR_STRING', `${what}: string element ${at} ${why}, and the runtime would alter it`);
+}
