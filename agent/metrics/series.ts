@@ -42,12 +42,12 @@ export class WindowSeries {
 
   failed(code: string): void {
     this.predictions++;
-    count(this.errors, code);
+    countCode(this.errors, code);
   }
 
   /** An answer that was counted held values that are not finite. */
   notFinite(): void {
-    count(this.errors, NOT_FINITE);
+    countCode(this.errors, NOT_FINITE);
   }
 
   /** Adds what `other` holds. */
@@ -106,19 +106,19 @@ export class TotalSeries {
 
   failed(code: string): void {
     this.predictions++;
-    count(this.errors, code);
+    countCode(this.errors, code);
   }
 
   /** An answer that was counted held values that are not finite. */
   notFinite(): void {
-    count(this.errors, NOT_FINITE);
+    countCode(this.errors, NOT_FINITE);
   }
 }
 
 /** Counts as failed, as the device's own guard has it (behaviour.ts), so that the hub's gates judge by the same. */
 const NOT_FINITE: ErrorCode = 'INFERENCE_NOT_FINITE';
 
-function count(errors: Map<string, number>, code: string): void {
+function countCode(errors: Map<string, number>, code: string): void {
   errors.set(code, (errors.get(code) ?? 0) + 1);
 }
 
