@@ -2,6 +2,7 @@ import type { Answer, PredictionRecorder, PredictionTarget, PredictionTiming } f
 import type { BehaviourFigures, BehaviourSource } from '#agent/models/ports.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { type Clock, type Millis, minutes } from '#shared/kernel/clock.js';
+import { isCallersFault } from '#shared/kernel/error-registry.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 
 /** How long a version's behaviour is remembered: so much, in cells of so much. */
@@ -11,6 +12,7 @@ const CELLS = 30;
 interface Sums {
   predictions: number;
   failed: number;
+  refused: number;
   crashes: number;
   readonly latency: QuantileSketch;
 }
@@ -23,7 +25,7 @@ interface Kept {
 
 /**
  * Remembers how versions behaved on this device: the last half hour of each, and everything since its trial began. A request
- * whose caller went away counts as nothing; an answer with values that are not finite counts as failed, as it would for a
+ * whose caller went away counts as nothing, one refused for what its caller sent is no prediction; an answer with values that are not finite counts as failed, as it would for a
  * person, unless golden samples of the version show such values.
  */
 export class BehaviourBook implements PredictionRecorder, BehaviourSource {
@@ -45,9 +47,13 @@ export class BehaviourBook implements PredictionRecorder, BehaviourSource {
 
   failed(target: PredictionTarget | undefined, code: string): void {
     if (target === undefined || target.role === 'shadow' || code === 'INFERENCE_ABANDONED') return;
+    const refused = isCallersFault(code);
     this.#add(target, (sums) => {
-      sums.predictions++;
-      sums.failed++;
+      if (refused) sums.refused++;
+      else {
+        sums.predictions++;
+        sums.failed++;
+      }
     });
   }
 
@@ -73,6 +79,7 @@ export class BehaviourBook implements PredictionRecorder, BehaviourSource {
       if (this.#clock.monotonic() - from >= CELL * CELLS) continue;
       sum.predictions += sums.predictions;
       sum.failed += sums.failed;
+      sum.refused += sums.refused;
       sum.crashes += sums.crashes;
       sum.latency.merge(sums.latency);
     }
@@ -109,7 +116,7 @@ export class BehaviourBook implements PredictionRecorder, BehaviourSource {
 }
 
 function empty(): Sums {
-  return { predictions: 0, failed: 0, crashes: 0, latency: new QuantileSketch() };
+  return { predictions: 0, failed: 0, refused: 0, crashes: 0, latency: new QuantileSketch() };
 }
 
 function keyOf(model: ModelName, version: VersionNumber): string {

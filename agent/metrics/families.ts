@@ -1,6 +1,7 @@
 import type { PredictionTarget, ServableStatus } from '#agent/inference/contract.js';
 import type { OutboxStats } from '#agent/store/contract.js';
 import type { LinkStatus } from '#agent/sync/contract.js';
+import { isCallersFault } from '#shared/kernel/error-registry.js';
 import type { MetricFamily, MetricSample } from '#shared/kernel/exposition.js';
 import { SERVABLE_STATES } from '#shared/protocol/messages.js';
 import type { DeviceHealth } from './health.js';
@@ -28,14 +29,20 @@ export function metricFamilies(snapshot: MetricsSnapshot): readonly MetricFamily
     family(
       'skerry_predictions_total',
       'counter',
-      'Predictions a servable took, answered and failed.',
+      'Requests a servable took: answered, failed, and refused for what their callers sent.',
       totals.map((series) => ({ labels: labelsOf(series.target), value: series.predictions })),
     ),
     family(
       'skerry_prediction_errors_total',
       'counter',
       'Failed predictions by error code.',
-      totals.flatMap((series) => [...series.errors].map(([code, value]) => ({ labels: { ...labelsOf(series.target), code }, value }))),
+      totals.flatMap((series) => errorSamples(series, false)),
+    ),
+    family(
+      'skerry_caller_errors_total',
+      'counter',
+      'Requests refused for what their callers sent, by error code; they do not count against the version.',
+      totals.flatMap((series) => errorSamples(series, true)),
     ),
     family(
       'skerry_requests_refused_total',
@@ -84,6 +91,12 @@ function family(name: string, type: MetricFamily['type'], help: string, samples:
 
 function labelsOf(target: PredictionTarget): Labels {
   return { model: target.model, version: String(target.version), variant: target.variant, provider: target.provider };
+}
+
+function errorSamples(series: TotalSeries, callers: boolean): readonly MetricSample[] {
+  return [...series.errors]
+    .filter(([code]) => isCallersFault(code) === callers)
+    .map(([code, value]) => ({ labels: { ...labelsOf(series.target), code }, value }));
 }
 
 function histogramSamples(series: TotalSeries): readonly MetricSample[] {

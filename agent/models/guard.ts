@@ -29,6 +29,11 @@ export interface TrialFigures {
   /** The version before, in the time before the switch; `undefined` when there was none. */
   readonly baseline: BehaviourFigures | undefined;
   readonly trial: BehaviourFigures;
+  /**
+   * Why requests that fitted the version before may not fit this one, where its own inputs or outputs changed so. Only then
+   * do requests refused for what callers sent count: otherwise they would have been refused before as well.
+   */
+  readonly narrowed?: string;
   /** Golden samples run again during the trial; `undefined` when they were not yet. */
   readonly golden: { readonly wrong: number; readonly run: number; readonly reason: string | undefined } | undefined;
 }
@@ -75,25 +80,38 @@ function judgeCrashes({ trial }: TrialFigures, { crashes }: GuardLimits): GuardA
  * Failures against a limit that follows from the old version: `ratio` times the upper end of a confidence sequence for its
  * rate (shared/stats/rate-limit.ts; half of the false alarms for that end, half for the test).
  */
-function judgeErrors({ trial, baseline }: TrialFigures, limits: GuardLimits): GuardAlarm | undefined {
-  if (limits.errors === null || trial.predictions < limits.predictions) return undefined;
+function judgeErrors({ trial, baseline, narrowed }: TrialFigures, limits: GuardLimits): GuardAlarm | undefined {
+  const now = failures(trial, narrowed);
+  if (limits.errors === null || now.exposure < limits.predictions) return undefined;
   const { ratio, negligible } = limits.errors;
-  const before = rateBefore(baseline);
+  const old = baseline && failures(baseline, narrowed);
+  const before = rateBefore(old);
   const limit = Math.max(negligible, ratio * before.bound, 1e-9);
-  const { evidenceAbove } = rateLimitEvidence({ events: trial.failed, exposure: trial.predictions }, limit);
+  const { evidenceAbove } = rateLimitEvidence(now, limit);
   if (evidenceAbove < Math.log(2 / FALSE_ALARM)) return undefined;
-  const rate = trial.failed / trial.predictions;
+  const rate = now.events / now.exposure;
+  const changed = narrowed === undefined ? '' : `; refused requests count, since ${narrowed}`;
   return {
     code: 'MODELS_GUARD_ERRORS',
-    message: `${trial.failed} of ${trial.predictions} predictions failed (${percent(rate)}), of the version before ${before.text}; ${percent(limit)} is the limit`,
-    figures: { predictions: trial.predictions, failed: trial.failed, rate, limit, baselinePredictions: baseline?.predictions ?? 0 },
+    message: `${now.events} of ${now.exposure} predictions failed (${percent(rate)}), of the version before ${before.text}; ${percent(limit)} is the limit${changed}`,
+    figures: { predictions: now.exposure, failed: now.events, rate, limit, baselinePredictions: old?.exposure ?? 0 },
   };
 }
 
-function rateBefore(baseline: BehaviourFigures | undefined): { readonly bound: number; readonly text: string } {
-  if (baseline === undefined || baseline.predictions === 0) return { bound: UNKNOWN_RATE, text: 'nothing is known' };
-  const rate = baseline.failed / baseline.predictions;
-  const { upper } = rateInterval({ events: baseline.failed, exposure: baseline.predictions }, FALSE_ALARM);
+/** What counts as failed, of how many. */
+function failures({ predictions, failed, refused }: BehaviourFigures, narrowed: string | undefined): Counted {
+  return narrowed === undefined ? { events: failed, exposure: predictions } : { events: failed + refused, exposure: predictions + refused };
+}
+
+interface Counted {
+  readonly events: number;
+  readonly exposure: number;
+}
+
+function rateBefore(baseline: Counted | undefined): { readonly bound: number; readonly text: string } {
+  if (baseline === undefined || baseline.exposure === 0) return { bound: UNKNOWN_RATE, text: 'nothing is known' };
+  const rate = baseline.events / baseline.exposure;
+  const { upper } = rateInterval(baseline, FALSE_ALARM);
   return { bound: Math.min(upper, Math.max(UNKNOWN_RATE, 2 * rate)), text: percent(rate) };
 }
 

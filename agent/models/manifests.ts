@@ -51,5 +51,6 @@ function factsOfManifest(manifest: ModelManifest, machine: Machine): ManifestFac
     usable: variants.length > 0,
     artifacts: manifest.artifacts.filter(({ digest }) => wanted.has(digest)).map(({ digest, length }) => ({ digest, length })),
     loadBytes: variants.length === 0 ? 0 : Math.min(...variants.map((variant) => variant.requires.memoryBytes ?? 0)),
+    signature: { inputs: manifest.inputs, outputs: manifest.outputs },
   };
 }

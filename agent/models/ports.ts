@@ -43,8 +43,11 @@ export interface DesiredSource {
 
 /** How a version behaved on this device. */
 export interface BehaviourFigures {
+  /** Answered and failed ones. */
   readonly predictions: number;
   readonly failed: number;
+  /** Requests refused for what their callers sent; not among `predictions`. */
+  readonly refused: number;
   /** Unexpected ends of its workers. */
   readonly crashes: number;
   /** Whole requests that were answered, milliseconds. */

@@ -1,5 +1,6 @@
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { Millis } from '#shared/kernel/clock.js';
+import type { Signature } from '#shared/tensor/narrowing.js';
 import type { ServableState } from '#shared/protocol/messages.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
 import type { TrafficPolicy } from '#agent/inference/contract.js';
@@ -15,6 +16,8 @@ export interface ManifestFacts {
   readonly artifacts: readonly { readonly digest: Digest; readonly length: number }[];
   /** Memory the most modest usable variant needs to load, bytes; 0 when the publisher did not say. */
   readonly loadBytes: number;
+  /** What the version takes and gives. */
+  readonly signature: Signature;
 }
 
 export interface VersionFacts {

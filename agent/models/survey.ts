@@ -1,8 +1,9 @@
 import type { Digest, ModelName } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
+import { narrowing } from '#shared/tensor/narrowing.js';
 import type { DesiredModel, DesiredState } from '#shared/trust/desired.js';
 import type { BlobStore, VersionRecord } from '#agent/store/contract.js';
-import { guardLimits, isTripped } from './guard.js';
+import { guardLimits, isTripped, type TrialFigures } from './guard.js';
 import type { HeldStep } from './snapshot.js';
 import type { Ledger } from './ledger.js';
 import type { Manifests } from './manifests.js';
@@ -70,7 +71,7 @@ function surveyModel(sources: SurveySources, model: ModelName, facts: ReadonlyMa
     desired,
     serving: ledger.serving(model),
     ...(traffic && { traffic }),
-    ...surveyTrial(sources, model, desired),
+    ...surveyTrial(sources, model, desired, facts),
     routed: board.routed(model),
     versions: ledger.versions(model).map((record) => surveyVersion(board, record, facts)),
     minimumVersion: minimums.get(model) ?? 0,
@@ -81,7 +82,12 @@ function surveyModel(sources: SurveySources, model: ModelName, facts: ReadonlyMa
 }
 
 /** How the version on trial does, and what it is held to. */
-function surveyTrial(sources: SurveySources, model: ModelName, desired: DesiredModel | undefined): Partial<ModelSnapshot> {
+function surveyTrial(
+  sources: SurveySources,
+  model: ModelName,
+  desired: DesiredModel | undefined,
+  facts: ReadonlyMap<Digest, ManifestFacts>,
+): Partial<ModelSnapshot> {
   const { ledger, board, behaviour, trials, clock } = sources;
   const serving = ledger.serving(model)?.serving;
   const breaker = trials.breaker(model);
@@ -91,8 +97,24 @@ function surveyTrial(sources: SurveySources, model: ModelName, desired: DesiredM
   const bake = guard?.bake === undefined ? {} : { bake: guard.bake };
   const trial = behaviour.trial(model, serving);
   if (trial === undefined || ledger.find(model, serving)?.install !== 'probation') return { ...tripped, ...bake };
-  const figures = { trial, baseline: trials.baseline(model, serving), golden: board.rechecked(model, serving) };
+  const figures = {
+    trial,
+    baseline: trials.baseline(model, serving),
+    golden: board.rechecked(model, serving),
+    ...narrowedOf(ledger, model, facts),
+  };
   return { ...tripped, ...bake, trial: { ...figures, limits: guardLimits(guard) } };
+}
+
+/** Whether requests that fitted the version before may not fit the one that serves; nothing is said where either manifest is not here. */
+function narrowedOf(ledger: Ledger, model: ModelName, facts: ReadonlyMap<Digest, ManifestFacts>): Pick<TrialFigures, 'narrowed'> {
+  const { serving, lastKnownGood } = ledger.serving(model) ?? {};
+  const [before, after] = [lastKnownGood, serving].map((version) => {
+    const record = version === undefined || version === null ? undefined : ledger.find(model, version);
+    return record && facts.get(record.manifest)?.signature;
+  });
+  const narrowed = before && after && narrowing(before, after);
+  return narrowed === undefined ? {} : { narrowed };
 }
 
 function surveyVersion(board: RuntimeBoard, record: VersionRecord, facts: ReadonlyMap<Digest, ManifestFacts>): VersionFacts {

@@ -17,6 +17,8 @@ const baselineSchema = z.object({
   version: versionNumberSchema,
   predictions: count,
   failed: count,
+  /** Not kept by releases that counted these requests as failed. */
+  refused: count.default(0),
   crashes: count,
   latency: z.base64(),
 });
@@ -101,6 +103,7 @@ export class Trials {
           version: baseline.version,
           predictions: baseline.figures.predictions,
           failed: baseline.figures.failed,
+          refused: baseline.figures.refused,
           crashes: baseline.figures.crashes,
           latency: Buffer.from(baseline.figures.latency.encode()).toString('base64'),
         },

@@ -35,6 +35,7 @@ export function registerMetricsCommand(program: Command, deps: CliDeps): void {
           { title: 'version', align: 'right', value: (row) => row.version },
           { title: 'predictions', align: 'right', value: (row) => row.predictions },
           { title: 'failed', align: 'right', value: (row) => `${(row.errorRate * 100).toFixed(2)} %` },
+          { title: 'refused', align: 'right', value: (row) => row.refused?.count },
           { title: 'p50', align: 'right', value: (row) => millis(row.latencyMs.total.p50) },
           { title: 'p95', align: 'right', value: (row) => millis(row.latencyMs.total.p95) },
           { title: 'p99', align: 'right', value: (row) => millis(row.latencyMs.total.p99) },
@@ -44,9 +45,11 @@ export function registerMetricsCommand(program: Command, deps: CliDeps): void {
         answer.versions,
         `No device reported on "${model}" since ${since.slice(0, 19).replace('T', ' ')} UTC.`,
       );
-      for (const version of answer.versions.filter((row) => row.errors.length > 0)) {
-        const codes = version.errors.map((error) => `${error.code} ${error.count}`).join(', ');
-        printLine(out, `${paint(out, 'red', 'failures')} of ${model}@${version.version}: ${codes}`);
+      for (const { version, errors } of answer.versions) {
+        const listed = (callers: boolean): string =>
+          errors.flatMap(({ code, fault, count }) => ((fault === 'caller') === callers ? [`${code} ${count}`] : [])).join(', ');
+        if (listed(false) !== '') printLine(out, `${paint(out, 'red', 'failures')} of ${model}@${version}: ${listed(false)}`);
+        if (listed(true) !== '') printLine(out, `refused by ${model}@${version} for what callers sent: ${listed(true)}`);
       }
     });
 }

@@ -1,8 +1,9 @@
 import { parseSelector, type Selector } from '#hub/fleet/selector.js';
 import type { Digest } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
-import { SkerryError } from '#shared/kernel/errors.js';
+import { hasCode, SkerryError } from '#shared/kernel/errors.js';
 import type { DeviceId } from '#shared/protocol/device.js';
+import { narrowing, type Signature } from '#shared/tensor/narrowing.js';
 import { isBeside, type RolloutDocument } from './document.js';
 import type { Cohort } from './document-parts.js';
 import { type Plan, type PlanDevice, type PlanInput, planRollout } from './plan.js';
@@ -32,7 +33,7 @@ function seedOf({ name, model, version }: RolloutDocument): string {
 
 /** Works out who would be told what, without doing it. Throws for an unknown version or saved cohort. */
 export async function prepare(document: RolloutDocument, deps: PlanDeps): Promise<Prepared> {
-  const { manifest, variants } = await deps.registry.version(document.model, document.version);
+  const { manifest, variants, signature } = await deps.registry.version(document.model, document.version);
   const names = [document.cohort, ...document.waves.map((wave) => wave.cohort)].flatMap((cohort) =>
     typeof cohort === 'object' ? [cohort.saved] : [],
   );
@@ -48,9 +49,34 @@ export async function prepare(document: RolloutDocument, deps: PlanDeps): Promis
     devices,
     variants,
     selectorOf,
+    narrowed: await narrowedFor(document, members, signature, deps),
     ...(await currentOf(document, members, deps)),
   });
   return { plan, manifest, cohort, members };
+}
+
+/** Whether requests that fitted a version that devices run may not fit the new one, and why; versions that are gone say nothing. */
+async function narrowedFor(
+  { model, version }: RolloutDocument,
+  devices: readonly PlanDevice[],
+  after: Signature | undefined,
+  { fleet, registry }: Pick<PlanDeps, 'fleet' | 'registry'>,
+): Promise<string | undefined> {
+  if (after === undefined) return undefined;
+  const current = await fleet.current(
+    model,
+    devices.map((device) => device.id),
+  );
+  const before = [...new Set([...current.values()].map((target) => target.version))].filter((one) => one !== version);
+  for (const one of before.toSorted((a, b) => a - b)) {
+    const known = await registry.version(model, one).catch((cause: unknown) => {
+      if (hasCode(cause, 'VERSION_UNKNOWN')) return undefined;
+      throw cause;
+    });
+    const why = known?.signature && narrowing(known.signature, after);
+    if (why !== undefined) return `${why} (against version ${one})`;
+  }
+  return undefined;
 }
 
 /** What the devices run of the model now, where that decides who can take part. */

@@ -26,6 +26,7 @@ export function evidenceQuery(record: RolloutRecord, rows: readonly RolloutDevic
     version: document.version,
     waves: spansOf(record),
     plan: plan.waves.map((planned) => planned.gates),
+    countRefused: plan.narrowed !== undefined,
     to,
     // A device that ran the version and took itself back is part of the evidence: leaving it out would hide the worst ones.
     canary: () => rows.filter((row) => row.status === 'installed' || row.status === 'failed').map((row) => row.device),

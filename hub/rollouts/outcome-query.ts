@@ -12,9 +12,18 @@ export const ENDS_TRIAL: ReadonlySet<RolloutEvent> = new Set(['finished', 'gate-
  * same devices where it runs beside the old one, otherwise those not told.
  */
 export function outcomeQuery(record: RolloutRecord, rows: readonly RolloutDevice[], to: EpochMillis): OutcomeQuery {
-  const { document, begun, waveFrom, createdAt } = record;
+  const { document, plan, begun, waveFrom, createdAt } = record;
   const told = new Set<string>(rows.filter((row) => row.toldAt !== null).map((row) => row.device));
   const others = new Set<string>(rows.filter((row) => row.toldAt === null).map((row) => row.device));
   const { model, version } = document;
-  return { model, version, from: begun[0]?.at ?? waveFrom ?? createdAt, to, fresh: told, old: isBeside(document) ? told : others };
+  const countRefused = plan.narrowed !== undefined;
+  return {
+    model,
+    version,
+    countRefused,
+    from: begun[0]?.at ?? waveFrom ?? createdAt,
+    to,
+    fresh: told,
+    old: isBeside(document) ? told : others,
+  };
 }

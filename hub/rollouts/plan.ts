@@ -38,6 +38,11 @@ export const planSchema = openObject({
   /** Devices of the cohort that cannot run any variant, and why. */
   incapable: z.array(openObject({ device: deviceIdSchema, why: z.string() })),
   warnings: z.array(z.string()),
+  /**
+   * Why requests that fitted a version that devices run now may not fit the new one. Only then do requests refused for what callers
+   * sent count against it: otherwise they would have been refused before as well.
+   */
+  narrowed: z.string().optional(),
 });
 export type Plan = z.infer<typeof planSchema>;
 
@@ -56,6 +61,8 @@ export interface PlanInput {
   readonly variants: readonly Runnable[];
   /** What each device is to run of the model now; asked for where the version runs beside it only. */
   readonly current?: ReadonlyMap<DeviceId, { readonly version: number }>;
+  /** Why requests that fitted a version the devices run may not fit the new one. */
+  readonly narrowed?: string | undefined;
   /** Reads a cohort; saved ones are looked up. Throws `COHORT_UNKNOWN`. */
   readonly selectorOf: (cohort: Cohort) => Selector;
 }
@@ -103,6 +110,8 @@ export function planRollout(input: PlanInput): Plan {
     warnings.push(
       members.length > 0 ? 'no device of the cohort can take part' : 'no device is in the cohort; those that join later are told',
     );
+  if (input.narrowed !== undefined)
+    warnings.push(`requests that the version before took may be refused, since ${input.narrowed}: refused requests count as failed`);
   return {
     seed,
     devices: order.length,
@@ -112,6 +121,7 @@ export function planRollout(input: PlanInput): Plan {
       return why === undefined ? [] : [{ device: id, why }];
     }),
     warnings,
+    ...(input.narrowed !== undefined && { narrowed: input.narrowed }),
   };
 }
 

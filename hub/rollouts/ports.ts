@@ -3,6 +3,7 @@ import type { Queryable } from '#hub/store/database.js';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import type { DeviceId, Labels } from '#shared/protocol/device.js';
+import type { Signature } from '#shared/tensor/narrowing.js';
 import type { DesiredGuard } from '#shared/trust/desired-rollout.js';
 import type { Runnable } from './capability.js';
 import type { Observation } from './devices.js';
@@ -98,8 +99,11 @@ export interface FleetPort {
 }
 
 export interface RegistryPort {
-  /** Throws when there is no such version. */
-  version(model: ModelName, version: VersionNumber): Promise<{ readonly manifest: Digest; readonly variants: readonly Runnable[] }>;
+  /** Throws when there is no such version. Releases of the agent have no signature. */
+  version(
+    model: ModelName,
+    version: VersionNumber,
+  ): Promise<{ readonly manifest: Digest; readonly variants: readonly Runnable[]; readonly signature?: Signature }>;
 }
 
 export interface CohortsPort {
@@ -114,6 +118,8 @@ export interface OutcomeQuery {
   readonly to: EpochMillis;
   /** Devices whose windows of the version count, and those whose windows of others do. */
   readonly fresh: { has(device: string): boolean };
+  /** Requests refused for what callers sent count as failed (`Plan.narrowed`). */
+  readonly countRefused?: boolean;
   readonly old: { has(device: string): boolean };
 }
 

@@ -1,3 +1,4 @@
+import { isCallersFault } from '#shared/kernel/error-registry.js';
 import type { MetricFamily, MetricSample } from '#shared/kernel/exposition.js';
 import type { Db } from '#hub/store/database.js';
 import { type Clock, type Millis, minutes } from '#shared/kernel/clock.js';
@@ -29,7 +30,7 @@ export async function fleetMetrics(deps: FleetMetricsDeps): Promise<readonly Met
     await devicesByPresence(deps.db),
     {
       name: 'skerry_hub_predictions_total',
-      help: 'Predictions the devices reported, failed ones included.',
+      help: 'Requests the devices reported: answered, failed, and refused for what their callers sent.',
       type: 'counter',
       samples: labelled.map(({ row, labels }) => ({ labels, value: row.predictions })),
     },
@@ -37,9 +38,13 @@ export async function fleetMetrics(deps: FleetMetricsDeps): Promise<readonly Met
       name: 'skerry_hub_prediction_errors_total',
       help: 'Failed predictions the devices reported, by error code.',
       type: 'counter',
-      samples: labelled.flatMap(({ row, labels }) =>
-        [...readErrors(row.errors)].map(([code, value]) => ({ labels: { ...labels, code }, value })),
-      ),
+      samples: labelled.flatMap(({ row, labels }) => errorSamples(row.errors, labels, false)),
+    },
+    {
+      name: 'skerry_hub_caller_errors_total',
+      help: 'Requests the devices refused for what their callers sent, by error code; they do not count against the version.',
+      type: 'counter',
+      samples: labelled.flatMap(({ row, labels }) => errorSamples(row.errors, labels, true)),
     },
     {
       name: 'skerry_hub_prediction_recent_seconds',
@@ -49,6 +54,12 @@ export async function fleetMetrics(deps: FleetMetricsDeps): Promise<readonly Met
     },
     ...deps.ingest.figures.families(deps.ingest.queued),
   ];
+}
+
+function errorSamples(errors: string, labels: Readonly<Record<string, string>>, callers: boolean): MetricSample[] {
+  return [...readErrors(errors)]
+    .filter(([code]) => isCallersFault(code) === callers)
+    .map(([code, value]) => ({ labels: { ...labels, code }, value }));
 }
 
 async function devicesByPresence(db: Db): Promise<MetricFamily> {

@@ -2,10 +2,12 @@ import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { Db } from '#hub/store/database.js';
 import { versionNumberSchema } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
+import { ERROR_CODES, isErrorCode } from '#shared/kernel/error-registry.js';
 import type { QuantileSketch } from '#shared/stats/sketch.js';
 import type { MetricsModelTable } from './tables.js';
 import type { Quantiles, VersionMetrics } from './views.js';
 import type { Signals } from './signals.js';
+import { failuresOf } from './failures.js';
 import { emptyMeasure, type Measure, mergeMeasure, readMeasure } from './measure.js';
 
 export interface MetricsFilter {
@@ -99,13 +101,20 @@ type Row = Pick<MetricsModelTable, (typeof COLUMNS)[number]>;
 function metricsOf(version: number, measure: Measure, from: EpochMillis, to: EpochMillis): VersionMetrics {
   const { predictions, errors } = measure;
   const rate = (count: number): number => (predictions === 0 ? 0 : count / predictions);
-  let failed = 0;
-  for (const count of errors.values()) failed += count;
+  const { failed, exposure, refused } = failuresOf(predictions, errors);
   return {
     version: versionNumberSchema.parse(version),
     predictions,
-    errors: [...errors].sort(([a], [b]) => (a < b ? -1 : 1)).map(([code, count]) => ({ code, count, rate: rate(count) })),
-    errorRate: rate(failed),
+    errors: [...errors]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([code, count]) => ({
+        code,
+        ...(isErrorCode(code) && { fault: ERROR_CODES[code].fault }),
+        count,
+        rate: rate(count),
+      })),
+    errorRate: exposure === 0 ? 0 : failed / exposure,
+    refused: { count: refused, rate: rate(refused) },
     latencyMs: { queue: quantilesOf(measure.queue), compute: quantilesOf(measure.compute), total: quantilesOf(measure.total) },
     ...signalViews(measure.signals),
     from: new Date(from).toISOString(),

@@ -15,9 +15,17 @@ export type Quantiles = z.infer<typeof quantilesSchema>;
 /** What one version did, merged over devices and time; latencies in milliseconds, each within 1 %. */
 export const versionMetricsSchema = z.object({
   version: versionNumberSchema,
+  /** Answered, failed and refused ones. */
   predictions: z.int(),
-  errors: z.array(z.object({ code: z.string(), count: z.int(), rate: z.number() })),
-  errorRate: z.number().meta({ description: 'Failed predictions of all predictions; 0 when there were none.' }),
+  /** Failed and refused ones by code; the code's fault is `caller` for what its caller did wrong. */
+  errors: z.array(z.object({ code: z.string(), fault: z.string().optional(), count: z.int(), rate: z.number() })),
+  errorRate: z
+    .number()
+    .meta({ description: 'Failed predictions of those not refused for what their callers sent; 0 when there were none.' }),
+  refused: z
+    .object({ count: z.int(), rate: z.number() })
+    .optional()
+    .meta({ description: 'Requests refused for what their callers sent; they do not count against the version.' }),
   latencyMs: z.object({ queue: quantilesSchema, compute: quantilesSchema, total: quantilesSchema }),
   /** Unexpected ends of workers and agents; the rest is left out when no device said anything of it. */
   crashes: z.int().optional(),

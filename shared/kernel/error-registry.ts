@@ -44,3 +44,8 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 export function isErrorCode(value: string): value is ErrorCode {
   return Object.hasOwn(ERROR_CODES, value);
 }
+
+/** True for what a caller did wrong. Codes of other releases are not known here: what nobody can tell apart is not forgiven. */
+export function isCallersFault(code: string): boolean {
+  return isErrorCode(code) && ERROR_CODES[code].fault === 'caller';
+}

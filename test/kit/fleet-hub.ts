@@ -163,7 +163,12 @@ export class FleetHub {
   }
 
   /** Puts a version into the registry's tables as if it had been published. */
-  async addVersion(model: string, version: number, artifact: { readonly bytes: Uint8Array; readonly chunk: number }): Promise<Digest> {
+  async addVersion(
+    model: string,
+    version: number,
+    artifact: { readonly bytes: Uint8Array; readonly chunk: number },
+    inputShape: readonly number[] = [1],
+  ): Promise<Digest> {
     const digest = digestOf(artifact.bytes);
     const chunks: [Digest, number][] = [];
     for (let offset = 0; offset < artifact.bytes.length; offset += artifact.chunk) {
@@ -174,7 +179,7 @@ export class FleetHub {
       schema: 'skerry.manifest/1',
       model: modelNameSchema.parse(model),
       version: versionNumberSchema.parse(version),
-      inputs: [{ name: 'x', datatype: 'FP32', shape: [1] }],
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [...inputShape] }],
       outputs: [{ name: 'y', datatype: 'FP32', shape: [1] }],
       variants: [{ name: 'fp32', format: 'onnx', opset: 17, artifact: digest, requires: { providers: ['cpu'] } }],
       goldenSamples: [{ name: 'g', artifact: digest, tolerance: { absolute: 0, relative: 0 } }],

@@ -31,6 +31,8 @@ export interface VersionOptions {
   readonly content?: Uint8Array;
   readonly providers?: readonly string[];
   readonly memoryBytes?: number;
+  /** Width of the input (default 4). */
+  readonly width?: number;
   /** Members of the manifest that a later release would write. */
   readonly later?: Readonly<Record<string, unknown>>;
 }
@@ -63,7 +65,7 @@ export class FakeHub implements TrustClient, BlobFetcher {
       schema: MANIFEST_SCHEMA,
       model,
       version,
-      inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 4] }],
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, options.width ?? 4] }],
       outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 4] }],
       variants: [
         {

@@ -203,11 +203,15 @@ export class ModelRig {
   }
 
   /** Requests a version answered, or failed, now; milliseconds each took. */
-  asked({ model, version }: Pick<FakeVersion, 'model' | 'version'>, figures: { answered?: number; failed?: number; ms?: number }): void {
+  asked(
+    { model, version }: Pick<FakeVersion, 'model' | 'version'>,
+    figures: { answered?: number; failed?: number; refused?: number; ms?: number },
+  ): void {
     const target = { model, version, variant: 'fp32', provider: 'cpu' };
-    const { answered = 0, failed = 0, ms = 10 } = figures;
+    const { answered = 0, failed = 0, refused = 0, ms = 10 } = figures;
     for (let i = 0; i < answered; i++) this.behaviour.succeeded(target, { queue: 0, compute: ms, total: ms });
     for (let i = 0; i < failed; i++) this.behaviour.failed(target, 'INFERENCE_RUN_FAILED');
+    for (let i = 0; i < refused; i++) this.behaviour.failed(target, i % 2 === 0 ? 'TENSOR_SHAPE' : 'INFERENCE_INPUT_REFUSED');
   }
 
   eventKinds(): string[] {

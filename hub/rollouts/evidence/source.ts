@@ -19,6 +19,8 @@ export interface EvidenceQuery {
   readonly canary: () => readonly DeviceId[];
   /** Devices of the cohort to compare with, and until when: the time they were told of it, or `Infinity`. */
   readonly control: () => ReadonlyMap<DeviceId, EpochMillis>;
+  /** Requests refused for what callers sent count as failed (`Plan.narrowed`). */
+  readonly countRefused?: boolean;
   /** Gates to give figures for; `install` is not asked here. */
   readonly gates: readonly Gate[];
 }

@@ -81,9 +81,9 @@ export class Baselines {
   }
 
   async #historyOf(device: DeviceId): Promise<History> {
-    const { rows, version, begun, history, bucket } = this.#options;
+    const { rows, version, begun, history, bucket, needs } = this.#options;
     const own = new History();
-    for (const row of await rows.of(device, begun - history, begun - bucket)) if (row.version !== version) own.add(measuredOf(row));
+    for (const row of await rows.of(device, begun - history, begun - bucket)) if (row.version !== version) own.add(measuredOf(row, needs));
     return own;
   }
 

@@ -55,7 +55,7 @@ export class EvidenceReader {
     this.#query = query;
     this.#bucket = bucket;
     this.#begun = query.waves[0]?.from ?? query.to;
-    this.#needs = needsOf(query.plan.flat());
+    this.#needs = needsOf(query.plan.flat(), query.countRefused);
     this.#rows = new DeviceRows(db, query.model, this.#needs);
     const { rollout, version } = query;
     this.#baselines = new Baselines({ db, rows: this.#rows, needs: this.#needs, rollout, version, begun: this.#begun, history, bucket });
@@ -148,6 +148,6 @@ export class EvidenceReader {
     if (end <= this.#begun || (!canary && end > known.until)) return true;
     const lane = known.lanes.get(row.version) ?? book.lane(known.device, canary ? 'canary' : 'control', row.version);
     known.lanes.set(row.version, lane);
-    return book.put(lane, windowOf(known.device, this.#bucket, measuredOf(row), this.#needs));
+    return book.put(lane, windowOf(known.device, this.#bucket, measuredOf(row, this.#needs), this.#needs));
   }
 }

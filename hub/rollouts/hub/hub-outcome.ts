@@ -1,5 +1,6 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { Db } from '#hub/store/database.js';
+import { failuresOf } from '#hub/telemetry/failures.js';
 import { emptyMeasure, type Measure, mergeMeasure, readMeasure } from '#hub/telemetry/measure.js';
 import type { Millis } from '#shared/kernel/clock.js';
 import { type ArmSums, compareArms, type Outcome } from '../outcome.js';
@@ -16,7 +17,7 @@ export class HubOutcome implements OutcomeSource {
     this.#bucket = bucket;
   }
 
-  async outcome({ model, version, from, to, fresh, old }: OutcomeQuery): Promise<Outcome> {
+  async outcome({ model, version, from, to, fresh, old, countRefused }: OutcomeQuery): Promise<Outcome> {
     const arms = { new: emptyArm(), old: emptyArm() };
     const rows = this.#db
       .selectFrom('metrics_device')
@@ -43,7 +44,7 @@ export class HubOutcome implements OutcomeSource {
       await yieldToLoop();
     }
     const { shadow } = arms.new.sum.signals;
-    return compareArms({ from, to }, { new: sumsOf(arms.new), old: sumsOf(arms.old) }, shadow);
+    return compareArms({ from, to }, { new: sumsOf(arms.new, countRefused), old: sumsOf(arms.old, countRefused) }, shadow);
   }
 }
 
@@ -57,8 +58,8 @@ function emptyArm(): Arm {
   return { sum: emptyMeasure(), devices: new Set(), versions: new Set() };
 }
 
-function sumsOf({ sum, devices, versions }: Arm): ArmSums {
+function sumsOf({ sum, devices, versions }: Arm, countRefused: boolean | undefined): ArmSums {
   const { predictions, errors, total, signals } = sum;
-  const failed = [...errors.values()].reduce((all, count) => all + count, 0);
-  return { versions, devices, predictions, failed, latency: total, feedback: signals.feedback, metrics: signals.metrics };
+  const { failed, exposure } = failuresOf(predictions, errors, countRefused);
+  return { versions, devices, predictions: exposure, failed, latency: total, feedback: signals.feedback, metrics: signals.metrics };
 }

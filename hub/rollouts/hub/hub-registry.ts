@@ -20,6 +20,7 @@ export class HubRegistry implements RegistryPort {
       manifest.kind === 'agent'
         ? manifest.variants.map((variant) => ({ ...variant, features, takesOverFrom: manifest.takesOverFrom }))
         : manifest.variants.map((variant) => ({ ...variant, features }));
-    return { manifest: digestSchema.parse(row.manifest_digest), variants };
+    const signature = manifest.kind === 'agent' ? {} : { signature: { inputs: manifest.inputs, outputs: manifest.outputs } };
+    return { manifest: digestSchema.parse(row.manifest_digest), variants, ...signature };
   }
 }

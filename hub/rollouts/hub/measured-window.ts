@@ -1,3 +1,4 @@
+import { failuresOf } from '#hub/telemetry/failures.js';
 import { readErrors } from '#hub/telemetry/measure.js';
 import { emptySignals, outputBins, readSignals, type Signals } from '#hub/telemetry/signals.js';
 import type { MetricsDeviceTable } from '#hub/telemetry/tables.js';
@@ -15,17 +16,20 @@ export type MeasuredRow = Pick<MetricsDeviceTable, 'version' | 'bucket' | 'predi
 /** What a device did with one version in one bucket, unpacked as far as it is needed. */
 export interface Measured {
   readonly from: EpochMillis;
+  /** Those that count: not what was refused for what callers sent, unless it counts against the version. */
   readonly predictions: number;
   readonly failed: number;
   readonly latency: QuantileSketch;
   readonly signals: Signals;
 }
 
-export function measuredOf(row: MeasuredRow): Measured {
+export function measuredOf(row: MeasuredRow, { refused }: Pick<Needs, 'refused'>): Measured {
+  const { failed, exposure } =
+    row.errors === '[]' ? { failed: 0, exposure: row.predictions } : failuresOf(row.predictions, readErrors(row.errors), refused);
   return {
     from: row.bucket,
-    predictions: row.predictions,
-    failed: row.errors === '[]' ? 0 : total(readErrors(row.errors)),
+    predictions: exposure,
+    failed,
     latency: row.total === undefined ? new QuantileSketch() : QuantileSketch.decode(row.total),
     signals: row.signals === undefined || row.signals === null ? emptySignals() : readSignals(row.signals),
   };
@@ -70,10 +74,4 @@ export function talliesOf({ predictions, failed, signals }: Pick<Measured, 'pred
 
 function tally(events: number, exposure: number): Tally {
   return { events, exposure };
-}
-
-function total(errors: ReadonlyMap<string, number>): number {
-  let sum = 0;
-  for (const count of errors.values()) sum += count;
-  return sum;
 }

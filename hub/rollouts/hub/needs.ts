@@ -6,11 +6,13 @@ export interface Needs {
   /** Everything besides predictions, errors and latency. */
   readonly signals: boolean;
   readonly outputs: boolean;
+  /** Requests refused for what callers sent count as failed (`Plan.narrowed`). */
+  readonly refused: boolean;
   /** Quantiles of what a device did before, by the name of the distribution (`latency`, `memory`, `temperature`, `metric:NAME`). */
   readonly quantiles: ReadonlyMap<string, ReadonlySet<number>>;
 }
 
-export function needsOf(gates: readonly Gate[]): Needs {
+export function needsOf(gates: readonly Gate[], refused = false): Needs {
   const quantiles = new Map<string, Set<number>>();
   for (const gate of gates) {
     if (!('quantile' in gate) || gate.gate === 'limit') continue;
@@ -21,6 +23,7 @@ export function needsOf(gates: readonly Gate[]): Needs {
     latency: quantiles.has('latency') || gates.some((gate) => levelRule(gate)?.of === 'latency'),
     signals: gates.some(readsSignals),
     outputs: gates.some((gate) => gate.gate === 'drift'),
+    refused,
     quantiles,
   };
 }

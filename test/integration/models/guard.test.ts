@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { DesiredRollout } from '#shared/trust/desired-rollout.js';
+import type { VersionOptions } from '../../kit/model-fakes.js';
 import { ModelRig } from '../../kit/model-rig.js';
 import { modelName } from '../../kit/servables.js';
 
@@ -13,8 +14,8 @@ async function serving() {
 }
 
 /** The next version serves, on trial. */
-async function onTrial(rig: ModelRig, number: number, attempt = 0, rollout?: DesiredRollout) {
-  const version = rig.version('vad', number);
+async function onTrial(rig: ModelRig, number: number, attempt = 0, rollout?: DesiredRollout, options: VersionOptions = {}) {
+  const version = rig.version('vad', number, undefined, options);
   rig.desired.want({ ...version, attempt, ...(rollout && { rollout }) });
   await rig.answers(VAD, number);
   return version;
@@ -43,6 +44,26 @@ describe('a version on trial', () => {
     await rig.clock.advance(3_600_000);
     await rig.settled(VAD);
     expect(rig.run.servables.calls.slice(calls)).toEqual([]);
+  });
+
+  it('keeps its place when callers send what the one before did not take either', async () => {
+    const { rig } = await serving();
+    const two = await onTrial(rig, 2);
+    rig.asked(two, { answered: 30, refused: 400 });
+    await rig.clock.advance(60_000);
+    expect(await rig.settled(VAD)).toBe(2);
+    expect(rig.eventKinds()).not.toContain('version.rolled-back');
+  });
+
+  it('that refuses what the one before took, since its own inputs changed, is taken back', async () => {
+    const { rig } = await serving();
+    const two = await onTrial(rig, 2, 0, undefined, { width: 5 });
+    rig.asked(two, { answered: 30, refused: 400 });
+    await wentBack(rig, 1);
+    expect(await rig.installOf(two)).toBe('bad');
+    expect(rig.events.emitted.find(({ kind }) => kind === 'version.rolled-back')).toMatchObject({
+      error: { code: 'MODELS_GUARD_ERRORS', message: expect.stringContaining('input x FP32 [-1,4] became x FP32 [-1,5]') as string },
+    });
   });
 
   it('that is slower is taken back', async () => {

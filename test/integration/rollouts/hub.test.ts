@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type { Measure } from '#hub/telemetry/measure.js';
 import { readRollout } from '#hub/rollouts/document.js';
 import { versionNumberSchema } from '#shared/bundle/names.js';
 import { RolloutHub } from '../../kit/rollout-hub.js';
@@ -57,5 +58,33 @@ describe('a rollout on the hub itself', () => {
     const back = (await made.store.devices(id)).filter((row) => row.status === 'reverted').map((row) => row.device);
     expect(back.toSorted()).toEqual([...(plan.waves[0]?.devices ?? [])].toSorted());
     expect(versionNumberSchema.parse(made.serving.get('cam-0')?.version)).toBe(1);
+  });
+
+  /** Callers of the version begin to send what it does not take. */
+  const callersErr =
+    (erring: number) =>
+    (measure: Measure, version: number): void => {
+      if (version !== erring) return;
+      measure.predictions += 400;
+      measure.errors.set('TENSOR_SHAPE', 300);
+      measure.errors.set('INFERENCE_INPUT_REFUSED', 100);
+    };
+
+  it('does not hold against a version what callers did wrong, and shows it beside the failures', async () => {
+    const made = await start();
+    const { id, plan } = await made.controller.create(DOCUMENT, OPERATOR);
+    expect(plan.narrowed).toBeUndefined();
+    expect(await made.run(id, () => 0.02, callersErr(2))).toBe('completed');
+    const outcome = await made.controller.outcome(id);
+    expect(outcome.new.failed / outcome.new.predictions).toBeLessThan(0.04);
+  });
+
+  it('holds it against a version whose own inputs changed, as the plan says beforehand', async () => {
+    const made = await start();
+    await made.hub.addVersion('vad', 4, { bytes: new Uint8Array(1_000).fill(4), chunk: 400 }, [2]);
+    const { id, plan } = await made.controller.create({ ...DOCUMENT, version: versionNumberSchema.parse(4) }, OPERATOR);
+    expect(plan.narrowed).toBe('input x FP32 [1] became x FP32 [2] (against version 1)');
+    expect(plan.warnings).toContainEqual(expect.stringContaining('refused requests count as failed'));
+    expect(await made.run(id, () => 0.02, callersErr(4))).toBe('rolled-back');
   });
 });

@@ -181,7 +181,7 @@ describe('ingest', () => {
         eventOf('d1', 2, { kind: 'version.refused', model: 'vad' as never, version: 3 as never, error, detail: { at: 1 } }),
       ),
     );
-    await report(device, { seq: 3, values: [2, 4], errors: { INFERENCE_TIMEOUT: 1 } });
+    await report(device, { seq: 3, values: [2, 4], errors: { INFERENCE_TIMEOUT: 1, TENSOR_SHAPE: 1 } });
     await until('all acknowledgements', () => acks(device).length === 3);
     expect(await listEvents(hub.db, { limit: 10, kind: 'version.refused' })).toMatchObject([
       { device: 'd1', seq: 2, model: 'vad', version: 3, error, detail: { at: 1 } },
@@ -192,6 +192,8 @@ describe('ingest', () => {
     expect(text).toContain('skerry_hub_devices{state="never"} 1');
     expect(text).toContain('skerry_hub_predictions_total{model="vad",version="1"} 2');
     expect(text).toContain('skerry_hub_prediction_errors_total{model="vad",version="1",code="INFERENCE_TIMEOUT"} 1');
+    expect(text).toContain('skerry_hub_caller_errors_total{model="vad",version="1",code="TENSOR_SHAPE"} 1');
+    expect(text).not.toMatch(/prediction_errors_total.*TENSOR_SHAPE/);
     expect(text).toMatch(/skerry_hub_prediction_recent_seconds\{model="vad",version="1",phase="total",quantile="0\.5"\} 0\.00/);
     expect(text).toContain('skerry_hub_ingest_records_total{kind="event"} 2');
   });

@@ -31,6 +31,7 @@ interface World {
   readonly guarded: ReadonlySet<string>;
 }
 
+const ANY = { inputs: [], outputs: [] };
 const digest = (text: string): Digest => digestOfBytes(bytesFrom(text, 4));
 const FOREVER = Number.MAX_SAFE_INTEGER;
 
@@ -90,7 +91,7 @@ function build(seed: WorldSeed): World {
     const versions = model.versions.map((version): VersionFacts => {
       const manifest = manifestOf(version.version);
       const artifacts = version.files.map((file) => ({ digest: digest(`file ${file}`), length: 3 + file }));
-      manifests.set(manifest, { usable: version.usable, artifacts, loadBytes: 10 });
+      manifests.set(manifest, { usable: version.usable, artifacts, loadBytes: 10, signature: ANY });
       if (version.sound) sound.add(`${name}@${version.version}`);
       if (version.conduct === 'worse') worse.add(`${name}@${version.version}`);
       if (version.conduct === 'astray') astray.add(`${name}@${version.version}`);
@@ -110,7 +111,7 @@ function build(seed: WorldSeed): World {
       if (named === null) continue;
       const manifest = manifestOf(named.version);
       if (!manifests.has(manifest))
-        manifests.set(manifest, { usable: true, artifacts: [{ digest: digest('file 0'), length: 3 }], loadBytes: 10 });
+        manifests.set(manifest, { usable: true, artifacts: [{ digest: digest('file 0'), length: 3 }], loadBytes: 10, signature: ANY });
       if (named.sound && !model.versions.some(({ version }) => version === named.version)) sound.add(`${name}@${named.version}`);
     }
     return {
@@ -181,7 +182,7 @@ function candidateOf(
   return { version: versionNumber(version), manifest: manifestOf(version), attempt, action, share, sticky: 'key', salt: 'rollout' };
 }
 
-const FINE: BehaviourFigures = { predictions: 1_000, failed: 0, crashes: 0, latency: new QuantileSketch() };
+const FINE: BehaviourFigures = { predictions: 1_000, failed: 0, refused: 0, crashes: 0, latency: new QuantileSketch() };
 
 /** What the device sees of a version that serves on trial, as that version's nature is. */
 function judge(world: World): void {

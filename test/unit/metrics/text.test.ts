@@ -12,6 +12,7 @@ test('says what happened, what is loaded, and how the device is', async () => {
   recorder.succeeded(target, { queue: 0.05, compute: 2, total: 3 });
   recorder.succeeded(target, { queue: 0, compute: 99_999, total: 99_999 });
   recorder.failed(target, 'INFERENCE_TIMEOUT');
+  recorder.failed(target, 'TENSOR_SHAPE');
   recorder.failed(undefined, 'INFERENCE_MODEL_UNKNOWN');
   const status = { ...target, manifest: '' as never, state: 'available' as const, inputs: [X], outputs: [Y], inFlight: 2, memoryBytes: 5 };
   const text = createMetricsText({
@@ -26,8 +27,9 @@ test('says what happened, what is loaded, and how the device is', async () => {
   const labels = 'model="vad",version="3",variant="fp32",provider="cpu"';
   for (const line of [
     'skerry_build_info{version="0.1.0\\"\\n"} 1',
-    `skerry_predictions_total{${labels}} 3`,
+    `skerry_predictions_total{${labels}} 4`,
     `skerry_prediction_errors_total{${labels},code="INFERENCE_TIMEOUT"} 1`,
+    `skerry_caller_errors_total{${labels},code="TENSOR_SHAPE"} 1`,
     'skerry_requests_refused_total{code="INFERENCE_MODEL_UNKNOWN"} 1',
     `skerry_prediction_seconds_bucket{${labels},phase="compute",le="0.0025"} 1`,
     `skerry_prediction_seconds_bucket{${labels},phase="compute",le="30"} 1`,
@@ -42,6 +44,7 @@ test('says what happened, what is loaded, and how the device is', async () => {
   ]) {
     expect(out.split('\n')).toContain(line);
   }
+  expect(out, 'what a caller did wrong is no failure of the version').not.toMatch(/prediction_errors_total.*TENSOR_SHAPE/);
 });
 
 test('a part that cannot be read is left out', async () => {

@@ -6,10 +6,10 @@ import { SeededRandom } from '../../kit/random.js';
 
 const hour = 3_600_000;
 
-function behaved(predictions: number, failed: number, ms: readonly number[] = [], crashes = 0): BehaviourFigures {
+function behaved(predictions: number, failed: number, ms: readonly number[] = [], crashes = 0, refused = 0): BehaviourFigures {
   const latency = new QuantileSketch();
   for (const value of ms) latency.add(value);
-  return { predictions, failed, crashes, latency };
+  return { predictions, failed, refused, crashes, latency };
 }
 const times = (count: number, ms: number) => Array.from({ length: count }, (_, i) => ms * (1 + (i % 10) / 20));
 const judged = (trial: BehaviourFigures, baseline?: BehaviourFigures, limits = DEFAULT_GUARD) =>
@@ -35,6 +35,21 @@ describe('judgeTrial', () => {
     ['workers end again and again', behaved(5, 0, [], 2), undefined, 'MODELS_GUARD_CRASHES'],
   ])('%s', (_title, trial, baseline, expected) => {
     expect(judged(trial, baseline)).toBe(expected);
+  });
+
+  it('does not count what callers did wrong, unless requests that fitted the version before may not fit this one', () => {
+    const trial = behaved(20, 0, [], 0, 400);
+    const baseline = behaved(1000, 0);
+    const narrowed = 'input x FP32 [-1,4] became x FP32 [-1,5]';
+    expect(judgeTrial({ trial, baseline, golden: undefined }, DEFAULT_GUARD)).toBeUndefined();
+    expect(judgeTrial({ trial, baseline, narrowed, golden: undefined }, DEFAULT_GUARD)).toMatchObject({
+      code: 'MODELS_GUARD_ERRORS',
+      message: expect.stringMatching(
+        /^400 of 420 predictions failed .*; refused requests count, since input x FP32 \[-1,4\] became/,
+      ) as string,
+    });
+    // Callers who did as much wrong before do not make it worse.
+    expect(judgeTrial({ trial, baseline: behaved(50, 0, [], 0, 950), narrowed, golden: undefined }, DEFAULT_GUARD)).toBeUndefined();
   });
 
   it('says on which figures', () => {
@@ -72,7 +87,7 @@ describe('judgeTrial', () => {
       for (let n = 1; n <= 600; n++) {
         failed += draw();
         latency.add(slow());
-        if (n % 20 === 0 && judged({ predictions: n, failed, crashes: 0, latency }, baseline) !== undefined) {
+        if (n % 20 === 0 && judged({ predictions: n, failed, refused: 0, crashes: 0, latency }, baseline) !== undefined) {
           alarms++;
           break;
         }
