@@ -22,11 +22,11 @@ function checkNode() {
   }
 }
 
-function step(label, command, args) {
+function step(label, command, args, env = process.env) {
   process.stderr.write(`${label} ...\n`);
   const npm = command === 'npm' && process.env.npm_execpath !== undefined;
   const [file, argv] = npm ? [process.execPath, [process.env.npm_execpath, ...args]] : [command, args];
-  const result = spawnSync(file, argv, { cwd: root, stdio: ['ignore', 2, 2] });
+  const result = spawnSync(file, argv, { cwd: root, stdio: ['ignore', 2, 2], env });
   if (result.status !== 0) fail(`${label} failed (${command} ${args.join(' ')}). Its output is above.`);
 }
 
@@ -37,17 +37,26 @@ function installKey() {
   return hash.update(`${process.version} ${process.platform} ${process.arch}`).digest('hex');
 }
 
+/**
+ * onnxruntime-node's install step would download hundreds of megabytes of CUDA files; GPU servers opt in by setting the variable. SQLite is
+ * compiled against the headers that came with the running Node, so that nothing is asked of any host but the registry; without them or
+ * without a compiler its own install step looks for a binary.
+ */
+function installEnvironment() {
+  const env = { ONNXRUNTIME_NODE_INSTALL: 'skip', ...process.env };
+  const home = path.dirname(path.dirname(process.execPath));
+  const hasHeaders = existsSync(path.join(home, 'include', 'node', 'node_api.h'));
+  const hasCompiler = ['c++', 'make'].every((tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).status === 0);
+  return hasHeaders && hasCompiler ? { npm_config_nodedir: home, npm_config_build_from_source: 'true', ...env } : env;
+}
+
 function install() {
   const marker = path.join(root, 'node_modules', '.skerry-installed');
   const key = installKey();
   if (existsSync(marker) && readFileSync(marker, 'utf8') === key) return;
   // Not `npm ci`: it refuses a lock file without the entries of every foreign platform, and not every registry carries those.
-  step('Installing dependencies (the first time this compiles SQLite, about two minutes)', 'npm', [
-    'install',
-    '--no-save',
-    '--no-audit',
-    '--no-fund',
-  ]);
+  const args = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
+  step('Installing dependencies (the first time this compiles SQLite, about two minutes)', 'npm', args, installEnvironment());
   writeFileSync(marker, key);
 }
 

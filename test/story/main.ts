@@ -36,6 +36,7 @@ async function tell({ once, report, devices, keep }: Options): Promise<number> {
   const processes = new Processes();
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort(new Error('stopped')));
+  const watch = watchParent(() => stop.abort(new Error('stopped')));
 
   const agentArgs = ['--window', '1s', '--bake', '3s', '--reconnect-max', '2s'];
   const hubArgs = ['--device-step', '1s', '--rollout-look', '1s'];
@@ -58,10 +59,19 @@ async function tell({ once, report, devices, keep }: Options): Promise<number> {
     if (once && keep !== undefined) narrator.say(`Logs and data are in ${folder}.`);
     if (staysUp) await untilStopped(narrator, stop.signal);
   } finally {
+    clearInterval(watch);
     await processes.close();
     if (keep === undefined) await rm(folder, { recursive: true, force: true });
   }
   return held ? 0 : 1;
+}
+
+/** `npm start` that is ended by a signal to npm alone leaves this process behind with another parent: then it ends as well. */
+function watchParent(onGone: () => void): NodeJS.Timeout {
+  const parent = process.ppid;
+  return setInterval(() => {
+    if (process.ppid !== parent) onGone();
+  }, 500).unref();
 }
 
 /** Stays up until Ctrl-C. */

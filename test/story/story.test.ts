@@ -64,4 +64,18 @@ describe('npm start', () => {
     },
     300_000,
   );
+
+  test.runIf(process.platform === 'linux')(
+    'leaves no process behind when only the one that started it is ended, as SIGTERM to npm does',
+    async () => {
+      const keep = path.join(folder, 'four');
+      const command = `"${process.execPath}" "${path.join(PROJECT_ROOT, 'dist/test/story/main.js')}" --devices 1 --keep "${keep}"; true`;
+      const shell = spawn('/bin/sh', ['-c', command], { stdio: 'ignore' });
+      // The shell, the story and the hub.
+      await until('the hub to run', () => processesNaming(keep).length >= 3, { deadlineMs: 200_000 });
+      shell.kill('SIGKILL');
+      await until('every process to be gone', () => processesNaming(keep).length === 0, { deadlineMs: 60_000 });
+    },
+    300_000,
+  );
 });
