@@ -1,7 +1,8 @@
 import type { MessagePort } from 'node:worker_threads';
-import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { compareOutputs } from '#shared/tensor/compare.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
+import { callersError, causeOf, type KnownInputs, knownInputs } from './failure-cause.js';
 import type { FromInstance, SampleResult, ToInstance } from './instance-protocol.js';
 import { describeOrt, loadOrt, OrtSession, wakeOrt } from './ort-session.js';
 import { median } from './timing.js';
@@ -23,6 +24,8 @@ export function hostInstance(port: MessagePort): void {
 class InstanceHost {
   readonly #port: MessagePort;
   #session: OrtSession | undefined;
+  /** Inputs of the first golden sample that came out right. */
+  #known: KnownInputs | undefined;
   #tail: Promise<void> = Promise.resolve();
 
   constructor(port: MessagePort) {
@@ -63,8 +66,20 @@ class InstanceHost {
         break;
     }
     const started = performance.now();
-    const outputs = await this.#loaded().run(message.inputs, message.outputs);
+    const outputs = await this.#run(message);
     return { kind: 'ran', id, outputs, compute: performance.now() - started };
+  }
+
+  /** Runs a request; a failure that what its caller sent caused is told as such. */
+  async #run({ inputs, outputs }: Extract<ToInstance, { readonly kind: 'run' }>): Promise<NamedTensors> {
+    const session = this.#loaded();
+    try {
+      return await session.run(inputs, outputs);
+    } catch (thrown) {
+      if (!hasCode(thrown, 'INFERENCE_RUN_FAILED') || this.#known === undefined) throw thrown;
+      const cause = await causeOf((changed) => session.run(changed, outputs), inputs, this.#known);
+      throw cause.kind === 'model' ? thrown : callersError(thrown, cause, inputs);
+    }
   }
 
   /** Runs a golden sample, compares, and runs it again for the time it takes once warm. */
@@ -75,6 +90,7 @@ class InstanceHost {
     const actual = await session.run(message.inputs, names);
     const times = [performance.now() - began];
     const comparison = compareOutputs(message.expected, actual, message.tolerance);
+    if (comparison.agrees) this.#known ??= knownInputs(message.inputs, session.inputs);
     if (!comparison.agrees) return { comparison, output: disagreeing(message.expected, actual, message.tolerance), millis: median(times) };
     while (times.length <= message.runs && performance.now() - began < message.budget) {
       const started = performance.now();

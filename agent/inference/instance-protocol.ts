@@ -2,6 +2,7 @@ import type { Millis } from '#shared/kernel/clock.js';
 import type { ErrorBody } from '#shared/kernel/errors.js';
 import type { Comparison } from '#shared/tensor/compare.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
+import type { DeclaredInput } from './shared-sizes.js';
 import type { OutputTolerances } from '#shared/tensor/tolerance.js';
 
 /** What the runtime in this build is and offers. */
@@ -40,7 +41,7 @@ export type ToInstance =
 /** The answers. */
 export type FromInstance =
   | { readonly kind: 'described'; readonly id: number; readonly description: RuntimeDescription }
-  | { readonly kind: 'loaded'; readonly id: number; readonly inputs: readonly TensorSpec[]; readonly outputs: readonly TensorSpec[] }
+  | { readonly kind: 'loaded'; readonly id: number; readonly inputs: readonly DeclaredInput[]; readonly outputs: readonly TensorSpec[] }
   | { readonly kind: 'checked'; readonly id: number; readonly result: SampleResult }
   | { readonly kind: 'ran'; readonly id: number; readonly outputs: NamedTensors; readonly compute: Millis }
   | { readonly kind: 'failed'; readonly id: number; readonly error: ErrorBody };

@@ -11,6 +11,7 @@ import { availableMemory, deviceFingerprint } from './device.js';
 import { beats, type Candidate, chooseRemembered, CPU, type Excluded, planPlacement, type Verdict } from './placement.js';
 import { placementKey, type PlacementMemory } from './placement-memory.js';
 import type { InferenceSettings } from './settings.js';
+import { sharedSizes, type SharedSizes } from './shared-sizes.js';
 import { checkSignature } from './signature.js';
 
 export interface LoaderParts {
@@ -26,6 +27,7 @@ export interface Placed {
   readonly candidate: Candidate;
   readonly instance: Instance;
   readonly millis: Millis;
+  readonly shared: SharedSizes;
 }
 
 /** The candidate chosen, and what its golden samples show that the version takes. */
@@ -128,7 +130,7 @@ export class Loader {
       if (key !== undefined && (measure || accelerated)) {
         await memory.remember(key, !measure && before?.kind === 'right' ? before : { kind: 'right', millis });
       }
-      return { candidate, instance, millis };
+      return { candidate, instance, millis, shared: sharedSizes(signature.inputs, samples) };
     } catch (cause) {
       const error = asSkerryError(cause);
       await instance.close();

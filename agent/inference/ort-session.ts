@@ -5,6 +5,7 @@ import { fromOrt, specFromOrt, toOrt } from '#shared/tensor/ort.js';
 import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
 import type { RuntimeDescription } from './instance-protocol.js';
 import { ortError } from './ort-errors.js';
+import type { DeclaredInput } from './shared-sizes.js';
 
 type Ort = typeof OrtModule;
 
@@ -60,13 +61,13 @@ export async function describeOrt(ort: Ort): Promise<RuntimeDescription> {
 export class OrtSession {
   readonly #ort: Ort;
   readonly #session: InferenceSession;
-  readonly inputs: readonly TensorSpec[];
+  readonly inputs: readonly DeclaredInput[];
   readonly outputs: readonly TensorSpec[];
 
   private constructor(ort: Ort, session: InferenceSession) {
     this.#ort = ort;
     this.#session = session;
-    this.inputs = session.inputMetadata.map(specFromOrt);
+    this.inputs = session.inputMetadata.map((input) => ({ ...specFromOrt(input), dimensions: input.isTensor ? input.shape : [] }));
     this.outputs = session.outputMetadata.map(specFromOrt);
   }
 

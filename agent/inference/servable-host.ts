@@ -11,6 +11,7 @@ import type { SampleResult } from './instance-protocol.js';
 import type { Loader } from './loader.js';
 import { InstancePool } from './pool.js';
 import { Scheduler, type Work, type WorkResult } from './scheduler.js';
+import { checkSharedSizes, type SharedSizes } from './shared-sizes.js';
 import { type ServableEvent, transition } from './servable.js';
 import type { InferenceSettings } from './settings.js';
 
@@ -33,6 +34,7 @@ interface Live {
   readonly memoryBytes: number;
   readonly empties: EmptySizes;
   readonly notFinite: NotFiniteOutputs;
+  readonly shared: SharedSizes;
 }
 
 /** One servable: its state (table in `servable.ts`), its instances and its waiting line. */
@@ -92,10 +94,14 @@ export class ServableHost {
     this.#cancel.abort();
   }
 
-  /** Takes a request; only an available servable does. Rejects with `TENSOR_EMPTY` what could end the process. */
+  /**
+   * Takes a request; only an available servable does. Rejects with `TENSOR_EMPTY` what could end the process, and with `TENSOR_SHAPE`
+   * inputs that do not fit each other.
+   */
   async submit(work: Work): Promise<WorkResult> {
     if (this.#state !== 'available' || this.#live === undefined) throw this.refusal();
     checkEmptySizes(this.#live.empties, work.inputs);
+    checkSharedSizes(this.#live.shared, work.inputs);
     return this.#live.scheduler.submit(work);
   }
 
@@ -105,7 +111,10 @@ export class ServableHost {
    */
   async shadow(sample: Omit<SampleRun, 'runs' | 'budget'>): Promise<SampleResult | undefined> {
     const live = this.#state === 'available' ? this.#live : undefined;
-    if (live !== undefined) checkEmptySizes(live.empties, sample.inputs);
+    if (live !== undefined) {
+      checkEmptySizes(live.empties, sample.inputs);
+      checkSharedSizes(live.shared, sample.inputs);
+    }
     const pool = live?.pool;
     const instance = pool?.acquire();
     if (pool === undefined || instance === undefined) return undefined;
@@ -139,7 +148,7 @@ export class ServableHost {
       const onLoaded = (): void => {
         if (this.#state === 'loading') this.#move('loaded');
       };
-      const { candidate, instance, empties, notFinite } = await loader.place(this.spec, onLoaded, this.#cancel.signal);
+      const { candidate, instance, empties, notFinite, shared } = await loader.place(this.spec, onLoaded, this.#cancel.signal);
       const scheduler = new Scheduler<Instance>({
         pool: { acquire: () => pool?.acquire(), release: (one) => pool?.release(one) },
         clock,
@@ -165,7 +174,7 @@ export class ServableHost {
       if (this.#error !== undefined) throw this.#error;
       if (this.#cancel.signal.aborted) throw new SkerryError('ABORTED', 'loading was cancelled');
       const target = { model: this.spec.model, version: this.spec.version, variant: candidate.variant.name, provider: candidate.provider };
-      this.#live = { target, scheduler, pool, memoryBytes: Math.max(0, process.memoryUsage.rss() - before), empties, notFinite };
+      this.#live = { target, scheduler, pool, memoryBytes: Math.max(0, process.memoryUsage.rss() - before), empties, notFinite, shared };
       this.#move('warmed');
       return this.status();
     } catch (cause) {

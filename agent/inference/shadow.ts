@@ -1,3 +1,4 @@
+import { isCallersFault } from '#shared/kernel/error-registry.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { checkTensors } from '#shared/tensor/check.js';
@@ -65,7 +66,9 @@ export class ShadowRunner {
     } catch (cause) {
       const error = asSkerryError(cause);
       this.#logger.debug({ model: target.model, version: target.version, code: error.code }, 'a shadow run failed');
-      this.#recorder.failed(target, error.code, performance.now() - began);
+      // The version that serves answered this very request: what this one refuses of it is no caller's mistake.
+      const code = isCallersFault(error.code) ? 'INFERENCE_SHADOW_REFUSED' : error.code;
+      this.#recorder.failed(target, code, performance.now() - began);
     }
   }
 }

@@ -128,6 +128,44 @@ export function tokenModel({ offset = 30_000 }: { offset?: number | bigint } = {
   });
 }
 
+/** y = ids + mask, INT64 [batch, seq] each; `mask` has the sizes' names of `ids` unless told otherwise. */
+export function maskModel({ names = ['batch', 'seq'] }: { names?: readonly [string, string] } = {}): Uint8Array {
+  return model({
+    nodes: [node('Add', ['ids', 'mask'], ['y'])],
+    inputs: [valueInfo('ids', ONNX_TYPES.INT64, ['batch', 'seq']), valueInfo('mask', ONNX_TYPES.INT64, [...names])],
+    outputs: [valueInfo('y', ONNX_TYPES.INT64, ['batch', 'seq'])],
+  });
+}
+
+/** y = the number that each text is, FP32 [n]; text that is no number fails in the runtime. */
+export function parseModel(): Uint8Array {
+  return model({
+    nodes: [node('Cast', ['text'], ['y'], [attribute.int('to', FLOAT)])],
+    inputs: [valueInfo('text', ONNX_TYPES.STRING, ['n'])],
+    outputs: [valueInfo('y', FLOAT, ['n'])],
+  });
+}
+
+/** y = x in one row, though any number of rows is declared: a batch fixed by the export. */
+export function oneRowModel({ width = 4 }: { width?: number } = {}): Uint8Array {
+  return model({
+    nodes: [node('Reshape', ['x', 'one'], ['y'])],
+    inputs: [valueInfo('x', FLOAT, ['batch', width])],
+    outputs: [valueInfo('y', FLOAT, ['batch', width])],
+    initializers: [int64s('one', [2], [1, width])],
+  });
+}
+
+/** y = the sum of each row of four, FP32 [batch, 1]; the width is declared free, and only four goes. */
+export function freeWidthModel(): Uint8Array {
+  return model({
+    nodes: [node('MatMul', ['x', 'ones'], ['y'])],
+    inputs: [valueInfo('x', FLOAT, ['batch', 'width'])],
+    outputs: [valueInfo('y', FLOAT, ['batch', 1])],
+    initializers: [floats('ones', [4, 1], [1, 1, 1, 1])],
+  });
+}
+
 /** y = x, after `layers` multiplications with a `width` x `width` identity matrix: about 2 * width^2 * layers operations a row. */
 export function slowModel({ width = 256, layers = 50 }: { width?: number; layers?: number } = {}): Uint8Array {
   const matrix = new Float32Array(width * width);

@@ -46,8 +46,16 @@ export const inferenceCodes = defineCodes({
   INFERENCE_INPUT_REFUSED: {
     fault: 'caller',
     http: 400,
-    summary: 'The runtime refused the inputs; the message is the runtime\u2019s.',
-    action: 'Send inputs that fit each other and the model, as its metadata says.',
+    summary:
+      'The runtime refused the inputs, or failed on them where it runs the golden sample of the version; the message is the runtime\u2019s and names the inputs.',
+    action:
+      'Send inputs that fit each other and the model: its metadata has names, types and shapes, its publisher knows which values it takes.',
+  },
+  INFERENCE_SHADOW_REFUSED: {
+    fault: 'peer',
+    http: 500,
+    summary: 'A version that runs on copies of requests refused one that the serving version answered; the caller noticed nothing.',
+    action: 'Compare the inputs of both versions; the log at level debug has the reason.',
   },
   INFERENCE_RUN_FAILED: {
     fault: 'peer',

@@ -243,7 +243,7 @@ describe('what is wrong gets a coded 4xx that says what was expected', () => {
       inputs: [{ name: 'index', datatype: 'INT64', shape: [1], data: [99] }],
     });
     const answer = (await response.json()) as { code: string; error: string };
-    expect(answer.code).toBe('INFERENCE_RUN_FAILED');
+    expect(answer.code).toBe('INFERENCE_INPUT_REFUSED');
     expect(answer.error).toMatch(/Gather/);
     await runtime.unload(spec.model, spec.version);
   });
