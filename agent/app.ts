@@ -90,7 +90,14 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   opened.push(runtime);
   const describing = describeRuntime(runtime, logger);
   const mirror = new TrustMirror(clock);
-  const tuf = new TufTrustClient({ folder: join(config.data, 'trust'), fleet, clock, mirror, signedTime: () => hub.time.freshest });
+  const tuf = new TufTrustClient({
+    folder: join(config.data, 'trust'),
+    fleet,
+    clock,
+    mirror,
+    signedTime: () => hub.time.freshest,
+    latest: () => hub.time.latestMetadata,
+  });
   // What was accepted is read and checked while the threads come up; whoever asks for it hears of what is wrong with it.
   tuf.versions().catch(() => undefined);
   const store = await threads.store;
@@ -179,6 +186,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     agent,
     append: (payload) => store.outbox.append('telemetry', payload),
     clock,
+    time: () => time.measured(),
     window: config.window,
     logger: logger.child({ room: 'metrics' }),
   });

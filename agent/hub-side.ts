@@ -42,7 +42,7 @@ export interface HubSide {
 export async function openHubSide(deps: HubSideDeps): Promise<HubSide> {
   const { config, identity, store, events, mirror, tuf, clock, random, logger } = deps;
   const { fleet, device } = identity;
-  const time = await SignedClock.open({ state: store.state, clock, events });
+  const time = await SignedClock.open({ state: store.state, clock, events, uptime: () => os.uptime() * 1_000 });
   const ca = config.caFile === undefined ? identity.mqtt.ca : await readAuthorities(config.caFile);
   const link = new MqttLink({
     fleet,

@@ -34,7 +34,7 @@ export async function takeReport({ identity, store, hub, agentVersion, capabilit
     capabilities,
     desired: { counter: desired.current()?.counter ?? 0, ...(refused === undefined ? {} : { refused: briefly(refused) }) },
     trust: reportedTrust(trust.status),
-    clock: judged.trusted ? { trusted: true } : { trusted: false, reason: judged.reason },
+    clock: { trusted: judged.trusted, confirmed: time.confirmed, ...(judged.trusted ? {} : { reason: judged.reason }) },
     models: models(),
     outbox: { records: stats.records, bytes: stats.bytes, dropped: stats.dropped, coarsened: stats.coarsened },
     disk: { usedBytes: disk.usedBytes, budgetBytes: disk.budgetBytes },

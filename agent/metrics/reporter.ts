@@ -6,6 +6,7 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { MetricsWindow, Telemetry } from '#shared/protocol/messages.js';
+import type { MeasuredTime } from '#shared/trust/trusted-time.js';
 import type { HealthMonitor } from './health.js';
 import type { MetricsRecorder, TakenWindow } from './recorder.js';
 import type { WindowSeries } from './series.js';
@@ -22,10 +23,14 @@ export interface ReporterOptions {
   /** Stores a message durably (`outbox.append('telemetry', payload)`). */
   readonly append: (payload: TelemetryPayload) => Promise<unknown>;
   readonly clock: Clock;
+  /** What windows are dated with (shared/trust/trusted-time.ts). */
+  readonly time: () => MeasuredTime;
   readonly window: Millis;
   readonly logger: Logger;
 }
 
+/** A clock that moved by less than this against the monotonic one was not set. */
+const STEADY: Millis = 60_000;
 const MAX_WINDOWS = 256;
 /** Leaves room for the envelope and for what CBOR adds to names. */
 const MAX_WINDOW_BYTES = LIMITS.telemetryBytes - 8 * 1024;
@@ -37,19 +42,20 @@ const BYTES_PER_WINDOW = 512;
  */
 export class TelemetryReporter implements Service {
   readonly #options: ReporterOptions;
-  #from: EpochMillis;
+  /** When the open window began: as dated then, and by the monotonic clock. */
+  #from: { readonly at: EpochMillis; readonly monotonic: Millis };
   #cancel: (() => void) | undefined;
   #closed = false;
   #flushing: Promise<void> = Promise.resolve();
 
   constructor(options: ReporterOptions) {
     this.#options = options;
-    this.#from = options.clock.now();
+    this.#from = this.#now();
   }
 
   start(): Promise<void> {
     this.#options.health.start();
-    this.#from = this.#options.clock.now();
+    this.#from = this.#now();
     this.#arm();
     return Promise.resolve();
   }
@@ -69,6 +75,11 @@ export class TelemetryReporter implements Service {
     return this.#flushing;
   }
 
+  #now(): { readonly at: EpochMillis; readonly monotonic: Millis } {
+    const { time, clock } = this.#options;
+    return { at: Math.round(time().at), monotonic: clock.monotonic() };
+  }
+
   #arm(): void {
     if (this.#closed) return;
     this.#cancel = this.#options.clock.schedule(this.#options.window, () => {
@@ -77,24 +88,28 @@ export class TelemetryReporter implements Service {
   }
 
   async #flush(): Promise<void> {
-    const { recorder, health, clock, device, logger, append, agent } = this.#options;
+    const { recorder, health, time, device, logger, append, agent } = this.#options;
     const figures = await health.read();
     health.restartLoopDelay();
-    const from = this.#from;
-    // No await between taking the window and setting its end: what comes next belongs to the next one. A clock set back
-    // must not make a window that ends before it began.
+    const begun = this.#from;
+    // No await between taking the window and setting its end: what comes next belongs to the next one. After the clock was set, or
+    // the device heard what time it is, a window is as long as the monotonic clock says.
     recorder.runs(agent());
     const taken = recorder.take();
-    const to = Math.max(from, clock.now());
-    this.#from = to;
+    const ended = this.#now();
+    const { exact } = time();
+    this.#from = ended;
+    const to = ended.at;
+    const length = Math.round(ended.monotonic - begun.monotonic);
+    const from = Math.abs(to - begun.at - length) <= STEADY ? Math.min(begun.at, to) : to - length;
     for (const { series, windows } of messages(taken)) {
       try {
-        await append({ device, from, to, windows: [...windows], health: figures });
+        await append({ device, from, to, ...(exact ? {} : { undated: true }), windows: [...windows], health: figures });
       } catch (cause) {
         const error = asSkerryError(cause);
         logger.warn({ code: error.code }, `telemetry is kept for the next window: ${error.message}`);
         recorder.giveBack(series);
-        this.#from = Math.min(this.#from, from);
+        if (begun.monotonic < this.#from.monotonic) this.#from = begun;
       }
     }
   }

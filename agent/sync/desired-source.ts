@@ -143,7 +143,7 @@ export class DesiredSubscription implements DesiredSource {
     const { fleet, device, state, time, events, logger } = this.#deps;
     const current = this.#current;
     const last = current === undefined ? undefined : { counter: current.desired.counter, digest: current.digest };
-    const verdict = verifyDesired(payload, { fleet, device, directorKeys, last, now: time.now().now });
+    const verdict = verifyDesired(payload, { fleet, device, directorKeys, last, now: time.now().now, latest: time.latestStatement });
     const hadRefused = this.#refused !== undefined;
     this.#refused = undefined;
     this.#refusedDigest = '';
@@ -155,7 +155,7 @@ export class DesiredSubscription implements DesiredSource {
     // As it was signed: what this release does not understand is there for the one after it.
     await state.set(this.#key, `{"digest":"${verdict.digest}","desired":${new TextDecoder().decode(verdict.payload)}}`);
     this.#current = accepted;
-    await time.observe(verdict.issuedAt, false);
+    await time.observeStatement(verdict.issuedAt);
     logger.info({ counter: accepted.desired.counter, models: accepted.desired.models.length }, 'desired state accepted');
     events.emit({ kind: 'desired.accepted', detail: { counter: accepted.desired.counter } });
     for (const listener of this.#accepted) listener(accepted.desired);

@@ -15,6 +15,8 @@ export interface TrustClientOptions {
   readonly mirror: TrustMirror;
   /** Freshest signed time known from elsewhere (desired states), kept by the caller across restarts. */
   readonly signedTime?: () => EpochMillis | undefined;
+  /** The latest time that metadata may be dated with, where the device can tell (`SignedClock.latestMetadata`). */
+  readonly latest?: () => EpochMillis | undefined;
   /** How long a refresh waits for announced files (default 30 s). */
   readonly mirrorDeadline?: Millis;
   readonly fs?: TrustFs;
@@ -105,14 +107,14 @@ export class TufTrustClient implements TrustClient {
   }
 
   async #refresh(): Promise<TrustVersions> {
-    const { clock, fleet, mirror, mirrorDeadline, signedTime } = this.#options;
+    const { clock, fleet, mirror, mirrorDeadline, signedTime, latest } = this.#options;
     const state = await this.#load();
     const { files, missing } = await mirror.complete(mirrorDeadline ?? seconds(30));
-    // A clock set back must not bring expired metadata to life.
-    const now = Math.max(clock.now(), state.signedTime ?? 0, signedTime?.() ?? 0);
-    const { refreshTrust } = await import('./trust-refresh.js');
+    const { judgedTime, refreshTrust } = await import('./trust-refresh.js');
+    const floor = Math.max(state.signedTime ?? 0, signedTime?.() ?? 0);
+    const time = { now: judgedTime(clock.now(), floor, state, files), latest: latest?.() };
     try {
-      const next = await refreshTrust(this.#folder, state, files, now, fleet);
+      const next = await refreshTrust(this.#folder, state, files, time, fleet);
       this.#state = Promise.resolve(next.state);
       if (next.failure === undefined) return next.state.versions;
       throw next.failure;

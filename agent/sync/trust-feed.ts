@@ -161,7 +161,7 @@ export class TrustFeed implements TrustClient, Service {
     this.#error = undefined;
     this.#told = '';
     const signed = await client.signedTime();
-    if (signed !== undefined) await time.observe(signed, isNew);
+    if (signed !== undefined) await time.observeMetadata(signed, isNew);
     if (isNew) events.emit({ kind: 'trust.refreshed', detail: { ...versions } });
     if (isNew || hadError || roleChanged) for (const listener of this.#changed) listener();
     for (const listener of this.#refreshed) listener();

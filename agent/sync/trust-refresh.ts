@@ -1,7 +1,7 @@
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
-import { sha256Hex } from '#shared/trust/metadata.js';
-import { type TrustedSet, walkUpdate } from '#shared/trust/update-walk.js';
+import { parseMetadata, sha256Hex } from '#shared/trust/metadata.js';
+import { issuedAt, type TrustedSet, walkUpdate } from '#shared/trust/update-walk.js';
 import type { StateFiles, TrustFolder } from './trust-folder.js';
 import type { MirroredFiles } from './trust-mirror.js';
 import { directorTarget, readDirector, TrustState } from './trust-state.js';
@@ -10,6 +10,33 @@ import { directorTarget, readDirector, TrustState } from './trust-state.js';
 export interface Refreshed {
   readonly state: TrustState;
   readonly failure: SkerryError | undefined;
+}
+
+/** What dates are judged by. */
+export interface JudgedTime {
+  readonly now: EpochMillis;
+  /** Nothing may be dated later; not known where the device's own clock is not. */
+  readonly latest: EpochMillis | undefined;
+}
+
+/**
+ * The time that expiry is judged by: the wall clock, and a clock set back must not bring expired metadata to life, so never before
+ * `floor`, the time signed last. A newer timestamp is the hub's later word, though: one that is dated before `floor` says that the
+ * hub's clock was wrong then. Whether its signature holds is for the walk to say.
+ */
+export function judgedTime(wall: EpochMillis, floor: EpochMillis, state: TrustState, files: MirroredFiles): EpochMillis {
+  return Math.max(wall, Math.min(floor, offeredTime(state, files) ?? floor));
+}
+
+function offeredTime(state: TrustState, files: MirroredFiles): EpochMillis | undefined {
+  const bytes = files.get('timestamp.json');
+  if (bytes === undefined) return undefined;
+  try {
+    const offered = parseMetadata('timestamp', bytes);
+    return offered.version > state.versions.timestamp ? issuedAt(offered) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -21,10 +48,11 @@ export async function refreshTrust(
   folder: TrustFolder,
   state: TrustState,
   files: MirroredFiles,
-  now: EpochMillis,
+  time: JudgedTime,
   fleet: string,
 ): Promise<Refreshed> {
-  const walk = walkUpdate(state.trusted, (name) => files.get(name), now);
+  const { now, latest } = time;
+  const walk = walkUpdate(state.trusted, (name) => files.get(name), now, latest);
   if (isSameSet(state.trusted, walk.trusted)) {
     const director = offeredDirector(walk.trusted, state, files, fleet);
     return finish(folder, state, walk.trusted, director, walk.unavailable, walk.failure);

@@ -41,7 +41,10 @@ export function judgeClock({ now, expected, differences, confirmed }: ClockEvide
   const jump = now - expected;
   if (jump <= JUMP_AHEAD && jump >= -JUMP_BEHIND) return { state: 'credible' };
   if (agree > 0 && agree > against.length) return { state: 'credible' };
-  return { state: 'suspect', reason: `its clock is ${spell(jump)} its last signature, and no device with a clock of its own vouches for it` };
+  return {
+    state: 'suspect',
+    reason: `its clock is ${spell(jump)} its last signature, and no device with a clock of its own vouches for it`,
+  };
 }
 
 function middle(values: readonly Millis[]): Millis {

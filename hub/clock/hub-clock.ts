@@ -109,7 +109,10 @@ export class HubClock {
   require(): void {
     const verdict = this.look();
     if (verdict.state === 'credible') return;
-    throw new SkerryError('HUB_CLOCK_SUSPECT', `nothing is signed: the hub has ${new Date(this.#deps.clock.now()).toISOString()}; ${verdict.reason}`);
+    throw new SkerryError(
+      'HUB_CLOCK_SUSPECT',
+      `nothing is signed: the hub has ${new Date(this.#deps.clock.now()).toISOString()}; ${verdict.reason}`,
+    );
   }
 
   /** An operator says that the clock is right now. */

@@ -2,11 +2,13 @@ import type { Queryable } from '#hub/store/database.js';
 import { type EpochMillis, parseTimestamp } from '#shared/kernel/clock.js';
 import { emptyMeasure, measureColumns, mergeErrors, mergeMeasure, readErrors, readMeasure, writeErrors } from './measure.js';
 import type { IngestRecord } from './record.js';
-import { type DeviceKey, type ModelKey, type RollUp, rollUp, type RollUpWidths } from './roll-up.js';
+import { type DeviceKey, measuredAt, type ModelKey, type RollUp, rollUp, type RollUpWidths } from './roll-up.js';
 import { markSeen } from './seen.js';
 
 /** Records that carry something to store. */
 export type StorableRecord = Extract<IngestRecord, { kind: 'telemetry' | 'event' }>;
+
+type TelemetryRecord = Extract<StorableRecord, { kind: 'telemetry' }>;
 
 export interface StoredBatch {
   /** Counted now, for the first time. */
@@ -40,8 +42,11 @@ export async function storeBatch(
     now,
   );
   const telemetry = fresh.filter((record) => record.kind === 'telemetry');
-  const leftOut = await addRollUp(trx, rollUp(telemetry, widths, now));
-  await storeHealth(trx, telemetry);
+  const leftOut = await addRollUp(
+    trx,
+    rollUp(telemetry, widths, now, (device) => enrolled.get(device) ?? 0),
+  );
+  await storeHealth(trx, telemetry, (record) => measuredAt(record.message, now, enrolled.get(record.device) ?? 0));
   await storeEvents(
     trx,
     fresh.filter((record) => record.kind === 'event'),
@@ -50,11 +55,17 @@ export async function storeBatch(
   return { fresh, duplicates, foreign, leftOut };
 }
 
-async function enrolledOf(trx: Queryable, records: readonly StorableRecord[]): Promise<ReadonlySet<string>> {
+/** When each of their devices was enrolled, by the hub's clock; those that do not belong to the fleet are left out. */
+async function enrolledOf(trx: Queryable, records: readonly StorableRecord[]): Promise<ReadonlyMap<string, EpochMillis>> {
   const devices = [...new Set(records.map((record) => record.device))];
-  if (devices.length === 0) return new Set();
-  const rows = await trx.selectFrom('devices').select('id').where('id', 'in', devices).where('revoked_at', 'is', null).execute();
-  return new Set(rows.map((row) => row.id));
+  if (devices.length === 0) return new Map();
+  const rows = await trx
+    .selectFrom('devices')
+    .select(['id', 'enrolled_at'])
+    .where('id', 'in', devices)
+    .where('revoked_at', 'is', null)
+    .execute();
+  return new Map(rows.map((row) => [row.id, row.enrolled_at]));
 }
 
 /** Resolves with how many versions were left out. */
@@ -186,18 +197,23 @@ async function addDevice(trx: Queryable, key: DeviceKey, measure: Sum, changed: 
 }
 
 /** Only the latest window's health of each device counts, however late older ones arrive. */
-async function storeHealth(trx: Queryable, records: readonly Extract<StorableRecord, { kind: 'telemetry' }>[]): Promise<void> {
-  const latest = new Map<string, Extract<StorableRecord, { kind: 'telemetry' }>>();
+async function storeHealth(
+  trx: Queryable,
+  records: readonly TelemetryRecord[],
+  measured: (record: TelemetryRecord) => EpochMillis,
+): Promise<void> {
+  const latest = new Map<string, TelemetryRecord>();
   for (const record of records) {
     const known = latest.get(record.device);
-    if (known === undefined || record.message.to >= known.message.to) latest.set(record.device, record);
+    if (known === undefined || measured(record) >= measured(known)) latest.set(record.device, record);
   }
-  for (const { device, message } of latest.values()) {
-    const row = { device, at: message.to, health: JSON.stringify(message.health) };
+  for (const record of latest.values()) {
+    const { device, message } = record;
+    const row = { device, at: measured(record), health: JSON.stringify(message.health) };
     await trx
       .insertInto('device_health')
       .values(row)
-      .onConflict((conflict) => conflict.column('device').doUpdateSet(row).where('device_health.at', '<=', message.to))
+      .onConflict((conflict) => conflict.column('device').doUpdateSet(row).where('device_health.at', '<=', row.at))
       .execute();
   }
 }

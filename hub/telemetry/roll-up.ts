@@ -1,4 +1,5 @@
-import type { EpochMillis, Millis } from '#shared/kernel/clock.js';
+import { days, type EpochMillis, type Millis } from '#shared/kernel/clock.js';
+import type { Telemetry } from '#shared/protocol/messages.js';
 import { emptyMeasure, type Measure, mergeErrors, mergeMeasure } from './measure.js';
 import type { IngestRecord } from './record.js';
 
@@ -33,14 +34,20 @@ type TelemetryRecord = Extract<IngestRecord, { kind: 'telemetry' }>;
 
 /**
  * Sums a batch by model version and time. A window falls into the bucket of its end; an end in the future of the hub's
- * clock (a device whose clock is ahead) counts as now, an old one (an outbox that waited) keeps its time.
+ * clock (a device whose clock is ahead) counts as now, an old one (an outbox that waited) keeps its time. `since` says from when on a
+ * device belongs to the fleet: an end before that, and one that the device itself cannot date, counts as received.
  */
-export function rollUp(records: readonly TelemetryRecord[], widths: RollUpWidths, now: EpochMillis): RollUp {
+export function rollUp(
+  records: readonly TelemetryRecord[],
+  widths: RollUpWidths,
+  now: EpochMillis,
+  since: (device: string) => EpochMillis,
+): RollUp {
   const models = new Map<string, { key: ModelKey; measure: Measure }>();
   const devices = new Map<string, { key: DeviceKey; measure: Measure }>();
   const totals = new Map<string, { key: Omit<ModelKey, 'bucket'>; predictions: number; errors: Map<string, number> }>();
   for (const { device, message, windows } of records) {
-    const end = Math.max(0, Math.min(message.to, now));
+    const end = measuredAt(message, now, since(device));
     for (const { model, version, measure } of windows) {
       add(models, { model, version, bucket: bucketOf(end, widths.model) }, measure);
       add(devices, { device, model, version, bucket: bucketOf(end, widths.device) }, measure);
@@ -54,6 +61,14 @@ export function rollUp(records: readonly TelemetryRecord[], widths: RollUpWidths
     }
   }
   return { models: [...models.values()], devices: [...devices.values()], totals: [...totals.values()] };
+}
+
+/** A device may have made a first window a little before it was enrolled, by a clock that is a little behind. */
+const BEFORE_ENROLMENT: Millis = days(1);
+
+/** When a message was measured, as far as that can be believed. */
+export function measuredAt({ to, undated }: Telemetry, now: EpochMillis, enrolled: EpochMillis): EpochMillis {
+  return undated === true || to > now || to < enrolled - BEFORE_ENROLMENT ? now : to;
 }
 
 export function bucketOf(at: EpochMillis, width: Millis): EpochMillis {

@@ -55,7 +55,7 @@ export interface MetricsTotalTable {
 
 export interface DeviceHealthTable {
   device: string;
-  /** End of the window, by the device's clock. */
+  /** End of the window, as far as the device's clock can be believed. */
   at: EpochMillis;
   /** JSON of `health` in the telemetry message. */
   health: string;

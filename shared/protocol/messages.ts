@@ -65,7 +65,12 @@ export const reportedSchema = openObject({
     /** Publishers whose targets the device cannot take up, and why; it takes up those of others. */
     unavailable: z.array(openObject({ role: z.string().max(64), error: errorSchema })).optional(),
   }),
-  clock: openObject({ trusted: z.boolean(), reason: z.string().max(256).optional() }),
+  clock: openObject({
+    trusted: z.boolean(),
+    reason: z.string().max(256).optional(),
+    /** It agreed with a statement new to the device since the machine was switched on, and was not set since. */
+    confirmed: z.boolean().optional(),
+  }),
   models: z.array(
     openObject({
       model: modelNameSchema,
@@ -189,9 +194,11 @@ export type MetricsWindow = z.infer<typeof windowSchema>;
 export const telemetrySchema = z.object({
   ...origin,
   ...position,
-  /** Window bounds, milliseconds since the epoch by the device's clock. */
+  /** Window bounds, milliseconds since the epoch: by the device's clock, or by the time signed last where that is wrong. */
   from: z.int(),
   to: z.int(),
+  /** True when nobody told the device what time it is: the window counts as measured when it is received. */
+  undated: z.boolean().optional(),
   windows: z.array(windowSchema).max(256),
   health: z.object({
     rssBytes: z.int().min(0),

@@ -24,6 +24,8 @@ export interface DesiredContext {
   readonly last: AcceptedDesired | undefined;
   /** Trusted time (shared/trust/trusted-time.ts). */
   readonly now: EpochMillis;
+  /** The latest time it may be dated with, where the device can tell. */
+  readonly latest?: EpochMillis;
 }
 
 export interface DesiredVerdict {
@@ -76,6 +78,12 @@ export const DESIRED_CHECKS: readonly Check[] = [
     code: 'TRUST_DESIRED_CONFLICT',
     holds: ({ desired, digest }, { last }) => last === undefined || desired.counter > last.counter || digest === last.digest,
     says: ({ desired }) => `another content was accepted under counter ${desired.counter}`,
+  },
+  {
+    name: 'not dated ahead',
+    code: 'TRUST_SIGNED_AHEAD',
+    holds: (opened, context) => isUnchanged(opened, context.last) || opened.issuedAt <= (context.latest ?? opened.issuedAt),
+    says: ({ desired }, { latest }) => `it is dated ${desired.issuedAt}, later than ${new Date(latest ?? 0).toISOString()}`,
   },
   {
     name: 'expiry',

@@ -48,9 +48,10 @@ export interface UpdateWalk {
 /**
  * The client workflow (TUF 1.0.x, 5.3 to 5.6) as a list of checks, each failing with its own code. Pure. The hub runs it on
  * what it is about to publish, the device before it hands the same files to the TUF library. `now` is what expiry is judged
- * by, and never less than the time at which the newest timestamp was signed; `undefined` leaves expiry out.
+ * by, and never less than the time at which the newest timestamp was signed; `undefined` leaves expiry out. A timestamp dated after
+ * `latest` is refused: the clock of whoever signed it was wrong, and its time would be taken for the present.
  */
-export function walkUpdate(trusted: TrustedSet, offered: OfferedFiles, now: EpochMillis | undefined): UpdateWalk {
+export function walkUpdate(trusted: TrustedSet, offered: OfferedFiles, now: EpochMillis | undefined, latest?: EpochMillis): UpdateWalk {
   const newRoots: MetadataFile<'root'>[] = [];
   const unavailable = new Map<string, UnavailableRole>();
   let set = trusted;
@@ -61,6 +62,7 @@ export function walkUpdate(trusted: TrustedSet, offered: OfferedFiles, now: Epoc
     }
     checkExpiry(set.root, now); // TUF 5.3.10
     const timestamp = walkTimestamp(set.root, set.timestamp, offered, now);
+    checkNotAhead(timestamp, set.timestamp, latest);
     const time = laterTime(now, issuedAt(timestamp));
     for (const file of [set.root, timestamp]) checkExpiry(file, time);
     set = { ...set, timestamp }; // TUF 5.4.5
@@ -95,6 +97,21 @@ export function delegatedRoleNames(targets: MetadataFile<'targets'>): readonly s
 export function issuedAt(timestamp: MetadataFile<'timestamp'>): EpochMillis | undefined {
   const text = timestamp.metadata.signed.unrecognizedFields['issued_at'];
   return typeof text === 'string' ? parseTimestamp(text) : undefined;
+}
+
+/** One that was accepted before is not judged again. */
+function checkNotAhead(
+  timestamp: MetadataFile<'timestamp'>,
+  trusted: MetadataFile<'timestamp'> | undefined,
+  latest: EpochMillis | undefined,
+): void {
+  const signed = issuedAt(timestamp);
+  if (latest === undefined || signed === undefined || signed <= latest || timestamp.version === trusted?.version) return;
+  throw new SkerryError(
+    'TRUST_SIGNED_AHEAD',
+    `timestamp version ${timestamp.version} is dated ${new Date(signed).toISOString()}, later than ${new Date(latest).toISOString()}`,
+    { details: { version: timestamp.version } },
+  );
 }
 
 /** A device whose clock is behind has at least the time at which the newest timestamp was signed. */

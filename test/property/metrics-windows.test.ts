@@ -4,6 +4,7 @@ import { agentTarget } from '#agent/metrics/agent-target.js';
 import { HealthMonitor } from '#agent/metrics/health.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { type TelemetryPayload, TelemetryReporter } from '#agent/metrics/reporter.js';
+import type { MeasuredTime } from '#shared/trust/trusted-time.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
@@ -21,8 +22,9 @@ const target = (model: string, version = 1) => ({
 
 const AGENT = agentTarget(undefined);
 
-function setUp(stores: () => boolean = () => true) {
+function setUp(stores: () => boolean = () => true, dated?: (clock: VirtualClock) => MeasuredTime) {
   const clock = new VirtualClock();
+  const time = (): MeasuredTime => dated?.(clock) ?? { at: clock.now(), exact: true };
   const recorder = new MetricsRecorder();
   const stored: TelemetryPayload[] = [];
   const reporter = new TelemetryReporter({
@@ -36,6 +38,7 @@ function setUp(stores: () => boolean = () => true) {
     },
     agent: () => AGENT,
     clock,
+    time,
     window: 60_000,
     logger: silentLogger,
   });
@@ -117,6 +120,23 @@ describe('metrics windows', () => {
       expect(parsed.health.rssBytes).toBeGreaterThan(1e7);
     }
     expect(clock.pending).toBe(0);
+  });
+
+  test('19 G: windows are dated with the time the device knows, and are as long as they were when it hears what time it is', async () => {
+    const said = Date.UTC(2026, 5, 1);
+    let known = false;
+    const { clock, reporter, stored } = setUp(
+      () => true,
+      (virtual) => (known ? { at: said + virtual.monotonic(), exact: true } : { at: 1_000, exact: false }),
+    );
+    await reporter.start();
+    await clock.advance(60_000);
+    known = true;
+    await clock.advance(60_000);
+    await reporter.close();
+    expect(stored[0]).toMatchObject({ undated: true, to: 1_000 });
+    expect(stored[1]).toMatchObject({ from: said + 60_000, to: said + 120_000 });
+    expect(stored[1]).not.toHaveProperty('undated');
   });
 
   test('a clock set back makes no window that ends before it began', async () => {

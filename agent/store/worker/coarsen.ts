@@ -42,6 +42,7 @@ export function mergeTelemetry(older: Uint8Array, newer: Uint8Array): Uint8Array
       ...second,
       from: Math.min(first.from, second.from),
       to: Math.max(first.to, second.to),
+      ...(first.undated === true || second.undated === true ? { undated: true } : {}),
       windows,
     });
   } catch {

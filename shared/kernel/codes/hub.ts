@@ -1,6 +1,12 @@
 import { defineCodes } from './define.js';
 
 export const hubCodes = defineCodes({
+  HUB_CLOCK_SUSPECT: {
+    fault: 'environment',
+    http: 503,
+    summary: 'The clock of the hub jumped, or stands far from those of its devices; nothing is signed until it is known to be right.',
+    action: 'Set the clock; if it is right, say so with `skerry hub clock --confirm` (docs/OPERATIONS.md, "Clocks").',
+  },
   HUB_DATABASE_FAILED: {
     fault: 'environment',
     http: 500,

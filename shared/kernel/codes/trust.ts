@@ -79,6 +79,13 @@ export const trustCodes = defineCodes({
     summary: 'A date of a desired state cannot be read, or it expires before it was issued.',
     action: 'Check the clock and the version of the hub.',
   },
+  TRUST_SIGNED_AHEAD: {
+    fault: 'peer',
+    http: 409,
+    summary: 'Something the hub signed is dated further ahead than this device can believe; its time would be taken for the present.',
+    action:
+      'Look at the clock of the hub (`skerry hub clock`) and at that of the device; once both are right the next statement is taken (docs/OPERATIONS.md, "Clocks").',
+  },
   TRUST_DESIRED_EXPIRED: {
     fault: 'peer',
     http: 410,

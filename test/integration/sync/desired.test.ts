@@ -68,7 +68,7 @@ async function startDevice(clock: Clock = systemClock): Promise<Started> {
   const events: AgentEvent[] = [];
   const sink = { emit: (event: AgentEvent) => void events.push(event) };
   const link = deviceLink(broker.url, { fleet, device });
-  const time = await SignedClock.open({ state, clock, events: sink });
+  const time = await SignedClock.open({ state, clock, events: sink, uptime: () => clock.monotonic() });
   const common = { fleet, link, time, events: sink, clock: systemClock, logger: silentLogger };
   const feed = new TrustFeed({ ...common, mirror: tuf.mirror, client: tuf.client, random: () => 0.5 });
   const desired = await DesiredSubscription.open({ ...common, device, state, director: feed });

@@ -30,7 +30,7 @@ describe('rollUp', () => {
         const sums = (parts: readonly (readonly TelemetryRecord[])[]): Map<string, string> => {
           const all = new Map<string, ReturnType<typeof readMeasure>>();
           for (const part of parts) {
-            for (const { key, measure } of rollUp(part, { model: 60_000, device: 300_000 }, 300_000).models) {
+            for (const { key, measure } of rollUp(part, { model: 60_000, device: 300_000 }, 300_000, () => 0).models) {
               const id = JSON.stringify(key);
               const known = all.get(id);
               const copy = readMeasure(measureColumns(measure));
@@ -53,8 +53,27 @@ describe('rollUp', () => {
   });
 
   it('puts a window that ends in the future into the bucket of now', () => {
-    const { models } = rollUp([read('d1', { seq: 1, version: 1, to: 10_000_000, values: [1] })], { model: 1_000, device: 1_000 }, 5_500);
+    const { models } = rollUp(
+      [read('d1', { seq: 1, version: 1, to: 10_000_000, values: [1] })],
+      { model: 1_000, device: 1_000 },
+      5_500,
+      () => 0,
+    );
     expect(models[0]?.key.bucket).toBe(5_000);
+  });
+
+  it('19 G: counts a window as received when its device cannot date it, or dates it long before it was enrolled', () => {
+    const now = Date.UTC(2026, 5, 1);
+    const enrolled = now - 30 * 86_400_000;
+    const buckets = (to: number, undated?: boolean): number | undefined => {
+      const record = read('d1', { seq: 1, version: 1, to, values: [1] });
+      const message = undated === undefined ? record.message : { ...record.message, undated };
+      return rollUp([{ ...record, message }], { model: 1_000, device: 1_000 }, now, () => enrolled).models[0]?.key.bucket;
+    };
+    expect(buckets(now - 2_000 * 86_400_000)).toBe(now);
+    expect(buckets(0)).toBe(now);
+    expect(buckets(now - 7 * 86_400_000, true)).toBe(now);
+    expect(buckets(now - 7 * 86_400_000)).toBe(now - 7 * 86_400_000);
   });
 });
 
