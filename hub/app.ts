@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, days, systemClock } from '#shared/kernel/clock.js';
+import { asSkerryError } from '#shared/kernel/errors.js';
 import { type Service, ServiceGroup } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
@@ -18,6 +19,7 @@ import { deviceIdentityRoutes } from './api/routes/device-identity.js';
 import { deviceRoutes } from './api/routes/devices.js';
 import { enrollRoutes } from './api/routes/enroll.js';
 import { registryRoutes } from './api/routes/registry.js';
+import { hubClockRoutes } from './api/routes/hub-clock.js';
 import { rolloutRoutes } from './api/routes/rollouts.js';
 import { systemRoutes } from './api/routes/system.js';
 import { telemetryRoutes } from './api/routes/telemetry.js';
@@ -27,6 +29,8 @@ import { ApiTokens } from './api/tokens.js';
 import { openBroker } from './broker-choice.js';
 import { MQTT_PATH } from './broker/embedded.js';
 import { BrokerLink } from './broker/link.js';
+import { ClockAlerts } from './clock-alerts.js';
+import { HubClock } from './clock/hub-clock.js';
 import type { HubConfig } from './config.js';
 import { dataPaths, ensureAdminToken, makeDataFolder, openKeys, readSetting, removeState, writeState } from './data-folder.js';
 import { DevicePasswords } from './fleet/device-passwords.js';
@@ -91,7 +95,13 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
     opened.push(() => db.destroy());
     const storage = await ArtifactFolder.open(paths.artifacts);
     const keys = await openKeys(paths, config, env);
-    const tuf = await TufRepository.open({ storage: new SqlTufStorage(db, clock), keys, fleet: fleetId, clock });
+    const hubClock = new HubClock({
+      clock,
+      logger,
+      onChange: (verdict, at) => clockAlerts.told(verdict, at),
+    });
+    const guard = { require: () => hubClock.require(), signed: (at: number) => hubClock.signed(at) };
+    const tuf = await TufRepository.open({ storage: new SqlTufStorage(db, clock), keys, fleet: fleetId, clock, guard });
 
     // Who may do what, and who did.
     const tokens = new ApiTokens(db, clock);
@@ -135,6 +145,15 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
             random: Math.random,
           });
 
+    const clockAlerts = new ClockAlerts({ bus, audit, logger, send: (message) => webhook?.send(message) });
+    hubClock.begin(tuf.signedAt());
+    hubClock.onCredible(() => void resign());
+    const resign = async (): Promise<void> => {
+      await tuf.resign().catch((cause: unknown) => {
+        logger.error({ code: asSkerryError(cause).code, cause: asSkerryError(cause).message }, 'the timestamp could not be signed again');
+      });
+    };
+
     // Devices: what they are, should run, fetch and report.
     const widths = { ...INGEST_DEFAULTS.widths, device: config.deviceStep };
     const fleet = new Fleet({
@@ -146,6 +165,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       link,
       artifacts: storage,
       directorKey: keys.director,
+      hubClock,
       trust: { publication: () => tuf.publication(), root: () => tuf.root().bytes },
       endpoints: (host) => brokerEndpoints(config, { http: server.port, mqtt: broker.port() }, host),
       brokerForgets: broker.embedded !== undefined,
@@ -181,6 +201,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       cohorts,
       alerts: new AllAlerts([new LogAlerts(logger), ...(webhook === undefined ? [] : [webhook])]),
       every: config.rolloutLook,
+      hubClock,
       onMoved: ({ id, state, since }) => bus.publish({ kind: 'rollout.changed', at: new Date(since).toISOString(), rollout: id, state }),
       clock,
       logger,
@@ -211,7 +232,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
             },
           ],
           metrics: [
-            () => hubMetrics({ db, storage, tuf, feed, clock, version: SKERRY_VERSION }),
+            () => hubMetrics({ db, storage, tuf, hubClock, feed, clock, version: SKERRY_VERSION }),
             () => metrics.families(),
             () => fleetMetrics({ db, clock, ingest: fleet.ingest, query: fleet.metrics }),
           ],
@@ -219,9 +240,10 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
         }),
         ...accessRoutes(tokens, audit, () => clock.now()),
         ...registryRoutes(registry, uploads),
+        ...hubClockRoutes(hubClock, resign),
         ...trustRoutes(tuf, hubPublicKeys(fleetId, keys)),
         ...enrollRoutes(fleet.enrolment, fleet.tokens, new FailureLimiter(clock), () => clock.now()),
-        ...deviceRoutes(fleet.devices, fleet.starts),
+        ...deviceRoutes(fleet.devices, fleet.starts, () => hubClock.notice),
         ...deviceIdentityRoutes(fleet.devices, fleet.tokens, () => clock.now()),
         ...deploymentRoutes(fleet.deployments),
         ...rolloutRoutes(rollouts, rolloutStore, cohorts),
@@ -239,19 +261,26 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       logger,
       notify: (alert) => webhook?.send({ type: 'trust.expires', at: alert.at, data: alert }),
     });
+    // By a clock that jumped everything would be old.
+    const whenCredible = (drop: () => Promise<unknown>): Promise<unknown> =>
+      hubClock.isCredible ? drop() : Promise.resolve('the clock is not credible');
     const housekeeping = new Housekeeping(
       [
         { name: 'sign the timestamp again', when: '7 * * * *', run: () => tuf.resign() },
         { name: 'look when signatures end', when: '17 * * * *', run: () => Promise.resolve(trustWatch.look()) },
         { name: 'sum up refusals', when: '*/5 * * * *', run: () => audit.sumUp() },
-        { name: 'drop old audit records', when: '23 3 * * *', run: () => audit.purge(clock.now() - days(config.auditDays)) },
-        { name: 'drop uploads nobody named', when: '41 3 * * *', run: () => registry.purgeOrphans() },
+        {
+          name: 'drop old audit records',
+          when: '23 3 * * *',
+          run: () => whenCredible(() => audit.purge(clock.now() - days(config.auditDays))),
+        },
+        { name: 'drop uploads nobody named', when: '41 3 * * *', run: () => whenCredible(() => registry.purgeOrphans()) },
       ],
       logger,
     );
 
     // In this order; closed in the reverse one. The fleet subscribes before the link connects, and closes after it.
-    await tuf.resign();
+    if (hubClock.isCredible) await tuf.resign();
     const services = new ServiceGroup([
       fleet,
       ...(embedded === undefined ? [] : [embedded]),

@@ -3,19 +3,22 @@ import type { MetricFamily } from '#shared/kernel/exposition.js';
 import type { LiveFeed } from './api/live-feed.js';
 import type { TufRepository } from './registry/tuf/repository.js';
 import type { ArtifactStorage } from './store/artifacts.js';
+import type { HubClock } from './clock/hub-clock.js';
+import { DEVICE_MARKS } from './fleet/device-marks.js';
 import type { Db } from './store/database.js';
 
 export interface HubMetricsDeps {
   readonly db: Db;
   readonly storage: ArtifactStorage;
   readonly tuf: TufRepository;
+  readonly hubClock: HubClock;
   readonly feed: LiveFeed;
   readonly clock: Clock;
   readonly version: string;
 }
 
 /** Figures of the hub's core: what it holds, and how it is itself. */
-export async function hubMetrics({ db, storage, tuf, feed, clock, version }: HubMetricsDeps): Promise<readonly MetricFamily[]> {
+export async function hubMetrics({ db, storage, tuf, hubClock, feed, clock, version }: HubMetricsDeps): Promise<readonly MetricFamily[]> {
   const { artifacts, bytes } = await storage.usage();
   const versions = await db
     .selectFrom('versions')
@@ -43,12 +46,31 @@ export async function hubMetrics({ db, storage, tuf, feed, clock, version }: Hub
       type: 'gauge',
       samples: tuf.expiries().map(({ role, expires }) => ({ labels: { role }, value: (expires - clock.now()) / 1_000 })),
     },
+    gauge('skerry_hub_clock_credible', '1 while the clock of the hub is credible; at 0 nothing is signed.', hubClock.isCredible ? 1 : 0),
+    ...(await markedDevices(db)),
     gauge('skerry_hub_resident_bytes', 'Resident memory of the process.', memory.rss),
     {
       name: 'skerry_hub_cpu_seconds_total',
       help: 'Processor time of the process.',
       type: 'counter',
       samples: [{ value: (cpu.user + cpu.system) / 1_000_000 }],
+    },
+  ];
+}
+
+async function markedDevices(db: Db): Promise<readonly MetricFamily[]> {
+  const rows = await db
+    .selectFrom('device_marks')
+    .select(['mark', (eb) => eb.fn.countAll().as('count')])
+    .groupBy('mark')
+    .execute();
+  const counts = new Map(rows.map(({ mark, count }) => [mark, Number(count)]));
+  return [
+    {
+      name: 'skerry_hub_devices_marked',
+      help: 'Devices of which the hub noticed something, by what it is (skerry device list).',
+      type: 'gauge',
+      samples: DEVICE_MARKS.map((mark) => ({ labels: { mark }, value: counts.get(mark) ?? 0 })),
     },
   ];
 }

@@ -10,6 +10,7 @@ export const CAPABILITIES = {
   'trust:read': ['admin', 'operator', 'publisher', 'viewer'],
   'trust:write-root': ['admin', 'publisher'],
   'trust:write-targets': ['admin', 'publisher'],
+  'hub:confirm-clock': ['admin', 'operator'],
   'device:read': ['admin', 'operator', 'viewer'],
   'device:write': ['admin', 'operator'],
   'device:remove': ['admin', 'operator'],

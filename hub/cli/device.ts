@@ -4,7 +4,7 @@ import { PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
 import { AGENT_MODEL } from '#shared/bundle/names.js';
 import { formatAgo } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine, printNote, printTable } from '#shared/terminal/output.js';
-import type { DeviceDetail, DeviceSummary } from '../fleet/device-view.js';
+import type { DeviceDetail, DeviceList, DeviceSummary } from '../fleet/device-view.js';
 import { registerDeviceIdentityCommands } from './device-identity.js';
 import { parseLabels } from './arguments.js';
 import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
@@ -28,7 +28,7 @@ export function registerDeviceCommands(program: Command, deps: CliDeps): void {
       const query = { selector: flags.selector, presence: flags.presence, revoked: flags.revoked };
       const answer = await hub.get(deviceListSchema, '/api/v1/devices', query);
       if (out.json) printJson(out, answer);
-      else printDevices(out, answer.devices, deps.clock.now());
+      else printDevices(out, answer, deps.clock.now());
     });
   hubCommand(device, 'show', 'show one device: what it is, should run and says', ['skerry device show cam-7'])
     .argument('<device>', 'its id')
@@ -70,7 +70,7 @@ export function registerDeviceCommands(program: Command, deps: CliDeps): void {
   registerDeviceIdentityCommands(device, deps);
 }
 
-function printDevices(out: Output, devices: readonly DeviceSummary[], now: number): void {
+function printDevices(out: Output, { devices, notice }: DeviceList, now: number): void {
   printTable(
     out,
     [
@@ -89,6 +89,7 @@ function printDevices(out: Output, devices: readonly DeviceSummary[], now: numbe
     devices,
     'No device fits. A device joins with "skerry token create enrolment" here and "skerry-agent enroll" there.',
   );
+  if (notice !== null) printNote(out, paint(out, 'red', notice));
   if (devices.some(({ marks }) => marks.length > 0)) printNote(out, 'what was noticed of a device: skerry device show DEVICE');
 }
 

@@ -5,10 +5,10 @@ import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { packagedProgram } from '#shared/kernel/packaged-program.js';
 import { connectServiceManager } from '#shared/kernel/service-manager.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
-import { type Output, paint, printJson, printLine } from '#shared/terminal/output.js';
+import { type Output, paint, printJson, printLine, printNote } from '#shared/terminal/output.js';
 import type { Hub } from '../app.js';
 import { type HubSettingKey, settingEntries } from '../config.js';
-import type { CliDeps } from './deps.js';
+import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
 
 type RunFlags = Readonly<Record<string, string | boolean | undefined>>;
 
@@ -39,6 +39,30 @@ export function registerHubCommands(program: Command, deps: CliDeps): void {
       ].join('\n'),
     )
     .action(async (flags: RunFlags) => runHub(flags, deps));
+  hubCommand(hub, 'clock', 'show whether the clock of a running hub is credible: nothing is signed while it is not', [
+    'skerry hub clock',
+    'skerry hub clock --confirm',
+  ])
+    .option('--confirm', 'say that its clock is right now; the hub signs again')
+    .action((flags: ClockFlags) => showClock(flags, deps));
+}
+
+interface ClockFlags extends CommonFlags {
+  readonly confirm?: boolean;
+}
+
+async function showClock(flags: ClockFlags, deps: CliDeps): Promise<void> {
+  const { out, hub } = await openHubCommand(deps, flags);
+  const { clockStatusSchema } = await import('../clock/clock-view.js');
+  const path = '/api/v1/hub/clock';
+  const clock = flags.confirm === true ? await hub.post(clockStatusSchema, `${path}/confirm`, {}) : await hub.get(clockStatusSchema, path);
+  if (out.json) return printJson(out, clock);
+  const state = clock.state === 'credible' ? paint(out, 'green', 'credible') : paint(out, 'red', `suspect: ${clock.reason ?? ''}`);
+  printLine(out, `clock        ${state}`);
+  printLine(out, `now          ${clock.now}`);
+  printLine(out, `last signed  ${clock.lastSigned ?? 'nothing yet'}`);
+  printLine(out, `devices      ${clock.devices} can vouch for it`);
+  if (clock.state === 'suspect') printNote(out, 'Nothing is signed. Set the clock; if it is right: skerry hub clock --confirm');
 }
 
 async function runHub(flags: RunFlags, deps: CliDeps): Promise<void> {

@@ -115,6 +115,14 @@ export class HubClock {
     );
   }
 
+  /** For lists that people look at: what is wrong, if anything is, and the command that leads out. */
+  get notice(): string | undefined {
+    const verdict = this.look();
+    return verdict.state === 'credible'
+      ? undefined
+      : `the hub signs nothing, and no device can be told anything: ${verdict.reason}. See "skerry hub clock"`;
+  }
+
   /** An operator says that the clock is right now. */
   confirm(): void {
     const { clock } = this.#deps;

@@ -1,4 +1,5 @@
 import type { LiveBus } from '#hub/api/live.js';
+import type { HubClock } from '#hub/clock/hub-clock.js';
 import type { Db, Queryable } from '#hub/store/database.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
@@ -32,6 +33,8 @@ export interface DeploymentsDeps {
   readonly bus: LiveBus;
   readonly issuer: DesiredIssuer;
   readonly claims: RolloutClaims;
+  /** Nothing is decided while the clock is not credible: devices could not be told. */
+  readonly hubClock: Pick<HubClock, 'require'>;
 }
 
 /**
@@ -53,6 +56,7 @@ export class Deployments {
    * some of the devices and `supersede` was not asked for; then nothing has changed.
    */
   async create(wanted: NewDeployment): Promise<CreatedDeployment> {
+    this.#deps.hubClock.require();
     const selector = parseSelector(wanted.selector);
     const matches = (labels: Labels): boolean => selector.matches(labels);
     const { issuer, claims } = this.#deps;

@@ -4,6 +4,7 @@ import type { EpochMillis, Millis } from '#shared/kernel/clock.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { type DesiredCandidate, type DesiredRollout, candidateSchema, rolloutRefSchema } from '#shared/trust/desired-rollout.js';
+import { CLOCK_SKEW_TOLERANCE } from '#shared/trust/trusted-time.js';
 import { DESIRED_SCHEMA, type DesiredModel, type DesiredState } from '#shared/trust/desired.js';
 import type { DesiredModelsTable, DesiredStatesTable } from './tables.js';
 
@@ -57,13 +58,15 @@ export function contentHash(models: readonly DesiredModel[]): string {
 
 /** True when a new statement is due: none yet, other content, another key, or the old one expires soon. A device never told anything is not told "nothing". */
 export function isDue(
-  issued: Pick<DesiredStatesTable, 'content_sha256' | 'expires_at' | 'key_id'> | undefined,
+  issued: Pick<DesiredStatesTable, 'content_sha256' | 'expires_at' | 'key_id' | 'issued_at'> | undefined,
   models: readonly DesiredModel[],
   at: { readonly now: EpochMillis; readonly keyId: string },
   policy: IssuePolicy,
 ): boolean {
   if (issued === undefined) return models.length > 0;
   if (issued.key_id !== at.keyId || issued.expires_at - policy.renewBefore <= at.now) return true;
+  // Dated ahead, when the clock of the hub was wrong: devices whose clocks are right do not take it.
+  if (issued.issued_at > at.now + CLOCK_SKEW_TOLERANCE) return true;
   return issued.content_sha256 !== contentHash(models);
 }
 

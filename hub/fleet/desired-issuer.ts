@@ -1,5 +1,6 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { BrokerPort } from '#hub/broker/link.js';
+import type { HubClock } from '#hub/clock/hub-clock.js';
 import type { Db, Queryable } from '#hub/store/database.js';
 import type { ModelName } from '#shared/bundle/names.js';
 import { type Clock, days, type EpochMillis, hours } from '#shared/kernel/clock.js';
@@ -25,6 +26,8 @@ export interface DesiredIssuerDeps {
   /** The director key; its public half is the TUF target `hub/director.json`. */
   readonly key: SigningKey;
   readonly link: BrokerPort;
+  /** Nothing is signed while the clock is not credible; it is made up for afterwards. */
+  readonly hubClock: Pick<HubClock, 'isCredible' | 'onCredible'>;
   readonly logger: Logger;
   /** Default: valid 30 days, made again 10 days before the end. */
   readonly policy?: IssuePolicy;
@@ -61,6 +64,7 @@ export class DesiredIssuer implements Service {
     this.#deps = deps;
     this.#policy = deps.policy ?? { validity: days(30), renewBefore: days(10) };
     deps.link.onOnline(() => this.publishAll());
+    deps.hubClock.onCredible(() => this.#renewInBackground());
   }
 
   async start(): Promise<void> {
@@ -176,8 +180,8 @@ export class DesiredIssuer implements Service {
 
   async #issueNow(devices: readonly DeviceId[]): Promise<void> {
     for (let start = 0; start < devices.length; start += BATCH) {
-      // What is left of a large wave is issued after the next start: its wishes are stored.
-      if (this.#closed) return;
+      // What is left of a large wave is issued after the next start, or once the clock is right: its wishes are stored.
+      if (this.#closed || !this.#deps.hubClock.isCredible) return;
       const due = await this.#due(devices.slice(start, start + BATCH));
       const issued = due.map((next) => ({ ...next, envelope: signDesired(next.statement, this.#deps.key) }));
       await this.#store(issued);
@@ -195,7 +199,7 @@ export class DesiredIssuer implements Service {
     const wishes = await db.selectFrom('desired_models').selectAll().where('device', 'in', devices).execute();
     const issued = await db
       .selectFrom('desired_states')
-      .select(['device', 'counter', 'content_sha256', 'key_id', 'expires_at'])
+      .select(['device', 'counter', 'content_sha256', 'key_id', 'issued_at', 'expires_at'])
       .where('device', 'in', devices)
       .execute();
     const last = new Map(issued.map((row) => [row.device, row]));
@@ -244,13 +248,18 @@ export class DesiredIssuer implements Service {
     }
   }
 
+  async #renewInBackground(): Promise<void> {
+    if (this.#closed) return;
+    await this.renew().catch((cause: unknown) => {
+      this.#deps.logger.error({ cause: asSkerryError(cause).message }, 'desired states could not be renewed');
+    });
+  }
+
   #scheduleRenewal(): void {
     this.#cancelRenewal = this.#deps.clock.schedule(RENEWAL_EVERY, () => {
-      void this.renew()
-        .catch((cause: unknown) => this.#deps.logger.error({ cause: asSkerryError(cause).message }, 'desired states could not be renewed'))
-        .finally(() => {
-          if (!this.#closed) this.#scheduleRenewal();
-        });
+      void this.#renewInBackground().finally(() => {
+        if (!this.#closed) this.#scheduleRenewal();
+      });
     });
   }
 }

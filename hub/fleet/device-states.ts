@@ -18,11 +18,7 @@ export interface DeviceStatesDeps {
   readonly bus: LiveBus;
   readonly logger: Logger;
   /** A newer reported state was stored. */
-  readonly onReported: (
-    device: DeviceId,
-    reported: Reported,
-    heard: { readonly received: EpochMillis; readonly replayed: boolean },
-  ) => Promise<void>;
+  readonly onReported: (device: DeviceId, reported: Reported, heard: HeardReport) => Promise<void>;
   /** A session began, and what that means was stored. */
   readonly onStart: (device: DeviceId, heard: HeardStart) => Promise<void>;
   /** How long changes gather before they are written together (default 50 ms). */
@@ -41,10 +37,14 @@ interface Pending {
   reported?: ReportedHeard;
 }
 
-interface ReportedHeard {
-  readonly message: Reported;
+/** When a report came, and whether the broker had kept it from before. */
+export interface HeardReport {
   readonly received: EpochMillis;
   readonly replayed: boolean;
+}
+
+interface ReportedHeard extends HeardReport {
+  readonly message: Reported;
 }
 
 /** A birth, what it meant, and what is known of the device's starts now. */

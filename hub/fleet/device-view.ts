@@ -27,13 +27,18 @@ export const deviceSummarySchema = z.object({
   /** Models with a version the device refused or failed to take up. */
   troubles: z.array(z.object({ model: modelNameSchema, version: versionNumberSchema, code: z.string() })),
   /** What the hub noticed of it by itself. */
-  marks: z.array(markSchema),
+  marks: z.array(markSchema).default([]),
   trustTroubles: z
     .array(z.object({ role: z.string().nullable(), code: z.string() }))
     .meta({ description: 'Why it takes up nothing new: of a publisher (role), or of anybody (null).' }),
 });
 export type DeviceSummary = z.infer<typeof deviceSummarySchema>;
-export const deviceListSchema = z.object({ devices: z.array(deviceSummarySchema) });
+export const deviceListSchema = z.object({
+  devices: z.array(deviceSummarySchema),
+  notice: z.string().nullable().default(null).meta({ description: 'What is wrong with the hub itself, and concerns all of them.' }),
+});
+
+export type DeviceList = z.infer<typeof deviceListSchema>;
 
 /** One device with everything known of it. */
 export const deviceDetailSchema = deviceSummarySchema.extend({

@@ -1,5 +1,6 @@
 import type { LiveBus } from '#hub/api/live.js';
 import type { BrokerPort } from '#hub/broker/link.js';
+import type { HubClock } from '#hub/clock/hub-clock.js';
 import type { Db } from '#hub/store/database.js';
 import type { ArtifactStorage } from '#hub/store/artifacts.js';
 import { Ingest, INGEST_DEFAULTS, type IngestSettings } from '#hub/telemetry/ingest.js';
@@ -10,6 +11,7 @@ import { asSkerryError } from '#shared/kernel/errors.js';
 import { type Service, ServiceGroup } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { DeviceId, FleetId } from '#shared/protocol/device.js';
+import type { Reported } from '#shared/protocol/messages.js';
 import type { SigningKey } from '#shared/trust/keys.js';
 import { BlobServer, type BlobServerSettings } from './blob-server.js';
 import { Deployments } from './deployments.js';
@@ -17,7 +19,8 @@ import type { IssuePolicy } from './desired-content.js';
 import { DesiredIssuer } from './desired-issuer.js';
 import { Devices } from './devices.js';
 import { type DeviceAlert, DeviceMarks } from './device-marks.js';
-import { DeviceStates } from './device-states.js';
+import { DeviceClocks } from './device-clocks.js';
+import { DeviceStates, type HeardReport } from './device-states.js';
 import { Enrolment } from './enrolment.js';
 import { EnrolmentTokens } from './enrolment-tokens.js';
 import { FetchRights } from './fetch-rights.js';
@@ -50,6 +53,7 @@ export interface FleetOptions {
   /** What rollouts decide, which deployments keep away from. */
   readonly claims: RolloutClaims;
   readonly retention: RetentionSettings;
+  readonly hubClock: HubClock;
   /** Tells people what the hub noticed of a device; must not wait for the network. */
   readonly alert: (alert: DeviceAlert) => void;
   readonly issuePolicy?: IssuePolicy;
@@ -71,6 +75,7 @@ export class Fleet implements Service {
   readonly metrics: MetricsQuery;
   readonly marks: DeviceMarks;
   readonly starts: StartWatch;
+  readonly #clocks: DeviceClocks;
   readonly #options: FleetOptions;
   readonly #services: ServiceGroup;
 
@@ -88,9 +93,10 @@ export class Fleet implements Service {
       link,
       logger,
       key: options.directorKey,
+      hubClock: options.hubClock,
       ...(options.issuePolicy === undefined ? {} : { policy: options.issuePolicy }),
     });
-    this.deployments = new Deployments({ db, clock, bus, issuer: this.issuer, claims: options.claims });
+    this.deployments = new Deployments({ db, clock, bus, issuer: this.issuer, claims: options.claims, hubClock: options.hubClock });
     this.tokens = new EnrolmentTokens(db, clock);
     this.marks = new DeviceMarks({ db, clock, bus, logger, alert: options.alert });
     this.starts = new StartWatch({ db, clock, link, fleet, marks: this.marks, logger });
@@ -113,12 +119,13 @@ export class Fleet implements Service {
       pinnedRoot: () => Promise.resolve(options.trust.root()),
       onEnrolled: (device) => this.#enrolled(device),
     });
+    this.#clocks = new DeviceClocks({ marks: this.marks, hubClock: options.hubClock });
     this.states = new DeviceStates({
       db,
       clock,
       bus,
       logger,
-      onReported: (device, reported) => this.devices.describe(device, reported),
+      onReported: (device, reported, heard) => this.#reported(device, reported, heard),
       onStart: (device, heard) => this.starts.heard(device, heard),
     });
     this.blobs = new BlobServer({
@@ -141,7 +148,7 @@ export class Fleet implements Service {
     });
     this.metrics = new MetricsQuery(db, options.ingest?.widths ?? INGEST_DEFAULTS.widths);
     connectInbound({ link, fleet, states: this.states, blobs: this.blobs, ingest: this.ingest, logger });
-    const retention = new Retention(db, clock, logger, options.retention);
+    const retention = new Retention(db, clock, logger, options.retention, () => options.hubClock.isCredible);
     this.#services = new ServiceGroup([this.states, this.ingest, this.blobs, this.issuer, retention]);
   }
 
@@ -154,6 +161,11 @@ export class Fleet implements Service {
   /** To be called after the link has closed: nothing new comes in, what has come is stored. */
   close(): Promise<void> {
     return this.#services.close();
+  }
+
+  async #reported(device: DeviceId, reported: Reported, { received, replayed }: HeardReport): Promise<void> {
+    if (!replayed) await this.#clocks.heard(device, reported, received);
+    await this.devices.describe(device, reported);
   }
 
   async #adopt(device: DeviceId): Promise<void> {

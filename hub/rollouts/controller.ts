@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { HubClock } from '#hub/clock/hub-clock.js';
 import { parseSelector } from '#hub/fleet/selector.js';
 import type { Queryable } from '#hub/store/database.js';
 import { minutes, type Millis, seconds } from '#shared/kernel/clock.js';
@@ -19,6 +20,8 @@ import { type Move, type Outlook, RolloutRunner, type RunnerDeps } from './runne
 
 export interface ControllerDeps extends RunnerDeps, Omit<PlanDeps, 'fleet'> {
   readonly fleet: FleetPort;
+  /** While the clock of the hub is not credible no time is up and nobody can be told; left out where nobody guards it. */
+  readonly hubClock?: Pick<HubClock, 'isCredible' | 'require'>;
   /** How often rollouts look at reports and figures (default 5 s), and for devices that joined (default 1 min). */
   readonly every?: Millis;
   readonly joinEvery?: Millis;
@@ -106,6 +109,7 @@ export class RolloutController implements Service {
    */
   create(document: RolloutDocument, actor: Actor, options: CreateOptions = {}): Promise<RolloutRecord> {
     return this.#exclusive(async () => {
+      this.#deps.hubClock?.require();
       const { store, clock } = this.#deps;
       const id = this.#newId(document);
       const prepared = await prepare(document, this.#deps);
@@ -200,6 +204,7 @@ export class RolloutController implements Service {
   /** One look at every rollout under way. */
   tick(): Promise<void> {
     return this.#exclusive(async () => {
+      if (this.#deps.hubClock?.isCredible === false) return;
       const join = this.#deps.clock.monotonic() - this.#joinedAt >= (this.#deps.joinEvery ?? minutes(1));
       if (join) this.#joinedAt = this.#deps.clock.monotonic();
       for (const id of this.#ids) await this.#look(id, join);

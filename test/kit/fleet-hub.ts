@@ -5,6 +5,7 @@ import type { MqttClient } from 'mqtt';
 import { LiveBus, type LiveEvent } from '#hub/api/live.js';
 import { EmbeddedBroker } from '#hub/broker/embedded.js';
 import { BrokerLink } from '#hub/broker/link.js';
+import { HubClock } from '#hub/clock/hub-clock.js';
 import type { DeviceAlert } from '#hub/fleet/device-marks.js';
 import { DevicePasswords } from '#hub/fleet/device-passwords.js';
 import { FetchRights } from '#hub/fleet/fetch-rights.js';
@@ -56,6 +57,7 @@ export class FleetHub {
   readonly directorKey: SigningKey;
   readonly events: LiveEvent[] = [];
   readonly alerts: DeviceAlert[] = [];
+  readonly hubClock: HubClock;
 
   private constructor(folder: string, db: Db, artifacts: ArtifactFolder, options: FleetHubOptions) {
     const clock = options.clock ?? systemClock;
@@ -63,6 +65,7 @@ export class FleetHub {
     this.db = db;
     this.artifacts = artifacts;
     this.directorKey = options.directorKey ?? generateSigningKey();
+    this.hubClock = new HubClock({ clock, logger: silentLogger, onChange: () => undefined });
     const bus = new LiveBus(silentLogger);
     bus.subscribe((event) => this.events.push(event));
     this.broker = new EmbeddedBroker({
@@ -99,6 +102,7 @@ export class FleetHub {
         supersede: options.supersede ?? ((_rollouts, _by, _reason, write) => db.transaction().execute(write)),
         canRun: options.canRun ?? (() => Promise.resolve(true)),
       },
+      hubClock: this.hubClock,
       alert: (alert) => this.alerts.push(alert),
       retention: { events: days(1), models: days(1), devices: days(1) },
       ...options.fleet,

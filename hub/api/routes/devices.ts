@@ -17,7 +17,7 @@ const listQuery = z.strictObject({
 });
 
 /** The devices of the fleet. */
-export function deviceRoutes(devices: Devices, starts: StartWatch): readonly Route[] {
+export function deviceRoutes(devices: Devices, starts: StartWatch, notice: () => string | undefined): readonly Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -32,6 +32,7 @@ export function deviceRoutes(devices: Devices, starts: StartWatch): readonly Rou
       errors: ['SELECTOR_INVALID'],
       handler: async ({ query }) => ({
         devices: await devices.list({ selector: query.selector, presence: query.presence, includeRevoked: query.revoked === 'true' }),
+        notice: notice() ?? null,
       }),
     }),
     defineRoute({

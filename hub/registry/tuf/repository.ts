@@ -4,7 +4,7 @@ import { checkExpiry, type MetadataFile, parseMetadata } from '#shared/trust/met
 import { checkSignatures } from '#shared/trust/signatures.js';
 import { findTarget, type ListedTarget } from '#shared/trust/target-lookup.js';
 import type { TrustUpdate } from '#shared/trust/update.js';
-import { delegatedRoleNames, nextRoot, walkComplete } from '#shared/trust/update-walk.js';
+import { delegatedRoleNames, issuedAt, nextRoot, walkComplete } from '#shared/trust/update-walk.js';
 import { expiriesOf, type RoleExpiry } from './expiry.js';
 import type { HubKeys } from './hub-keys.js';
 import { nextSnapshot, nextTimestamp } from './hub-signing.js';
@@ -18,6 +18,8 @@ export interface TufRepositoryOptions {
   readonly keys: HubKeys;
   readonly fleet: string;
   readonly clock: Clock;
+  /** Says whether the clock may date signatures, and hears of each; left out where nobody guards the clock. */
+  readonly guard?: { readonly require: () => void; readonly signed: (at: EpochMillis) => void };
   /** How long a signed timestamp holds (default 1 day); sign again much more often, hourly say. */
   readonly timestampLifetime?: Millis;
   /** How long a signed snapshot holds (default 7 days); signed again when half of it is gone. */
@@ -44,13 +46,19 @@ export class TufRepository {
 
   /** Loads what was published before; throws `TRUST_STATE_CORRUPT` when a stored file is missing or damaged. */
   static async open(options: TufRepositoryOptions): Promise<TufRepository> {
-    const full = { timestampLifetime: days(1), snapshotLifetime: days(7), ...options };
+    const guard = { require: () => undefined, signed: () => undefined };
+    const full = { guard, timestampLifetime: days(1), snapshotLifetime: days(7), ...options };
     return new TufRepository(full, await loadPublished(full.storage));
   }
 
   /** What devices should see now; `undefined` until the first upload. */
   publication(): Publication | undefined {
     return this.#published === undefined ? undefined : publicationOf(this.#published);
+  }
+
+  /** When the hub signed last; undefined before the first upload. */
+  signedAt(): EpochMillis | undefined {
+    return this.#published === undefined ? undefined : issuedAt(this.#published.timestamp);
   }
 
   /** When the signatures of each published role end; none before the first upload. */
@@ -85,23 +93,30 @@ export class TufRepository {
   /**
    * Checks an update and publishes it, all or nothing; resolves when it is durable. The same files again change nothing.
    * The first update must bring root, targets, every delegated role and the director file. Whoever may call this is the
-   * API's decision; the signatures are checked here whoever calls. Throws the `TRUST_...` code of the first check that fails.
+   * API's decision; the signatures are checked here whoever calls. Throws the `TRUST_...` code of the first check that fails,
+   * `HUB_CLOCK_SUSPECT` while the hub dates nothing.
    */
   accept(update: TrustUpdate): Promise<Publication> {
     return this.#exclusive(async () => {
+      this.#options.guard.require();
       const next = this.#candidate(update, this.#options.clock.now());
       if (next !== undefined) await this.#publish(next);
       return publicationOf(this.#require());
     });
   }
 
-  /** Signs the timestamp again, and the snapshot when half its lifetime is gone. Does nothing before the first upload. */
+  /**
+   * Signs the timestamp again, and the snapshot when half its lifetime is gone, or it is dated years ahead. Does nothing before the first
+   * upload. Throws `HUB_CLOCK_SUSPECT`.
+   */
   resign(): Promise<void> {
     return this.#exclusive(async () => {
       const published = this.#published;
       if (published === undefined) return;
+      this.#options.guard.require();
       const now = this.#options.clock.now();
-      const stale = published.snapshot.expires - now < this.#options.snapshotLifetime / 2;
+      const left = published.snapshot.expires - now;
+      const stale = left < this.#options.snapshotLifetime / 2 || left > this.#options.snapshotLifetime;
       await this.#publish(this.#signed(published, now, stale));
     });
   }
@@ -140,6 +155,7 @@ export class TufRepository {
   async #publish(next: Published): Promise<void> {
     await commitPublished(this.#options.storage, next);
     this.#published = next;
+    this.#options.guard.signed(issuedAt(next.timestamp) ?? this.#options.clock.now());
     const publication = publicationOf(next);
     for (const listener of this.#listeners) listener(publication);
   }

@@ -25,7 +25,7 @@ describe('desired content', () => {
   });
 
   const models = desiredModels([row('a')]);
-  const issued = { content_sha256: contentHash(models), key_id: 'k', expires_at: 130 };
+  const issued = { content_sha256: contentHash(models), key_id: 'k', issued_at: 90, expires_at: 130 };
   it.each([
     ['nothing wanted, nothing issued', undefined, [], false],
     ['something wanted, nothing issued', undefined, models, true],
@@ -33,6 +33,7 @@ describe('desired content', () => {
     ['nothing wanted any more', issued, [], true],
     ['other content', issued, desiredModels([row('a', 2)]), true],
     ['near its end', { ...issued, expires_at: 110 }, models, true],
+    ['18 D: dated far ahead', { ...issued, issued_at: 1e12 }, models, true],
     ['another key', { ...issued, key_id: 'j' }, models, true],
   ] as const)('%s', (_title, before, now, due) => {
     expect(isDue(before, now, at, policy)).toBe(due);
