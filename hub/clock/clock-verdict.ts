@@ -35,11 +35,11 @@ export function judgeClock({ now, expected, differences, confirmed }: ClockEvide
   const agree = differences.filter((difference) => Math.abs(difference) <= DEVICE_AGREES).length;
   const against = differences.filter((difference) => Math.abs(difference) > DEVICE_DIFFERS);
   if (against.length >= DEVICES_AGAINST && against.length >= 2 * agree) {
-    return { state: 'suspect', reason: `its clock is ${spell(-middle(against))} the clocks of ${against.length} devices` };
+    return { state: 'suspect', reason: `its clock is ${spell(0 - middle(against))} the clocks of ${against.length} devices` };
   }
   if (expected === undefined) return { state: 'credible' };
   const jump = now - expected;
-  if (jump <= JUMP_AHEAD && jump >= -JUMP_BEHIND) return { state: 'credible' };
+  if (jump <= JUMP_AHEAD && jump + JUMP_BEHIND >= 0) return { state: 'credible' };
   if (agree > 0 && agree > against.length) return { state: 'credible' };
   return {
     state: 'suspect',
@@ -53,5 +53,5 @@ function middle(values: readonly Millis[]): Millis {
 
 /** "25 days ahead of", for a positive span. */
 function spell(span: Millis): string {
-  return span >= 0 ? `${formatDuration(span)} ahead of` : `${formatDuration(-span)} behind`;
+  return `${formatDuration(Math.abs(span))} ${span >= 0 ? 'ahead of' : 'behind'}`;
 }

@@ -64,7 +64,7 @@ export class DesiredIssuer implements Service {
     this.#deps = deps;
     this.#policy = deps.policy ?? { validity: days(30), renewBefore: days(10) };
     deps.link.onOnline(() => this.publishAll());
-    deps.hubClock.onCredible(() => this.#renewInBackground());
+    deps.hubClock.onCredible(() => void this.#renewInBackground());
   }
 
   async start(): Promise<void> {

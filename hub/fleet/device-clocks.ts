@@ -40,5 +40,5 @@ export class DeviceClocks {
 }
 
 function spell(off: Millis): string {
-  return off > 0 ? `${formatDuration(off)} ahead of` : `${formatDuration(-off)} behind`;
+  return `${formatDuration(Math.abs(off))} ${off > 0 ? 'ahead of' : 'behind'}`;
 }

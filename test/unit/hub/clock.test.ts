@@ -15,10 +15,10 @@ describe('18 D: whether the clock of the hub may date signatures', () => {
     ['it was off for a day', { expected: now - days(1) }, true],
     ['it was off for a month, and no device is there', { expected: now - days(30) }, false],
     ['it was off for a month, and a device has the same time', { expected: now - days(30), differences: [minutes(3)] }, true],
-    ['it stands 25 days ahead, and the devices say so', { expected: now - days(25), differences: [-days(25), -days(25)] }, false],
+    ['it stands 25 days ahead, and the devices say so', { expected: now - days(25), differences: [days(-25), days(-25)] }, false],
     [
       'it stands 25 days ahead, and one device of two has the same wrong time',
-      { expected: now - days(25), differences: [0, -days(25)] },
+      { expected: now - days(25), differences: [0, days(-25)] },
       false,
     ],
     ['it stands 8 years ahead', { expected: now - days(3_000) }, false],
@@ -26,7 +26,7 @@ describe('18 D: whether the clock of the hub may date signatures', () => {
     ['it was set back by a day', { expected: now + days(1) }, false],
     ['one device is a week off', { differences: [days(7), 0] }, true],
     ['one device alone is a week off', { differences: [days(7)] }, true],
-    ['three devices are a day off', { differences: [-days(1), -days(1), -days(1)] }, false],
+    ['three devices are a day off', { differences: [days(-1), days(-1), days(-1)] }, false],
     ['three devices are off and two are not', { differences: [days(1), days(1), days(1), 0, 0] }, true],
     ['an operator said so', { expected: now - days(3_000), confirmed: true }, true],
   ] as const)('%s', (_name, evidence, credible) => {

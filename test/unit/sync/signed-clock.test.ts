@@ -93,7 +93,7 @@ describe('SignedClock', () => {
     const { clock, state, open } = machine();
     const right = clock.now();
     const time = await open();
-    for (const wrong of [-days(2_000), days(3_000)]) {
+    for (const wrong of [days(-2_000), days(3_000)]) {
       clock.setWallClock(right + wrong);
       await time.observeMetadata(right, true);
       await clock.advance(minutes(10));
