@@ -11,6 +11,7 @@ import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js'
 //
 // - Values of whole-number and string inputs are codes from a domain that the model's declaration does not tell (ids, lengths,
 //   labels): where they caused the failure, the caller sent one outside it.
+// - So are values of small inputs of fixed size beside others: scales, thresholds.
 // - Values of other inputs are data: a model takes whatever they are, so failing on them is the model's fault.
 // - The number of rows (dimension 0) is declared free so that callers can choose it: failing on it is the model's fault.
 // - Other sizes that the model declares free and that no golden sample shows: the caller sent sizes that fit neither each other
@@ -20,6 +21,12 @@ import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js'
 /** Whole numbers of 32 and 64 bits and strings; smaller ones are mostly pixels and samples of sound. */
 const CODES: ReadonlySet<Datatype> = new Set<Datatype>(['INT32', 'INT64', 'UINT32', 'UINT64', 'BYTES']);
 
+/** Elements of a fixed-size input that is a parameter rather than data. */
+const MOST_OF_A_PARAMETER = 8;
+
+/** With as many inputs of codes at most, the one that caused a failure is looked for. */
+const MOST_TOLD_APART = 4;
+
 /** Elements of a golden input that are kept for experiments; larger inputs repeat them. */
 const MOST_ELEMENTS = 65_536;
 
@@ -27,6 +34,8 @@ const MOST_ELEMENTS = 65_536;
 export interface KnownInputs {
   readonly shapes: Readonly<Record<string, readonly number[]>>;
   readonly values: NamedTensors;
+  /** Inputs whose values are codes or parameters. */
+  readonly codes: readonly string[];
   /** Inputs whose number of rows (dimension 0) the model declares free. */
   readonly rowed: readonly string[];
 }
@@ -38,6 +47,7 @@ type Run = (inputs: NamedTensors) => Promise<unknown>;
 export function knownInputs(inputs: NamedTensors, declared: readonly TensorSpec[]): KnownInputs {
   const entries = Object.entries(inputs);
   return {
+    codes: declared.flatMap((spec) => (CODES.has(spec.datatype) || (declared.length > 1 && isParameter(spec)) ? [spec.name] : [])),
     rowed: declared.flatMap(({ name, shape }) => (shape[0] === -1 ? [name] : [])),
     shapes: Object.fromEntries(entries.map(([name, tensor]) => [name, [...tensor.shape]])),
     values: Object.fromEntries(
@@ -46,14 +56,13 @@ export function knownInputs(inputs: NamedTensors, declared: readonly TensorSpec[
   };
 }
 
-/** What made a run of `inputs` fail: at most four more runs. */
+/** What made a run of `inputs` fail: at most eight more runs. */
 export async function causeOf(run: Run, inputs: NamedTensors, known: KnownInputs): Promise<Cause> {
   const works = (changed: NamedTensors): Promise<boolean> =>
     run(changed).then(
       () => true,
       () => false,
     );
-  const codes = Object.entries(inputs).flatMap(([name, { datatype }]) => (CODES.has(datatype) ? [name] : []));
   const replaced = (names: readonly string[], shapeOf: (name: string) => readonly number[]): NamedTensors =>
     Object.fromEntries(
       Object.entries(inputs).map(([name, tensor]) => {
@@ -64,7 +73,13 @@ export async function causeOf(run: Run, inputs: NamedTensors, known: KnownInputs
   const own = (name: string): readonly number[] => inputs[name]?.shape ?? [];
   const shown = (name: string): readonly number[] => known.shapes[name] ?? own(name);
   const all = Object.keys(inputs);
-  if (codes.length > 0 && (await works(replaced(codes, own)))) return { kind: 'values', inputs: codes };
+  const { codes } = known;
+  if (codes.length > 0 && (await works(replaced(codes, own)))) {
+    if (codes.length <= MOST_TOLD_APART) {
+      for (const name of codes) if (codes.length > 1 && (await works(replaced([name], own)))) return { kind: 'values', inputs: [name] };
+    }
+    return { kind: 'values', inputs: codes };
+  }
   if (await works(replaced(all, own))) return { kind: 'model' };
   if (!(await works(replaced(all, shown)))) return { kind: 'model' };
   const rowsOfOwn = (name: string): readonly number[] => shown(name).map((size, axis) => (axis === 0 ? (own(name)[0] ?? size) : size));
@@ -80,6 +95,10 @@ export function callersError(failure: SkerryError, cause: Exclude<Cause, { reado
   );
   const what = `the ${cause.kind} of ${names.length === 1 ? 'input' : 'inputs'} ${names.join(', ')} caused this: the model runs with those of its golden sample`;
   return new SkerryError('INFERENCE_INPUT_REFUSED', `${failure.message} (${what})`, { cause: failure });
+}
+
+function isParameter({ shape }: TensorSpec): boolean {
+  return !shape.includes(-1) && elementCount(shape, 'an input') <= MOST_OF_A_PARAMETER;
 }
 
 /** How many times as many rows as the golden sample; inputs without rows agree with all. */

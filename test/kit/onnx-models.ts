@@ -146,6 +146,25 @@ export function parseModel(): Uint8Array {
   });
 }
 
+/** y = x made larger by `scales`, FP32 [4]; a scale of 0 or less fails in the runtime. */
+export function resizeModel(): Uint8Array {
+  return model({
+    nodes: [node('Resize', ['x', '', 'scales'], ['y'])],
+    inputs: [valueInfo('x', FLOAT, [1, 1, 'height', 'width']), valueInfo('scales', FLOAT, [4])],
+    outputs: [valueInfo('y', FLOAT, [1, 1, 'high', 'wide'])],
+  });
+}
+
+/** y = one row for each index, with a 1 at that place of `depth` places; a depth below 1 fails in the runtime. */
+export function oneHotModel(): Uint8Array {
+  return model({
+    nodes: [node('OneHot', ['index', 'depth', 'values'], ['y'])],
+    inputs: [valueInfo('index', ONNX_TYPES.INT64, ['n']), valueInfo('depth', ONNX_TYPES.INT64, [1])],
+    outputs: [valueInfo('y', FLOAT, ['n', 'depth'])],
+    initializers: [floats('values', [2], [0, 1])],
+  });
+}
+
 /** y = x in one row, though any number of rows is declared: a batch fixed by the export. */
 export function oneRowModel({ width = 4 }: { width?: number } = {}): Uint8Array {
   return model({

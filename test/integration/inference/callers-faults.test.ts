@@ -4,7 +4,16 @@ import { silentLogger } from '#shared/kernel/logger.js';
 import { joinBytesElements } from '#shared/tensor/bytes-elements.js';
 import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
 import { coded } from '../../kit/coded.js';
-import { failsAboveModel, freeWidthModel, maskModel, oneRowModel, parseModel, tableModel } from '../../kit/onnx-models.js';
+import {
+  failsAboveModel,
+  freeWidthModel,
+  maskModel,
+  oneHotModel,
+  oneRowModel,
+  parseModel,
+  resizeModel,
+  tableModel,
+} from '../../kit/onnx-models.js';
 import {
   fp32,
   MemoryRecorder,
@@ -76,6 +85,31 @@ describe('what a caller sent and the model cannot take is the caller\u2019s faul
     });
     await expect(ask({ text: text('7', 'abc', '9') })).rejects.toEqual(coded('INFERENCE_INPUT_REFUSED', '"text"'));
     expect(numbersOf((await ask({ text: text('-3') }))['y'])).toEqual([-3]);
+  });
+
+  test('a parameter of floating-point values', async () => {
+    const x = fp32([1, 1, 1, 2], [1, 2]);
+    const { ask } = await serving(resizeModel(), {
+      inputs: [spec('x', 'FP32', [1, 1, -1, -1]), spec('scales', 'FP32', [4])],
+      outputs: [spec('y', 'FP32', [1, 1, -1, -1])],
+      samples: [{ inputs: { x, scales: fp32([4], [1, 1, 1, 1]) }, outputs: { y: x } }],
+    });
+    await expect(ask({ x, scales: fp32([4], [1, 1, -2, 2]) })).rejects.toEqual(
+      coded('INFERENCE_INPUT_REFUSED', 'the values of input "scales"'),
+    );
+    expect((await ask({ x, scales: fp32([4], [1, 1, 2, 2]) }))['y']?.shape).toEqual([1, 1, 2, 4]);
+  });
+
+  test('of several inputs, the one that caused it is named', async () => {
+    const golden = { index: ids([2], [0, 1]), depth: ids([1], [3]) };
+    const { ask } = await serving(oneHotModel(), {
+      inputs: [spec('index', 'INT64', [-1]), spec('depth', 'INT64', [1])],
+      outputs: [spec('y', 'FP32', [-1, -1])],
+      samples: [{ inputs: golden, outputs: { y: fp32([2, 3], [1, 0, 0, 0, 1, 0]) } }],
+    });
+    await expect(ask({ ...golden, depth: ids([1], [-3]) })).rejects.toEqual(
+      coded('INFERENCE_INPUT_REFUSED', 'the values of input "depth" caused'),
+    );
   });
 
   test('inputs whose sizes the model declares equal by name are compared before the run', async () => {
