@@ -175,6 +175,7 @@ async function assemble(
   return {
     content: {
       schema: MANIFEST_SCHEMA,
+      ...requiredFeatures(goldenSamples),
       model: request.model,
       ...(request.description === undefined ? {} : { description: request.description }),
       inputs: mutable(specsOf(reference.inputs)),
@@ -192,6 +193,11 @@ async function assemble(
 function toleranceOfManifest({ absolute, relative, outputs = [] }: OutputTolerances): GoldenSample['tolerance'] {
   const own = outputs.map((output) => ({ name: output.name, absolute: output.absolute, relative: output.relative }));
   return { absolute, relative, ...(own.length > 0 && { outputs: own }) };
+}
+
+/** What an agent has to understand to hold the version to its golden samples. */
+function requiredFeatures(goldenSamples: ModelManifest['goldenSamples']): Pick<ModelManifest, 'requires'> {
+  return goldenSamples.some(({ tolerance }) => tolerance.outputs !== undefined) ? { requires: ['output-tolerances'] } : {};
 }
 
 /** The manifest of a built version under a number. */

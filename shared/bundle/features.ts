@@ -6,7 +6,10 @@ import { LIMITS } from '#shared/kernel/limits.js';
  * What this release understands beyond the first form of manifests and desired states. A document that would be misread
  * without one of them names it in `requires`. A name is never removed and never changes its meaning (docs/PROTOCOL.md).
  */
-export const FEATURES: readonly string[] = [];
+export const FEATURES: readonly string[] = [
+  /** `goldenSamples[].tolerance.outputs`: without it, an output would be held to the general tolerance. */
+  'output-tolerances',
+];
 
 const featureNameSchema = z
   .string()

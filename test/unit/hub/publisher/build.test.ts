@@ -90,6 +90,8 @@ describe('buildVersion', () => {
     const built = await buildVersion({ ...base, variants, tolerance: { ...DEFAULT_TOLERANCE, outputs } });
     const manifest = decodeModelManifest(encodeManifest(numbered(built, two)));
     expect(manifest.goldenSamples[0]?.tolerance).toEqual({ ...DEFAULT_TOLERANCE, outputs });
+    expect(manifest.requires, 'an older agent would compare otherwise').toEqual(['output-tolerances']);
+    expect((await buildVersion(base)).content.requires).toBeUndefined();
   });
 
   it.each([
