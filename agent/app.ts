@@ -170,7 +170,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   const capabilities = (): Capabilities => ({ ...describeDevice(description), selfUpdate: updater.capability });
   const report = (): Promise<Reported> =>
     takeReport({
-      identity,
+      identity: hub.who.identity,
       store,
       hub,
       agentVersion: SKERRY_VERSION,
@@ -195,7 +195,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     pid: process.pid,
     startedAt,
     fleet,
-    hub: identity.hub,
+    hub: hub.who.hub,
     link: link.status,
     reported: await report(),
   });

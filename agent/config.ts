@@ -44,6 +44,10 @@ const agentConfigSchema = z.strictObject({
   window: minutesAtMost(60 * 24).refine((value) => value >= 1_000, 'at least one second'),
   keepalive: minutesAtMost(5).refine((value) => value >= 5_000, 'at least five seconds'),
   reconnectMax: minutesAtMost(60).refine((value) => value >= 100, 'at least 100ms'),
+  hub: z
+    .url({ protocol: /^(https?|mqtts?|wss?)$/ })
+    .max(1024)
+    .optional(),
   caFile: file.optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),
 });
@@ -119,6 +123,11 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     env: 'SKERRY_AGENT_RECONNECT_MAX',
     default: '60s',
     doc: 'longest wait before the broker is tried again',
+  },
+  hub: {
+    flag: 'hub',
+    env: 'SKERRY_AGENT_HUB',
+    doc: 'URL of the hub, or of its broker (mqtt, mqtts, ws, wss), tried before the addresses that the device knows',
   },
   caFile: { flag: 'ca-file', env: 'SKERRY_AGENT_CA_FILE', doc: 'PEM of the authority behind the certificates of hub and broker' },
   logLevel: { flag: 'log-level', env: 'SKERRY_AGENT_LOG_LEVEL', default: 'info', doc: 'debug, info, warn or error' },

@@ -5,6 +5,7 @@ import { type AgentConfig, readAuthorities } from './config.js';
 import type { Boot } from './store/contract.js';
 import type { AgentStore } from './store/open.js';
 import { MqttBlobFetcher } from './sync/blob-fetcher.js';
+import { CurrentIdentity } from './sync/current-identity.js';
 import { DesiredSubscription } from './sync/desired-source.js';
 import type { EventLog } from './sync/event-log.js';
 import type { Identity } from './sync/identity.js';
@@ -36,6 +37,8 @@ export interface HubSide {
   readonly desired: DesiredSubscription;
   readonly fetcher: MqttBlobFetcher;
   readonly pump: OutboxPump;
+  /** Who this device is, as the identity file says now. */
+  readonly who: CurrentIdentity;
 }
 
 /** Rejects with `STORE_...` codes, and with `CONFIG_INVALID` when the certificates of `--ca-file` cannot be read. */
@@ -43,13 +46,22 @@ export async function openHubSide(deps: HubSideDeps): Promise<HubSide> {
   const { config, identity, store, events, mirror, tuf, clock, random, logger } = deps;
   const { fleet, device } = identity;
   const time = await SignedClock.open({ state: store.state, clock, events, uptime: () => os.uptime() * 1_000 });
-  const ca = config.caFile === undefined ? identity.mqtt.ca : await readAuthorities(config.caFile);
+  const who = await CurrentIdentity.open({
+    data: config.data,
+    identity,
+    hub: config.hub,
+    ca: config.caFile === undefined ? undefined : await readAuthorities(config.caFile),
+    state: store.state,
+    desired: () => desired.current(),
+    logger,
+  });
   const link = new MqttLink({
     fleet,
     device,
     boot: bootOf(store),
     host: os.hostname().slice(0, 255),
-    broker: { ...identity.mqtt, ...(ca === undefined ? {} : { ca }) },
+    broker: () => who.broker(),
+    onLetIn: (url) => void who.letIn(url),
     keepalive: config.keepalive,
     clock,
     logger,
@@ -57,10 +69,19 @@ export async function openHubSide(deps: HubSideDeps): Promise<HubSide> {
     backoff: { base: Math.min(seconds(1), config.reconnectMax), max: config.reconnectMax },
   });
   const trust = new TrustFeed({ fleet, link, mirror, client: tuf, time, events, clock, logger, random });
-  const desired = await DesiredSubscription.open({ fleet, device, link, state: store.state, director: trust, time, events, logger });
+  const desired: DesiredSubscription = await DesiredSubscription.open({
+    fleet,
+    device,
+    link,
+    state: store.state,
+    director: trust,
+    time,
+    events,
+    logger,
+  });
   const fetcher = new MqttBlobFetcher({ fleet, device, link, clock, logger, random });
   const pump = new OutboxPump({ fleet, device, link, outbox: store.outbox, clock, logger });
-  return { time, link, trust, desired, fetcher, pump };
+  return { time, link, trust, desired, fetcher, pump, who };
 }
 
 function bootOf({ boot, bootId, afterBootId }: Boot): Boot {

@@ -1,4 +1,4 @@
-import { MQTT_PATH } from './broker/embedded.js';
+import { MQTT_PATH } from '#shared/protocol/mqtt-path.js';
 import type { HubConfig } from './config.js';
 
 /** Ports the hub listens on; `mqtt` is that of the embedded broker and means nothing beside an external one. */

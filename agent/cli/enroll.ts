@@ -12,6 +12,7 @@ import { shellQuote } from '#shared/terminal/shell-quote.js';
 import { describeDevice } from '../capabilities.js';
 import { readAuthorities } from '../config.js';
 import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
+import { findRunning } from '../running.js';
 import { probeRuntime } from './runtime-probe.js';
 
 interface EnrollFlags extends CommonOptions {
@@ -35,7 +36,7 @@ export function addEnroll(program: Command): void {
     .option('--label <key=value>', `label of the device, repeatable: ${LABELS_RULE}`, addLabel, {})
     .option('--ca-file <file>', 'PEM of the authority behind the certificates of hub and broker')
     .option('--key-file <file>', 'file with at least 32 bytes that seals the device key (default: one made in the data folder)')
-    .option('--force', 'replace an identity that is there')
+    .option('--force', 'replace an identity that is there; labels and certificates stay unless they are given anew')
     .option('--new-key', 'with a new key: this machine was copied from another device and is to be one of its own');
   command.addHelpText(
     'after',
@@ -90,8 +91,16 @@ async function runEnroll(flags: EnrollFlags): Promise<void> {
   if (Math.abs(clockOffset) > 5 * 60_000) {
     printNote(out, `The clocks of hub and device differ by ${formatDuration(Math.abs(clockOffset))}; set the wrong one.`);
   }
+  const running = await findRunning(data).catch(() => undefined);
   const folder = flags.data === undefined ? '' : ` --data ${shellQuote(data)}`;
-  printLine(out, `The service of a package starts by itself now; without one: skerry-agent run${folder}`);
+  if (running === undefined) printLine(out, `The service of a package starts by itself now; without one: skerry-agent run${folder}`);
+  else if (running.device === identity.device) {
+    printLine(out, `The agent that runs here (process ${running.pid}) goes on, and connects with the new credentials.`);
+  } else
+    printLine(
+      out,
+      `The agent that runs here (process ${running.pid}) is still ${running.device}: restart it to run as ${identity.device}.`,
+    );
 }
 
 function hubUrl(text: string): string {

@@ -28,10 +28,8 @@ export interface Subscription {
 }
 
 export interface BrokerAddress {
-  /** `mqtt:`, `mqtts:`, `ws:` or `wss:`. */
-  readonly url: string;
-  /** Tried in turn with `url` while neither answers: the same broker over WebSocket, for networks that let only HTTP out. */
-  readonly wsUrl?: string | undefined;
+  /** `mqtt:`, `mqtts:`, `ws:` or `wss:`; at least one. Tried in turn while none answers. */
+  readonly urls: readonly string[];
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   /** PEM of the authority that signed the broker's certificate, when it is not one the system trusts. */

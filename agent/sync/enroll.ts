@@ -61,26 +61,43 @@ const OURS = /^(?:device\.|identity\.json$|agent\.|agents$|native|trust$)/;
  */
 export async function enroll(options: EnrollOptions): Promise<Enrolled> {
   const { data, clock } = options;
-  if (options.force !== true && (await readIdentity(data)) !== undefined) {
-    throw new SkerryError('SYNC_ALREADY_ENROLLED', `${data} holds an identity already`);
-  }
+  const before = await identityBefore(options);
   await requireOwnFolder(data, OURS, 'a device');
   await makeFolder(data);
   const key = await deviceKey(options);
-  const response = await ask(options, buildRequest(options, key));
+  // What the device is called and which certificates it trusts stays, unless it is said anew.
+  const labels = { ...before?.labels, ...options.labels };
+  const ca = options.ca ?? before?.mqtt.ca;
+  const said = { ...options, labels, ...(ca === undefined ? {} : { ca }) };
+  const response = await ask(said, buildRequest(said, key));
+  requireSameFleet(before, response);
   await pinRoot(options, response);
   const { wsUrl, ...mqtt } = response.mqtt;
   const identity: Identity = {
     schema: 'skerry.identity/1',
     fleet: response.fleet,
     device: response.device,
-    labels: options.labels,
+    labels: response.labels ?? labels,
     hub: options.hub,
-    mqtt: { ...mqtt, ...(wsUrl === undefined ? {} : { wsUrl }), ...(options.ca === undefined ? {} : { ca: options.ca }) },
+    mqtt: { ...mqtt, ...(wsUrl === undefined ? {} : { wsUrl }), ...(ca === undefined ? {} : { ca }) },
     enrolledAt: new Date(clock.now()).toISOString(),
   };
   await writeIdentity(data, identity);
   return { identity, clockOffset: Date.parse(response.time) - clock.now() };
+}
+
+/** The identity that is to be replaced, if there is one; one that cannot be read is replaced as well. */
+async function identityBefore({ data, force }: EnrollOptions): Promise<Identity | undefined> {
+  const found = readIdentity(data);
+  if (force === true) return found.catch(() => undefined);
+  if ((await found) !== undefined) throw new SkerryError('SYNC_ALREADY_ENROLLED', `${data} holds an identity already`);
+  return undefined;
+}
+
+/** Root, desired state and models of the folder belong to its fleet: another one needs a folder of its own. */
+function requireSameFleet(before: Identity | undefined, { fleet }: EnrollResponse): void {
+  if (before === undefined || before.fleet === fleet) return;
+  throw new SkerryError('SYNC_OTHER_FLEET', `this folder belongs to the fleet ${before.fleet}, the hub to ${fleet}; nothing was changed`);
 }
 
 async function deviceKey({ data, keySecretFile, newKey, clock }: EnrollOptions): Promise<SigningKey> {

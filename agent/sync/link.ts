@@ -20,7 +20,10 @@ export interface LinkOptions {
   readonly boot: Boot;
   /** What the machine is called. */
   readonly host: string;
-  readonly broker: BrokerAddress;
+  /** Asked before every connection: addresses and credentials may have changed. */
+  readonly broker: () => BrokerAddress | Promise<BrokerAddress>;
+  /** The address at `url` let the device in. */
+  readonly onLetIn?: (url: string) => void;
   readonly keepalive: Millis;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -50,14 +53,15 @@ export class MqttLink implements LinkPort, Service {
   #sessionId = '';
   #connection = 0;
   #attempt = 0;
-  /** Where the next connection goes; it stays with an address that let it in. */
-  #url: string;
+  /** Where the last connection went; it stays with an address that let it in. */
+  #url: string | undefined;
+  /** The next connection goes to the address after that one. */
+  #elsewhere = false;
   #cancelRetry: () => void = () => undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: LinkOptions) {
     this.#options = options;
-    this.#url = options.broker.url;
     this.#backoff = { ...(options.backoff ?? { base: seconds(1), max: seconds(60) }), random: options.random };
     this.#status = { kind: 'offline', since: options.clock.now() };
   }
@@ -120,10 +124,12 @@ export class MqttLink implements LinkPort, Service {
     this.#become({ kind: 'connecting' });
     this.#connection += 1;
     this.#sessionId = randomUUID();
-    const { broker, device, fleet, keepalive } = this.#options;
+    const { device, fleet, keepalive } = this.#options;
     try {
+      const { urls, ...credentials } = await this.#options.broker();
+      const url = this.#choose(urls);
       const client = await openMqtt({
-        broker: { ...broker, url: this.#url },
+        broker: { ...credentials, url },
         clientId: device,
         keepalive,
         will: { topic: deviceTopic(fleet, device, 'presence'), payload: this.#presence('offline') },
@@ -141,14 +147,24 @@ export class MqttLink implements LinkPort, Service {
       });
       client.on('close', () => this.#lost(client, reason));
       client.on('connect', () => {
-        this.#onConnected(client).catch((cause: unknown) => this.#lost(client, asSkerryError(cause).message));
+        this.#onConnected(client, url).catch((cause: unknown) => this.#lost(client, asSkerryError(cause).message));
       });
     } catch (cause) {
       this.#retry(asSkerryError(cause).message);
     }
   }
 
-  async #onConnected(client: MqttClient): Promise<void> {
+  /** The address that let it in last, the one after it when it did not, and the first when it is known no more. */
+  #choose(urls: readonly string[]): string {
+    const at = this.#url === undefined ? -1 : urls.indexOf(this.#url);
+    const url = urls[at === -1 ? 0 : (at + (this.#elsewhere ? 1 : 0)) % urls.length];
+    if (url === undefined) throw new SkerryError('CONFIG_INVALID', 'no address of a broker is known');
+    this.#url = url;
+    this.#elsewhere = false;
+    return url;
+  }
+
+  async #onConnected(client: MqttClient, url: string): Promise<void> {
     const session = new SessionSubscriptions(client, this.#subscriptions);
     await session.settle();
     const { fleet, device, clock } = this.#options;
@@ -157,7 +173,8 @@ export class MqttLink implements LinkPort, Service {
     await session.settle();
     if (this.#client !== client) return;
     this.#session = session;
-    this.#become({ kind: 'online', since: clock.now(), broker: new URL(this.#url).host });
+    this.#options.onLetIn?.(url);
+    this.#become({ kind: 'online', since: clock.now(), broker: new URL(url).host });
   }
 
   async #dispatch({ topic, payload, retained }: IncomingMessage, taken: () => void): Promise<void> {
@@ -182,10 +199,9 @@ export class MqttLink implements LinkPort, Service {
 
   /** `least`: the wait is at least this long. */
   #retry(reason: string, least: Millis = 0): void {
-    const { clock, broker } = this.#options;
-    const { url, wsUrl = url } = broker;
+    const { clock } = this.#options;
     const now = clock.now();
-    if (this.#status.kind !== 'online') this.#url = this.#url === url ? wsUrl : url;
+    if (this.#status.kind !== 'online') this.#elsewhere = true;
     const held = this.#status.kind === 'online' ? now - this.#status.since : 0;
     if (held >= STABLE_AFTER) this.#attempt = 0;
     const delay = least + fullJitter(this.#attempt, this.#backoff);

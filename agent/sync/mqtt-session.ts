@@ -11,7 +11,7 @@ export interface IncomingMessage {
 }
 
 export interface SessionOptions {
-  readonly broker: Omit<BrokerAddress, 'wsUrl'>;
+  readonly broker: Omit<BrokerAddress, 'urls'> & { readonly url: string };
   readonly clientId: string;
   readonly keepalive: Millis;
   readonly will: { readonly topic: string; readonly payload: Uint8Array };

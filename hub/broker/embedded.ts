@@ -1,3 +1,4 @@
+import { MQTT_PATH } from '#shared/protocol/mqtt-path.js';
 import { randomBytes } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
@@ -19,7 +20,6 @@ import { FrameGuard, type FrameLimits } from './frame-guard.js';
 import { Subscriptions } from './subscriptions.js';
 
 /** Path of the WebSocket listener on the hub's HTTP server. */
-export const MQTT_PATH = '/mqtt';
 /** User name of the hub itself; the dot keeps it out of the device ids. */
 export const HUB_USER = 'skerry.hub';
 

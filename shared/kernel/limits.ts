@@ -22,6 +22,8 @@ export const LIMITS = {
   /** Text written as npy, where every element takes the room of the longest. */
   npyTextBytes: 256 * MiB,
   nameLength: 128,
+  /** Addresses of its broker that a hub announces. */
+  brokerAddresses: 8,
   /** Features a document requires, or a device has. */
   features: 64,
   labelsPerDevice: 64,

@@ -41,6 +41,18 @@ function headOf(entry: unknown): unknown {
 }
 const HEAD: ReadonlySet<string> = new Set(['model', 'version', 'manifest', 'attempt', 'requires']);
 
+/**
+ * Where the hub is reached, now and after a move. Addresses of a kind that only a later release knows are passed over. Nothing
+ * is trusted for its address: what a device runs is signed by publishers.
+ */
+const hubPlaceSchema = openObject({
+  /** Base URL of the HTTP API. */
+  api: z.string().max(1024).optional(),
+  /** URLs of the broker, `mqtt:`, `mqtts:`, `ws:` or `wss:`, beside those told at enrolment. */
+  brokers: z.array(z.string().max(1024)).max(LIMITS.brokerAddresses),
+});
+export type HubPlace = z.infer<typeof hubPlaceSchema>;
+
 /** The signed statement "device D should run these", as Uptane's Director makes it (Uptane 5.4.2, "targets of the Director"). */
 export const desiredStateSchema = openObject({
   schema: z.literal(DESIRED_SCHEMA),
@@ -54,6 +66,8 @@ export const desiredStateSchema = openObject({
     .array(desiredModelSchema)
     .max(LIMITS.modelsPerDevice)
     .refine((models) => new Set(models.map((entry) => entry.model)).size === models.length, 'a model is named twice'),
+  /** Left out while the addresses told at enrolment are all there are. */
+  hub: hubPlaceSchema.optional(),
 });
 export type DesiredState = z.infer<typeof desiredStateSchema>;
 

@@ -10,7 +10,7 @@ export function deviceLink(url: string, options: Partial<LinkOptions> = {}): Mqt
     device: 'lab-1' as DeviceId,
     boot: { boot: 1, bootId: 'start-of-lab-1' },
     host: 'lab',
-    broker: { url },
+    broker: () => ({ urls: [url] }),
     keepalive: 30_000,
     clock: systemClock,
     logger: silentLogger,

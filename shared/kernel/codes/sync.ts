@@ -31,6 +31,12 @@ export const syncCodes = defineCodes({
     summary: 'This data folder already holds an identity.',
     action: 'Use it as it is, choose another data folder, or add --force to replace it.',
   },
+  SYNC_OTHER_FLEET: {
+    fault: 'caller',
+    http: 409,
+    summary: 'The data folder belongs to a device of another fleet.',
+    action: 'Enrol with an empty data folder: --data names one.',
+  },
   SYNC_ENROLL_FAILED: {
     fault: 'peer',
     http: 502,

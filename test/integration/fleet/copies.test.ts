@@ -40,7 +40,7 @@ async function switchOn({ device, mqtt }: EnrollResponse, host: string, boot: St
     device,
     boot,
     host,
-    broker: { ...mqtt },
+    broker: () => ({ ...mqtt, urls: [mqtt.url] }),
     keepalive: 30_000,
     clock: systemClock,
     logger: silentLogger,

@@ -5,7 +5,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { LinkStatus } from '#agent/sync/contract.js';
 import type { LinkOptions, MqttLink } from '#agent/sync/link.js';
 import { hashPassword } from '#hub/broker/credentials.js';
-import { EmbeddedBroker, MQTT_PATH } from '#hub/broker/embedded.js';
+import { EmbeddedBroker } from '#hub/broker/embedded.js';
+import { MQTT_PATH } from '#shared/protocol/mqtt-path.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { decodeMessage } from '#shared/protocol/codec.js';
 import type { DeviceId } from '#shared/protocol/device.js';
@@ -74,7 +75,7 @@ describe('MqttLink', () => {
     const web = `127.0.0.1:${(server.address() as AddressInfo).port}`;
     const blocked = `mqtt://127.0.0.1:${await freePort()}`;
     const { link, history } = makeLink(blocked, {
-      broker: { url: blocked, wsUrl: `ws://${web}${MQTT_PATH}`, username: device, password: 'password' },
+      broker: () => ({ urls: [blocked, `ws://${web}${MQTT_PATH}`], username: device, password: 'password' }),
     });
     await link.start();
     await online(link);

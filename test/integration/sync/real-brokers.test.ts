@@ -66,7 +66,7 @@ describe.each(BROKERS)('a device on $name, with its rules', ({ start, missing })
         ...common,
         boot: { boot: 1, bootId: 'start-of-this-one' },
         host: 'lab',
-        broker: { url: `mqtt://127.0.0.1:${cable.port}`, username: device, password },
+        broker: () => ({ urls: [`mqtt://127.0.0.1:${cable.port}`], username: device, password }),
         keepalive: 30_000,
         backoff,
       });

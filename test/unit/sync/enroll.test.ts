@@ -98,6 +98,37 @@ describe('enroll', () => {
     expect(Buffer.compare(anchor, world.hub.root().bytes)).toBe(0);
   });
 
+  it('21 L: keeps labels and certificates when it enrols again, with those given over them, also where the file was damaged', async () => {
+    const world = await makeTrustWorld();
+    const data = await tempFolder();
+    const hub = await startHub(granted(world.hub.root().bytes));
+    await enroll(options(data, hub.url, { ca: 'PEM', labels: labelsSchema.parse({ site: 'lab', tier: 'gold' }) }));
+    const { identity } = await enroll(options(data, hub.url, { force: true, labels: labelsSchema.parse({ tier: 'silver' }) }));
+    expect(identity).toMatchObject({ labels: { site: 'lab', tier: 'silver' }, mqtt: { ca: 'PEM' } });
+    expect(hub.requests[1]?.labels).toEqual({ site: 'lab', tier: 'silver' });
+    await writeFile(join(data, 'identity.json'), '{');
+    expect((await enroll(options(data, hub.url, { force: true }))).identity.device).toBe('lab-1');
+  });
+
+  it('21 I: takes the labels that the hub knows of the device it replaces', async () => {
+    const world = await makeTrustWorld();
+    const grant = granted(world.hub.root().bytes)();
+    const hub = await startHub(() => ({ ...grant, body: { ...grant.body, labels: { site: 'field' } } }));
+    const { identity } = await enroll(options(await tempFolder(), hub.url, { labels: {} }));
+    expect(identity.labels).toEqual({ site: 'field' });
+  });
+
+  it('21 L: another fleet needs a folder of its own; the identity stays as it is', async () => {
+    const world = await makeTrustWorld();
+    const data = await tempFolder();
+    const grant = granted(world.hub.root().bytes)();
+    const hub = await startHub(() => grant);
+    const { identity } = await enroll(options(data, hub.url));
+    const other = await startHub(() => ({ ...grant, body: { ...grant.body, fleet: 'elsewhere' } }));
+    await expect(enroll(options(data, other.url, { force: true }))).rejects.toMatchObject({ code: 'SYNC_OTHER_FLEET' });
+    expect(await readIdentity(data)).toEqual(identity);
+  });
+
   it('18 F: makes a new key for a machine that was copied from another device, and keeps the old one beside it', async () => {
     const world = await makeTrustWorld();
     const hub = await startHub(granted(world.hub.root().bytes));
