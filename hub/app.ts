@@ -19,6 +19,7 @@ import { deploymentRoutes } from './api/routes/deployments.js';
 import { deviceIdentityRoutes } from './api/routes/device-identity.js';
 import { deviceRoutes } from './api/routes/devices.js';
 import { enrollRoutes } from './api/routes/enroll.js';
+import { hubRoutes } from './api/routes/hub.js';
 import { registryRoutes } from './api/routes/registry.js';
 import { hubClockRoutes } from './api/routes/hub-clock.js';
 import { rolloutRoutes } from './api/routes/rollouts.js';
@@ -36,6 +37,8 @@ import { dataPaths, ensureAdminToken, makeDataFolder, openKeys, readSetting, rem
 import { DevicePasswords } from './fleet/device-passwords.js';
 import { FetchRights } from './fleet/fetch-rights.js';
 import { Fleet } from './fleet/fleet.js';
+import { HubPlaces } from './fleet/hub-place.js';
+import { Moves } from './fleet/move.js';
 import { Housekeeping } from './housekeeping.js';
 import { hubMetrics } from './hub-metrics.js';
 import type { HubState } from './hub-state.js';
@@ -156,6 +159,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
 
     // Devices: what they are, should run, fetch and report.
     const widths = { ...INGEST_DEFAULTS.widths, device: config.deviceStep };
+    const places = new HubPlaces(db, config);
     const fleet = new Fleet({
       db,
       clock,
@@ -167,6 +171,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       directorKey: keys.director,
       hubClock,
       trust: { publication: () => tuf.publication(), root: () => tuf.root().bytes },
+      place: () => places.current(),
       endpoints: (host) => brokerEndpoints(config, { http: server.port, mqtt: broker.port() }, host),
       brokerForgets: broker.embedded !== undefined,
       disconnect: (device) => broker.embedded?.disconnect(device),
@@ -245,6 +250,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
         ...enrollRoutes(fleet.enrolment, fleet.tokens, new FailureLimiter(clock), () => clock.now()),
         ...deviceRoutes(fleet.devices, fleet.starts, () => hubClock.notice),
         ...deviceIdentityRoutes(fleet.devices, fleet.tokens, () => clock.now()),
+        ...hubRoutes(new Moves(db, places, fleet.issuer)),
         ...deploymentRoutes(fleet.deployments),
         ...rolloutRoutes(rollouts, rolloutStore, cohorts),
         ...telemetryRoutes(db, fleet.metrics, () => clock.now()),

@@ -25,6 +25,8 @@ export const CAPABILITIES = {
   'token:read': ['admin'],
   'token:write': ['admin'],
   'audit:read': ['admin', 'operator'],
+  'hub:read': ['admin', 'operator', 'viewer'],
+  'hub:write': ['admin'],
 } as const satisfies Readonly<Record<string, readonly Role[]>>;
 export type Capability = keyof typeof CAPABILITIES;
 

@@ -9,12 +9,14 @@ import { type Output, paint, printJson, printLine, printNote } from '#shared/ter
 import type { Hub } from '../app.js';
 import { type HubSettingKey, settingEntries } from '../config.js';
 import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
+import { registerHubMoveCommands } from './hub-move.js';
 
 type RunFlags = Readonly<Record<string, string | boolean | undefined>>;
 
-/** Adds `skerry hub [run]`, whose options are the settings table. */
+/** Adds `skerry hub [run]`, whose options are the settings table, and `skerry hub move|addresses`. */
 export function registerHubCommands(program: Command, deps: CliDeps): void {
   const hub = program.command('hub').description('run a hub (broker, database and storage inside)');
+  registerHubMoveCommands(hub, deps);
   const run = hub.command('run', { isDefault: true }).description('run a hub until it is told to stop');
   run.option(
     '--config <file>',

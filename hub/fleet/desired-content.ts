@@ -5,7 +5,7 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { type DesiredCandidate, type DesiredRollout, candidateSchema, rolloutRefSchema } from '#shared/trust/desired-rollout.js';
 import { CLOCK_SKEW_TOLERANCE } from '#shared/trust/trusted-time.js';
-import { DESIRED_SCHEMA, type DesiredModel, type DesiredState } from '#shared/trust/desired.js';
+import { DESIRED_SCHEMA, type DesiredModel, type DesiredState, type HubPlace } from '#shared/trust/desired.js';
 import type { DesiredModelsTable, DesiredStatesTable } from './tables.js';
 
 /** When a statement has to be made anew. */
@@ -47,27 +47,33 @@ export function beside(row: Pick<DesiredRow, 'candidate' | 'rollout'>): { candid
 }
 
 /** SHA-256 over what a statement says, without counter and dates. */
-export function contentHash(models: readonly DesiredModel[]): string {
+export function contentHash(models: readonly DesiredModel[], hub?: HubPlace): string {
   const content = models.map(({ model, version, manifest, attempt, candidate, rollout }) => {
     const entry = [model, version, manifest, attempt];
     // Without them the content is what it always was: statements made before rollouts are not made again.
     return candidate === undefined && rollout === undefined ? entry : [...entry, candidate ?? null, rollout ?? null];
   });
-  return createHash('sha256').update(JSON.stringify(content)).digest('hex');
+  // As above: without a place it is what it always was.
+  return createHash('sha256')
+    .update(JSON.stringify(hub === undefined ? content : [content, hub.api ?? null, hub.brokers]))
+    .digest('hex');
 }
 
-/** True when a new statement is due: none yet, other content, another key, or the old one expires soon. A device never told anything is not told "nothing". */
+/**
+ * True when a new statement is due: none yet, other content, another key, or the old one expires soon. A device never told
+ * anything is not told "nothing", unless it has to know where the hub is and holds nothing that it would lose by that.
+ */
 export function isDue(
   issued: Pick<DesiredStatesTable, 'content_sha256' | 'expires_at' | 'key_id' | 'issued_at'> | undefined,
   models: readonly DesiredModel[],
-  at: { readonly now: EpochMillis; readonly keyId: string },
+  at: { readonly now: EpochMillis; readonly keyId: string; readonly hub?: HubPlace | undefined; readonly holdsNothing?: boolean },
   policy: IssuePolicy,
 ): boolean {
-  if (issued === undefined) return models.length > 0;
+  if (issued === undefined) return models.length > 0 || (at.hub !== undefined && at.holdsNothing === true);
   if (issued.key_id !== at.keyId || issued.expires_at - policy.renewBefore <= at.now) return true;
   // Dated ahead, when the clock of the hub was wrong: devices whose clocks are right do not take it.
   if (issued.issued_at > at.now + CLOCK_SKEW_TOLERANCE) return true;
-  return issued.content_sha256 !== contentHash(models);
+  return issued.content_sha256 !== contentHash(models, at.hub);
 }
 
 /** The statement that follows `counter`. */
@@ -76,6 +82,7 @@ export function nextStatement(
   models: DesiredModel[],
   now: EpochMillis,
   policy: IssuePolicy,
+  hub?: HubPlace,
 ): DesiredState {
   return {
     schema: DESIRED_SCHEMA,
@@ -85,5 +92,6 @@ export function nextStatement(
     issuedAt: new Date(now).toISOString(),
     expires: new Date(now + policy.validity).toISOString(),
     models,
+    ...(hub === undefined ? {} : { hub }),
   };
 }

@@ -10,12 +10,13 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { type DeviceId, deviceIdSchema, type FleetId } from '#shared/protocol/device.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
-import type { DesiredState } from '#shared/trust/desired.js';
+import type { DesiredState, HubPlace } from '#shared/trust/desired.js';
 import { signDesired } from '#shared/trust/desired-verify.js';
 import type { SigningKey } from '#shared/trust/keys.js';
 import { contentHash, desiredModels, type IssuePolicy, isDue, nextStatement } from './desired-content.js';
 import { type DesiredDecision, type RolloutWish, writeDecision, writeWishes } from './desired-rows.js';
 import type { FetchRights } from './fetch-rights.js';
+import { reportedOf } from './device-view.js';
 import { inWindow } from './window.js';
 
 export interface DesiredIssuerDeps {
@@ -31,6 +32,8 @@ export interface DesiredIssuerDeps {
   readonly logger: Logger;
   /** Default: valid 30 days, made again 10 days before the end. */
   readonly policy?: IssuePolicy;
+  /** Where devices find the hub, beside what they were told at enrolment. */
+  readonly place: () => Promise<HubPlace | undefined>;
 }
 
 interface Due {
@@ -137,12 +140,14 @@ export class DesiredIssuer implements Service {
    * were stored, changed or taken back just before the hub ended or before something failed. Whether one is due shows only what it says.
    */
   async renew(): Promise<void> {
+    const everybody = (await this.#deps.place()) !== undefined;
     const rows = await this.#deps.db
       .selectFrom('devices')
       .select('id')
       .where('revoked_at', 'is', null)
       .where((eb) =>
         eb.or([
+          eb(eb.val(everybody ? 1 : 0), '=', 1),
           eb.exists(eb.selectFrom('desired_models').select('model').whereRef('desired_models.device', '=', 'devices.id')),
           eb.exists(eb.selectFrom('desired_states').select('counter').whereRef('desired_states.device', '=', 'devices.id')),
         ]),
@@ -203,14 +208,24 @@ export class DesiredIssuer implements Service {
       .where('device', 'in', devices)
       .execute();
     const last = new Map(issued.map((row) => [row.device, row]));
+    const hub = await this.#deps.place();
+    const bare = hub === undefined ? new Set<string>() : await this.#holdNothing(devices.filter((device) => !last.has(device)));
     const now = clock.now();
     return devices.flatMap((device) => {
       const models = desiredModels(wishes.filter((wish) => wish.device === device));
       const before = last.get(device);
-      if (!isDue(before, models, { now, keyId: key.keyId }, this.#policy)) return [];
-      const statement = nextStatement({ fleet, device, counter: before?.counter ?? 0 }, models, now, this.#policy);
-      return [{ statement, content: contentHash(models), now }];
+      const at = { now, keyId: key.keyId, hub, holdsNothing: bare.has(device) };
+      if (!isDue(before, models, at, this.#policy)) return [];
+      const statement = nextStatement({ fleet, device, counter: before?.counter ?? 0 }, models, now, this.#policy, hub);
+      return [{ statement, content: contentHash(models, hub), now }];
     });
+  }
+
+  /** Of these devices, those that report that they hold no model. */
+  async #holdNothing(devices: readonly DeviceId[]): Promise<ReadonlySet<string>> {
+    if (devices.length === 0) return new Set();
+    const rows = await this.#deps.db.selectFrom('device_states').select(['device', 'reported']).where('device', 'in', devices).execute();
+    return new Set(rows.filter((row) => reportedOf(row)?.models.length === 0).map(({ device }) => device));
   }
 
   /** Before anybody sees them: a counter said once is never used again. */

@@ -12,6 +12,7 @@ import { type Service, ServiceGroup } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { DeviceId, FleetId } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
+import type { HubPlace } from '#shared/trust/desired.js';
 import type { SigningKey } from '#shared/trust/keys.js';
 import { BlobServer, type BlobServerSettings } from './blob-server.js';
 import { Deployments } from './deployments.js';
@@ -50,6 +51,8 @@ export interface FleetOptions {
   readonly disconnect: (device: DeviceId) => void;
   /** Devices came, left or got another password: an external broker has to learn it. */
   readonly onCredentials: () => Promise<void>;
+  /** Where devices find the hub, beside what they were told at enrolment. */
+  readonly place: () => Promise<HubPlace | undefined>;
   /** What rollouts decide, which deployments keep away from. */
   readonly claims: RolloutClaims;
   readonly retention: RetentionSettings;
@@ -94,6 +97,7 @@ export class Fleet implements Service {
       logger,
       key: options.directorKey,
       hubClock: options.hubClock,
+      place: options.place,
       ...(options.issuePolicy === undefined ? {} : { policy: options.issuePolicy }),
     });
     this.deployments = new Deployments({ db, clock, bus, issuer: this.issuer, claims: options.claims, hubClock: options.hubClock });

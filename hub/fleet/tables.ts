@@ -135,7 +135,15 @@ export interface FetchRightsTable {
   told_at: EpochMillis;
 }
 
+/** What the hub keeps of itself beside its settings. */
+export interface HubNotesTable {
+  name: string;
+  /** JSON. */
+  value: string;
+}
+
 export interface FleetTables {
+  hub_notes: HubNotesTable;
   fetch_rights: FetchRightsTable;
   devices: DevicesTable;
   device_states: DeviceStatesTable;

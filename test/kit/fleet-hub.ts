@@ -10,6 +10,7 @@ import type { DeviceAlert } from '#hub/fleet/device-marks.js';
 import { DevicePasswords } from '#hub/fleet/device-passwords.js';
 import { FetchRights } from '#hub/fleet/fetch-rights.js';
 import { Fleet, type FleetOptions } from '#hub/fleet/fleet.js';
+import { HubPlaces } from '#hub/fleet/hub-place.js';
 import type { RolloutClaims } from '#hub/fleet/rollout-claims.js';
 import type { TrustFiles } from '#hub/fleet/trust-publisher.js';
 import { readCandidate } from '#hub/registry/version-checks.js';
@@ -55,6 +56,7 @@ export class FleetHub {
   readonly fleet: Fleet;
   readonly artifacts: ArtifactFolder;
   readonly directorKey: SigningKey;
+  readonly places: HubPlaces;
   readonly events: LiveEvent[] = [];
   readonly alerts: DeviceAlert[] = [];
   readonly hubClock: HubClock;
@@ -64,6 +66,7 @@ export class FleetHub {
     this.folder = folder;
     this.db = db;
     this.artifacts = artifacts;
+    this.places = new HubPlaces(db, {});
     this.directorKey = options.directorKey ?? generateSigningKey();
     this.hubClock = new HubClock({ clock, logger: silentLogger, onChange: () => undefined });
     const bus = new LiveBus(silentLogger);
@@ -93,6 +96,7 @@ export class FleetHub {
       artifacts,
       directorKey: this.directorKey,
       trust: { publication: options.trust ?? (() => undefined), root: () => new TextEncoder().encode('{"root":1}') },
+      place: () => this.places.current(),
       endpoints: (host) => ({ url: `mqtt://${host}:${this.broker.port}` }),
       brokerForgets: true,
       disconnect: (device) => this.broker.disconnect(device),

@@ -10,6 +10,7 @@ import { addIncremental } from './incremental.js';
 import { addReplacement } from './replacement.js';
 import { createReleasesTable } from './releases.js';
 import { addMembership } from './membership.js';
+import { createHubNotes } from './hub-notes.js';
 import { createRegistryTables } from './registry.js';
 import { createRolloutTables } from './rollouts.js';
 import { addStanding } from './standing.js';
@@ -36,6 +37,7 @@ const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
   '0030_device_starts': addDeviceStarts,
   '0030_membership': addMembership,
   '0031_replacement': addReplacement,
+  '0032_hub_notes': createHubNotes,
 };
 
 export function migrationProvider(types: SqlTypes): MigrationProvider {
