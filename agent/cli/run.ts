@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { AGENT_MODEL } from '#shared/bundle/names.js';
-import { type Millis, SAME_WISH, systemClock } from '#shared/kernel/clock.js';
+import { foregroundClock, type Millis, SAME_WISH, systemClock } from '#shared/kernel/clock.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
@@ -109,9 +109,9 @@ async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): 
     return makesRoom;
   } finally {
     manager.stopping();
-    const force = setTimeout(endByForce, CLOSE_DEADLINE_MS);
+    const cancelForce = foregroundClock.schedule(CLOSE_DEADLINE_MS, endByForce);
     await agent.close();
-    clearTimeout(force);
+    cancelForce();
     if (agent.stuckThreads() > 0) endByForce();
   }
 }

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { foregroundClock, sleep } from '#shared/kernel/clock.js';
 import { formatAgo, formatBytes, formatDuration } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
 import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
@@ -25,7 +25,7 @@ export function addStatus(program: Command): void {
     const api = await LocalApi.find(dataOf(options));
     await showOnce(out, api, false);
     while (options.watch === true) {
-      await delay(WATCH_EVERY_MS);
+      await sleep(foregroundClock, WATCH_EVERY_MS);
       await showOnce(out, api, true);
     }
   });

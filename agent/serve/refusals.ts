@@ -1,6 +1,6 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Millis } from '#shared/kernel/clock.js';
+import { foregroundClock, type Millis } from '#shared/kernel/clock.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import type { Exchange } from './exchange.js';
@@ -42,8 +42,8 @@ function refuseOnSocket(socket: Duplex, error: SkerryError): void {
   socket.on('error', () => socket.destroy());
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}`);
   socket.resume();
-  const force = setTimeout(() => socket.destroy(), LINGER);
-  socket.once('close', () => clearTimeout(force));
+  const cancelForce = foregroundClock.schedule(LINGER, () => socket.destroy());
+  socket.once('close', cancelForce);
 }
 
 /** What the parser's errors are to the client; every other is `SERVE_HTTP` in the parser's words. */

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { DataPlane } from '#agent/inference/contract.js';
+import { foregroundClock } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
@@ -142,9 +143,9 @@ function checkHead({ headers, httpVersion }: IncomingMessage): void {
 function closeServer(server: Server, grace: number): Promise<void> {
   if (!server.listening) return Promise.resolve();
   return new Promise((resolve) => {
-    const force = setTimeout(() => server.closeAllConnections(), grace);
+    const cancelForce = foregroundClock.schedule(grace, () => server.closeAllConnections());
     server.close(() => {
-      clearTimeout(force);
+      cancelForce();
       resolve();
     });
     server.closeIdleConnections();

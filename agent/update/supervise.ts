@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { foregroundClock, sleep } from '#shared/kernel/clock.js';
 import type { SlotFolder } from './slot-folder.js';
 
 export interface SuperviseOptions {
@@ -32,7 +33,7 @@ export async function superviseAgent({ folder, command, tryAgain }: SuperviseOpt
       child = spawn(command[0], command.slice(1), { stdio: 'inherit' });
       const code = await endOf(child);
       if (asked || (code !== tryAgain && !(await isOnTrial(folder)))) return code;
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await sleep(foregroundClock, PAUSE_MS);
       if (asked) return code;
     }
   } finally {

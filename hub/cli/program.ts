@@ -6,7 +6,7 @@ import { COMMANDS } from './commands.js';
 import { completionValues } from './completion-values.js';
 import type { Env } from './context.js';
 import type { CliDeps } from './deps.js';
-import { foregroundClock } from './foreground-clock.js';
+import { foregroundClock } from '#shared/kernel/clock.js';
 
 /** Words that look at every command, so that all of them have to be there in full. */
 const NEED_ALL = new Set(['help', '__complete']);

@@ -1,7 +1,7 @@
-import type { Clock, EpochMillis, Millis } from '#shared/kernel/clock.js';
+import { type Clock, type EpochMillis, LONGEST_TIMER, type Millis, type RawTimers, scheduleOn } from '#shared/kernel/clock.js';
 
-/** Time that stands still until a test moves it. */
-export class VirtualClock implements Clock {
+/** Time that stands still until a test moves it. Its raw timers overflow as those of Node do. */
+export class VirtualClock implements Clock, RawTimers {
   #elapsed: Millis = 0;
   #offset: EpochMillis;
   #timers: { readonly at: Millis; readonly order: number; readonly fn: () => void }[] = [];
@@ -20,7 +20,13 @@ export class VirtualClock implements Clock {
   }
 
   schedule(delay: Millis, fn: () => void): () => void {
-    const timer = { at: this.#elapsed + Math.max(0, delay), order: this.#order++, fn };
+    return scheduleOn(this, delay, fn);
+  }
+
+  /** As `setTimeout` of Node: what is no delay, or a longer one than fits, fires after 1 ms. Below 1 ms this clock is finer. */
+  start(delay: Millis, fn: () => void): () => void {
+    const wait = delay > LONGEST_TIMER || Number.isNaN(delay) ? 1 : Math.max(0, delay);
+    const timer = { at: this.#elapsed + wait, order: this.#order++, fn };
     this.#timers.push(timer);
     return () => {
       this.#timers = this.#timers.filter((other) => other !== timer);

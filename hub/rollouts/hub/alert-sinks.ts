@@ -1,6 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { fullJitter } from '#shared/kernel/backoff.js';
-import { type Clock, type EpochMillis, type Millis, seconds, sleep } from '#shared/kernel/clock.js';
+import { type Clock, type EpochMillis, type Millis, seconds, sleep, timeoutSignal } from '#shared/kernel/clock.js';
 import { asSkerryError, hasCode } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
@@ -118,13 +118,16 @@ export class WebhookAlerts implements AlertSink, Service {
       'webhook-timestamp': String(timestamp),
       'webhook-signature': signature(secret, id, timestamp, body),
     };
+    const limit = timeoutSignal(clock, timeout ?? seconds(10));
     try {
-      const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(timeout ?? seconds(10))]);
+      const signal = AbortSignal.any([this.#stop.signal, limit.signal]);
       const answer = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'error' });
       await answer.body?.cancel();
       return answer.ok ? undefined : `status ${answer.status}`;
     } catch (thrown) {
       return asSkerryError(thrown).message;
+    } finally {
+      limit.cancel();
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock, Millis } from '#shared/kernel/clock.js';
+import { type Clock, foregroundClock, type Millis } from '#shared/kernel/clock.js';
 
 /** Real time that can be put forward: what takes time takes it, and hours of a fleet's life pass in between at once. */
 export class HybridClock implements Clock {
@@ -13,8 +13,7 @@ export class HybridClock implements Clock {
   }
 
   schedule(delay: Millis, fn: () => void): () => void {
-    const timer = setTimeout(fn, delay);
-    return () => clearTimeout(timer);
+    return foregroundClock.schedule(delay, fn);
   }
 
   skip(by: Millis): void {
