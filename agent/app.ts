@@ -12,6 +12,7 @@ import { socketPath } from './config.js';
 import type { Agent, AgentOptions, AgentStatus } from './contract.js';
 import { openHubSide } from './hub-side.js';
 import { createInferenceRuntime } from './inference/runtime.js';
+import { WitnessFile } from './inference/witness-file.js';
 import { BehaviourBook } from './metrics/behaviour.js';
 import type { PredictionTarget } from './inference/contract.js';
 import { agentTarget } from './metrics/agent-target.js';
@@ -74,6 +75,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   const recorder = new MetricsRecorder();
   const behaviour = new BehaviourBook(clock);
   const told = tee(recorder, behaviour);
+  let witnessFile: WitnessFile | undefined;
   const runtime = createInferenceRuntime({
     store: {
       get: async (key) => (await threads.store).state.get(key),
@@ -82,10 +84,18 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     recorder: told,
     device,
     logger: logger.child({ room: 'inference' }),
-    settings: { instances: config.instances, threads: config.threads },
+    settings: {
+      instances: config.instances,
+      threads: config.threads,
+      isolation: config.isolation,
+      predictionLimit: config.predictionLimit,
+      loadLimit: config.loadLimit,
+    },
     clock,
     random,
     first: threads.instance,
+    witness: () => witnessFile,
+    onCrash: ({ model, version }, { code, message }) => events.emit({ kind: 'version.crashed', model, version, error: { code, message } }),
   });
   opened.push(runtime);
   const describing = describeRuntime(runtime, logger);
@@ -101,6 +111,9 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   // What was accepted is read and checked while the threads come up; whoever asks for it hears of what is wrong with it.
   tuf.versions().catch(() => undefined);
   const store = await threads.store;
+  // Only one agent at a time has the store, and with it this file.
+  witnessFile = WitnessFile.open(config.data, logger);
+  const { suspects } = witnessFile ?? {};
   const { recovery } = store;
   if (recovery !== undefined) logger.error({ code: recovery.error.code, movedTo: recovery.movedTo }, recovery.error.message);
   const description = await describing;
@@ -124,6 +137,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     events,
     machine: { providers: () => description.providers, memoryBytes: () => os.totalmem(), freeMemoryBytes: () => os.freemem() },
     behaviour,
+    suspects,
     clock,
     logger: logger.child({ room: 'models' }),
     random,
@@ -133,7 +147,16 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   });
 
   const agent = (): PredictionTarget => agentTarget(updater.capability.release);
-  const witness = new CrashWitness({ state: store.state, servables: runtime, recorder: told, logger, agent });
+  const witness = new CrashWitness({
+    state: store.state,
+    servables: runtime,
+    recorder: told,
+    events,
+    logger,
+    agent,
+    suspects,
+    crashes: await runtime.crashMemory(),
+  });
 
   // What keeps the agent itself at the release it should be.
   let makeRoom: (handover: Handover) => void = () => undefined;
@@ -296,6 +319,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     await link.close();
     await runtime.close();
     await witness.close();
+    witnessFile?.close();
     await store.close();
   };
 
@@ -308,6 +332,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     makesRoom,
     status,
     stuckThreads: () => runtime.stuckThreads(),
+    abandonAll: () => runtime.abandonAll(),
     start: () => (starting ??= start()),
     close: () => (closing ??= close()),
   };

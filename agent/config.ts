@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { ISOLATION_MODES } from './inference/isolation.js';
 import { durationSchema } from '#shared/kernel/duration.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -33,6 +34,9 @@ const agentConfigSchema = z.strictObject({
   jsonElements: wholeNumber(1, LIMITS.tensorElements),
   instances: wholeNumber(1, 64),
   threads: wholeNumber(1, 64),
+  isolation: z.enum(ISOLATION_MODES),
+  predictionLimit: minutesAtMost(60 * 24).refine((value) => value >= 1_000, 'at least one second'),
+  loadLimit: minutesAtMost(60 * 24).refine((value) => value >= 1_000, 'at least one second'),
   bake: minutesAtMost(60 * 24 * 30),
   maxBoots: wholeNumber(1, 1_000),
   updateBake: minutesAtMost(60 * 24),
@@ -76,8 +80,26 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     default: LIMITS.jsonElements,
     doc: 'most tensor elements that a request, or an answer, of the local API may carry as JSON; more go as binary tensors',
   },
-  instances: { flag: 'instances', env: 'SKERRY_AGENT_INSTANCES', default: 1, doc: 'worker threads for each model in service' },
+  instances: { flag: 'instances', env: 'SKERRY_AGENT_INSTANCES', default: 1, doc: 'workers for each model in service' },
   threads: { flag: 'threads', env: 'SKERRY_AGENT_THREADS', default: 1, doc: 'threads each of them computes with' },
+  isolation: {
+    flag: 'isolation',
+    env: 'SKERRY_AGENT_ISOLATION',
+    default: 'auto',
+    doc: 'where models run: "process" gives each its own process, "thread" only those that crashed, "auto" as the memory allows',
+  },
+  predictionLimit: {
+    flag: 'prediction-limit',
+    env: 'SKERRY_AGENT_PREDICTION_LIMIT',
+    default: '2m',
+    doc: 'time after which a prediction counts as stuck, unless its caller allows more',
+  },
+  loadLimit: {
+    flag: 'load-limit',
+    env: 'SKERRY_AGENT_LOAD_LIMIT',
+    default: '10m',
+    doc: 'time after which a model that is being loaded, or runs a golden sample, counts as stuck',
+  },
   bake: {
     flag: 'bake',
     env: 'SKERRY_AGENT_BAKE',

@@ -53,4 +53,6 @@ export interface Agent extends Service {
   status(): Promise<AgentStatus>;
   /** Threads that cannot be stopped; while there is one the process has to be ended by force. */
   stuckThreads(): number;
+  /** Ends processes that run models at once, for a program that is about to be ended by force. */
+  abandonAll(): void;
 }

@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import type { Clock } from '#shared/kernel/clock.js';
 import type { AgentConfig } from './config.js';
-import { type Instance, startInstance } from './inference/instance.js';
-import { DEFAULT_INFERENCE_SETTINGS } from './inference/settings.js';
+import { usableMemory } from '#shared/kernel/usable-memory.js';
+import type { Instance } from './inference/instance.js';
+import { chooseCarrier } from './inference/isolation.js';
+import { startInstance } from './inference/start-instance.js';
 import { DEFAULT_STORE_LIMITS } from './store/limits.js';
 import { type AgentStore, openAgentStore } from './store/open.js';
 
@@ -27,7 +29,9 @@ export function startThreads(config: AgentConfig, clock: Clock): AgentThreads {
   const store = openAgentStore({ folder: join(config.data, 'store'), limits, clock });
   // Whoever waits for it hears of it; until somebody does it is not unhandled.
   store.catch(() => undefined);
-  const instance = startInstance({ clock, stuckAfter: DEFAULT_INFERENCE_SETTINGS.stuckAfter });
+  const kind = chooseCarrier({ mode: config.isolation, memoryBytes: usableMemory(), running: 0, crashedBefore: false });
+  const { predictionLimit: runLimit, loadLimit } = config;
+  const instance = startInstance(kind, { clock, runLimit, loadLimit });
   return {
     store,
     instance,

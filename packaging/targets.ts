@@ -1,4 +1,5 @@
 import { SkerryError } from '#shared/kernel/errors.js';
+import type { RunnerName } from '#shared/kernel/runner-options.js';
 import type { WorkerName } from '#shared/kernel/worker-names.js';
 
 /** The runtime inside the package: an LTS release, from the npm packages that carry Node with its headers. */
@@ -75,7 +76,9 @@ export interface Program {
   readonly entry: string;
   /** Worker threads by name with the module each runs. */
   readonly workers: Readonly<Partial<Record<WorkerName, string>>>;
-  /** Those that a command will mostly ask for: they are started before anything else is loaded. */
+  /** Processes it starts of itself, by name with the module each runs. */
+  readonly runners: Readonly<Partial<Record<RunnerName, string>>>;
+  /** Those workers that a command will mostly ask for: they are started before anything else is loaded. */
   readonly earlyWorkers: Readonly<Record<string, readonly WorkerName[]>>;
   /** Options of the runtime it is started with. */
   readonly nodeFlags: readonly string[];
@@ -93,6 +96,7 @@ export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
     packageName: 'skerry-agent',
     entry: 'packaging/program/agent.js',
     workers: { instance: 'agent/inference/instance-worker.js', store: 'agent/store/store-worker.js' },
+    runners: { 'instance-runner': 'agent/inference/instance-runner.js' },
     earlyWorkers: { run: ['instance', 'store'], launch: ['instance', 'store'] },
     // One helper thread for compiling and collecting instead of four, each of which keeps memory of its own; the first line of
     // agent/main.ts says the same for an agent from source.
@@ -105,6 +109,7 @@ export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
     packageName: 'skerry-hub',
     entry: 'packaging/program/hub.js',
     workers: {},
+    runners: {},
     earlyWorkers: {},
     nodeFlags: [SMALL_YOUNG_GENERATION],
     summary: 'puts machine-learning models on fleets of devices',

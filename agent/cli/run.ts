@@ -109,7 +109,10 @@ async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): 
     return makesRoom;
   } finally {
     manager.stopping();
-    const cancelForce = foregroundClock.schedule(CLOSE_DEADLINE_MS, endByForce);
+    const cancelForce = foregroundClock.schedule(CLOSE_DEADLINE_MS, () => {
+      agent.abandonAll();
+      endByForce();
+    });
     await agent.close();
     cancelForce();
     if (agent.stuckThreads() > 0) endByForce();

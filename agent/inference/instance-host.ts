@@ -1,34 +1,42 @@
-import type { MessagePort } from 'node:worker_threads';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { compareOutputs } from '#shared/tensor/compare.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
 import { callersError, causeOf, type KnownInputs, knownInputs } from './failure-cause.js';
 import type { FromInstance, SampleResult, ToInstance } from './instance-protocol.js';
+import { NativeWitness } from './native-witness.js';
 import { describeOrt, loadOrt, OrtSession, wakeOrt } from './ort-session.js';
 import { median } from './timing.js';
-import { buffersOf } from './transfer.js';
 
 type Request = Exclude<ToInstance, { readonly kind: 'close' }>;
 
+/** Where the messages of an instance come from and its answers go to. */
+export interface InstancePort {
+  onMessage(listener: (message: ToInstance) => void): void;
+  post(message: FromInstance): void;
+  /** No message follows; the thread or process ends once its answers are delivered. */
+  close(): void;
+}
+
 /** Answers what comes over `port` until it is told to close. */
-export function hostInstance(port: MessagePort): void {
+export function hostInstance(port: InstancePort): void {
   const host = new InstanceHost(port);
-  port.on('message', (message: ToInstance) => host.take(message));
+  port.onMessage((message) => host.take(message));
 }
 
 /**
- * The inside of an instance worker: one session, one request at a time, in the order they came.
- * INVARIANT: nothing of the runtime runs once the port is closed. A thread that is stopped inside the runtime takes the
- * whole process with it, so the main thread asks for `close` and waits.
+ * The inside of an instance: one session, one request at a time, in the order they came.
+ * INVARIANTS: nothing of the runtime runs once the port is closed: a thread that is stopped inside the runtime takes the
+ * whole process with it, so the main thread asks for `close` and waits. In a thread, native code that runs is written down first.
  */
 class InstanceHost {
-  readonly #port: MessagePort;
+  readonly #port: InstancePort;
   #session: OrtSession | undefined;
   /** Inputs of the first golden sample that came out right. */
   #known: KnownInputs | undefined;
+  #witness: NativeWitness | undefined;
   #tail: Promise<void> = Promise.resolve();
 
-  constructor(port: MessagePort) {
+  constructor(port: InstancePort) {
     this.#port = port;
   }
 
@@ -40,13 +48,15 @@ class InstanceHost {
     if (message.kind === 'close') {
       await this.#session?.close();
       this.#session = undefined;
+      this.#witness?.close();
       this.#port.close();
       return;
     }
     const answer = await this.#answer(message).catch((cause: unknown): FromInstance => {
       return { kind: 'failed', id: message.id, error: asSkerryError(cause).toBody() };
     });
-    this.#port.postMessage(answer, answer.kind === 'ran' ? buffersOf(answer.outputs) : []);
+    this.#witness?.left();
+    this.#port.post(answer);
     // What goes wrong here will go wrong with the first model, and is told then.
     if (answer.kind === 'described') await wakeOrt(await loadOrt()).catch(() => undefined);
   }
@@ -57,14 +67,18 @@ class InstanceHost {
       case 'describe':
         return { kind: 'described', id, description: await describeOrt(await loadOrt()) };
       case 'load': {
+        this.#witness ??= message.witness === undefined ? undefined : NativeWitness.open(message.witness, message.of);
+        this.#witness?.entered('load');
         this.#session = await OrtSession.open(await loadOrt(), message.file, message.provider, message.threads);
         return { kind: 'loaded', id, inputs: this.#session.inputs, outputs: this.#session.outputs };
       }
       case 'check':
+        this.#witness?.entered('load');
         return { kind: 'checked', id, result: await this.#check(message) };
       case 'run':
         break;
     }
+    this.#witness?.entered('run', message.inputs);
     const started = performance.now();
     const outputs = await this.#run(message);
     return { kind: 'ran', id, outputs, compute: performance.now() - started };

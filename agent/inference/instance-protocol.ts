@@ -1,9 +1,22 @@
+import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { Millis } from '#shared/kernel/clock.js';
 import type { ErrorBody } from '#shared/kernel/errors.js';
 import type { Comparison } from '#shared/tensor/compare.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
 import type { DeclaredInput } from './shared-sizes.js';
 import type { OutputTolerances } from '#shared/tensor/tolerance.js';
+
+/** The version whose model an instance holds. */
+export interface VersionId {
+  readonly model: ModelName;
+  readonly version: VersionNumber;
+}
+
+/** A place in the file of `native-witness.ts`. */
+export interface WitnessSlot {
+  readonly file: string;
+  readonly slot: number;
+}
 
 /** What the runtime in this build is and offers. */
 export interface RuntimeDescription {
@@ -25,7 +38,16 @@ export interface SampleResult {
 /** From the main thread to an instance. Every message but `close` has an id and exactly one answer. */
 export type ToInstance =
   | { readonly kind: 'describe'; readonly id: number }
-  | { readonly kind: 'load'; readonly id: number; readonly file: string; readonly provider: string; readonly threads: number }
+  | {
+      readonly kind: 'load';
+      readonly id: number;
+      readonly file: string;
+      readonly provider: string;
+      readonly threads: number;
+      readonly of: VersionId;
+      /** Where the instance writes down that it is in native code; left out where its process is its own. */
+      readonly witness?: WitnessSlot;
+    }
   | {
       readonly kind: 'check';
       readonly id: number;
@@ -48,3 +70,15 @@ export type FromInstance =
 
 export type AnswerKind = Exclude<FromInstance['kind'], 'failed'>;
 export type Answer<K extends AnswerKind> = Extract<FromInstance, { readonly kind: K }>;
+
+const TO_INSTANCE: ReadonlySet<unknown> = new Set<ToInstance['kind']>(['describe', 'load', 'check', 'run', 'close']);
+const FROM_INSTANCE: ReadonlySet<unknown> = new Set<FromInstance['kind']>(['described', 'loaded', 'checked', 'ran', 'failed']);
+
+/** Tells the kind of a message; what is in it both ends, which are one program, agree on. */
+export function isToInstance(message: unknown): message is ToInstance {
+  return typeof message === 'object' && message !== null && 'kind' in message && TO_INSTANCE.has(message.kind);
+}
+
+export function isFromInstance(message: unknown): message is FromInstance {
+  return typeof message === 'object' && message !== null && 'kind' in message && FROM_INSTANCE.has(message.kind);
+}

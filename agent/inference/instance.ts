@@ -1,32 +1,57 @@
-import type { Worker } from 'node:worker_threads';
 import type { Clock, Millis } from '#shared/kernel/clock.js';
 import { asSkerryError, fromErrorBody, SkerryError } from '#shared/kernel/errors.js';
-import { spawnWorker } from '#shared/kernel/worker-entry.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
 import type { OutputTolerances } from '#shared/tensor/tolerance.js';
-import type { Answer, AnswerKind, FromInstance, RuntimeDescription, SampleResult, ToInstance } from './instance-protocol.js';
+import type { Carrier, CarrierEnd, CarrierKind } from './carrier.js';
+import type {
+  Answer,
+  AnswerKind,
+  FromInstance,
+  RuntimeDescription,
+  SampleResult,
+  ToInstance,
+  VersionId,
+  WitnessSlot,
+} from './instance-protocol.js';
+import { endOf } from './instance-end.js';
 import { forPosting } from './transfer.js';
 
-/** One worker thread with one session, as the main thread sees it. Calls are answered in order; one run at a time is meant. */
+/** What an instance is to load. */
+export interface LoadOptions {
+  readonly file: string;
+  readonly provider: string;
+  readonly threads: number;
+  readonly of: VersionId;
+  /** Where the instance writes down that it is in native code; left out: nowhere. */
+  readonly witness?: WitnessSlot;
+}
+
+/** One session of the runtime in a thread or a process, as the agent sees it. Calls are answered in order; one run at a time is meant. */
 export interface Instance {
+  readonly carrier: CarrierKind;
   describe(): Promise<RuntimeDescription>;
   /** Opens a model file on a provider. Errors: `INFERENCE_MODEL_INVALID`, `..._PROVIDER_UNAVAILABLE`, `..._OUT_OF_MEMORY`. */
-  load(file: string, provider: string, threads: number): Promise<{ inputs: readonly TensorSpec[]; outputs: readonly TensorSpec[] }>;
+  load(options: LoadOptions): Promise<{ inputs: readonly TensorSpec[]; outputs: readonly TensorSpec[] }>;
   /** Runs a golden sample, compares, then times at most `runs` further runs begun within `budget`. */
   check(sample: SampleRun): Promise<SampleResult>;
-  /** Runs the model. `owned` inputs are moved, not copied. */
+  /** Runs the model. `owned` inputs may be moved instead of copied; they may take `limit`, or what the settings say. */
   run(
     inputs: NamedTensors,
     outputs: readonly string[] | undefined,
     owned: boolean,
+    limit?: Millis,
   ): Promise<{ readonly outputs: NamedTensors; readonly compute: Millis }>;
-  /** Finishes what it is doing, frees the session and ends the thread. Idempotent. */
+  /** Finishes what it is doing, frees the session and ends. Idempotent. */
   close(): Promise<void>;
+  /** Ends its process at once, whatever it is doing; a thread goes on. */
+  abandon(): void;
+  /** Memory of its process, bytes; `undefined` for a thread, whose memory is the agent's. */
+  residentBytes(): Promise<number | undefined>;
   /** False from the moment it has ended or was given up, before any of its calls fails. */
   readonly alive: boolean;
   /**
-   * Resolves when the thread has ended: with the reason when it was not asked to. `INFERENCE_STUCK`: it was given up, its thread
-   * lives on, and the process can be ended only by force.
+   * Resolves when it has ended: with the reason when it was not asked to. `INFERENCE_STUCK`: it was given up. A thread lives on
+   * then, and the agent can be ended only by force.
    */
   readonly ended: Promise<SkerryError | undefined>;
 }
@@ -42,25 +67,25 @@ export interface SampleRun {
 type Call = ToInstance extends infer M ? (M extends { readonly id: number } ? Omit<M, 'id'> : never) : never;
 
 interface Waiting {
-  readonly since: Millis;
+  readonly kind: Call['kind'];
+  /** When the instance counts as stuck, monotonic, and how long it had. */
+  readonly until: Millis;
+  readonly limit: Millis;
   settle(message: FromInstance): void;
   fail(reason: SkerryError): void;
 }
 
 export interface InstanceOptions {
   readonly clock: Clock;
-  /** A call unanswered for this long means that the worker is stuck in the runtime. */
-  readonly stuckAfter: Millis;
+  /** A run without a limit of its own that takes longer than this is stuck in the runtime. */
+  readonly runLimit: Millis;
+  /** The same for everything that belongs to loading: opening the model, golden samples, the runtime itself. */
+  readonly loadLimit: Millis;
 }
 
-/** Starts a worker thread for one instance. */
-export function startInstance(options: InstanceOptions): Instance {
-  const worker = spawnWorker('instance', new URL('./instance-worker.js', import.meta.url));
-  return new WorkerInstance(worker, options);
-}
-
-class WorkerInstance implements Instance {
-  readonly #worker: Worker;
+/** An instance behind a carrier. */
+export class CarriedInstance implements Instance {
+  readonly #carrier: Carrier;
   readonly #options: InstanceOptions;
   /** In the order they were sent, which is the order they are answered in. */
   readonly #waiting = new Map<number, Waiting>();
@@ -68,25 +93,28 @@ class WorkerInstance implements Instance {
   #resolveEnded: (reason: SkerryError | undefined) => void = () => undefined;
   #lastId = 0;
   #closing = false;
-  #watching = false;
+  #cancelWatch: (() => void) | undefined;
+  #watchedUntil = Number.POSITIVE_INFINITY;
   #over: SkerryError | undefined;
 
-  constructor(worker: Worker, options: InstanceOptions) {
-    this.#worker = worker;
+  constructor(carrier: Carrier, options: InstanceOptions) {
+    this.#carrier = carrier;
     this.#options = options;
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
-    let thrown: unknown;
-    worker.on('message', (message: FromInstance) => {
-      const waiting = this.#waiting.get(message.id);
-      this.#waiting.delete(message.id);
-      waiting?.settle(message);
-    });
-    worker.on('error', (cause) => {
-      thrown = cause;
-    });
-    worker.once('exit', (code) => this.#end(this.#closing && thrown === undefined ? undefined : died(code, thrown)));
+    carrier.listen(
+      (message) => {
+        const waiting = this.#waiting.get(message.id);
+        this.#waiting.delete(message.id);
+        waiting?.settle(message);
+      },
+      (end) => this.#carrierEnded(end),
+    );
+  }
+
+  get carrier(): CarrierKind {
+    return this.#carrier.kind;
   }
 
   get alive(): boolean {
@@ -94,66 +122,97 @@ class WorkerInstance implements Instance {
   }
 
   async describe(): Promise<RuntimeDescription> {
-    return (await this.#call({ kind: 'describe' }, 'described')).description;
+    return (await this.#call({ kind: 'describe' }, 'described', this.#options.loadLimit)).description;
   }
 
-  load(file: string, provider: string, threads: number): Promise<Answer<'loaded'>> {
-    return this.#call({ kind: 'load', file, provider, threads }, 'loaded');
+  load(options: LoadOptions): Promise<Answer<'loaded'>> {
+    return this.#call({ kind: 'load', ...options }, 'loaded', this.#options.loadLimit);
   }
 
   async check(sample: SampleRun): Promise<SampleResult> {
-    return (await this.#call({ kind: 'check', ...sample }, 'checked')).result;
+    return (await this.#call({ kind: 'check', ...sample }, 'checked', this.#options.loadLimit)).result;
   }
 
-  run(inputs: NamedTensors, outputs: readonly string[] | undefined, owned: boolean): Promise<Answer<'ran'>> {
+  run(
+    inputs: NamedTensors,
+    outputs: readonly string[] | undefined,
+    owned: boolean,
+    limit: Millis = this.#options.runLimit,
+  ): Promise<Answer<'ran'>> {
     const { tensors, move } = forPosting(inputs, owned);
-    return this.#call({ kind: 'run', inputs: tensors, outputs }, 'ran', move);
+    return this.#call({ kind: 'run', inputs: tensors, outputs }, 'ran', limit, move);
   }
 
   async close(): Promise<void> {
-    if (!this.#closing) {
+    if (!this.#closing && this.alive) {
       this.#closing = true;
-      // Never terminate(): stopped inside the runtime, the thread aborts the process (an exception in a binding that no
-      // longer may call JavaScript). The thread finishes, frees its session and ends by itself.
-      this.#post({ kind: 'close' }, []);
+      this.#carrier.post({ kind: 'close' }, []);
     }
     await this.ended;
   }
 
-  #post(message: ToInstance, move: readonly ArrayBuffer[]): void {
-    this.#worker.postMessage(message, move);
+  abandon(): void {
+    this.#carrier.abandon();
+  }
+
+  residentBytes(): Promise<number | undefined> {
+    return this.#carrier.residentBytes();
+  }
+
+  #carrierEnded(end: CarrierEnd): void {
+    const [first, ...others] = this.#waiting.values();
+    // Asked to close, and everything answered: however it ended, it did what it was asked to.
+    if (this.#closing && first === undefined && end.cause === undefined) return this.#end(undefined);
+    const { reason, bystanders } = endOf(end, first?.kind);
+    this.#waiting.clear();
+    // Before its calls fail, so that nobody sends it another.
+    this.#over = reason;
+    first?.fail(reason);
+    for (const waiting of others) waiting.fail(bystanders);
+    this.#resolveEnded(reason);
   }
 
   #end(reason: SkerryError | undefined): void {
     if (this.#over !== undefined) return;
     this.#over = reason ?? new SkerryError('CLOSED', 'the instance is closed');
+    this.#cancelWatch?.();
     for (const waiting of this.#waiting.values()) waiting.fail(this.#over);
     this.#waiting.clear();
     this.#resolveEnded(reason);
   }
 
-  /** One coarse timer while anything waits, instead of one for every call. */
-  #watch(delay: Millis): void {
-    this.#watching = true;
-    const { clock, stuckAfter } = this.#options;
-    clock.schedule(delay, () => {
-      this.#watching = false;
+  /** One timer while anything waits, instead of one for every call: nothing is due before it fires. */
+  #watch(until: Millis): void {
+    if (until >= this.#watchedUntil) return;
+    const { clock } = this.#options;
+    this.#cancelWatch?.();
+    this.#watchedUntil = until;
+    this.#cancelWatch = clock.schedule(until - clock.monotonic(), () => {
+      this.#cancelWatch = undefined;
+      this.#watchedUntil = Number.POSITIVE_INFINITY;
+      // One is worked on at a time: those behind the oldest wait for it.
       const [oldest] = this.#waiting.values();
       if (oldest === undefined) return;
-      const left = oldest.since + stuckAfter - clock.monotonic();
-      if (left > 0) return this.#watch(left);
-      this.#worker.unref();
-      this.#end(new SkerryError('INFERENCE_STUCK', `the model has not come back for ${stuckAfter / 1000} s`));
+      if (clock.monotonic() < oldest.until) return this.#watch(oldest.until);
+      this.#carrier.abandon();
+      this.#end(
+        new SkerryError('INFERENCE_STUCK', `the model has not come back for ${oldest.limit / 1000} s`, {
+          details: { during: oldest.kind },
+        }),
+      );
     });
   }
 
-  #call<K extends AnswerKind>(call: Call, kind: K, move: readonly ArrayBuffer[] = []): Promise<Answer<K>> {
+  #call<K extends AnswerKind>(call: Call, kind: K, limit: Millis, move: readonly ArrayBuffer[] = []): Promise<Answer<K>> {
     if (this.#over !== undefined) return Promise.reject(this.#over);
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      if (!this.#watching) this.#watch(this.#options.stuckAfter);
+      const until = this.#options.clock.monotonic() + limit;
+      this.#watch(until);
       this.#waiting.set(id, {
-        since: this.#options.clock.monotonic(),
+        kind: call.kind,
+        until,
+        limit,
         settle(message) {
           if (isAnswer(message, kind)) resolve(message);
           else if (message.kind === 'failed') reject(fromErrorBody(message.error));
@@ -162,7 +221,7 @@ class WorkerInstance implements Instance {
         fail: reject,
       });
       try {
-        this.#post({ ...call, id }, move);
+        this.#carrier.post({ ...call, id }, move);
       } catch (cause) {
         this.#waiting.delete(id);
         reject(asSkerryError(cause));
@@ -173,9 +232,4 @@ class WorkerInstance implements Instance {
 
 function isAnswer<K extends AnswerKind>(message: FromInstance, kind: K): message is Answer<K> {
   return message.kind === kind;
-}
-
-function died(code: number, thrown: unknown): SkerryError {
-  const why = thrown instanceof Error ? thrown.message : `exit code ${code}`;
-  return new SkerryError('INFERENCE_INSTANCE_DIED', `the worker running the model ended: ${why}`, { cause: thrown });
 }

@@ -5,8 +5,8 @@ import { notFiniteIn, type NotFiniteOutputs } from '#shared/tensor/not-finite.js
 import type { ServableSpec } from './contract.js';
 import { emptySizes, type EmptySizes } from './empty-sizes.js';
 import { type GoldenSample, goldenMismatch, readGoldenSample } from './golden.js';
-import type { Instance } from './instance.js';
-import type { RuntimeDescription } from './instance-protocol.js';
+import type { Instance, LoadOptions } from './instance.js';
+import type { RuntimeDescription, VersionId, WitnessSlot } from './instance-protocol.js';
 import { availableMemory, deviceFingerprint } from './device.js';
 import { beats, type Candidate, chooseRemembered, CPU, type Excluded, planPlacement, type Verdict } from './placement.js';
 import { placementKey, type PlacementMemory } from './placement-memory.js';
@@ -15,7 +15,9 @@ import { sharedSizes, type SharedSizes } from './shared-sizes.js';
 import { checkSignature } from './signature.js';
 
 export interface LoaderParts {
-  readonly start: () => Instance;
+  readonly start: (of: VersionId) => Instance;
+  /** Where an instance writes down that it is in native code. */
+  readonly slotOf: (instance: Instance) => WitnessSlot | undefined;
   readonly describe: () => Promise<RuntimeDescription>;
   readonly memory: PlacementMemory;
   readonly settings: InferenceSettings;
@@ -94,9 +96,9 @@ export class Loader {
 
   /** One more warm instance of a candidate that was placed before. */
   async again(spec: ServableSpec, candidate: Candidate): Promise<Instance> {
-    const instance = this.#parts.start();
+    const instance = this.#parts.start(spec);
     try {
-      await instance.load(candidate.variant.file, candidate.provider, this.#parts.settings.threads);
+      await instance.load(this.#toLoad(spec, candidate, instance));
       const [sample] = spec.goldenSamples;
       if (sample !== undefined) await this.#check(spec, candidate, instance, await readGoldenSample(spec, sample), 1);
       return instance;
@@ -120,9 +122,9 @@ export class Loader {
     const accelerated = candidate.provider !== CPU;
     // DESIGN R6: written ahead, so that a crash of the process is known to be this candidate's.
     if (key !== undefined && accelerated) await memory.remember(key, { kind: 'trying' });
-    const instance = this.#parts.start();
+    const instance = this.#parts.start(spec);
     try {
-      const signature = await instance.load(candidate.variant.file, candidate.provider, settings.threads);
+      const signature = await instance.load(this.#toLoad(spec, candidate, instance));
       checkSignature(spec, signature, candidate.variant.name);
       onLoaded();
       let millis = 0;
@@ -139,6 +141,11 @@ export class Loader {
       logger.warn({ model: spec.model, version: spec.version, variant: variant.name, provider, code: error.code }, error.message);
       return { candidate, error };
     }
+  }
+
+  #toLoad({ model, version }: ServableSpec, { variant, provider }: Candidate, instance: Instance): LoadOptions {
+    const witness = this.#parts.slotOf(instance);
+    return { file: variant.file, provider, threads: this.#parts.settings.threads, of: { model, version }, ...(witness && { witness }) };
   }
 
   async #check(spec: ServableSpec, candidate: Candidate, instance: Instance, sample: GoldenSample, runs: number): Promise<Millis> {
@@ -161,7 +168,8 @@ export class Loader {
 /** What is remembered of a candidate that failed: wrong outputs for good; the rest may be of the moment and is tried again. */
 function verdictOf(error: SkerryError): Verdict {
   if (error.code === 'INFERENCE_GOLDEN_MISMATCH') return { kind: 'wrong', reason: error.message.slice(0, 256) };
-  if (error.code === 'INFERENCE_INSTANCE_DIED' || error.code === 'INFERENCE_STUCK') return { kind: 'trying' };
+  if (error.code === 'INFERENCE_INSTANCE_DIED' || error.code === 'INFERENCE_CRASHED' || error.code === 'INFERENCE_STUCK')
+    return { kind: 'trying' };
   return { kind: 'unusable', reason: error.message.slice(0, 256) };
 }
 

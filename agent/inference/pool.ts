@@ -1,5 +1,5 @@
 import { fullJitter } from '#shared/kernel/backoff.js';
-import type { Clock, Millis } from '#shared/kernel/clock.js';
+import { type Clock, hours, type Millis } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { Instance } from './instance.js';
@@ -20,6 +20,10 @@ export interface PoolParts {
   readonly onFailed: (error: SkerryError) => void;
 }
 
+/** Once an instance may not come back, and is replaced; more often within the window the version is at fault. */
+const STUCK_LIMIT = 1;
+const STUCK_WINDOW: Millis = hours(6);
+
 const RESTART_BASE: Millis = 200;
 const RESTART_MAX: Millis = 30_000;
 
@@ -34,6 +38,7 @@ export class InstancePool {
   readonly #idle: Instance[] = [];
   readonly #coming = new Set<Promise<void>>();
   #ends: readonly Millis[] = [];
+  #stuck: readonly Millis[] = [];
   readonly #restarts = new Set<() => void>();
   #closed = false;
 
@@ -95,8 +100,8 @@ export class InstancePool {
     const { clock, settings, logger, random } = this.#parts;
     const now = clock.monotonic();
     this.#ends = [...this.#ends.filter((end) => now - end < settings.restartWindow), now];
-    // A stuck worker keeps a core busy for good, so there is no second one.
-    if (this.#ends.length > settings.restartLimit || reason.code === 'INFERENCE_STUCK') {
+    if (reason.code === 'INFERENCE_STUCK') this.#stuck = [...this.#stuck.filter((end) => now - end < STUCK_WINDOW), now];
+    if (this.#ends.length > settings.restartLimit || this.#stuck.length > STUCK_LIMIT) {
       this.#closed = true;
       this.#parts.onFailed(
         new SkerryError(
@@ -107,7 +112,8 @@ export class InstancePool {
       );
       return;
     }
-    const delay = fullJitter(this.#ends.length - 1, { base: RESTART_BASE, max: RESTART_MAX, random });
+    // The first at once: one that crashed on a request does not meet that request again.
+    const delay = this.#ends.length === 1 ? 0 : fullJitter(this.#ends.length - 2, { base: RESTART_BASE, max: RESTART_MAX, random });
     logger.warn({ code: reason.code, ends: this.#ends.length, delay }, `${reason.message}; restarting it`);
     const cancel = clock.schedule(delay, () => {
       this.#restarts.delete(cancel);

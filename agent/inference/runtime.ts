@@ -18,12 +18,18 @@ import type {
 } from './contract.js';
 import { holdsUnexpected } from './finite.js';
 import { recheckGolden } from './golden.js';
-import { type Instance, startInstance } from './instance.js';
-import type { RuntimeDescription } from './instance-protocol.js';
+import type { CarrierKind } from './carrier.js';
+import { CrashMemory } from './crash-memory.js';
+import { usableMemory } from '#shared/kernel/usable-memory.js';
+import type { Instance } from './instance.js';
+import { InstanceSupply } from './instance-supply.js';
+import { startInstance } from './start-instance.js';
+import type { RuntimeDescription, VersionId } from './instance-protocol.js';
 import { Loader } from './loader.js';
 import { type KeyValue, PlacementMemory } from './placement-memory.js';
 import { ServableHost } from './servable-host.js';
 import { ServableTable } from './servable-table.js';
+import type { WitnessFile } from './witness-file.js';
 import { DEFAULT_INFERENCE_SETTINGS, type InferenceSettings } from './settings.js';
 import { type KeptRequest, ShadowRunner } from './shadow.js';
 import { checkOutputs } from './signature.js';
@@ -38,8 +44,12 @@ export interface InferenceRuntimeOptions {
   readonly random?: () => number;
   /** Id of this device: what a split by device goes by. */
   readonly device?: string;
-  /** How instances are started; a worker thread each unless a test says otherwise. */
-  readonly startInstance?: () => Instance;
+  /** How instances are started; real ones unless a test says otherwise. */
+  readonly startInstance?: (kind: CarrierKind) => Instance;
+  /** Native code of a version crashed, or its worker ended otherwise. */
+  readonly onCrash?: (of: VersionId, error: SkerryError) => void;
+  /** Where threads write down that they are in native code; left out: nowhere. */
+  readonly witness?: () => WitnessFile | undefined;
   /** An instance that was started already, to be the first. */
   readonly first?: Instance;
 }
@@ -53,6 +63,10 @@ export interface InferenceRuntime extends DataPlane, ServableControl, Service {
    * waits for its threads, so the main has to end with SIGKILL after closing everything.
    */
   stuckThreads(): number;
+  /** What crashed here: for who knows of a crash that ended the agent. Read by `start`. */
+  crashMemory(): Promise<CrashMemory>;
+  /** Ends processes of models at once: for a program that is about to be ended by force. */
+  abandonAll(): void;
 }
 
 /** Builds the data plane; placement figures are kept in `store`. `start` reads them, `close` answers what is under way and ends every worker. */
@@ -64,12 +78,9 @@ class Runtime implements InferenceRuntime {
   readonly #options: InferenceRuntimeOptions;
   readonly #settings: InferenceSettings;
   readonly #clock: Clock;
-  readonly #start: () => Instance;
-  /** Started before it was needed. */
-  #first: Instance | undefined;
-  /** The worker that described the runtime; it has it loaded, so the next servable starts with it. */
-  #spare: Instance | undefined;
-  #stuck = 0;
+  readonly #supply: InstanceSupply;
+  #crashes: CrashMemory | undefined;
+  #opening: Promise<CrashMemory> | undefined;
   readonly #table: ServableTable;
   readonly #shadows: ShadowRunner;
   readonly #random: () => number;
@@ -85,23 +96,27 @@ class Runtime implements InferenceRuntime {
     this.#random = options.random ?? Math.random;
     this.#table = new ServableTable({ random: this.#random, device: options.device ?? '' });
     this.#shadows = new ShadowRunner(options.recorder, options.logger);
-    const { stuckAfter } = this.#settings;
-    this.#start = options.startInstance ?? ((): Instance => startInstance({ clock: this.#clock, stuckAfter }));
-    this.#first = options.first;
+    const { predictionLimit: runLimit, loadLimit, isolation: mode } = this.#settings;
+    const { startInstance: start, witness, first } = options;
+    this.#supply = new InstanceSupply({
+      start: (kind) => start?.(kind) ?? startInstance(kind, { clock: this.#clock, runLimit, loadLimit }),
+      clock: this.#clock,
+      mode,
+      memoryBytes: usableMemory(),
+      crashedBefore: (of) => this.#crashes?.isIsolated(of) ?? false,
+      witness: witness ?? (() => undefined),
+      ...(first === undefined ? {} : { first }),
+    });
   }
 
   async start(): Promise<void> {
-    await this.#openLoader();
+    await Promise.all([this.#openLoader(), this.crashMemory()]);
   }
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
       const hosts = this.#table.all();
-      await Promise.all([
-        this.#first?.close(),
-        this.#takeSpare()?.close(),
-        ...hosts.map(({ spec }) => this.unload(spec.model, spec.version)),
-      ]);
+      await Promise.all([this.#supply.close(), ...hosts.map(({ spec }) => this.unload(spec.model, spec.version))]);
     })();
     return this.#closing;
   }
@@ -115,7 +130,17 @@ class Runtime implements InferenceRuntime {
   }
 
   stuckThreads(): number {
-    return this.#stuck;
+    return this.#supply.stuckThreads;
+  }
+
+  crashMemory(): Promise<CrashMemory> {
+    const { store, logger } = this.#options;
+    this.#opening ??= CrashMemory.open(store, this.#clock, logger).then((memory) => (this.#crashes = memory));
+    return this.#opening;
+  }
+
+  abandonAll(): void {
+    this.#supply.abandonAll();
   }
 
   async infer(request: InferRequest): Promise<InferReply> {
@@ -133,7 +158,7 @@ class Runtime implements InferenceRuntime {
       const { outputs, queue, compute } = await host.submit({
         inputs: request.inputs,
         outputs: request.outputs,
-        timeout: request.timeout ?? this.#settings.requestTimeout,
+        timeout: request.timeout ?? Math.min(this.#settings.requestTimeout, this.#settings.predictionLimit),
         // What a shadow runs on later must still be here then.
         owned: copy === undefined && (request.owned ?? false),
         abandoned: request.abandoned,
@@ -175,7 +200,7 @@ class Runtime implements InferenceRuntime {
         `${spec.model}@${spec.version} is loaded with manifest ${existing.spec.manifest}`,
       );
     }
-    const host = existing ?? this.#add(spec, loader);
+    const host = existing ?? this.#add(spec, loader, await this.crashMemory());
     const cancel = (): void => host.cancel();
     signal?.addEventListener('abort', cancel, { once: true });
     try {
@@ -204,7 +229,8 @@ class Runtime implements InferenceRuntime {
     const host = this.#table.find(model, version);
     const target = this.#table.targetOf(host);
     const result = await recheckGolden(host.spec, async (inputs, outputs) => {
-      const work = { inputs, outputs, timeout: this.#settings.requestTimeout, owned: false, abandoned: undefined };
+      // As at its start: a slow model may take as long for its samples.
+      const work = { inputs, outputs, timeout: this.#settings.loadLimit, owned: false, abandoned: undefined };
       return (await host.submit(work)).outputs;
     });
     if (target !== undefined) this.#options.recorder.rechecked(target, result);
@@ -224,15 +250,16 @@ class Runtime implements InferenceRuntime {
     return () => this.#listeners.delete(listener);
   }
 
-  #add(spec: ServableSpec, loader: Loader): ServableHost {
+  #add(spec: ServableSpec, loader: Loader, crashes: CrashMemory): ServableHost {
     const host = new ServableHost(spec, {
       loader,
+      crashes,
       settings: this.#settings,
       clock: this.#clock,
       random: this.#random,
       logger: this.#options.logger.child({ model: spec.model, version: spec.version }),
       onChange: (changed) => this.#changed(changed),
-      onCrash: (crashed) => this.#crashed(crashed),
+      onCrash: (crashed, error) => this.#crashed(crashed, error),
     });
     this.#table.add(host);
     this.#changed(host);
@@ -246,9 +273,10 @@ class Runtime implements InferenceRuntime {
     for (const listener of this.#listeners) listener(status);
   }
 
-  #crashed(host: ServableHost): void {
+  #crashed(host: ServableHost, error: SkerryError): void {
     const target = this.#table.targetOf(host);
     if (target !== undefined) this.#options.recorder.crashed(target);
+    this.#options.onCrash?.(host.spec, error);
   }
 
   #openLoader(): Promise<Loader> {
@@ -256,7 +284,8 @@ class Runtime implements InferenceRuntime {
     this.#loader ??= PlacementMemory.open(store, logger).then(
       (memory) =>
         new Loader({
-          start: () => this.#takeSpare() ?? this.#next(),
+          start: (spec) => this.#supply.take(spec),
+          slotOf: (instance) => this.#supply.slotOf(instance),
           describe: () => this.describe(),
           memory,
           settings: this.#settings,
@@ -266,29 +295,11 @@ class Runtime implements InferenceRuntime {
     return this.#loader;
   }
 
-  #takeSpare(): Instance | undefined {
-    const spare = this.#spare;
-    this.#spare = undefined;
-    return spare?.alive === true ? spare : undefined;
-  }
-
-  #next(): Instance {
-    const instance = this.#first ?? this.#start();
-    this.#first = undefined;
-    void this.#countStuck(instance);
-    return instance;
-  }
-
-  async #countStuck({ ended }: Instance): Promise<void> {
-    if ((await ended)?.code === 'INFERENCE_STUCK') this.#stuck += 1;
-  }
-
   async #askDescription(): Promise<RuntimeDescription> {
-    const instance = this.#next();
+    const instance = this.#supply.takeAny();
     try {
       const description = await instance.describe();
-      if (this.#closing !== undefined || this.#spare !== undefined) await instance.close();
-      else this.#spare = instance;
+      if (this.#closing !== undefined || !this.#supply.giveBack(instance)) await instance.close();
       return description;
     } catch (cause) {
       await instance.close();

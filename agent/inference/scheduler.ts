@@ -30,6 +30,10 @@ export interface SchedulerParts<R extends Runner> {
   readonly batching: BatchPolicy | undefined;
   /** Called once, when outputs showed that requests must not share a run: from then on each runs by itself. */
   readonly onBatchingStopped?: (reason: string) => void;
+  /** How long a run may take when no caller allowed more. */
+  readonly runLimit: Millis;
+  /** The instance ended in this run of one request alone; gives the error for its caller. */
+  readonly onEnded?: (work: Work, error: SkerryError) => SkerryError;
 }
 
 interface Item {
@@ -46,12 +50,19 @@ interface Item {
 
 const ONE: BatchDecision = { kind: 'run', count: 1 };
 
+/** Past its own timeout a caller has its answer; until then an instance that does not come back may still be slow. */
+const GRACE: Millis = 1_000;
+
+/** Errors of an instance that is gone. */
+const ENDED = new Set(['INFERENCE_CRASHED', 'INFERENCE_INSTANCE_DIED', 'INFERENCE_STUCK']);
+
 /** Errors that one request of a batch can bring upon the others; each is then run by itself. */
 const PERHAPS_A_NEIGHBOUR = new Set([
   'INFERENCE_INPUT_REFUSED',
   'INFERENCE_RUN_FAILED',
   'INFERENCE_OUTPUT_INVALID',
   'INFERENCE_OUT_OF_MEMORY',
+  'INFERENCE_CRASHED',
 ]);
 
 /**
@@ -145,7 +156,8 @@ export class Scheduler<R extends Runner> {
       const [first] = items;
       const alone = items.length === 1 && first !== undefined;
       const inputs = alone ? first.work.inputs : stack(items.map((item) => item.work.inputs));
-      const { outputs, compute } = await instance.run(inputs, wantedBy(items), alone ? first.work.owned : true);
+      const limit = this.#limitOf(items, started);
+      const { outputs, compute } = await instance.run(inputs, wantedBy(items), alone ? first.work.owned : true, limit);
       const parts = alone ? [outputs] : this.#divide(outputs, items);
       if (alone && !first.alone) this.#checkRows(outputs, first.rows);
       for (const [index, item] of items.entries()) {
@@ -186,7 +198,14 @@ export class Scheduler<R extends Runner> {
       this.wake();
       return;
     }
-    for (const item of items) settle(item, () => item.reject(error));
+    const [item] = items;
+    const told = items.length === 1 && item !== undefined && ENDED.has(error.code) ? this.#parts.onEnded?.(item.work, error) : undefined;
+    for (const each of items) settle(each, () => each.reject(told ?? error));
+  }
+
+  /** A caller that allows more than the setting is given it. */
+  #limitOf(items: readonly Item[], now: Millis): Millis {
+    return Math.max(this.#parts.runLimit, ...items.map(({ work, enqueuedAt }) => enqueuedAt + work.timeout + GRACE - now));
   }
 
   #stillWanted(item: Item): boolean {

@@ -1,11 +1,14 @@
 import type { Clock } from '#shared/kernel/clock.js';
+import type { NamedTensors } from '#shared/tensor/tensor.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { NotFiniteOutputs } from '#shared/tensor/not-finite.js';
 import type { ServableState } from '#shared/protocol/messages.js';
 import { batchPolicy } from './batch-policy.js';
 import type { PredictionTarget, ServableSpec, ServableStatus } from './contract.js';
+import type { CrashMemory } from './crash-memory.js';
 import { checkEmptySizes, type EmptySizes } from './empty-sizes.js';
+import { digestOfInputs } from './input-digest.js';
 import type { Instance, SampleRun } from './instance.js';
 import type { SampleResult } from './instance-protocol.js';
 import type { Loader } from './loader.js';
@@ -17,6 +20,7 @@ import type { InferenceSettings } from './settings.js';
 
 export interface HostParts {
   readonly loader: Loader;
+  readonly crashes: CrashMemory;
   readonly settings: InferenceSettings;
   readonly clock: Clock;
   readonly random: () => number;
@@ -24,7 +28,7 @@ export interface HostParts {
   /** Called after every change of state. */
   readonly onChange: (host: ServableHost) => void;
   /** Called when one of its workers ended unasked. */
-  readonly onCrash: (host: ServableHost) => void;
+  readonly onCrash: (host: ServableHost, error: SkerryError) => void;
 }
 
 interface Live {
@@ -45,6 +49,8 @@ export class ServableHost {
   #state: ServableState = 'loading';
   #live: Live | undefined;
   #error: SkerryError | undefined;
+  /** Digest of the inputs in the instance that was killed last. */
+  #killedBy: string | undefined;
   #starting: Promise<ServableStatus> | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -95,13 +101,14 @@ export class ServableHost {
   }
 
   /**
-   * Takes a request; only an available servable does. Rejects with `TENSOR_EMPTY` what could end the process, and with `TENSOR_SHAPE`
-   * inputs that do not fit each other.
+   * Takes a request; only an available servable does. Rejects with `TENSOR_EMPTY` and `INFERENCE_CRASHED_BEFORE` what could end the
+   * process, and with `TENSOR_SHAPE` inputs that do not fit each other.
    */
   async submit(work: Work): Promise<WorkResult> {
     if (this.#state !== 'available' || this.#live === undefined) throw this.refusal();
     checkEmptySizes(this.#live.empties, work.inputs);
     checkSharedSizes(this.#live.shared, work.inputs);
+    this.#parts.crashes.admit(this.spec, work.inputs);
     return this.#live.scheduler.submit(work);
   }
 
@@ -114,6 +121,7 @@ export class ServableHost {
     if (live !== undefined) {
       checkEmptySizes(live.empties, sample.inputs);
       checkSharedSizes(live.shared, sample.inputs);
+      this.#parts.crashes.admit(this.spec, sample.inputs);
     }
     const pool = live?.pool;
     const instance = pool?.acquire();
@@ -153,6 +161,8 @@ export class ServableHost {
         pool: { acquire: () => pool?.acquire(), release: (one) => pool?.release(one) },
         clock,
         capacity: settings.queueCapacity,
+        runLimit: settings.predictionLimit,
+        onEnded: (work, error) => this.#endedBy(work.inputs, error),
         batching: this.spec.batching === undefined ? undefined : batchPolicy(this.spec.batching),
         onBatchingStopped: (reason) =>
           logger.warn({ code: 'INFERENCE_OUTPUT_INVALID' }, `requests no longer share runs, each runs by itself: ${reason}`),
@@ -165,7 +175,7 @@ export class ServableHost {
           settings,
           logger,
           onIdle: () => scheduler.wake(),
-          onEnded: () => this.#parts.onCrash(this),
+          onEnded: (error) => this.#instanceEnded(error),
           onFailed: (error) => this.#fail(error),
         },
         instance,
@@ -174,15 +184,47 @@ export class ServableHost {
       if (this.#error !== undefined) throw this.#error;
       if (this.#cancel.signal.aborted) throw new SkerryError('ABORTED', 'loading was cancelled');
       const target = { model: this.spec.model, version: this.spec.version, variant: candidate.variant.name, provider: candidate.provider };
-      this.#live = { target, scheduler, pool, memoryBytes: Math.max(0, process.memoryUsage.rss() - before), empties, notFinite, shared };
+      const memoryBytes = (await instance.residentBytes()) ?? Math.max(0, process.memoryUsage.rss() - before);
+      this.#live = { target, scheduler, pool, memoryBytes, empties, notFinite, shared };
       this.#move('warmed');
       return this.status();
     } catch (cause) {
       await pool?.close();
       this.#error = asSkerryError(cause);
+      this.#instanceSpoiled(this.#error);
       if (this.#state !== 'failed') this.#move('failed');
       throw this.#error;
     }
+  }
+
+  #instanceEnded(error: SkerryError): void {
+    this.#instanceSpoiled(error);
+    this.#parts.onCrash(this, error);
+  }
+
+  /** A version that crashed native code, or did not come back from it, runs in a process of its own from now on. */
+  #instanceSpoiled({ code, message }: SkerryError): void {
+    if (code !== 'INFERENCE_CRASHED' && code !== 'INFERENCE_STUCK') return;
+    const { model, version } = this.spec;
+    void this.#parts.crashes.blame({ model, version, certainty: 'seen', why: message });
+  }
+
+  /**
+   * A request ended its instance. The same inputs are refused from now on, so that sending them again and again harms nobody.
+   * Who killed a process is not known: once may be chance, twice is not.
+   */
+  #endedBy(inputs: NamedTensors, error: SkerryError): SkerryError {
+    const killed = error.details?.['signal'] === 'SIGKILL';
+    if (error.code !== 'INFERENCE_CRASHED' && !killed) return error;
+    const { model, version } = this.spec;
+    const digest = digestOfInputs(inputs);
+    if (killed && this.#killedBy !== digest) {
+      this.#killedBy = digest;
+      return error;
+    }
+    void this.#parts.crashes.blame({ model, version, digest, certainty: 'seen', why: error.message });
+    const text = `${error.message}; ${model}@${version} is started again, and these inputs are refused for an hour`;
+    return new SkerryError(error.code, text, { cause: error, details: { ...error.details, digest } });
   }
 
   #fail(error: SkerryError): void {

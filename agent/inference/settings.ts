@@ -1,8 +1,9 @@
 import type { Millis } from '#shared/kernel/clock.js';
+import type { IsolationMode } from './isolation.js';
 
 /** Settings of the data plane; `DEFAULT_INFERENCE_SETTINGS` fits a small device. */
 export interface InferenceSettings {
-  /** Worker threads, each with a session of its own, per servable. */
+  /** Workers, each with a session of its own, per servable. */
   readonly instances: number;
   /** Requests that may wait for one servable; the next one is refused with `INFERENCE_QUEUE_FULL`. */
   readonly queueCapacity: number;
@@ -13,8 +14,11 @@ export interface InferenceSettings {
   /** Unexpected ends of a servable's workers within `restartWindow` before it counts as failed. */
   readonly restartLimit: number;
   readonly restartWindow: Millis;
-  /** A worker that has not answered for this long is given up as stuck; nothing can stop a run of the runtime. */
-  readonly stuckAfter: Millis;
+  /** A run that takes longer counts as stuck, unless a caller allowed more; its instance is replaced. */
+  readonly predictionLimit: Millis;
+  /** The same for opening a model, and for each of its golden samples. */
+  readonly loadLimit: Millis;
+  readonly isolation: IsolationMode;
   /** Timed runs for placement and warm-up, per golden sample, and the time after which no further one is begun. */
   readonly warmupRuns: number;
   readonly warmupBudget: Millis;
@@ -27,7 +31,9 @@ export const DEFAULT_INFERENCE_SETTINGS: InferenceSettings = {
   threads: 1,
   restartLimit: 5,
   restartWindow: 600_000,
-  stuckAfter: 120_000,
+  predictionLimit: 120_000,
+  loadLimit: 600_000,
+  isolation: 'thread',
   warmupRuns: 5,
   warmupBudget: 500,
 };

@@ -92,10 +92,19 @@ class Manager implements ModelManager {
 
   async #start(): Promise<void> {
     this.#workshop = await this.#open();
+    await this.#forgiveInnocent(this.#workshop.context.ledger);
     await this.#learnMinimums(this.#modelNames());
     this.#stopListening = this.#deps.desired.onAccepted(() => void this.#onDesired());
     for (const model of this.#modelNames()) this.#laneOf(model).lane.kick();
     this.#workshop.space.lane.kick();
+  }
+
+  async #forgiveInnocent(ledger: Ledger): Promise<void> {
+    const { suspects, logger } = this.#deps;
+    if (suspects === undefined) return;
+    await ledger.forgiveInnocent(suspects).catch((cause: unknown) => {
+      logger.warn({ code: asSkerryError(cause).code }, 'starts that a version did not end stay counted');
+    });
   }
 
   async #open(): Promise<Workshop> {

@@ -60,6 +60,8 @@ export function judge({ step, code, failedBefore, replaceable }: Failure): Verdi
   if (NEEDS_NEWER_AGENT.has(code)) return 'retry';
   if (REFUSED_AT_ONCE.has(code)) return replaceable ? 'refuse' : 'retry';
   if (REFUSED_AFTER_RETRIES.has(code)) return replaceable && failedBefore >= RETRIES ? 'refuse' : 'retry';
+  // A slow moment of the device looks the same: only what does not come back again is at fault.
+  if (code === 'INFERENCE_STUCK' && failedBefore < 1) return 'retry';
   if (step !== 'load' || !replaceable || code.startsWith('TRUST_')) return 'retry';
   return NOT_ITS_FAULT.has(code) && failedBefore < RETRIES ? 'retry' : 'refuse';
 }

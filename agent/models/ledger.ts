@@ -94,6 +94,17 @@ export class Ledger {
     if (counted > 0 && record !== undefined && record.boots > 0) await this.#put({ ...record, boots: record.boots - 1 });
   }
 
+  /**
+   * The last run of the agent did not end in order, and it is known which versions were in native code then: the others did
+   * not end it, and their starts no longer count. A full disk leaves them counted.
+   */
+  async forgiveInnocent(suspects: readonly { readonly model: ModelName; readonly version: VersionNumber }[]): Promise<void> {
+    const guilty = new Set(suspects.map(({ model, version }) => keyOf(model, version)));
+    for (const [key, record] of this.#versions) {
+      if (record.boots > 0 && !guilty.has(key)) await this.#put({ ...record, boots: 0 });
+    }
+  }
+
   /** The agent ends in an orderly way: attempts of this run took nothing down. */
   async forgiveStarts(): Promise<void> {
     for (const [key, counted] of this.#countedBoots) {

@@ -4,6 +4,7 @@ import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import type { ServableControl } from '#agent/inference/contract.js';
+import type { VersionId } from '#agent/inference/instance-protocol.js';
 import type { BlobStore, StateStore } from '#agent/store/contract.js';
 import type { EventSink } from '#agent/store/events.js';
 import type { Observe } from './observe.js';
@@ -36,6 +37,8 @@ export interface ModelManagerDeps {
   readonly settings: ModelSettings;
   /** How versions behave here; without it none is judged by that. */
   readonly behaviour?: BehaviourSource;
+  /** Versions that were in native code of the agent when its last run ended without order; left out: not known, or it ended in order. */
+  readonly suspects?: readonly VersionId[] | undefined;
   /** Files in the cache that others use. */
   readonly foreign?: () => Promise<ReadonlySet<Digest>>;
   /** For tests that look at, or end the process at, any moment of the work. */

@@ -101,13 +101,14 @@ function loadToServe({ record: { model, version } }: VersionFacts): Step<'load'>
   return { kind: 'load', model, version, purpose: 'serve' };
 }
 
-/** What serves is loaded; after a run-time failure it is loaded again, or given up. */
+/** What serves is loaded; after a run-time failure it is loaded again, or given up where another version can answer (DESIGN R2). */
 export const serveRule: Rule = (snapshot, { device, complete }) => {
   const { model, serving } = snapshot;
   const serves = factsOf(snapshot, serving?.serving);
   if (!maySelfServe(serves) || isLive(serves) || !isComplete(serves, complete)) return undefined;
   const { version, install } = serves.record;
-  const givenUp = install === 'probation' || (serves.failures > MAX_FAILURES_OF_GOOD && fallbacks(snapshot, complete).length > 0);
+  const failsAgain = install === 'probation' || serves.failures > MAX_FAILURES_OF_GOOD;
+  const givenUp = failsAgain && fallbacks(snapshot, complete).length > 0;
   if (serves.servable?.state === 'failed' && givenUp) {
     const error = serves.servable.error ?? { code: 'MODELS_SERVABLE_FAILED', message: `${model} ${version} stopped serving by itself` };
     return { kind: 'markBad', model, version, error };

@@ -13,7 +13,7 @@ export interface ServeConfig {
   readonly jsonElements?: number;
   /** Time within which a whole request, headers and body, must have arrived. */
   readonly requestTimeout?: Millis;
-  /** Time without a byte either way after which a connection is closed; longer than any prediction may take. */
+  /** Time without a byte either way after which a connection is closed, unless a request in it is being answered. */
   readonly idleTimeout?: Millis;
   readonly maxConnections?: number;
   /** Time given to requests under way when closing. */

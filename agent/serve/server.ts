@@ -112,11 +112,14 @@ class LocalServer implements InferenceServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.#last.set(request.socket, { request, response });
+    // A connection with a prediction in it is not idle: how long that may take is the data plane's to say, which always answers.
+    request.socket.setTimeout(0);
     const answer = await this.#answer(request, response).catch((cause: unknown) => {
       const error = asSkerryError(cause);
       if (error.entry.fault === 'ours') this.#options.logger.error({ code: error.code, url: request.url, cause }, error.message);
       return errorAnswer(error);
     });
+    request.socket.setTimeout(this.#settings.idleTimeout);
     await writeAnswer({ request, response }, answer);
   }
 

@@ -12,15 +12,15 @@ const DIST = path.join(PROJECT_ROOT, 'dist');
 const COMMON_JS = { platform: 'node', format: 'cjs', target: 'node24' } as const;
 
 export interface Bundle {
-  /** One CommonJS script each, by name: `main` and the workers. */
+  /** One CommonJS script each, by name: `main`, the workers and the runners. */
   readonly scripts: ReadonlyMap<string, Uint8Array>;
   /** Folders of the npm packages whose code is inside, relative to the checkout. */
   readonly packages: readonly string[];
 }
 
-/** Bundles a program and its worker threads, each into one CommonJS script. */
+/** Bundles a program, its worker threads and runners, each into one CommonJS script. */
 export async function bundleProgram(program: Program, natives: NativeManifest): Promise<Bundle> {
-  const entries = new Map([['main', program.entry], ...Object.entries(program.workers)]);
+  const entries = new Map([['main', program.entry], ...Object.entries(program.workers), ...Object.entries(program.runners)]);
   const scripts = new Map<string, Uint8Array>();
   const packages = new Set<string>();
   for (const [name, entry] of entries) {
@@ -62,9 +62,13 @@ export function wrapScript(code: Uint8Array): Buffer {
 }
 
 /** Bundles what starts a script of the executable: packaging/program/start.ts with its name. */
-export async function bundleStarter(name: string, { earlyWorkers }: Program): Promise<Uint8Array> {
+export async function bundleStarter(name: string, { earlyWorkers, runners }: Program): Promise<Uint8Array> {
   const entryPoints = [path.join(DIST, 'packaging/program/start.js')];
-  const define = { SCRIPT: JSON.stringify(name), EARLY_WORKERS: JSON.stringify(earlyWorkers) };
+  const define = {
+    SCRIPT: JSON.stringify(name),
+    EARLY_WORKERS: JSON.stringify(earlyWorkers),
+    RUNNERS: JSON.stringify(Object.keys(runners)),
+  };
   const result = await build({ entryPoints, bundle: true, write: false, minify: true, define, logLevel: 'silent', ...COMMON_JS });
   const [output] = result.outputFiles;
   if (output === undefined) throw new SkerryError('PACKAGE_STEP_FAILED', `bundling the start of ${name} gave no output`);
@@ -75,7 +79,7 @@ export async function bundleStarter(name: string, { earlyWorkers }: Program): Pr
 const standIns: Plugin = {
   name: 'stand-ins',
   setup(esbuild) {
-    for (const name of ['worker-start', 'notify-socket', 'release-memory', 'packaged-program']) {
+    for (const name of ['worker-start', 'runner-start', 'notify-socket', 'release-memory', 'packaged-program']) {
       const original = path.join(DIST, 'shared', 'kernel', `${name}.js`);
       const standIn = path.join(DIST, 'packaging', 'program', `${name}.js`);
       esbuild.onResolve({ filter: new RegExp(`/${name}\\.js$`) }, ({ path: wanted, resolveDir }) => {

@@ -13,6 +13,9 @@ const MAKER = fileURLToPath(new URL('./code-cache-maker.js', import.meta.url));
  */
 const MAKE_FLAGS = ['--random-seed=1', '--min-semi-space-size=64', '--max-semi-space-size=64'];
 
+/** Scripts without a profile of their own: they do what another one does. */
+const ALIKE: Readonly<Record<string, string>> = { 'instance-runner': 'instance' };
+
 export interface CodeCacheOptions {
   readonly profile: StartProfile;
   /** Calls the runtime of the target with the options the executable will have; a cache is refused where those differ that the engine compares. */
@@ -42,7 +45,7 @@ export async function makeCodeCaches(names: Iterable<string>, options: CodeCache
   let listed = 0;
   for (const name of names) {
     const script = path.join(work, `${name}.js`);
-    const wanted = profile.get(name) ?? new Set();
+    const wanted = profile.get(name) ?? profile.get(ALIKE[name] ?? '') ?? new Set();
     const functions = functionsOf(await readFile(script, 'latin1')).filter(({ key }) => wanted.has(key));
     const offsets = path.join(work, `${name}.offsets`);
     // Where it ends it is itself, and nothing inside it.

@@ -65,6 +65,9 @@ export const LIMITS = {
   jsonStringBytes: 1 * MiB,
   /** Rest of a request body that is read and dropped, so that the connection can be kept after an early answer. */
   keepAliveDrainBytes: 1 * MiB,
+  /** Inputs that are refused because they crashed a model, and versions remembered because they did. */
+  refusedInputs: 256,
+  crashedVersions: 256,
   /** What the application says of an answer. */
   feedbackBytes: 16 * KiB,
 } as const;

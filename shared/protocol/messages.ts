@@ -112,6 +112,7 @@ export const EVENT_KINDS = [
   'version.refused',
   'version.served',
   'version.rolled-back',
+  'version.crashed',
   'version.evicted',
   'disk.full',
   'outbox.dropped',

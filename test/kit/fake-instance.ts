@@ -1,4 +1,5 @@
-import type { Instance, SampleRun } from '#agent/inference/instance.js';
+import type { CarrierKind } from '#agent/inference/carrier.js';
+import type { Instance, LoadOptions, SampleRun } from '#agent/inference/instance.js';
 import type { RuntimeDescription, SampleResult } from '#agent/inference/instance-protocol.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { compareOutputs } from '#shared/tensor/compare.js';
@@ -21,6 +22,7 @@ export interface FakeBehaviour {
 export class FakeInstance implements Instance {
   readonly ended: Promise<SkerryError | undefined>;
   readonly runs: { readonly inputs: NamedTensors; readonly finish: () => void; readonly fail: (error: SkerryError) => void }[] = [];
+  carrier: CarrierKind = 'thread';
   provider = '';
   file = '';
   closed = false;
@@ -41,7 +43,7 @@ export class FakeInstance implements Instance {
     return Promise.resolve({ name: 'fake', version: '1', providers: ['cpu', 'gpu', 'npu'] });
   }
 
-  load(file: string, provider: string) {
+  load({ file, provider }: LoadOptions) {
     this.file = file;
     this.provider = provider;
     const { onLoad, onTouch, inputs, outputs } = this.#now();
@@ -77,6 +79,14 @@ export class FakeInstance implements Instance {
     this.alive = false;
     this.#end(undefined);
     return Promise.resolve();
+  }
+
+  abandon(): void {
+    this.die();
+  }
+
+  residentBytes(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   /** The worker ends unasked; what runs in it fails. */

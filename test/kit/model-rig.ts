@@ -48,6 +48,8 @@ export class ModelRig {
   /** Install states in the order they became durable, over all runs: `1:wanted`. */
   readonly states: string[] = [];
   freeMemoryBytes = Number.MAX_SAFE_INTEGER;
+  /** Versions that are known to have been in native code when the run before ended; `undefined`: not known. */
+  suspects: readonly FakeVersion[] | undefined;
   /** No write finds space while it is set. */
   diskFull = false;
   /** Called at every moment of the run that is alive. */
@@ -128,6 +130,7 @@ export class ModelRig {
       random: () => 0.5,
       settings: { ...SETTINGS, ...this.#options.settings },
       ...(this.#options.judges === true ? { behaviour: this.behaviour } : {}),
+      suspects: this.suspects,
       observe: (moment) => this.#observe(moment, token),
     });
     this.#run = { manager, store, servables };

@@ -202,17 +202,30 @@ export function slowModel({ width = 256, layers = 50 }: { width?: number; layers
 
 /** y = x, after an ONNX Loop of `iterations` tiny steps: takes as long as one likes (2^62 never ends) and no memory. */
 export function loopModel({ iterations, width = 4 }: { iterations: number | bigint; width?: number }): Uint8Array {
-  const body = graph({
+  return model({
+    nodes: [node('Loop', ['iterations', '', 'x'], ['y'], [attribute.graph('body', loopBody(width))])],
+    inputs: [valueInfo('x', FLOAT, ['batch', width])],
+    outputs: [valueInfo('y', FLOAT, ['batch', width])],
+    initializers: [int64s('iterations', [], [iterations])],
+  });
+}
+
+/** One tiny step of a Loop. */
+function loopBody(width: number): Uint8Array {
+  return graph({
     nodes: [node('Identity', ['go'], ['go_on']), node('Add', ['h', 'zero'], ['h_next'])],
     inputs: [valueInfo('i', ONNX_TYPES.INT64, []), valueInfo('go', ONNX_TYPES.BOOL, []), valueInfo('h', FLOAT, ['batch', width])],
     outputs: [valueInfo('go_on', ONNX_TYPES.BOOL, []), valueInfo('h_next', FLOAT, ['batch', width])],
     initializers: [floats('zero', [], [0])],
   });
+}
+
+/** y = x, after as many tiny steps as the input `turns` (INT64 scalar) says: each request takes as long as it likes. */
+export function turnsModel({ width = 4 }: { width?: number } = {}): Uint8Array {
   return model({
-    nodes: [node('Loop', ['iterations', '', 'x'], ['y'], [attribute.graph('body', body)])],
-    inputs: [valueInfo('x', FLOAT, ['batch', width])],
+    nodes: [node('Loop', ['turns', '', 'x'], ['y'], [attribute.graph('body', loopBody(width))])],
+    inputs: [valueInfo('turns', ONNX_TYPES.INT64, []), valueInfo('x', FLOAT, ['batch', width])],
     outputs: [valueInfo('y', FLOAT, ['batch', width])],
-    initializers: [int64s('iterations', [], [iterations])],
   });
 }
 

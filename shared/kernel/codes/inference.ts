@@ -88,11 +88,24 @@ export const inferenceCodes = defineCodes({
     summary: 'The worker that ran the model ended while the request was in it; it is being restarted.',
     action: 'Retry once; if it repeats, report it with the log lines around it.',
   },
-  INFERENCE_STUCK: {
+  INFERENCE_CRASHED: {
     fault: 'peer',
     http: 500,
-    summary: 'The model did not come back from a run within the limit; its thread cannot be stopped and is given up.',
-    action: 'Go back to another version and restart the agent to free the core the thread keeps busy; report it to the publisher.',
+    summary: 'The native code of the model crashed; if a request was in it, the same inputs are refused for a while.',
+    action: 'Do not send the same inputs again; report them with the signal in the message to the publisher of the model.',
+  },
+  INFERENCE_CRASHED_BEFORE: {
+    fault: 'caller',
+    http: 422,
+    summary: 'These inputs crashed the model on this device a short time ago, so they are not run again for now.',
+    action: 'Send other inputs, or wait until the time in the message; deploy a version that handles them.',
+  },
+  INFERENCE_STUCK: {
+    fault: 'peer',
+    http: 504,
+    summary: 'The model did not come back within the time that a prediction or a load may take; its instance was replaced.',
+    action:
+      'Raise --prediction-limit or --load-limit if the model is slow, or send a longer timeout; otherwise report it to the publisher.',
   },
   INFERENCE_SERVABLE_FAILED: {
     fault: 'peer',

@@ -164,7 +164,7 @@ describe('a servable in real workers', () => {
 
   test('a run that never ends is given up; its requests and its load fail', async () => {
     const clock = new VirtualClock();
-    const { runtime } = await runtimeWith({ stuckAfter: 300 }, clock);
+    const { runtime } = await runtimeWith({ loadLimit: 300 }, clock);
     const running = new Promise<void>((resolve) => runtime.onChange(({ state }) => state === 'warming' && resolve()));
     const load = runtime.load(await writeServable(loopModel({ iterations: 20_000_000 }), { samples: [loopSample()] }));
     const outcome = load.catch((cause: unknown) => cause);

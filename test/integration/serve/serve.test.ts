@@ -61,6 +61,37 @@ const post = (url: string, body: unknown, headers: Record<string, string> = {}) 
     body: typeof body === 'string' || body instanceof Uint8Array ? Buffer.from(body) : JSON.stringify(body),
   });
 
+describe('7, 15: how long a prediction may take', () => {
+  const slow = modelName('patient');
+  const ask = (one: InferenceServer, body: object) =>
+    fetch(`${urlOf(one)}/v2/models/patient/infer`, { method: 'POST', body: JSON.stringify(body) });
+
+  beforeAll(async () => {
+    await runtime.load(
+      await writeServable(loopModel({ iterations: 1_000_000 }), {
+        model: 'patient',
+        samples: [{ inputs: affineSample().inputs, outputs: { y: affineSample().inputs['x']! } }],
+      }),
+    );
+    runtime.route(slow, versionNumber(1));
+  });
+  afterAll(() => runtime.unload(slow, versionNumber(1)));
+
+  test('is not cut off by what a connection may idle, and a late one gets 504 before anything is closed', async () => {
+    const one = await serve({ idleTimeout: 50 });
+    const answer = await ask(one, { inputs: [input] });
+    expect(answer.status).toBe(200);
+    const late = await ask(one, { inputs: [input], parameters: { timeout: 100_000 } });
+    expect(late.status).toBe(504);
+    expect(await late.json()).toMatchObject({ code: 'INFERENCE_TIMEOUT' });
+    await runtime.infer({ model: slow, inputs: affineSample().inputs, timeout: 60_000 });
+  });
+
+  test('25 days are no time that is over at once', async () => {
+    expect((await ask(server, { inputs: [input], parameters: { timeout: 2_200_000_000_000 } })).status).toBe(200);
+  });
+});
+
 describe('Open Inference Protocol v2 in JSON', () => {
   test('says what it is and what it holds', async () => {
     const get = async (url: string) => (await fetch(`${base}${url}`)).json();

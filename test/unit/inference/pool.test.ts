@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { InstancePool } from '#agent/inference/pool.js';
+import { hours } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { coded } from '../../kit/coded.js';
@@ -32,7 +33,7 @@ function setUp(options: { instances?: number; restartLimit?: number; start?: () 
   return { pool, clock, made, failures, idle: () => idle };
 }
 
-test('one that dies is replaced after a growing delay, until the limit', async () => {
+test('one that dies is replaced at once, then after a growing delay, until the limit', async () => {
   const { pool, clock, made, failures } = setUp({ restartLimit: 3 });
   const gaps: number[] = [];
   for (let death = 0; death < 3; death++) {
@@ -47,7 +48,7 @@ test('one that dies is replaced after a growing delay, until the limit', async (
     }
     gaps.push(waited);
   }
-  expect(gaps).toEqual([200, 400, 800]);
+  expect(gaps).toEqual([100, 200, 400]);
   expect(failures).toEqual([]);
   made.at(-1)?.die();
   await settled();
@@ -79,13 +80,25 @@ test('a replacement that cannot be started counts as a death', async () => {
   expect(failures).toHaveLength(1);
 });
 
-test('a stuck one is not replaced: its thread keeps a core', async () => {
-  const { pool, failures, made } = setUp();
-  const [first] = made;
-  expect(pool.acquire()).toBe(first);
-  first?.end(new SkerryError('INFERENCE_STUCK', 'never came back'));
-  await settled();
-  expect(failures).toEqual([coded('INFERENCE_SERVABLE_FAILED')]);
+test('7: a stuck one is replaced at once; only when it happens again is the version at fault', async () => {
+  const { pool, failures, made, clock } = setUp();
+  made[0]?.end(new SkerryError('INFERENCE_STUCK', 'never came back'));
+  await clock.advance(0);
+  expect([made.length, failures]).toEqual([2, []]);
+  expect(pool.acquire()).toBe(made[1]);
+  made[1]?.end(new SkerryError('INFERENCE_STUCK', 'never came back'));
+  await clock.advance(0);
+  expect(failures).toEqual([coded('INFERENCE_SERVABLE_FAILED', 'never came back')]);
+  expect(made).toHaveLength(2);
+});
+
+test('7: a stuck one long after another is replaced, too', async () => {
+  const { failures, made, clock } = setUp();
+  for (let time = 0; time < 3; time++) {
+    made.at(-1)?.end(new SkerryError('INFERENCE_STUCK', 'never came back'));
+    await clock.advance(hours(7));
+  }
+  expect([made.length, failures]).toEqual([4, []]);
 });
 
 test('close ends all, restarts nothing, and is idempotent', async () => {

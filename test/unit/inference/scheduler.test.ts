@@ -27,6 +27,7 @@ function setUp(
     },
     clock,
     capacity: options.capacity ?? 8,
+    runLimit: 1_000,
     batching: options.batching === undefined ? undefined : batchPolicy(options.batching),
     onBatchingStopped: (reason) => stopped.push(reason),
   });

@@ -4,6 +4,7 @@ import { agentTarget } from '#agent/metrics/agent-target.js';
 import { CrashWitness } from '#agent/metrics/crash-witness.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { silentLogger } from '#shared/kernel/logger.js';
+import { FakeEvents } from '../../kit/model-fakes.js';
 import { versionNumber } from '../../kit/servables.js';
 
 /** One device: what it wrote down stays over its runs. */
@@ -16,11 +17,12 @@ class Runs {
     const state = {
       get: (key: string) => Promise.resolve(this.#state.get(key)),
       set: (key: string, value: string) => Promise.resolve(void this.#state.set(key, value)),
-      serving: () => Promise.resolve([]),
     };
     const agent = () => agentTarget(release === undefined ? undefined : versionNumber(release));
     const servables = { onChange: () => () => undefined };
-    const witness = new CrashWitness({ state, servables, recorder, logger: silentLogger, agent });
+    const crashes = { blame: () => Promise.resolve() };
+    const parts = { state, servables, recorder, events: new FakeEvents(), logger: silentLogger, agent, suspects: undefined, crashes };
+    const witness = new CrashWitness(parts);
     await witness.start();
     recorder.runs(agent());
     if (ends === 'in order') await witness.close();

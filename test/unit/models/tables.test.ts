@@ -46,6 +46,8 @@ describe('what follows from a failure', () => {
     { ...base, step: 'load', code: 'INFERENCE_GOLDEN_MISMATCH', replaceable: false, verdict: 'retry' },
     { ...base, step: 'load', code: 'TIMEOUT', verdict: 'retry' },
     { ...base, step: 'load', code: 'TIMEOUT', failedBefore: 2, verdict: 'refuse' },
+    { ...base, step: 'load', code: 'INFERENCE_STUCK', verdict: 'retry' },
+    { ...base, step: 'load', code: 'INFERENCE_STUCK', failedBefore: 1, verdict: 'refuse' },
     { ...base, step: 'load', code: 'CLOSED', verdict: 'drop' },
     { ...base, step: 'load', code: 'TRUST_METADATA_EXPIRED', verdict: 'retry' },
     { ...base, step: 'switch', code: 'DISK_FULL', verdict: 'space' },

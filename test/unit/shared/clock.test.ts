@@ -33,7 +33,7 @@ describe('long times (point 15): a delay that no timer can hold', () => {
 
   test('what never comes due stays out of the way', async () => {
     const clock = new VirtualClock();
-    const fire = vi.fn();
+    const fire = vi.fn<() => void>();
     const cancel = clock.schedule(Number.POSITIVE_INFINITY, fire);
     await clock.advance(days(10_000));
     cancel();
@@ -41,7 +41,7 @@ describe('long times (point 15): a delay that no timer can hold', () => {
   });
 
   test('the clock of the system waits, too', async () => {
-    const fire = vi.fn();
+    const fire = vi.fn<() => void>();
     const cancels = DELAYS.map((delay) => systemClock.schedule(delay, fire));
     const controller = new AbortController();
     const slept = sleep(systemClock, days(25), controller.signal);

@@ -1,0 +1,41 @@
+import { SkerryError } from '#shared/kernel/errors.js';
+import type { CarrierEnd } from './carrier.js';
+import type { ToInstance } from './instance-protocol.js';
+
+/** What native code ends a process with, on purpose or by a fault of the processor. */
+const FAULTS = new Set(['SIGFPE', 'SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIGTRAP', 'SIGSYS']);
+/** Windows has no signals; there a fault is an exit code (NTSTATUS) from here on. */
+const NT_ERROR = 0xc0000000;
+
+const DURING: Readonly<Record<ToInstance['kind'], string>> = {
+  describe: 'while it loaded the runtime',
+  load: 'while it loaded the model',
+  check: 'while it ran a golden sample',
+  run: 'while it ran the request',
+  close: 'while it closed',
+};
+
+/** Why an instance that ended unasked did, for the call it was in, and for those that only waited behind. `during`: undefined when idle. Pure. */
+export function endOf(
+  end: CarrierEnd,
+  during: ToInstance['kind'] | undefined,
+): { readonly reason: SkerryError; readonly bystanders: SkerryError } {
+  const { how, signal, cause, notStarted } = end;
+  const details = {
+    ...(notStarted === true ? { notStarted } : {}),
+    ...(signal === undefined ? {} : { signal }),
+    ...(during === undefined ? {} : { during }),
+  };
+  const options = { details, ...(cause === undefined ? {} : { cause }) };
+  const bystanders = new SkerryError('INFERENCE_INSTANCE_DIED', `the worker running the model ended: ${how}`, options);
+  if (during === undefined) return { reason: bystanders, bystanders };
+  const when = DURING[during];
+  if ((signal !== undefined && FAULTS.has(signal)) || (end.code ?? 0) >= NT_ERROR) {
+    return { reason: new SkerryError('INFERENCE_CRASHED', `native code crashed (${how}) ${when}`, options), bystanders };
+  }
+  if (signal === 'SIGKILL') {
+    const message = `the process of the model was killed ${when}: by the system because memory ran out, or by somebody`;
+    return { reason: new SkerryError('INFERENCE_INSTANCE_DIED', message, options), bystanders };
+  }
+  return { reason: bystanders, bystanders };
+}

@@ -1,0 +1,73 @@
+import type { ChildProcess } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { Socket } from 'node:net';
+import { nativePartsHome } from '#shared/kernel/native-parts.js';
+import { startRunner } from '#shared/kernel/runner-start.js';
+import type { Carrier, CarrierEnd } from './carrier.js';
+import { encodeFrame, FrameReader, narrow } from './frames.js';
+import { type FromInstance, isFromInstance, type ToInstance } from './instance-protocol.js';
+
+/** Starts a process for one instance: this program again, as `instance-runner`. */
+export function startProcess(): Carrier {
+  return new ProcessCarrier(startRunner('instance-runner', new URL('./instance-runner.js', import.meta.url), [nativePartsHome() ?? '']));
+}
+
+class ProcessCarrier implements Carrier {
+  readonly kind = 'process';
+  readonly #child: ChildProcess;
+  readonly #socket: Socket | undefined;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    // The fourth of its standard streams is a socket in both directions; there is none when the process could not be started.
+    const [, , , messages] = child.stdio;
+    this.#socket = messages instanceof Socket ? messages : undefined;
+    // Where writing fails the process is gone, or about to be: its end says so.
+    this.#socket?.on('error', () => undefined);
+  }
+
+  post(message: ToInstance, _move: readonly ArrayBuffer[]): void {
+    const socket = this.#socket;
+    if (socket === undefined || socket.destroyed) return;
+    socket.cork();
+    for (const part of encodeFrame(message)) socket.write(part);
+    socket.uncork();
+  }
+
+  listen(onMessage: (message: FromInstance) => void, onEnd: (end: CarrierEnd) => void): void {
+    let over = false;
+    const end = (how: CarrierEnd): void => {
+      if (over) return;
+      over = true;
+      onEnd(how);
+    };
+    const reader = new FrameReader((message) => onMessage(narrow(message, isFromInstance)));
+    this.#socket?.on('data', (chunk: Uint8Array) => {
+      try {
+        reader.push(chunk);
+      } catch (cause) {
+        this.abandon();
+        end({ how: 'an answer that cannot be read', cause });
+      }
+    });
+    this.#child.once('error', (cause) => {
+      if (this.#child.pid === undefined) end({ how: `it could not be started: ${cause.message}`, notStarted: true, cause });
+    });
+    // After its last answer was read.
+    this.#child.once('close', (code, signal) => {
+      end(signal === null ? { how: `exit code ${code}`, code: code ?? 0 } : { how: `signal ${signal}`, signal });
+    });
+  }
+
+  abandon(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  async residentBytes(): Promise<number | undefined> {
+    const { pid } = this.#child;
+    if (pid === undefined) return undefined;
+    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+    return kib === undefined ? undefined : Number(kib) * 1024;
+  }
+}
