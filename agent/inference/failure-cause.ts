@@ -58,11 +58,6 @@ export function knownInputs(inputs: NamedTensors, declared: readonly TensorSpec[
 
 /** What made a run of `inputs` fail: at most eight more runs. */
 export async function causeOf(run: Run, inputs: NamedTensors, known: KnownInputs): Promise<Cause> {
-  const works = (changed: NamedTensors): Promise<boolean> =>
-    run(changed).then(
-      () => true,
-      () => false,
-    );
   const replaced = (names: readonly string[], shapeOf: (name: string) => readonly number[]): NamedTensors =>
     Object.fromEntries(
       Object.entries(inputs).map(([name, tensor]) => {
@@ -74,18 +69,27 @@ export async function causeOf(run: Run, inputs: NamedTensors, known: KnownInputs
   const shown = (name: string): readonly number[] => known.shapes[name] ?? own(name);
   const all = Object.keys(inputs);
   const { codes } = known;
-  if (codes.length > 0 && (await works(replaced(codes, own)))) {
+  if (codes.length > 0 && (await works(run, replaced(codes, own)))) {
     if (codes.length <= MOST_TOLD_APART) {
-      for (const name of codes) if (codes.length > 1 && (await works(replaced([name], own)))) return { kind: 'values', inputs: [name] };
+      for (const name of codes)
+        if (codes.length > 1 && (await works(run, replaced([name], own)))) return { kind: 'values', inputs: [name] };
     }
     return { kind: 'values', inputs: codes };
   }
-  if (await works(replaced(all, own))) return { kind: 'model' };
-  if (!(await works(replaced(all, shown)))) return { kind: 'model' };
+  if (await works(run, replaced(all, own))) return { kind: 'model' };
+  if (!(await works(run, replaced(all, shown)))) return { kind: 'model' };
   const rowsOfOwn = (name: string): readonly number[] => shown(name).map((size, axis) => (axis === 0 ? (own(name)[0] ?? size) : size));
   const rowsFit = new Set(known.rowed.map((name) => ratio(own(name)[0], shown(name)[0]))).size <= 1;
-  if (rowsFit && !(await works(replaced(all, rowsOfOwn)))) return { kind: 'model' };
+  if (rowsFit && !(await works(run, replaced(all, rowsOfOwn)))) return { kind: 'model' };
   return { kind: 'sizes', inputs: all.filter((name) => formatShape(own(name)) !== formatShape(shown(name))) };
+}
+
+/** Whether a run succeeds. */
+export function works(run: Run, inputs: NamedTensors): Promise<boolean> {
+  return run(inputs).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The error for a failure that a caller's values or sizes caused. */

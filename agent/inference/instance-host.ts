@@ -1,7 +1,7 @@
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { compareOutputs } from '#shared/tensor/compare.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
-import { callersError, causeOf, type KnownInputs, knownInputs } from './failure-cause.js';
+import { callersError, causeOf, type KnownInputs, knownInputs, works } from './failure-cause.js';
 import type { FromInstance, SampleResult, ToInstance } from './instance-protocol.js';
 import { NativeWitness } from './native-witness.js';
 import { describeOrt, loadOrt, OrtSession, wakeOrt } from './ort-session.js';
@@ -90,9 +90,13 @@ class InstanceHost {
     try {
       return await session.run(inputs, outputs);
     } catch (thrown) {
-      if (!hasCode(thrown, 'INFERENCE_RUN_FAILED') || this.#known === undefined) throw thrown;
-      const cause = await causeOf((changed) => session.run(changed, outputs), inputs, this.#known);
-      throw cause.kind === 'model' ? thrown : callersError(thrown, cause, inputs);
+      const memory = hasCode(thrown, 'INFERENCE_OUT_OF_MEMORY');
+      if (!(memory || hasCode(thrown, 'INFERENCE_RUN_FAILED')) || this.#known === undefined) throw thrown;
+      const again = (changed: NamedTensors): Promise<unknown> => session.run(changed, outputs);
+      const cause = await causeOf(again, inputs, this.#known);
+      // Memory may be short for a moment: values are to blame for it only where they need too much every time.
+      if (cause.kind === 'model' || (memory && (cause.kind !== 'values' || (await works(again, inputs))))) throw thrown;
+      throw callersError(thrown, cause, inputs);
     }
   }
 

@@ -21,7 +21,8 @@ const LOAD_RULES: readonly Rule[] = [
 const RUN_RULES: readonly Rule[] = [
   OUT_OF_MEMORY,
   [
-    /Invalid rank for input|Got invalid dimensions|Unexpected input data type|Invalid input name|missing in 'feeds'|must be a|size\(\d+\) does not match/i,
+    // Before the run; what an operator says of its operands while it runs may be the model's own doing (failure-cause.ts).
+    /^(?![^]*returned while running)[^]*(?:Invalid rank for input|Got invalid dimensions|Unexpected input data type|Invalid input name|missing in 'feeds'|must be a|size\(\d+\) does not match)/i,
     'INFERENCE_INPUT_REFUSED',
   ],
 ];

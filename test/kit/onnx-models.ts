@@ -165,6 +165,15 @@ export function oneHotModel(): Uint8Array {
   });
 }
 
+/** y = as many zeros as `count` says, FP32; a great many need more memory than there is. */
+export function zerosModel(): Uint8Array {
+  return model({
+    nodes: [node('ConstantOfShape', ['count'], ['y'])],
+    inputs: [valueInfo('count', ONNX_TYPES.INT64, [2])],
+    outputs: [valueInfo('y', FLOAT, ['high', 'wide'])],
+  });
+}
+
 /** y = x in one row, though any number of rows is declared: a batch fixed by the export. */
 export function oneRowModel({ width = 4 }: { width?: number } = {}): Uint8Array {
   return model({

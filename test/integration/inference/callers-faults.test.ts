@@ -13,6 +13,7 @@ import {
   parseModel,
   resizeModel,
   tableModel,
+  zerosModel,
 } from '../../kit/onnx-models.js';
 import {
   fp32,
@@ -110,6 +111,18 @@ describe('what a caller sent and the model cannot take is the caller\u2019s faul
     await expect(ask({ ...golden, depth: ids([1], [-3]) })).rejects.toEqual(
       coded('INFERENCE_INPUT_REFUSED', 'the values of input "depth" caused'),
     );
+  });
+
+  test('a value that needs more memory than there is', async () => {
+    const { ask } = await serving(zerosModel(), {
+      inputs: [spec('count', 'INT64', [2])],
+      outputs: [spec('y', 'FP32', [-1, -1])],
+      samples: [{ inputs: { count: ids([2], [1, 2]) }, outputs: { y: fp32([1, 2], [0, 0]) } }],
+    });
+    await expect(ask({ count: ids([2], [10_000_000, 10_000_000]) })).rejects.toEqual(
+      coded('INFERENCE_INPUT_REFUSED', 'the values of input "count"'),
+    );
+    expect((await ask({ count: ids([2], [2, 3]) }))['y']?.shape).toEqual([2, 3]);
   });
 
   test('inputs whose sizes the model declares equal by name are compared before the run', async () => {

@@ -21,6 +21,11 @@ describe('errors of the runtime', () => {
     ['run', "Non-zero status code returned while running Gather node. Name:'g'", 'INFERENCE_RUN_FAILED'],
     [
       'run',
+      "Non-zero status code returned while running Loop node. Name:'l' Status Message: trip count must be a scalar",
+      'INFERENCE_RUN_FAILED',
+    ],
+    [
+      'run',
       'bfc_arena.cc BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 9',
       'INFERENCE_OUT_OF_MEMORY',
     ],
