@@ -8,6 +8,7 @@ import { MqttBlobFetcher } from './sync/blob-fetcher.js';
 import { CurrentIdentity } from './sync/current-identity.js';
 import { DesiredSubscription } from './sync/desired-source.js';
 import type { EventLog } from './sync/event-log.js';
+import { HeldSender } from './sync/held-sender.js';
 import type { Identity } from './sync/identity.js';
 import { MqttLink } from './sync/link.js';
 import { OutboxPump } from './sync/outbox-pump.js';
@@ -68,7 +69,9 @@ export async function openHubSide(deps: HubSideDeps): Promise<HubSide> {
     random,
     backoff: { base: Math.min(seconds(1), config.reconnectMax), max: config.reconnectMax },
   });
-  const trust = new TrustFeed({ fleet, link, mirror, client: tuf, time, events, clock, logger, random });
+  const held = new HeldSender({ fleet, device, link, clock, logger, desired: () => desired.signed(), trust: () => tuf.files() });
+  const onBehind = (): void => held.hubIsBehind();
+  const trust = new TrustFeed({ fleet, link, mirror, client: tuf, time, events, clock, logger, random, onBehind });
   const desired: DesiredSubscription = await DesiredSubscription.open({
     fleet,
     device,
@@ -78,6 +81,7 @@ export async function openHubSide(deps: HubSideDeps): Promise<HubSide> {
     time,
     events,
     logger,
+    onBehind,
   });
   const fetcher = new MqttBlobFetcher({ fleet, device, link, clock, logger, random });
   const pump = new OutboxPump({ fleet, device, link, outbox: store.outbox, clock, logger });

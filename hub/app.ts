@@ -30,7 +30,6 @@ import { ApiServer } from './api/server.js';
 import { ApiTokens } from './api/tokens.js';
 import { openBroker } from './broker-choice.js';
 import { BrokerLink } from './broker/link.js';
-import { ClockAlerts } from './clock-alerts.js';
 import { HubClock } from './clock/hub-clock.js';
 import type { HubConfig } from './config.js';
 import { dataPaths, ensureAdminToken, makeDataFolder, openKeys, readSetting, removeState, writeState } from './data-folder.js';
@@ -40,6 +39,7 @@ import { Fleet } from './fleet/fleet.js';
 import { HubPlaces } from './fleet/hub-place.js';
 import { Moves } from './fleet/move.js';
 import { Housekeeping } from './housekeeping.js';
+import { HubAlerts } from './hub-alerts.js';
 import { hubMetrics } from './hub-metrics.js';
 import type { HubState } from './hub-state.js';
 import { ArtifactUploads } from './registry/artifact-uploads.js';
@@ -101,7 +101,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
     const hubClock = new HubClock({
       clock,
       logger,
-      onChange: (verdict, at) => clockAlerts.told(verdict, at),
+      onChange: (verdict, at) => hubAlerts.clock(verdict, at),
     });
     const guard = { require: () => hubClock.require(), signed: (at: number) => hubClock.signed(at) };
     const tuf = await TufRepository.open({ storage: new SqlTufStorage(db, clock), keys, fleet: fleetId, clock, guard });
@@ -148,7 +148,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
             random: Math.random,
           });
 
-    const clockAlerts = new ClockAlerts({ bus, audit, logger, send: (message) => webhook?.send(message) });
+    const hubAlerts = new HubAlerts({ clock, bus, audit, logger, send: (message) => webhook?.send(message) });
     hubClock.begin(tuf.signedAt());
     hubClock.onCredible(() => void resign());
     const resign = async (): Promise<void> => {
@@ -170,7 +170,8 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       artifacts: storage,
       directorKey: keys.director,
       hubClock,
-      trust: { publication: () => tuf.publication(), root: () => tuf.root().bytes },
+      trust: { publication: () => tuf.publication(), root: () => tuf.root().bytes, learn: (files) => tuf.learn(files), timestamp: () => tuf.publication()?.versions.timestamp ?? 0 },
+      onRecovered: (recovered) => hubAlerts.recovered(recovered),
       place: () => places.current(),
       endpoints: (host) => brokerEndpoints(config, { http: server.port, mqtt: broker.port() }, host),
       brokerForgets: broker.embedded !== undefined,

@@ -30,13 +30,23 @@ export interface DesiredSourceDeps {
   readonly time: SignedClock;
   readonly events: EventSink;
   readonly logger: Logger;
+  /** The hub offers less than was accepted from it before: it lost what it said since. */
+  readonly onBehind?: () => void;
 }
 
-const acceptedSchema = z.object({ digest: z.string().regex(/^[0-9a-f]{64}$/), desired: desiredStateSchema });
+const acceptedSchema = z.object({
+  digest: z.string().regex(/^[0-9a-f]{64}$/),
+  desired: desiredStateSchema,
+  /** As it came, base64: shown to a hub that lost it. */
+  envelope: z.base64().optional(),
+});
 type Accepted = z.infer<typeof acceptedSchema>;
 
 /** Refusals that newer trust metadata may turn around. */
 const WAITS_FOR_TRUST = ['TRUST_DIRECTOR_MISSING', 'TRUST_DESIRED_SIGNATURE', 'TRUST_ROOT_MISSING'] as const;
+
+/** Refusals of what the hub said before, or says anew because it does not know that it did. */
+const HUB_IS_BEHIND = ['TRUST_DESIRED_REPLAY', 'TRUST_DESIRED_CONFLICT'] as const;
 
 /**
  * The desired state of this device: received retained, verified, made durable, and only then told (DESIGN way 4).
@@ -75,6 +85,11 @@ export class DesiredSubscription implements DesiredSource {
 
   current(): DesiredState | undefined {
     return this.#current?.desired;
+  }
+
+  /** The newest accepted one as it came, signed; undefined for one that an older agent accepted. */
+  signed(): string | undefined {
+    return this.#current?.envelope;
   }
 
   /** Why the newest one received was refused, if it was. */
@@ -151,7 +166,7 @@ export class DesiredSubscription implements DesiredSource {
       if (hadRefused) for (const listener of this.#changed) listener();
       return;
     }
-    const accepted: Accepted = { digest: verdict.digest, desired: verdict.desired };
+    const accepted: Accepted = { digest: verdict.digest, desired: verdict.desired, envelope: Buffer.from(payload).toString('base64') };
     // As it was signed: what this release does not understand is there for the one after it.
     await state.set(this.#key, `{"digest":"${verdict.digest}","desired":${new TextDecoder().decode(verdict.payload)}}`);
     this.#current = accepted;
@@ -163,7 +178,8 @@ export class DesiredSubscription implements DesiredSource {
   }
 
   #refuse(payload: Uint8Array, error: SkerryError): void {
-    const { events, logger } = this.#deps;
+    const { events, logger, onBehind } = this.#deps;
+    if (HUB_IS_BEHIND.some((code) => hasCode(error, code))) onBehind?.();
     if (waitsForTrust(error) || hasCode(error, 'TRUST_MIRROR_INCOMPLETE')) this.#held = payload;
     this.#refused = error;
     for (const listener of this.#changed) listener();
@@ -184,5 +200,5 @@ async function readAccepted(state: StateStore, key: string): Promise<Accepted | 
   const stored = await state.get(key);
   if (stored === undefined) return undefined;
   const bytes = new TextEncoder().encode(stored);
-  return parseJson(acceptedSchema, bytes, { what: 'the stored desired state', maxBytes: 2 * LIMITS.desiredBytes, code: 'STORE_CORRUPT' });
+  return parseJson(acceptedSchema, bytes, { what: 'the stored desired state', maxBytes: 4 * LIMITS.desiredBytes, code: 'STORE_CORRUPT' });
 }

@@ -101,6 +101,11 @@ export class TufTrustClient implements TrustClient {
     return [...(await this.#load()).unavailable].map(([role, { error }]) => ({ role, error }));
   }
 
+  /** Files of the accepted state by name, as they were signed. */
+  async files(): Promise<ReadonlyMap<string, Uint8Array>> {
+    return (await this.#load()).files();
+  }
+
   /** When the accepted timestamp was signed: evidence for `trustedTime`. */
   async signedTime(): Promise<EpochMillis | undefined> {
     return (await this.#load()).signedTime;

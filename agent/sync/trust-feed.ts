@@ -22,6 +22,8 @@ export interface TrustFeedDeps {
   readonly logger: Logger;
   /** Uniform in [0, 1): devices of a fleet do not look all at once. */
   readonly random: () => number;
+  /** The hub offers less than was accepted from it before: it lost what it signed since. */
+  readonly onBehind?: () => void;
   /** Between refreshes without a reason (default 6 hours), so that expiry is noticed and told. */
   readonly period?: Millis;
 }
@@ -38,6 +40,9 @@ export interface TrustStatus extends TrustVersions {
 const TIMESTAMP_FILE = 'timestamp.json';
 /** Files of one change arrive one by one; the refresh waits until it has been quiet for this long. */
 const QUIET: Millis = 150;
+
+/** Refusals of metadata that is older than what was accepted. */
+const HUB_IS_BEHIND = /^TRUST_(?:TIMESTAMP|SNAPSHOT|TARGETS)_ROLLBACK$/;
 
 /** Feeds the retained trust topics into the mirror, and refreshes the TUF client when they change, before updates, and now and then. */
 export class TrustFeed implements TrustClient, Service {
@@ -182,7 +187,8 @@ export class TrustFeed implements TrustClient, Service {
   }
 
   #failed(error: SkerryError): void {
-    const { events, logger } = this.#deps;
+    const { events, logger, onBehind } = this.#deps;
+    if (HUB_IS_BEHIND.test(error.code)) onBehind?.();
     const again = this.#told === `${error.code} ${error.message}`;
     this.#told = `${error.code} ${error.message}`;
     logger.warn({ code: error.code, reason: error.message }, 'trust metadata was not accepted');

@@ -14,7 +14,7 @@ import type { DesiredState, HubPlace } from '#shared/trust/desired.js';
 import { signDesired } from '#shared/trust/desired-verify.js';
 import type { SigningKey } from '#shared/trust/keys.js';
 import { contentHash, desiredModels, type IssuePolicy, isDue, nextStatement } from './desired-content.js';
-import { type DesiredDecision, type RolloutWish, writeDecision, writeWishes } from './desired-rows.js';
+import { type DesiredDecision, type RolloutWish, takeOverWishes, writeDecision, writeWishes } from './desired-rows.js';
 import type { FetchRights } from './fetch-rights.js';
 import { reportedOf } from './device-view.js';
 import { inWindow } from './window.js';
@@ -41,6 +41,15 @@ interface Due {
   /** Hash of what it says. */
   readonly content: string;
   readonly now: EpochMillis;
+}
+
+/** A statement of this hub's own that a device showed, its signature checked. */
+export interface LostStatement {
+  readonly desired: DesiredState;
+  /** As it was signed. */
+  readonly envelope: Uint8Array;
+  readonly issuedAt: EpochMillis;
+  readonly expires: EpochMillis;
 }
 
 /** Devices signed for together: one transaction, and a few milliseconds of signing before the event loop is free again. */
@@ -117,6 +126,47 @@ export class DesiredIssuer implements Service {
         throw new SkerryError('DESIRED_TOO_LARGE', `${device} would hold ${count} models, at most ${LIMITS.modelsPerDevice} are possible`);
       }
     }
+  }
+
+  /** Counter of the newest statement to a device; 0 before the first. */
+  async counterOf(device: DeviceId): Promise<number> {
+    const row = await this.#deps.db.selectFrom('desired_states').select('counter').where('device', '=', device).executeTakeFirst();
+    return row?.counter ?? 0;
+  }
+
+  /**
+   * Takes over a statement of this hub's own that it lost: it is the newest again, and what it said is wished for, except where something
+   * was decided since it was signed. False when it is not newer than what the hub has. Statements made from now on count on from it.
+   */
+  adopt(device: DeviceId, signed: LostStatement): Promise<boolean> {
+    const done = this.#queue.then(() => this.#adoptNow(device, signed));
+    this.#queue = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    return done.then(async (isNewer) => {
+      if (isNewer) await this.issue([device]);
+      return isNewer;
+    });
+  }
+
+  async #adoptNow(device: DeviceId, { desired, envelope, issuedAt, expires }: LostStatement): Promise<boolean> {
+    const { db, key, rights, clock } = this.#deps;
+    return db.transaction().execute(async (trx) => {
+      const before = await trx.selectFrom('desired_states').select(['counter', 'envelope']).where('device', '=', device).executeTakeFirst();
+      if (before !== undefined && before.counter > desired.counter) return false;
+      if (before?.counter === desired.counter && Buffer.compare(before.envelope, envelope) === 0) return false;
+      await rights.record(trx, [desired], clock.now());
+      await takeOverWishes(trx, desired, issuedAt);
+      const content = contentHash(desired.models, desired.hub);
+      const row = { counter: desired.counter, envelope, content_sha256: content, key_id: key.keyId, issued_at: issuedAt, expires_at: expires };
+      await trx
+        .insertInto('desired_states')
+        .values({ device, ...row })
+        .onConflict((conflict) => conflict.column('device').doUpdateSet(row))
+        .execute();
+      return true;
+    });
   }
 
   /** Takes models away from a device: it unloads them, and keeps the files as its disk budget allows. */

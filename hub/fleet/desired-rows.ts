@@ -3,6 +3,7 @@ import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { DesiredModelsTable } from './tables.js';
+import type { DesiredState } from '#shared/trust/desired.js';
 import type { CandidateAction, DesiredCandidate, DesiredGuard, DesiredRollout } from '#shared/trust/desired-rollout.js';
 
 /** One wish for one device; it replaces the wish for the same model. */
@@ -130,4 +131,24 @@ async function put(trx: Queryable, decision: DesiredDecision, rollout: string | 
 function decisionRow(decision: DesiredDecision, rollout: string | null): DesiredModelsTable {
   const { device, model, version, manifest, attempt, source, decidedAt } = decision;
   return { device, model, version, manifest_digest: manifest, attempt, source, decided_at: decidedAt, candidate: null, rollout };
+}
+
+/**
+ * Writes what a statement said as wishes, for a hub that lost them; what was decided after it was signed stays. A wish that the
+ * statement does not have was taken back before it was made.
+ */
+export async function takeOverWishes(trx: Queryable, { device, counter, models }: DesiredState, issuedAt: EpochMillis): Promise<void> {
+  await trx.deleteFrom('desired_models').where('device', '=', device).where('decided_at', '<=', issuedAt).execute();
+  for (const { model, version, manifest, attempt, candidate, rollout } of models) {
+    const source = rollout?.id ?? `statement:${counter}`;
+    const row = {
+      ...decisionRow({ device, model, version, manifest, attempt, source, decidedAt: issuedAt }, rollout === undefined ? null : JSON.stringify(rollout)),
+      candidate: candidate === undefined ? null : JSON.stringify(candidate),
+    };
+    await trx
+      .insertInto('desired_models')
+      .values(row)
+      .onConflict((conflict) => conflict.columns(['device', 'model']).doNothing())
+      .execute();
+  }
 }

@@ -76,6 +76,11 @@ export class DeviceMarks {
     logger.info({ device, mark }, reason);
   }
 
+  /** Records what happened to a device without a mark: it needs nobody. */
+  async note(device: DeviceId, kind: string, message: string): Promise<void> {
+    await this.#record(device, kind, message, this.#deps.clock.now());
+  }
+
   async of(device: string): Promise<ShownMark[]> {
     const rows = await this.#deps.db.selectFrom('device_marks').selectAll().where('device', '=', device).orderBy('mark').execute();
     return rows.map(shown);

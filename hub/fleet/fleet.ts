@@ -25,6 +25,7 @@ import { DeviceStates, type HeardReport } from './device-states.js';
 import { Enrolment } from './enrolment.js';
 import { EnrolmentTokens } from './enrolment-tokens.js';
 import { FetchRights } from './fetch-rights.js';
+import { HeldByDevices, type HeldDeps } from './held.js';
 import { HubBlobs } from './hub-blobs.js';
 import { connectInbound } from './inbound.js';
 import type { RolloutClaims } from './rollout-claims.js';
@@ -42,7 +43,12 @@ export interface FleetOptions {
   readonly artifacts: ArtifactStorage;
   readonly directorKey: SigningKey;
   /** The published TUF files, and the newest root's exact bytes. */
-  readonly trust: { readonly publication: () => TrustFiles | undefined; readonly root: () => Uint8Array };
+  readonly trust: Pick<HeldDeps, 'learn' | 'timestamp'> & {
+    readonly publication: () => TrustFiles | undefined;
+    readonly root: () => Uint8Array;
+  };
+  /** Tells people that this hub lost something, and a device showed it. */
+  readonly onRecovered: HeldDeps['onRecovered'];
   /** Broker addresses told to a device that reached the hub under this host name. */
   readonly endpoints: (host: string) => { readonly url: string; readonly wsUrl?: string };
   /** True for the embedded broker: it starts with nobody connected and nothing retained. */
@@ -78,6 +84,7 @@ export class Fleet implements Service {
   readonly metrics: MetricsQuery;
   readonly marks: DeviceMarks;
   readonly starts: StartWatch;
+  readonly held: HeldByDevices;
   readonly #clocks: DeviceClocks;
   readonly #options: FleetOptions;
   readonly #services: ServiceGroup;
@@ -123,6 +130,16 @@ export class Fleet implements Service {
       pinnedRoot: () => Promise.resolve(options.trust.root()),
       onEnrolled: (device) => this.#enrolled(device),
     });
+    this.held = new HeldByDevices({
+      fleet,
+      directorKey: options.directorKey.publicKey,
+      issuer: this.issuer,
+      marks: this.marks,
+      logger,
+      learn: options.trust.learn,
+      timestamp: options.trust.timestamp,
+      onRecovered: options.onRecovered,
+    });
     this.#clocks = new DeviceClocks({ marks: this.marks, hubClock: options.hubClock });
     this.states = new DeviceStates({
       db,
@@ -151,7 +168,7 @@ export class Fleet implements Service {
       ...(options.ingest === undefined ? {} : { settings: options.ingest }),
     });
     this.metrics = new MetricsQuery(db, options.ingest?.widths ?? INGEST_DEFAULTS.widths);
-    connectInbound({ link, fleet, states: this.states, blobs: this.blobs, ingest: this.ingest, logger });
+    connectInbound({ link, fleet, states: this.states, blobs: this.blobs, ingest: this.ingest, held: this.held, logger });
     const retention = new Retention(db, clock, logger, options.retention, () => options.hubClock.isCredible);
     this.#services = new ServiceGroup([this.states, this.ingest, this.blobs, this.issuer, retention]);
   }
@@ -169,6 +186,7 @@ export class Fleet implements Service {
 
   async #reported(device: DeviceId, reported: Reported, { received, replayed }: HeardReport): Promise<void> {
     if (!replayed) await this.#clocks.heard(device, reported, received);
+    await this.held.reported(device, reported);
     await this.devices.describe(device, reported);
   }
 

@@ -7,6 +7,7 @@ import { type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
 import { type DeviceChannel, fleetFilter, parseTopic } from '#shared/protocol/topics.js';
 import type { BlobServer } from './blob-server.js';
 import type { DeviceStates } from './device-states.js';
+import type { HeldByDevices } from './held.js';
 
 export interface InboundDeps {
   readonly link: BrokerPort;
@@ -14,14 +15,16 @@ export interface InboundDeps {
   readonly states: DeviceStates;
   readonly blobs: BlobServer;
   readonly ingest: Ingest;
+  readonly held: HeldByDevices;
   readonly logger: Logger;
 }
 
 /** Subscribes to everything devices say and hands each message to who it is for; what is not well formed goes no further. */
 export function connectInbound(deps: InboundDeps): void {
-  const { states, blobs, ingest } = deps;
+  const { states, blobs, ingest, held } = deps;
   on(deps, 'presence', (device, payload, replayed) => states.presence(decodeMessage('presence', payload, device), replayed));
   on(deps, 'reported', (device, payload, replayed) => states.reported(decodeMessage('reported', payload, device), replayed));
+  on(deps, 'held', (device, payload) => void held.shown(device, decodeMessage('held', payload, device)));
   on(deps, 'fetch', (device, payload) => void blobs.request(decodeMessage('fetch', payload, device)));
   // These two are answered record by record, malformed ones too, so the ingest reads them itself.
   on(deps, 'event', (device, payload) => void ingest.offer('event', device, payload));

@@ -55,6 +55,8 @@ export const LIMITS = {
   eventBytes: 32 * KiB,
   /** Carries a bitmap with a bit for every piece of a blob. */
   fetchBytes: 768 * KiB,
+  /** Signed files a device shows a hub that lost them. */
+  heldBytes: 768 * KiB,
   apiBodyBytes: 16 * MiB,
   inferBodyBytes: 64 * MiB,
   /** Tensor elements that an inference request or its answer may carry as JSON, unless the agent is set otherwise. */

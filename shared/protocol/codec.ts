@@ -12,6 +12,8 @@ import {
   eventSchema,
   type FetchRequest,
   fetchSchema,
+  type Held,
+  heldSchema,
   type Presence,
   presenceSchema,
   type Reported,
@@ -32,6 +34,7 @@ interface Messages {
   readonly telemetry: Telemetry;
   readonly event: DeviceEvent;
   readonly fetch: FetchRequest;
+  readonly held: Held;
 }
 export type MessageOf<C extends MessageChannel> = Messages[C];
 
@@ -46,6 +49,7 @@ const CHANNELS: {
   telemetry: { schema: telemetrySchema, form: 'cbor', maxBytes: LIMITS.telemetryBytes },
   event: { schema: eventSchema, form: 'json', maxBytes: LIMITS.eventBytes },
   fetch: { schema: fetchSchema, form: 'json', maxBytes: LIMITS.fetchBytes },
+  held: { schema: heldSchema, form: 'json', maxBytes: LIMITS.heldBytes },
 };
 
 /**

@@ -225,6 +225,19 @@ export const fetchSchema = z.object({
 });
 export type FetchRequest = z.infer<typeof fetchSchema>;
 
+const signedFile = z.base64().max(LIMITS.heldBytes);
+
+/**
+ * What the device holds that is newer than what the hub offers: the hub lost it (a backup was put back). Everything in it is signed, so
+ * nothing can be made up: the desired state accepted last, as it came, and files of the trust metadata by their role.
+ */
+export const heldSchema = openObject({
+  ...origin,
+  desired: signedFile.optional(),
+  trust: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}\.json$/), signedFile).optional(),
+});
+export type Held = z.infer<typeof heldSchema>;
+
 /** The hub has durably stored (or knowingly refused) these outbox records; the device forgets them. */
 export const ackSchema = z.object({
   ...origin,

@@ -13,6 +13,7 @@ export const DEVICE_CHANNELS = {
   telemetry: { direction: 'up', retained: false, qos: 1 },
   event: { direction: 'up', retained: false, qos: 1 },
   fetch: { direction: 'up', retained: false, qos: 1 },
+  held: { direction: 'up', retained: false, qos: 1 },
 } as const satisfies Readonly<Record<string, { direction: 'up' | 'down'; retained: boolean; qos: 0 | 1 }>>;
 export type DeviceChannel = keyof typeof DEVICE_CHANNELS;
 

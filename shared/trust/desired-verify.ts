@@ -111,6 +111,15 @@ export function verifyDesired(bytes: Uint8Array, context: DesiredContext): Desir
   return { kind: isUnchanged(opened, context.last) ? 'unchanged' : 'accepted', desired, payload, digest, issuedAt };
 }
 
+/** A desired state that this hub signed before: any whose signature holds, whatever its dates. Throws as `verifyDesired`. */
+export function readSigned(
+  bytes: Uint8Array,
+  context: Pick<DesiredContext, 'fleet' | 'device' | 'directorKeys'>,
+): Pick<DesiredVerdict, 'desired' | 'digest' | 'issuedAt'> & { readonly expires: EpochMillis } {
+  const { desired, digest, issuedAt } = verifyDesired(bytes, { ...context, last: undefined, now: 0 });
+  return { desired, digest, issuedAt, expires: parseTimestamp(desired.expires) ?? 0 };
+}
+
 /** Signs a desired state for the `desired` topic of its device. */
 export function signDesired(desired: DesiredState, key: SigningKey): Uint8Array {
   return signEnvelope(DESIRED_PAYLOAD_TYPE, new TextEncoder().encode(JSON.stringify(desired)), [key]);

@@ -60,6 +60,7 @@ export class FleetHub {
   readonly events: LiveEvent[] = [];
   readonly alerts: DeviceAlert[] = [];
   readonly hubClock: HubClock;
+  readonly recovered: string[] = [];
 
   private constructor(folder: string, db: Db, artifacts: ArtifactFolder, options: FleetHubOptions) {
     const clock = options.clock ?? systemClock;
@@ -95,7 +96,8 @@ export class FleetHub {
       link: this.link,
       artifacts,
       directorKey: this.directorKey,
-      trust: { publication: options.trust ?? (() => undefined), root: () => new TextEncoder().encode('{"root":1}') },
+      trust: { publication: options.trust ?? (() => undefined), root: () => new TextEncoder().encode('{"root":1}'), learn: () => Promise.resolve(undefined), timestamp: () => Number.MAX_SAFE_INTEGER },
+      onRecovered: ({ what }) => this.recovered.push(what),
       place: () => this.places.current(),
       endpoints: (host) => ({ url: `mqtt://${host}:${this.broker.port}` }),
       brokerForgets: true,

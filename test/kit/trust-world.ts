@@ -110,12 +110,12 @@ export interface TestDevice {
 
 export async function makeDevice(
   world: TrustWorld,
-  options: { folder?: string; fs?: TrustFs; pin?: boolean; patience?: Clock } = {},
+  options: { folder?: string; fs?: TrustFs; pin?: boolean; patience?: Clock; latest?: () => number } = {},
 ): Promise<TestDevice> {
   const folder = options.folder ?? join(await temporaryFolder('device'), 'trust');
   // By which files that were announced have to come.
   const mirror = new TrustMirror(options.patience ?? world.clock);
-  const fs = options.fs === undefined ? {} : { fs: options.fs };
+  const fs = { ...(options.fs === undefined ? {} : { fs: options.fs }), ...(options.latest === undefined ? {} : { latest: options.latest }) };
   const client = new TufTrustClient({ folder, fleet: FLEET, clock: world.clock, mirror, mirrorDeadline: MIRROR_DEADLINE, ...fs });
   if (options.pin !== false) await client.pin(world.hub.root().bytes);
   return { client, mirror, folder };

@@ -9,28 +9,30 @@ interface ListedRoles {
   readonly roles: ReadonlyMap<string, MetadataFile<'targets'>>;
 }
 
-/** Signs the snapshot that follows `previous`: the current targets files, and every file it ever listed (TUF 5.5.5). */
+/** Signs the snapshot that follows `previous`, and any up to version `floor`: the current targets files, and every file it ever listed (TUF 5.5.5). */
 export function nextSnapshot(
   previous: MetadataFile<'snapshot'> | undefined,
   listed: ListedRoles,
   keys: HubKeys,
   expires: EpochMillis,
+  floor: number,
 ): MetadataFile<'snapshot'> {
   const meta: JsonObject = {};
   for (const [name, file] of Object.entries(previous?.metadata.signed.meta ?? {})) meta[name] = file.toJSON();
   for (const file of [listed.targets, ...listed.roles.values()]) meta[`${file.role}.json`] = metaFileOf(file);
-  return signMetadata('snapshot', { ...commonFields('snapshot', (previous?.version ?? 0) + 1, expires), meta }, [keys.snapshot]);
+  return signMetadata('snapshot', { ...commonFields('snapshot', Math.max(previous?.version ?? 0, floor) + 1, expires), meta }, [keys.snapshot]);
 }
 
-/** Signs the timestamp that follows `previous` and names `snapshot`. */
+/** Signs the timestamp that follows `previous`, and any up to version `floor`, and names `snapshot`. */
 export function nextTimestamp(
   previous: MetadataFile<'timestamp'> | undefined,
   snapshot: MetadataFile<'snapshot'>,
   keys: HubKeys,
   now: EpochMillis,
   expires: EpochMillis,
+  floor: number,
 ): MetadataFile<'timestamp'> {
   const meta = { 'snapshot.json': metaFileOf(snapshot) };
-  const signed = { ...commonFields('timestamp', (previous?.version ?? 0) + 1, expires), issued_at: tufDate(now), meta };
+  const signed = { ...commonFields('timestamp', Math.max(previous?.version ?? 0, floor) + 1, expires), issued_at: tufDate(now), meta };
   return signMetadata('timestamp', signed, [keys.timestamp]);
 }

@@ -11,6 +11,7 @@ import { nextSnapshot, nextTimestamp } from './hub-signing.js';
 import { type Publication, publicationOf, type Published } from './publication.js';
 import { checkDirector, checkHubKeys, checkKeepsTargets, checkNextVersion, checkTargetRules } from './rules.js';
 import { commitPublished, loadPublished } from './stored-set.js';
+import { lostFiles, lostVersions, whatWasLost } from './lost.js';
 import type { TufStorage } from './storage.js';
 
 export interface TufRepositoryOptions {
@@ -37,6 +38,8 @@ export class TufRepository {
   readonly #options: Required<TufRepositoryOptions>;
   readonly #listeners = new Set<(publication: Publication) => void>();
   #published: Published | undefined;
+  /** Versions that this hub signed and lost. */
+  #floors = { snapshot: 0, timestamp: 0 };
   #queue: Promise<unknown> = Promise.resolve();
 
   private constructor(options: Required<TufRepositoryOptions>, published: Published | undefined) {
@@ -121,6 +124,28 @@ export class TufRepository {
     });
   }
 
+  /**
+   * Takes over what this hub lost and somebody else kept, files by name as a device holds them: versions of snapshot and timestamp are
+   * never signed again, newer files of root and publishers are checked and published as if they were uploaded. Resolves with what that
+   * was; undefined when nothing is newer. Throws `HUB_CLOCK_SUSPECT`.
+   */
+  learn(files: ReadonlyMap<string, Uint8Array>): Promise<string | undefined> {
+    return this.#exclusive(async () => {
+      const before = this.#published;
+      if (before === undefined) return undefined;
+      this.#options.guard.require();
+      const floors = lostVersions(before, files);
+      const lost = lostFiles(before, files);
+      this.#floors = { snapshot: Math.max(this.#floors.snapshot, floors.snapshot), timestamp: Math.max(this.#floors.timestamp, floors.timestamp) };
+      const isRaised = this.#floors.snapshot > before.snapshot.version || this.#floors.timestamp > before.timestamp.version;
+      const now = this.#options.clock.now();
+      const next = lost === undefined ? undefined : this.#candidate(lost, now);
+      if (next === undefined && !isRaised) return undefined;
+      await this.#publish(next ?? this.#signed(before, now, this.#floors.snapshot > before.snapshot.version));
+      return whatWasLost(before, this.#require());
+    });
+  }
+
   #candidate(update: TrustUpdate, now: EpochMillis): Published | undefined {
     const before = this.#published;
     const { root, roots } = acceptRoots(before, update.roots ?? []);
@@ -143,8 +168,8 @@ export class TufRepository {
   #signed(set: Unsigned, now: EpochMillis, withSnapshot: boolean): Published {
     const { keys, snapshotLifetime, timestampLifetime } = this.#options;
     const snapshot =
-      withSnapshot || set.snapshot === undefined ? nextSnapshot(set.snapshot, set, keys, now + snapshotLifetime) : set.snapshot;
-    const timestamp = nextTimestamp(set.timestamp, snapshot, keys, now, now + timestampLifetime);
+      withSnapshot || set.snapshot === undefined ? nextSnapshot(set.snapshot, set, keys, now + snapshotLifetime, this.#floors.snapshot) : set.snapshot;
+    const timestamp = nextTimestamp(set.timestamp, snapshot, keys, now, now + timestampLifetime, this.#floors.timestamp);
     const next = { ...set, snapshot, timestamp };
     const { files } = publicationOf(next);
     // Without expiry: a file that lapsed holds up neither its own next one nor those of others.
