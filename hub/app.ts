@@ -170,7 +170,12 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       artifacts: storage,
       directorKey: keys.director,
       hubClock,
-      trust: { publication: () => tuf.publication(), root: () => tuf.root().bytes, learn: (files) => tuf.learn(files), timestamp: () => tuf.publication()?.versions.timestamp ?? 0 },
+      trust: {
+        publication: () => tuf.publication(),
+        root: () => tuf.root().bytes,
+        learn: (files) => tuf.learn(files),
+        timestamp: () => tuf.publication()?.versions.timestamp ?? 0,
+      },
       onRecovered: (recovered) => hubAlerts.recovered(recovered),
       place: () => places.current(),
       endpoints: (host) => brokerEndpoints(config, { http: server.port, mqtt: broker.port() }, host),

@@ -159,7 +159,14 @@ export class DesiredIssuer implements Service {
       await rights.record(trx, [desired], clock.now());
       await takeOverWishes(trx, desired, issuedAt);
       const content = contentHash(desired.models, desired.hub);
-      const row = { counter: desired.counter, envelope, content_sha256: content, key_id: key.keyId, issued_at: issuedAt, expires_at: expires };
+      const row = {
+        counter: desired.counter,
+        envelope,
+        content_sha256: content,
+        key_id: key.keyId,
+        issued_at: issuedAt,
+        expires_at: expires,
+      };
       await trx
         .insertInto('desired_states')
         .values({ device, ...row })

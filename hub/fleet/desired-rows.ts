@@ -142,7 +142,10 @@ export async function takeOverWishes(trx: Queryable, { device, counter, models }
   for (const { model, version, manifest, attempt, candidate, rollout } of models) {
     const source = rollout?.id ?? `statement:${counter}`;
     const row = {
-      ...decisionRow({ device, model, version, manifest, attempt, source, decidedAt: issuedAt }, rollout === undefined ? null : JSON.stringify(rollout)),
+      ...decisionRow(
+        { device, model, version, manifest, attempt, source, decidedAt: issuedAt },
+        rollout === undefined ? null : JSON.stringify(rollout),
+      ),
       candidate: candidate === undefined ? null : JSON.stringify(candidate),
     };
     await trx

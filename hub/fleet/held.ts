@@ -70,7 +70,10 @@ export class HeldByDevices {
     const { fleet, directorKey, issuer, marks } = this.#deps;
     const signed = readSigned(envelope, { fleet, device, directorKeys: [directorKey] });
     if (!(await issuer.adopt(device, { ...signed, envelope }))) return;
-    await this.#told(device, `statement ${signed.desired.counter}, signed ${signed.desired.issuedAt}, with ${signed.desired.models.length} models`);
+    await this.#told(
+      device,
+      `statement ${signed.desired.counter}, signed ${signed.desired.issuedAt}, with ${signed.desired.models.length} models`,
+    );
     await marks.clear(device, 'ahead', 'hub and device agree again');
   }
 

@@ -31,6 +31,11 @@ export interface TrustUpdate {
   readonly roles?: Readonly<Record<string, Uint8Array>>;
   /** Content of the target `hub/director.json`. */
   readonly director?: Uint8Array;
+  /**
+   * Brings back what the hub lost: versions may be left out, and targets may be listed whose content the hub lacks. Every
+   * signature, and that nothing listed is lost, is checked as ever.
+   */
+  readonly recovery?: boolean;
 }
 
 const fileSchema = z.base64().max(Math.ceil(LIMITS.trustFileBytes / 3) * 4);
@@ -41,6 +46,7 @@ export const trustUpdateSchema = z.strictObject({
   targets: fileSchema.optional(),
   roles: z.record(roleNameSchema, fileSchema).optional(),
   director: fileSchema.optional(),
+  recovery: z.boolean().optional(),
 });
 export type TrustUpdateJson = z.infer<typeof trustUpdateSchema>;
 
@@ -51,6 +57,7 @@ export function encodeTrustUpdate(update: TrustUpdate): TrustUpdateJson {
     ...(update.targets === undefined ? {} : { targets: text(update.targets) }),
     ...(update.roles === undefined ? {} : { roles: mapValues(update.roles, text) }),
     ...(update.director === undefined ? {} : { director: text(update.director) }),
+    ...(update.recovery === undefined ? {} : { recovery: update.recovery }),
   };
 }
 
@@ -61,6 +68,7 @@ export function decodeTrustUpdate(json: TrustUpdateJson): TrustUpdate {
     ...(json.targets === undefined ? {} : { targets: bytes(json.targets) }),
     ...(json.roles === undefined ? {} : { roles: mapValues(json.roles, bytes) }),
     ...(json.director === undefined ? {} : { director: bytes(json.director) }),
+    ...(json.recovery === undefined ? {} : { recovery: json.recovery }),
   };
 }
 

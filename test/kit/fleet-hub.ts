@@ -96,7 +96,12 @@ export class FleetHub {
       link: this.link,
       artifacts,
       directorKey: this.directorKey,
-      trust: { publication: options.trust ?? (() => undefined), root: () => new TextEncoder().encode('{"root":1}'), learn: () => Promise.resolve(undefined), timestamp: () => Number.MAX_SAFE_INTEGER },
+      trust: {
+        publication: options.trust ?? (() => undefined),
+        root: () => new TextEncoder().encode('{"root":1}'),
+        learn: () => Promise.resolve(undefined),
+        timestamp: () => Number.MAX_SAFE_INTEGER,
+      },
       onRecovered: ({ what }) => this.recovered.push(what),
       place: () => this.places.current(),
       endpoints: (host) => ({ url: `mqtt://${host}:${this.broker.port}` }),

@@ -115,7 +115,10 @@ export async function makeDevice(
   const folder = options.folder ?? join(await temporaryFolder('device'), 'trust');
   // By which files that were announced have to come.
   const mirror = new TrustMirror(options.patience ?? world.clock);
-  const fs = { ...(options.fs === undefined ? {} : { fs: options.fs }), ...(options.latest === undefined ? {} : { latest: options.latest }) };
+  const fs = {
+    ...(options.fs === undefined ? {} : { fs: options.fs }),
+    ...(options.latest === undefined ? {} : { latest: options.latest }),
+  };
   const client = new TufTrustClient({ folder, fleet: FLEET, clock: world.clock, mirror, mirrorDeadline: MIRROR_DEADLINE, ...fs });
   if (options.pin !== false) await client.pin(world.hub.root().bytes);
   return { client, mirror, folder };

@@ -20,7 +20,9 @@ export function nextSnapshot(
   const meta: JsonObject = {};
   for (const [name, file] of Object.entries(previous?.metadata.signed.meta ?? {})) meta[name] = file.toJSON();
   for (const file of [listed.targets, ...listed.roles.values()]) meta[`${file.role}.json`] = metaFileOf(file);
-  return signMetadata('snapshot', { ...commonFields('snapshot', Math.max(previous?.version ?? 0, floor) + 1, expires), meta }, [keys.snapshot]);
+  return signMetadata('snapshot', { ...commonFields('snapshot', Math.max(previous?.version ?? 0, floor) + 1, expires), meta }, [
+    keys.snapshot,
+  ]);
 }
 
 /** Signs the timestamp that follows `previous`, and any up to version `floor`, and names `snapshot`. */

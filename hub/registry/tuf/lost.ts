@@ -47,7 +47,7 @@ export function lostFiles(before: Published, files: ReadonlyMap<string, Uint8Arr
 export function whatWasLost(before: Published, after: Published): string {
   const files = (set: Published): MetadataFile<Kind>[] => [set.root, set.targets, ...set.roles.values(), set.snapshot, set.timestamp];
   const versions = new Map(files(before).map((file) => [file.role, file.version]));
-  const moved = files(after).filter((file) => file.version > (versions.get(file.role) ?? 0) );
+  const moved = files(after).filter((file) => file.version > (versions.get(file.role) ?? 0));
   return `trust metadata: ${moved.map((file) => `${file.role} ${versions.get(file.role) ?? 0} to ${file.version}`).join(', ')}`;
 }
 

@@ -136,14 +136,27 @@ export class TufRepository {
       this.#options.guard.require();
       const floors = lostVersions(before, files);
       const lost = lostFiles(before, files);
-      this.#floors = { snapshot: Math.max(this.#floors.snapshot, floors.snapshot), timestamp: Math.max(this.#floors.timestamp, floors.timestamp) };
+      this.#floors = {
+        snapshot: Math.max(this.#floors.snapshot, floors.snapshot),
+        timestamp: Math.max(this.#floors.timestamp, floors.timestamp),
+      };
       const isRaised = this.#floors.snapshot > before.snapshot.version || this.#floors.timestamp > before.timestamp.version;
       const now = this.#options.clock.now();
-      const next = lost === undefined ? undefined : this.#candidate(lost, now);
+      const next = lost === undefined ? undefined : this.#candidateOrNone(lost, now, isRaised);
       if (next === undefined && !isRaised) return undefined;
       await this.#publish(next ?? this.#signed(before, now, this.#floors.snapshot > before.snapshot.version));
       return whatWasLost(before, this.#require());
     });
+  }
+
+  /** Files of others that fail a check hold up nothing of the hub's own; where there is nothing else, the check says why. */
+  #candidateOrNone(lost: TrustUpdate, now: EpochMillis, isRaised: boolean): Published | undefined {
+    try {
+      return this.#candidate(lost, now);
+    } catch (cause) {
+      if (isRaised) return undefined;
+      throw cause;
+    }
   }
 
   #candidate(update: TrustUpdate, now: EpochMillis): Published | undefined {
@@ -151,7 +164,7 @@ export class TufRepository {
     const { root, roots } = acceptRoots(before, update.roots ?? []);
     checkHubKeys(root, this.#options.keys);
     checkExpiry(root, now);
-    const targets = acceptRole(update.targets, 'targets', before?.targets, before?.targets.version, now);
+    const targets = acceptRole(update.targets, 'targets', before?.targets, before?.targets.version, now, update.recovery === true);
     if (targets === undefined) throw new SkerryError('TRUST_TARGETS_MISSING', 'the first upload must bring the targets file');
     checkSignatures(root, targets);
     const roles = acceptRoles(update, targets, before, now);
@@ -168,7 +181,9 @@ export class TufRepository {
   #signed(set: Unsigned, now: EpochMillis, withSnapshot: boolean): Published {
     const { keys, snapshotLifetime, timestampLifetime } = this.#options;
     const snapshot =
-      withSnapshot || set.snapshot === undefined ? nextSnapshot(set.snapshot, set, keys, now + snapshotLifetime, this.#floors.snapshot) : set.snapshot;
+      withSnapshot || set.snapshot === undefined
+        ? nextSnapshot(set.snapshot, set, keys, now + snapshotLifetime, this.#floors.snapshot)
+        : set.snapshot;
     const timestamp = nextTimestamp(set.timestamp, snapshot, keys, now, now + timestampLifetime, this.#floors.timestamp);
     const next = { ...set, snapshot, timestamp };
     const { files } = publicationOf(next);
@@ -235,10 +250,11 @@ function acceptRole(
   before: MetadataFile<'targets'> | undefined,
   published: number | undefined,
   now: EpochMillis,
+  recovery: boolean,
 ): MetadataFile<'targets'> | undefined {
   if (bytes === undefined || (before !== undefined && Buffer.compare(before.bytes, bytes) === 0)) return before;
   const file = parseMetadata('targets', bytes, role);
-  checkNextVersion(file, published);
+  checkNextVersion(file, published, recovery);
   checkExpiry(file, now);
   if (before !== undefined) checkKeepsTargets(before, file);
   return file;
@@ -259,7 +275,7 @@ function acceptRoles(
   for (const role of delegated) {
     // The snapshot remembers roles that lost their delegation: one that comes back goes on counting.
     const listed = before?.snapshot.metadata.signed.meta[`${role}.json`]?.version;
-    const file = acceptRole(uploaded.get(role), role, before?.roles.get(role), listed, now);
+    const file = acceptRole(uploaded.get(role), role, before?.roles.get(role), listed, now, update.recovery === true);
     if (file === undefined)
       throw new SkerryError('TRUST_TARGETS_MISSING', `role ${role} is delegated but its file is not given`, { details: { role } });
     checkSignatures(targets, file);

@@ -40,10 +40,13 @@ export function checkDirector(set: TargetRoles, bytes: Uint8Array | undefined, f
   }
 }
 
-/** Throws `TRUST_TARGETS_VERSION` unless the file continues the one published under its role (version 1 for a new role). */
-export function checkNextVersion(file: MetadataFile<'targets'>, published: number | undefined): void {
+/**
+ * Throws `TRUST_TARGETS_VERSION` unless the file continues the one published under its role (version 1 for a new role). A
+ * `recovery` may leave versions out.
+ */
+export function checkNextVersion(file: MetadataFile<'targets'>, published: number | undefined, recovery: boolean): void {
   const expected = (published ?? 0) + 1;
-  if (file.version === expected) return;
+  if (file.version === expected || (recovery && file.version > expected)) return;
   throw new SkerryError('TRUST_TARGETS_VERSION', `${file.role} metadata has version ${file.version}, expected ${expected}`, {
     details: { role: file.role, version: file.version, expected },
   });

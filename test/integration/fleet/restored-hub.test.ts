@@ -71,7 +71,11 @@ it('18 C: a hub put back to a backup takes over what its devices prove, keeps wh
     who.say(deviceTopic(FLEET, who.id, 'held'), encodeMessage('held', payload));
   // Decided since the backup was put back, for another model.
   await deploy(restored, 'other', 1);
-  await again.say(deviceTopic(FLEET, again.id, 'reported'), encodeMessage('reported', reportedOf('cam-1', { desired: { counter: 3 } })), true);
+  await again.say(
+    deviceTopic(FLEET, again.id, 'reported'),
+    encodeMessage('reported', reportedOf('cam-1', { desired: { counter: 3 } })),
+    true,
+  );
   await until('it to be marked', async () => (await restored.fleet.devices.get('cam-1')).marks.some(({ mark }) => mark === 'ahead'));
 
   const liar = await connect(restored, bystander.answer);

@@ -4,7 +4,16 @@ import { days } from '#shared/kernel/clock.js';
 import { generateSigningKey } from '#shared/trust/keys.js';
 import { type JsonObject, parseMetadata, signMetadata } from '#shared/trust/metadata.js';
 import { MemoryTufStorage } from '../../kit/memory-tuf-storage.js';
-import { FLEET, makeDevice, makeTrustWorld, published, publishVersion, refresh, versionTarget, type TrustWorld } from '../../kit/trust-world.js';
+import {
+  FLEET,
+  makeDevice,
+  makeTrustWorld,
+  published,
+  publishVersion,
+  refresh,
+  versionTarget,
+  type TrustWorld,
+} from '../../kit/trust-world.js';
 
 /** Puts the hub back to what its storage held then. */
 async function restore(world: TrustWorld, files: ReadonlyMap<string, Uint8Array>): Promise<void> {
