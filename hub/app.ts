@@ -50,7 +50,9 @@ import { TrustWatch } from './registry/trust-watch.js';
 import { TufRepository } from './registry/tuf/repository.js';
 import { VersionStore } from './registry/version-store.js';
 import { whyIncapable } from './rollouts/capability.js';
+import { fleetUsers } from './fleet/version-users.js';
 import { rolloutsUnderWay } from './rollouts/claims.js';
+import { rolloutUsers } from './rollouts/version-users.js';
 import { Cohorts } from './rollouts/cohorts.js';
 import { RolloutController } from './rollouts/controller.js';
 import { AllAlerts, LogAlerts, WebhookAlerts } from './rollouts/hub/alert-sinks.js';
@@ -120,7 +122,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
     // Before anybody can upload: what is found here is of no upload under way.
     const adopted = await uploads.adoptUnknown();
     if (adopted > 0) logger.warn({ artifacts: adopted }, 'artifacts of uploads that were cut off');
-    const registry = new Registry({ store, storage, tuf, live: bus, clock, logger });
+    const registry = new Registry({ store, storage, tuf, users: [fleetUsers, rolloutUsers], live: bus, clock, logger });
 
     // The broker, inside or outside, and the hub as its client.
     const tls =

@@ -31,7 +31,8 @@ interface Inventory {
 /**
  * Makes space for what is to be installed, oldest and least useful first (DESIGN R4): files of no version, then bad and
  * half-done versions, then good ones by last use. What serves, the last-known-good, what is wanted and whatever is loaded are
- * never touched. One step at a time: what it freed is seen before the next.
+ * never touched. Files of a model that was taken off this device go whether space is needed or not. One step at a time: what it freed is
+ * seen before the next.
  */
 export function planSpace(device: DeviceSnapshot): SpacePlan {
   const inventory = takeInventory(device);
@@ -41,7 +42,7 @@ export function planSpace(device: DeviceSnapshot): SpacePlan {
   // Nothing is evicted for a version that would not fit anyway.
   const fitting = sum([...needs.values()].filter((bytes) => used + bytes - device.budgetBytes <= freeable));
   const over = used + fitting > device.budgetBytes || device.diskFull;
-  const step = over ? firstEviction(device, inventory) : undefined;
+  const step = (over ? firstEviction(device, inventory) : undefined) ?? collection(device, inventory);
   return {
     steps: step === undefined ? [] : [step],
     roomFor(model) {
@@ -97,16 +98,38 @@ function ownsUnknown({ record, manifest }: VersionFacts): boolean {
   return manifest === undefined && !['wanted', 'fetching', 'bad'].includes(record.install);
 }
 
-function firstEviction(device: DeviceSnapshot, { cached, owners, present, isFreeable }: Inventory): Step | undefined {
+function firstEviction(device: DeviceSnapshot, inventory: Inventory): Step | undefined {
+  const { cached, owners, isFreeable } = inventory;
   const orphans = device.blobs.map((blob) => blob.digest).filter((digest) => !owners.has(digest) && isFreeable(digest));
   if (orphans.length > 0) return { kind: 'sweep', digests: orphans };
   const useful = (entry: Cached): number => (entry.facts.record.install === 'good' ? 1 : 0);
-  const ownFiles = (entry: Cached): Digest[] => entry.files.filter((digest) => present.has(digest) && owners.get(digest) === 1);
-  const [victim] = cached
-    .filter((entry) => !entry.protected && isWorthEvicting(entry, ownFiles(entry), present))
-    .toSorted((a, b) => useful(a) - useful(b) || a.facts.record.lastUsedAt - b.facts.record.lastUsedAt);
-  if (victim === undefined) return undefined;
-  return { kind: 'evict', model: victim.model, version: victim.facts.record.version, digests: ownFiles(victim) };
+  const [victim] = evictable(cached, inventory).toSorted(
+    (a, b) => useful(a) - useful(b) || a.facts.record.lastUsedAt - b.facts.record.lastUsedAt,
+  );
+  return victim && evictionOf(victim, inventory);
+}
+
+/** What lies here of models that the desired state no longer names, once they stopped serving. */
+function collection(device: DeviceSnapshot, inventory: Inventory): Step | undefined {
+  if (!device.desiredKnown) return undefined;
+  const off = new Set(
+    device.models.filter(({ desired, serving }) => desired === undefined && serving === undefined).map(({ model }) => model),
+  );
+  const taken = inventory.cached.filter(({ model }) => off.has(model));
+  const [victim] = evictable(taken, inventory);
+  return victim && evictionOf(victim, inventory);
+}
+
+function evictable(entries: readonly Cached[], inventory: Inventory): Cached[] {
+  return entries.filter((entry) => !entry.protected && isWorthEvicting(entry, ownFiles(entry, inventory), inventory.present));
+}
+
+function ownFiles({ files }: Cached, { present, owners }: Inventory): Digest[] {
+  return files.filter((digest) => present.has(digest) && owners.get(digest) === 1);
+}
+
+function evictionOf(victim: Cached, inventory: Inventory): Step {
+  return { kind: 'evict', model: victim.model, version: victim.facts.record.version, digests: ownFiles(victim, inventory) };
 }
 
 /**

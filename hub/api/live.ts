@@ -33,6 +33,7 @@ export const liveEventSchema = z.discriminatedUnion('kind', [
     manifest: digestSchema,
   }),
   z.object({ kind: z.literal('hub.clock'), at, state: z.enum(['credible', 'suspect']), reason: z.string() }),
+  z.object({ kind: z.literal('version.deleted'), at, model: modelNameSchema, version: versionNumberSchema }),
   z.object({ kind: z.literal('trust.changed'), at, files: z.array(z.string()) }),
 ]);
 const liveKindSchema = z.object({ kind: z.string() });

@@ -37,8 +37,8 @@ export class HubClient {
     return this.#json(schema, 'PUT', path, { body });
   }
 
-  delete<T>(schema: z.ZodType<T>, path: string): Promise<T> {
-    return this.#json(schema, 'DELETE', path);
+  delete<T>(schema: z.ZodType<T>, path: string, query: QueryValues = {}): Promise<T> {
+    return this.#json(schema, 'DELETE', path, { query });
   }
 
   /** A deletion that answers nothing. */

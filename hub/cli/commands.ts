@@ -61,6 +61,16 @@ export const COMMANDS: readonly LazyCommand[] = [
     register: async (program, deps) => (await import('./deploy.js')).registerDeployCommand(program, deps),
   },
   {
+    name: 'undeploy',
+    description: 'take a model off devices; those that join later and match do not get it either',
+    register: async (program, deps) => (await import('./deployment.js')).registerUndeployCommand(program, deps),
+  },
+  {
+    name: 'deployment',
+    description: 'what was deployed to whom, and how to take it back',
+    register: async (program, deps) => (await import('./deployment.js')).registerDeploymentCommands(program, deps),
+  },
+  {
     name: 'rollout',
     description: 'move a version across devices in waves that watch themselves',
     register: async (program, deps) => (await import('./rollout.js')).registerRolloutCommands(program, deps),

@@ -13,7 +13,7 @@ export type DeployOutcome =
  * deployment that reached nobody did not do what was asked. Pure.
  */
 export function deployOutcome(devices: DeploymentProgress['devices']): DeployOutcome {
-  const serving = devices.filter((device) => device.state === 'serving').length;
+  const serving = devices.filter((device) => device.state === 'serving' || device.state === 'removed').length;
   const refused = devices.filter((device) => device.state === 'refused').length;
   const superseded = devices.filter((device) => device.state === 'superseded').length;
   if (serving + refused + superseded < devices.length) return { kind: 'running' };
@@ -28,6 +28,7 @@ const PERCENT: Readonly<Record<DeviceProgress['state'], number>> = {
   fetching: 0,
   installing: 85,
   serving: 100,
+  removed: 100,
   refused: 100,
   superseded: 100,
 };

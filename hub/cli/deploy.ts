@@ -11,13 +11,16 @@ import { deployOutcome, deployPercent } from './deploy-outcome.js';
 import { type CliDeps, type CommonFlags, hubCommand, type HubCommand, openHubCommand } from './deps.js';
 import { patientReader } from './patience.js';
 
-interface DeployFlags extends CommonFlags {
+export interface WaitFlags extends CommonFlags {
+  readonly wait?: boolean;
+  readonly timeout: string;
+}
+
+interface DeployFlags extends WaitFlags {
   readonly to?: string;
   readonly all?: boolean;
   readonly retry?: boolean;
   readonly supersede?: boolean;
-  readonly wait?: boolean;
-  readonly timeout: string;
 }
 
 type DeviceProgress = DeploymentProgress['devices'][number];
@@ -54,15 +57,30 @@ export function registerDeployCommand(program: Command, deps: CliDeps): void {
       const { createdDeploymentSchema } = await import('../fleet/deployment-view.js');
       const body = { model, version, selector: flags.to ?? '', retry: flags.retry === true, supersede: flags.supersede === true };
       const created = await command.hub.post(createdDeploymentSchema, '/api/v1/deployments', body);
-      if (flags.wait === true) process.exitCode = await wait(command, created, timeout, deps);
-      else printCreated(command.out, created);
+      await finishDeployment(command, created, flags.wait === true ? timeout : undefined, deps);
     });
+}
+
+/** Says what was decided; with a time to wait, until each device has answered. */
+export async function finishDeployment(
+  command: HubCommand,
+  created: CreatedDeployment,
+  patience: Millis | undefined,
+  deps: CliDeps,
+): Promise<void> {
+  if (patience === undefined) printCreated(command.out, created);
+  else process.exitCode = await wait(command, created, patience, deps);
+}
+
+/** What a deployment gives devices, as people write it. */
+export function nameOfDeployment({ model, version }: Pick<CreatedDeployment, 'model' | 'version'>): string {
+  return version === null ? `no ${model}` : `${model}@${version}`;
 }
 
 function printCreated(out: Output, created: CreatedDeployment): void {
   if (out.json) return printJson(out, created);
   const where = created.selector === '' ? 'all devices' : created.selector;
-  printLine(out, `deployment ${created.id}: ${created.model}@${created.version} to ${where}, ${created.matched} device(s) now`);
+  printLine(out, `deployment ${created.id}: ${nameOfDeployment(created)} to ${where}, ${created.matched} device(s) now`);
   for (const rollout of created.superseded) printLine(out, `ended the rollout ${rollout}`);
 }
 
@@ -70,7 +88,7 @@ async function wait({ out, hub }: HubCommand, created: CreatedDeployment, timeou
   const { deploymentProgressSchema } = await import('../fleet/deployment-view.js');
   const begun = deps.clock.monotonic();
   const progress = await createProgress(out);
-  const bars = deviceBars(progress, `${created.model}@${created.version}`);
+  const bars = deviceBars(progress, nameOfDeployment(created));
   printNote(out, `deployment ${created.id}: ${created.matched} device(s)`);
   for (const rollout of created.superseded) printNote(out, `ended the rollout ${rollout}`);
   try {
@@ -100,7 +118,7 @@ async function wait({ out, hub }: HubCommand, created: CreatedDeployment, timeou
 }
 
 function incomplete(state: DeploymentProgress, timeout: Millis): SkerryError {
-  const open = state.devices.filter((device) => !['serving', 'refused', 'superseded'].includes(device.state));
+  const open = state.devices.filter((device) => !['serving', 'removed', 'refused', 'superseded'].includes(device.state));
   const named = open
     .slice(0, 10)
     .map((device) => `${device.device} (${device.state})`)
@@ -114,11 +132,11 @@ function incomplete(state: DeploymentProgress, timeout: Millis): SkerryError {
 
 function printOutcome(out: Output, state: DeploymentProgress, exit: ExitCode, took: Millis): void {
   if (out.json) return printJson(out, { ...state, seconds: took / 1_000 });
-  const name = `${state.model}@${state.version}`;
-  const { serving, refused, superseded } = state.counts;
+  const name = nameOfDeployment(state);
+  const { serving, removed, refused, superseded } = state.counts;
   if (state.devices.length === 0) printLine(out, `no device matches now; those that come to match take ${name}`);
   else {
-    const text = `${serving} of ${state.devices.length} devices serve ${name} after ${formatDuration(took)}`;
+    const text = `${serving + removed} of ${state.devices.length} devices serve ${name} after ${formatDuration(took)}`;
     printLine(out, paint(out, exit === EXIT.ok ? 'green' : 'yellow', text));
   }
   if (superseded > 0) printLine(out, `${superseded} were given something newer meanwhile`);
@@ -141,13 +159,16 @@ function deviceBars(progress: Progress, label: string): (devices: readonly Devic
   return (devices) => {
     if (devices.length > MOST_BARS) {
       const settled = devices.filter((device) => deployPercent(device) === 100).length;
-      barOf(label, devices.length).update(settled, `${devices.filter((device) => device.state === 'serving').length} serving`);
+      barOf(label, devices.length).update(
+        settled,
+        `${devices.filter((device) => device.state === 'serving' || device.state === 'removed').length} done`,
+      );
       return;
     }
     for (const device of devices) {
       if (done.has(device.device)) continue;
       const bar = barOf(device.device, 100);
-      if (device.state === 'serving' || device.state === 'superseded') bar.finish(device.state);
+      if (device.state === 'serving' || device.state === 'removed' || device.state === 'superseded') bar.finish(device.state);
       else if (device.state === 'refused') bar.fail(device.error?.code ?? 'refused');
       else bar.update(deployPercent(device), device.install ?? device.state);
       if (deployPercent(device) === 100) done.add(device.device);

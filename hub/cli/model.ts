@@ -2,6 +2,8 @@ import { counted } from '#shared/kernel/counted.js';
 import type { Command } from 'commander';
 import type { AgentManifest } from '#shared/bundle/agent-manifest.js';
 import type { Manifest } from '#shared/bundle/manifest.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { confirm } from '#shared/terminal/confirm.js';
 import type { ModelManifest } from '#shared/bundle/model-manifest.js';
 import { formatAgo, formatBytes } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
@@ -9,7 +11,7 @@ import type { ModelDetail, VersionDetail } from '../registry/views.js';
 import { parseModelVersion } from './arguments.js';
 import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
 
-/** Adds `skerry model list|show`. */
+/** Adds `skerry model list|show|delete`. */
 export function registerModelCommands(program: Command, deps: CliDeps): void {
   const model = program.command('model').description('models and their versions');
   hubCommand(model, 'list', 'list the models', ['skerry model list']).action(async (flags: CommonFlags) => {
@@ -49,6 +51,26 @@ export function registerModelCommands(program: Command, deps: CliDeps): void {
       const detail = await hub.get(versionDetailSchema, `/api/v1/models/${wanted}/versions/${version}`);
       if (out.json) printJson(out, detail);
       else printVersion(out, detail, deps.clock.now());
+    });
+  hubCommand(model, 'delete', 'delete a version that nothing needs any more, and its files on the hub', [
+    'skerry model delete vad@3',
+    'skerry model delete vad@3 --yes',
+  ])
+    .argument('<model@version>', 'the version')
+    .option('--yes', 'do not ask')
+    .addHelpText(
+      'after',
+      '\nWhile deployments, rollouts under way or devices need it, it is refused and they are named. The number is never used again.',
+    )
+    .action(async (name: string, flags: CommonFlags & { readonly yes?: boolean }) => {
+      const { model: wanted, version } = parseModelVersion(name);
+      if (version === undefined) throw new SkerryError('CLI_USAGE', `say which version, as in ${wanted}@1`);
+      const { out, hub } = await openHubCommand(deps, flags);
+      const { deletedVersionSchema } = await import('../registry/version-needs.js');
+      if (flags.yes !== true) await confirm(out, `Delete ${wanted}@${version} for good? Its number cannot be used again.`);
+      const deleted = await hub.delete(deletedVersionSchema, `/api/v1/models/${wanted}/versions/${version}`);
+      if (out.json) return printJson(out, deleted);
+      printLine(out, `Deleted ${wanted}@${version}: ${counted(deleted.artifacts, 'file')}, ${formatBytes(deleted.bytes)} given back.`);
     });
 }
 

@@ -9,16 +9,19 @@ import { PROGRESS_STATES, progressSchema } from './progress.js';
 export const deploymentSchema = z.object({
   id: z.int(),
   model: modelNameSchema,
-  version: versionNumberSchema,
-  manifest: digestSchema,
+  /** Null for one that takes the model off the devices. */
+  version: versionNumberSchema.nullable(),
+  manifest: digestSchema.nullable(),
   selector: z.string(),
   attempt: z.int(),
   createdAt: z.iso.datetime(),
   createdBy: z.string(),
   /** The rollout that left it when it completed. */
   rollout: z.string().nullable(),
-  /** Since when it counts for nobody: the rollout that left it was rolled back. */
+  /** Since when it counts for nobody: somebody withdrew it, or the rollout that left it was rolled back. */
   withdrawnAt: z.iso.datetime().nullable(),
+  /** Who withdrew it; null for the rollout itself. */
+  withdrawnBy: z.string().nullable(),
 });
 export type Deployment = z.infer<typeof deploymentSchema>;
 
@@ -34,9 +37,28 @@ export type CreatedDeployment = z.infer<typeof createdDeploymentSchema>;
 
 export const deploymentListSchema = z.object({ deployments: z.array(deploymentSchema) });
 
+/** What withdrawing a deployment does to the devices that follow it. */
+export const withdrawnDeploymentSchema = deploymentSchema.extend({
+  /** Devices that follow an older deployment now, and which version that gives them. */
+  fellBack: z.array(z.object({ device: deviceIdSchema, version: versionNumberSchema })),
+  /** Devices that no other deployment gives the model: it is taken off them. */
+  takenOff: z.array(deviceIdSchema),
+  /** Devices that keep what they have, as asked. */
+  kept: z.array(deviceIdSchema),
+});
+export type WithdrawnDeployment = z.infer<typeof withdrawnDeploymentSchema>;
+
+export const withdrawQuerySchema = z.strictObject({
+  /** Devices keep what they have until something else is decided for them. */
+  keep: z.stringbool().default(false),
+  /** Only says what it would do. */
+  dryRun: z.stringbool().default(false),
+});
+
 export const newDeploymentSchema = z.strictObject({
   model: modelNameSchema,
-  version: versionNumberSchema,
+  /** Null takes the model off the devices. */
+  version: versionNumberSchema.nullable(),
   /** Label selector; every device when empty. */
   selector: z.string().max(LIMITS.selectorLength).default(''),
   /** Makes devices try the version again that marked it bad. */

@@ -5,20 +5,28 @@ import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bund
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { capabilitiesSchema, type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
-import type { CreatedDeployment, Deployment, DeploymentProgress } from './deployment-view.js';
+import type { CreatedDeployment, Deployment, DeploymentProgress, WithdrawnDeployment } from './deployment-view.js';
+import {
+  decisionOf,
+  type DeploymentRow,
+  deploymentRow,
+  planWithdrawal,
+  sourceOf,
+  takeOff,
+  type WithdrawOptions,
+} from './deployment-rows.js';
 import { reachOf } from './deployment-reach.js';
 import type { DesiredIssuer } from './desired-issuer.js';
-import type { DesiredDecision } from './desired-rows.js';
 import { reportedOf } from './device-view.js';
 import { readLabels } from './labels.js';
-import { type Progress, progressOf } from './progress.js';
+import { type Progress, progressOf, removalProgress } from './progress.js';
 import { parseSelector } from './selector.js';
 import { type Decider, requireUnclaimed, type RolloutClaims } from './rollout-claims.js';
-import type { DeploymentsTable } from './tables.js';
 
 export interface NewDeployment {
   readonly model: string;
-  readonly version: number;
+  /** Null takes the model off the devices. */
+  readonly version: number | null;
   readonly selector: string;
   /** Makes devices try a version again that they marked bad. */
   readonly retry: boolean;
@@ -65,10 +73,7 @@ export class Deployments {
       const row = await this.#insert(trx, wanted, selector.toString());
       const matching = await matchingDevices(trx, matches);
       await requireUnclaimed(claims, trx, wanted.model, matching);
-      await issuer.write(
-        trx,
-        matching.map((device) => decisionOf(row, device)),
-      );
+      await this.#write(trx, row, matching);
       return { deployment: row, devices: matching };
     });
     await issuer.issue(devices);
@@ -76,18 +81,51 @@ export class Deployments {
     return { ...shown(deployment), matched: devices.length, superseded };
   }
 
+  async #write(trx: Queryable, row: DeploymentRow, devices: readonly DeviceId[]): Promise<void> {
+    const decisions = devices.flatMap((device) => decisionOf(row, device) ?? []);
+    await this.#deps.issuer.write(trx, decisions);
+    if (decisions.length === 0) await takeOff(trx, row.model, devices);
+  }
+
+  /**
+   * From now on the deployment counts for nobody. Devices that follow it follow the newest other one that is for them, and lose the model
+   * where there is none; with `keep` they keep what they have. `dryRun` only says so. Throws `DEPLOYMENT_UNKNOWN`, and `DEPLOYMENT_OVERLAP`
+   * while a rollout decides about the model on some of the devices.
+   */
+  async withdraw(id: number, options: WithdrawOptions): Promise<WithdrawnDeployment> {
+    const { db, issuer, claims, clock } = this.#deps;
+    const withdrawal = await db.transaction().execute(async (trx) => {
+      const row = await deploymentRow(trx, id);
+      const planned = await planWithdrawal(trx, row, options.keep, (next, device) => this.#isFor(next, device));
+      await requireUnclaimed(claims, trx, row.model, planned.devices);
+      if (options.dryRun || row.withdrawn_at !== null) return { row, planned };
+      const change = { withdrawn_at: clock.now(), withdrawn_by: options.by };
+      await trx.updateTable('deployments').set(change).where('id', '=', id).execute();
+      await issuer.write(trx, planned.decisions);
+      await takeOff(trx, row.model, planned.takenOff);
+      return { row: { ...row, ...change }, planned };
+    });
+    const { row, planned } = withdrawal;
+    if (!options.dryRun) {
+      await issuer.issue(planned.devices);
+      this.#tell(id);
+    }
+    const fellBack = planned.decisions.map(({ device, version }) => ({ device, version }));
+    return { ...shown(row), fellBack, takenOff: [...planned.takenOff], kept: [...planned.kept] };
+  }
+
   /** Newest first. */
-  async list(limit: number): Promise<Deployment[]> {
-    const rows = await this.#deps.db.selectFrom('deployments').selectAll().orderBy('id', 'desc').limit(limit).execute();
+  async list(limit: number, withdrawn = true): Promise<Deployment[]> {
+    const all = this.#deps.db.selectFrom('deployments').selectAll().orderBy('id', 'desc').limit(limit);
+    const rows = await (withdrawn ? all : all.where('withdrawn_at', 'is', null)).execute();
     return rows.map(shown);
   }
 
   /** A deployment with how far each of its devices is. Throws `DEPLOYMENT_UNKNOWN`. */
   async get(id: number): Promise<DeploymentProgress> {
-    const row = await this.#deps.db.selectFrom('deployments').selectAll().where('id', '=', id).executeTakeFirst();
-    if (row === undefined) throw new SkerryError('DEPLOYMENT_UNKNOWN', `there is no deployment ${id}`);
+    const row = await deploymentRow(this.#deps.db, id);
     const devices = await this.#progress(row);
-    const counts = { waiting: 0, fetching: 0, installing: 0, serving: 0, refused: 0, superseded: 0 };
+    const counts = { waiting: 0, fetching: 0, installing: 0, serving: 0, removed: 0, refused: 0, superseded: 0 };
     for (const { state } of devices) counts[state] += 1;
     return { ...shown(row), counts, devices };
   }
@@ -96,16 +134,24 @@ export class Deployments {
   async adopt(device: DeviceId, labels: Labels): Promise<void> {
     const { db, issuer, claims } = this.#deps;
     const rows = await db.selectFrom('deployments').selectAll().where('withdrawn_at', 'is', null).orderBy('id', 'desc').execute();
-    const newest = new Map<string, DeploymentsTableRow>();
+    const newest = new Map<string, DeploymentRow>();
     for (const row of rows) {
       if (newest.has(row.model) || !reachOf(row)(device, labels)) continue;
-      if (row.rollout === null || (await this.#canRun(row, device))) newest.set(row.model, row);
+      if (await this.#isFor(row, device)) newest.set(row.model, row);
     }
-    const decisions: DesiredDecision[] = [];
-    for (const row of newest.values()) {
-      if ((await claims.underWay(db, row.model, [device])).length === 0) decisions.push(decisionOf(row, device));
-    }
-    if (decisions.length > 0) await issuer.set(decisions, { onlyNewer: true });
+    const free: DeploymentRow[] = [];
+    for (const row of newest.values()) if ((await claims.underWay(db, row.model, [device])).length === 0) free.push(row);
+    await db.transaction().execute(async (trx) => {
+      const decisions = free.flatMap((row) => decisionOf(row, device) ?? []);
+      await issuer.write(trx, decisions, { onlyNewer: true });
+      for (const row of free) if (row.version === null) await takeOff(trx, row.model, [device], row.created_at);
+    });
+    if (free.length > 0) await issuer.issue([device]);
+  }
+
+  /** What a rollout left is for devices that can run it; what somebody deployed is for all that match. */
+  async #isFor(row: DeploymentRow, device: DeviceId): Promise<boolean> {
+    return row.rollout === null || row.version === null || this.#canRun(row.model, row.version, device);
   }
 
   /** The rollouts that are to end for it: none unless that was asked for. */
@@ -121,24 +167,29 @@ export class Deployments {
     const { supersede, model, version } = wanted;
     const { db, claims } = this.#deps;
     if (supersede === undefined || rollouts.length === 0) return db.transaction().execute(write);
-    return claims.supersede(rollouts, supersede, `superseded by the deployment of ${model}@${version}`, write);
+    return claims.supersede(
+      rollouts,
+      supersede,
+      version === null ? `superseded by taking ${model} off` : `superseded by the deployment of ${model}@${version}`,
+      write,
+    );
   }
 
-  async #canRun(row: DeploymentsTableRow, device: DeviceId): Promise<boolean> {
+  async #canRun(model: string, version: number, device: DeviceId): Promise<boolean> {
     const { db, claims } = this.#deps;
     const { capabilities } = await db.selectFrom('devices').select('capabilities').where('id', '=', device).executeTakeFirstOrThrow();
     const known = capabilitiesSchema.parse(JSON.parse(capabilities));
-    return claims.canRun(modelNameSchema.parse(row.model), versionNumberSchema.parse(row.version), known);
+    return claims.canRun(modelNameSchema.parse(model), versionNumberSchema.parse(version), known);
   }
 
-  async #insert(trx: Queryable, wanted: NewDeployment, selector: string): Promise<DeploymentsTableRow> {
+  async #insert(trx: Queryable, wanted: NewDeployment, selector: string): Promise<DeploymentRow> {
     const { model, version } = wanted;
-    const manifest = await knownVersion(trx, model, version);
+    const manifest = version === null ? await knownModel(trx, model) : await knownVersion(trx, model, version);
     const last = await trx
       .selectFrom('deployments')
       .select((eb) => eb.fn.max('attempt').as('attempt'))
       .where('model', '=', model)
-      .where('version', '=', version)
+      .where('version', 'is', version)
       .executeTakeFirst();
     return trx
       .insertInto('deployments')
@@ -155,7 +206,7 @@ export class Deployments {
       .executeTakeFirstOrThrow();
   }
 
-  async #progress(row: DeploymentsTableRow): Promise<(Progress & { device: DeviceId })[]> {
+  async #progress(row: DeploymentRow): Promise<(Progress & { device: DeviceId })[]> {
     const reaches = reachOf(row);
     const candidates = await this.#deps.db
       .selectFrom('devices')
@@ -173,9 +224,7 @@ export class Deployments {
       .filter((device) => device.source === sourceOf(row) || reaches(device.id, readLabels(device.labels)))
       .map((device) => {
         const { id } = device;
-        if (device.source !== sourceOf(row)) return { device: id, state: 'superseded' };
-        const wanted = { model: row.model, version: row.version, manifest: row.manifest_digest, counter: device.counter ?? 0 };
-        return { device: id, ...progressOf(wanted, reportedOf(device)) };
+        return { device: id, ...progressIn(row, device) };
       });
   }
 
@@ -184,7 +233,26 @@ export class Deployments {
   }
 }
 
-type DeploymentsTableRow = Omit<DeploymentsTable, 'id'> & { readonly id: number };
+/** How far a device is with a deployment. */
+function progressIn(
+  row: DeploymentRow,
+  device: { readonly source: string | null; readonly counter: number | null; readonly reported: string | null },
+): Progress {
+  const counter = device.counter ?? 0;
+  if (row.version === null || row.manifest_digest === null) {
+    // Something else gives it the model again.
+    return device.source === null ? removalProgress({ model: row.model, counter }, reportedOf(device)) : { state: 'superseded' };
+  }
+  if (device.source !== sourceOf(row)) return { state: 'superseded' };
+  return progressOf({ model: row.model, version: row.version, manifest: row.manifest_digest, counter }, reportedOf(device));
+}
+
+/** Throws `MODEL_UNKNOWN`; a deployment that takes a model off has no version. */
+async function knownModel(db: Queryable, model: string): Promise<null> {
+  const known = await db.selectFrom('models').select('name').where('name', '=', model).executeTakeFirst();
+  if (known === undefined) throw new SkerryError('MODEL_UNKNOWN', `there is no model "${model}"`);
+  return null;
+}
 
 /** Digest of the version's manifest; throws `VERSION_UNKNOWN`. */
 async function knownVersion(db: Queryable, model: string, version: number): Promise<string> {
@@ -203,33 +271,18 @@ async function matchingDevices(trx: Queryable, matches: (labels: Labels) => bool
   return rows.filter((row) => matches(readLabels(row.labels))).map((row) => deviceIdSchema.parse(row.id));
 }
 
-function decisionOf(row: DeploymentsTableRow, device: DeviceId): DesiredDecision {
-  return {
-    device,
-    model: modelNameSchema.parse(row.model),
-    version: versionNumberSchema.parse(row.version),
-    manifest: digestSchema.parse(row.manifest_digest),
-    attempt: row.attempt,
-    source: sourceOf(row),
-    decidedAt: row.created_at,
-  };
-}
-
-function sourceOf(row: Pick<DeploymentsTableRow, 'id'>): string {
-  return `deployment:${row.id}`;
-}
-
-function shown(row: DeploymentsTableRow): Deployment {
+function shown(row: DeploymentRow): Deployment {
   return {
     id: row.id,
     model: modelNameSchema.parse(row.model),
-    version: versionNumberSchema.parse(row.version),
-    manifest: digestSchema.parse(row.manifest_digest),
+    version: versionNumberSchema.nullable().parse(row.version),
+    manifest: digestSchema.nullable().parse(row.manifest_digest),
     selector: row.selector,
     attempt: row.attempt,
     createdAt: new Date(row.created_at).toISOString(),
     createdBy: row.created_by,
     rollout: row.rollout,
     withdrawnAt: row.withdrawn_at === null ? null : new Date(row.withdrawn_at).toISOString(),
+    withdrawnBy: row.withdrawn_by,
   };
 }

@@ -5,9 +5,10 @@ import type { CandidateAction } from '#shared/trust/desired-rollout.js';
 /**
  * How far a device is with a version it should run.
  * `waiting`: it has not said that it accepted the wish. `fetching`, `installing`: it says so. `serving`: it answers with it.
- * `refused`: it said no, with a code. `superseded`: a newer decision for the same model took its place.
+ * `removed`: it was to stop serving the model, and has. `refused`: it said no, with a code. `superseded`: a newer decision for the same
+ * model took its place.
  */
-export const PROGRESS_STATES = ['waiting', 'fetching', 'installing', 'serving', 'refused', 'superseded'] as const;
+export const PROGRESS_STATES = ['waiting', 'fetching', 'installing', 'serving', 'removed', 'refused', 'superseded'] as const;
 
 export const progressSchema = z.object({
   state: z.enum(PROGRESS_STATES),
@@ -55,6 +56,16 @@ export function candidateProgress(wanted: Wanted & { readonly action: CandidateA
   const progress = progressOf(wanted, reported);
   // It answers for the model already: not what was asked for, and no failure either.
   return progress.state === 'serving' ? { ...progress, state: 'waiting' } : progress;
+}
+
+/** How far a device is with a model that is taken off it. */
+export function removalProgress(wanted: Pick<Wanted, 'model' | 'counter'>, reported: Reported | undefined): Progress {
+  if (reported === undefined) return { state: 'waiting' };
+  const { desired } = reported;
+  if (desired.counter < wanted.counter)
+    return desired.refused === undefined ? { state: 'waiting' } : { state: 'refused', error: desired.refused };
+  const model = reported.models.find((entry) => entry.model === wanted.model);
+  return model === undefined || model.serving === null ? { state: 'removed' } : { state: 'installing' };
 }
 
 function versionProgress(version: ReportedVersion): Progress {

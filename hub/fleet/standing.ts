@@ -94,7 +94,10 @@ export async function heldBy(db: Queryable, rollout: string, model: ModelName): 
   for (const { device, labels, source } of await membersOf(db, model)) {
     if (source === null || !own.has(source)) continue;
     const next = others.find(({ reaches }) => reaches(device, readLabels(labels)))?.row;
-    const otherwise = next && { version: versionNumberSchema.parse(next.version), manifest: digestSchema.parse(next.manifest_digest) };
+    const otherwise =
+      next?.version === null || next?.manifest_digest === null
+        ? undefined
+        : next && { version: versionNumberSchema.parse(next.version), manifest: digestSchema.parse(next.manifest_digest) };
     held.set(device, otherwise ?? null);
   }
   return held;

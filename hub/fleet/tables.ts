@@ -83,8 +83,9 @@ export interface RetiredKeysTable {
 export interface DeploymentsTable {
   id: Generated<number>;
   model: string;
-  version: number;
-  manifest_digest: string;
+  /** Null takes the model off the devices; so is the digest then. */
+  version: number | null;
+  manifest_digest: string | null;
   selector: string;
   attempt: number;
   created_at: EpochMillis;
@@ -95,6 +96,8 @@ export interface DeploymentsTable {
   withdrawn_at: EpochMillis | null;
   /** JSON: devices that were taken out of the rollout that left it; it is not for them. */
   excluded: string | null;
+  /** Who withdrew it; null where the rollout that left it was rolled back. */
+  withdrawn_by: string | null;
 }
 
 /** What each device should run, one row per device and model; the newest decision, not the history. */

@@ -14,10 +14,12 @@ import { type Clock, days, parseTimestamp } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { asVersion } from '#shared/trust/target-lookup.js';
+import type { DeletedVersionsTable } from './tables.js';
 import { checkReleaseFree } from './release-check.js';
 import { checkTargetOf } from './target-check.js';
 import type { TufRepository } from './tuf/repository.js';
 import { type Candidate, checkContent, readCandidate } from './version-checks.js';
+import { type DeletedVersion, requireUnused, type VersionUsers } from './version-needs.js';
 import type { VersionRow, VersionStore } from './version-store.js';
 import type { ModelDetail, ModelSummary, VersionDetail, VersionSummary } from './views.js';
 
@@ -28,6 +30,8 @@ export interface RegistryDeps {
   readonly store: VersionStore;
   readonly storage: ArtifactStorage;
   readonly tuf: TufRepository;
+  /** What may need a version that is to be deleted. */
+  readonly users: readonly VersionUsers[];
   readonly live: LiveBus;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -82,6 +86,8 @@ export class Registry {
         details: { stored: taken.manifest_digest, sent: digest },
       });
     }
+    const deleted = await this.#deps.store.deleted(manifest.model, manifest.version);
+    if (deleted !== undefined) throw deletedError(manifest.model, manifest.version, deleted);
     const newest = await this.#deps.store.newest(manifest.model);
     if (manifest.version <= newest) {
       throw new SkerryError('VERSION_NOT_NEWER', `${name} is not above the newest version, ${newest}`, { details: { newest } });
@@ -148,12 +154,41 @@ export class Registry {
     const stored = await this.#deps.store.find(model, version);
     if (stored !== undefined) return this.#detail(stored);
     if ((await this.#deps.store.createdAt(model)) === undefined) throw new SkerryError('MODEL_UNKNOWN', `there is no model "${model}"`);
+    const deleted = await this.#deps.store.deleted(model, version);
+    if (deleted !== undefined) throw deletedError(model, version, deleted);
     throw new SkerryError('VERSION_UNKNOWN', `model "${model}" has no version ${version}`);
   }
 
   /** Bytes of the manifest with this digest, as devices fetch it. */
   manifestBytes(digest: Digest): Promise<Uint8Array | undefined> {
     return this.#deps.store.manifestBytes(digest);
+  }
+
+  /**
+   * Deletes a version, and the artifacts that no other version needs. Its number is never used again: the publisher's signed metadata may go
+   * on listing it. Throws `MODEL_UNKNOWN`, `VERSION_UNKNOWN`, `VERSION_DELETED`, and `VERSION_IN_USE` while something needs it.
+   */
+  delete(model: ModelName, version: VersionNumber, by: string): Promise<DeletedVersion> {
+    return this.#exclusive(async () => {
+      const { store, storage, users, clock, logger, live } = this.#deps;
+      const row = await store.find(model, version);
+      if (row === undefined) await this.version(model, version);
+      if (row === undefined) throw new SkerryError('VERSION_UNKNOWN', `model "${model}" has no version ${version}`);
+      const at = clock.now();
+      const digests = await store.delete(row, by, at, async (trx) => {
+        const needs = [];
+        for (const usersOf of users) needs.push(await usersOf(trx, model, version));
+        requireUnused(model, version, needs);
+      });
+      let bytes = 0;
+      for (const digest of digests) {
+        bytes += (await storage.length(digestSchema.parse(digest))) ?? 0;
+        await storage.delete(digestSchema.parse(digest));
+      }
+      logger.info({ model, version, by, artifacts: digests.length, bytes }, 'version deleted');
+      live.publish({ kind: 'version.deleted', at: new Date(at).toISOString(), model, version });
+      return { model, version, artifacts: digests.length, bytes };
+    });
   }
 
   /** Deletes uploads that no version came to name. */
@@ -186,6 +221,12 @@ export class Registry {
     this.#queue = result.catch(() => undefined);
     return result;
   }
+}
+
+function deletedError(model: string, version: number, { deleted_at: at, deleted_by: by }: DeletedVersionsTable): SkerryError {
+  return new SkerryError('VERSION_DELETED', `${model}@${version} was deleted by ${by} on ${new Date(at).toISOString()}`, {
+    details: { model, version, deletedAt: new Date(at).toISOString(), deletedBy: by },
+  });
 }
 
 function summary(row: VersionRow): VersionSummary {

@@ -26,6 +26,17 @@ export interface VersionsTable {
   publisher: string;
 }
 
+/** What was deleted: its number is never used again, and the same content does not come back by itself. */
+export interface DeletedVersionsTable {
+  model: string;
+  version: number;
+  manifest_digest: string;
+  /** TUF targets role that signed for it, and may still list it. */
+  role: string;
+  deleted_at: EpochMillis;
+  deleted_by: string;
+}
+
 export interface ArtifactsTable {
   digest: string;
   length: number;
@@ -48,6 +59,7 @@ export interface TrustFilesTable {
 export interface RegistryTables {
   models: ModelsTable;
   versions: VersionsTable;
+  deleted_versions: DeletedVersionsTable;
   artifacts: ArtifactsTable;
   version_artifacts: VersionArtifactsTable;
   trust_files: TrustFilesTable;

@@ -1,10 +1,10 @@
 import { manifestSchema, type Manifest } from '#shared/bundle/manifest.js';
 import { contentIdentity } from '#shared/bundle/manifest-codec.js';
-import type { Db } from '#hub/store/database.js';
+import type { Db, Queryable } from '#hub/store/database.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import type { VersionsTable } from './tables.js';
+import type { DeletedVersionsTable, VersionsTable } from './tables.js';
 import type { Candidate } from './version-checks.js';
 
 /** A version's row without its manifest, which may be megabytes. */
@@ -111,18 +111,53 @@ export class VersionStore {
     return row?.created_at;
   }
 
+  /** Every number that was ever used, deleted versions included: what a deleted one recalled stays recalled. */
   async numbers(model: string): Promise<readonly number[]> {
-    const rows = await this.#db.selectFrom('versions').select('version').where('model', '=', model).execute();
-    return rows.map((row) => row.version);
+    const versions = this.#db.selectFrom('versions').select('version').where('model', '=', model);
+    const deleted = this.#db.selectFrom('deleted_versions').select('version').where('model', '=', model);
+    return (await versions.unionAll(deleted).execute()).map((row) => row.version);
   }
 
+  /** The highest number that was ever used. */
   async newest(model: string): Promise<number> {
-    const row = await this.#db
-      .selectFrom('versions')
-      .select((eb) => eb.fn.max('version').as('newest'))
-      .where('model', '=', model)
-      .executeTakeFirst();
-    return row?.newest ?? 0;
+    return Math.max(0, ...(await this.numbers(model)));
+  }
+
+  async deleted(model: string, version: number): Promise<DeletedVersionsTable | undefined> {
+    return this.#db.selectFrom('deleted_versions').selectAll().where('model', '=', model).where('version', '=', version).executeTakeFirst();
+  }
+
+  /**
+   * Forgets a version once `check`, in the same transaction, finds that nothing needs it; returns the artifacts that no other version names
+   * and that nobody uploaded again since.
+   */
+  async delete(row: VersionRow, by: string, at: EpochMillis, check: (trx: Queryable) => Promise<void>): Promise<readonly string[]> {
+    const { model, version, manifest_digest, role } = row;
+    return this.#db.transaction().execute(async (trx) => {
+      await check(trx);
+      await trx.insertInto('deleted_versions').values({ model, version, manifest_digest, role, deleted_at: at, deleted_by: by }).execute();
+      const named = await trx
+        .deleteFrom('version_artifacts')
+        .where('model', '=', model)
+        .where('version', '=', version)
+        .returning('digest')
+        .execute();
+      await trx.deleteFrom('versions').where('model', '=', model).where('version', '=', version).execute();
+      await trx.deleteFrom('fetch_rights').where('model', '=', model).where('version', '=', version).execute();
+      if (named.length === 0) return [];
+      const unused = await trx
+        .deleteFrom('artifacts')
+        .where(
+          'digest',
+          'in',
+          named.map((entry) => entry.digest),
+        )
+        .where('digest', 'not in', (eb) => eb.selectFrom('version_artifacts').select('version_artifacts.digest'))
+        .where('stored_at', '<=', row.accepted_at)
+        .returning('digest')
+        .execute();
+      return unused.map((entry) => entry.digest);
+    });
   }
 
   async manifestBytes(digest: string): Promise<Uint8Array | undefined> {

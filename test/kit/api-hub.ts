@@ -13,6 +13,8 @@ import { LIVE_PATH } from '#hub/api/live-path.js';
 import type { Route } from '#hub/api/route.js';
 import { accessRoutes } from '#hub/api/routes/access.js';
 import { registryRoutes } from '#hub/api/routes/registry.js';
+import { fleetUsers } from '#hub/fleet/version-users.js';
+import { rolloutUsers } from '#hub/rollouts/version-users.js';
 import { systemRoutes } from '#hub/api/routes/system.js';
 import { trustRoutes } from '#hub/api/routes/trust.js';
 import { ApiServer } from '#hub/api/server.js';
@@ -74,7 +76,7 @@ export async function startApiHub(
       openApi: () => server.openApi(),
     }),
     ...accessRoutes(tokens, audit, () => clock.now()),
-    ...registryRoutes(new Registry({ store, storage, tuf, live: bus, clock, logger }), new ArtifactUploads(storage, store, clock)),
+    ...registryRoutes(new Registry({ store, storage, tuf, users: [fleetUsers, rolloutUsers], live: bus, clock, logger }), new ArtifactUploads(storage, store, clock)),
     ...trustRoutes(tuf, hubPublicKeys(fleet, keys)),
     ...more(db),
   ];

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { ArtifactUploads } from '#hub/registry/artifact-uploads.js';
 import type { Registry } from '#hub/registry/registry.js';
 import { modelDetailSchema, modelListSchema, versionDetailSchema } from '#hub/registry/views.js';
+import { deletedVersionSchema } from '#hub/registry/version-needs.js';
 import { PUBLISH_BODY_BYTES, publishBodySchema } from '#hub/registry/wire.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
@@ -75,6 +76,7 @@ export function registryRoutes(registry: Registry, uploads: ArtifactUploads): re
       errors: [
         'VERSION_CONFLICT',
         'VERSION_NOT_NEWER',
+        'VERSION_DELETED',
         'ARTIFACT_MISSING',
         'MANIFEST_MISMATCH',
         'BUNDLE_MANIFEST_INVALID',
@@ -91,6 +93,25 @@ export function registryRoutes(registry: Registry, uploads: ArtifactUploads): re
         note.target = `models/${version.model}/versions/${version.version}`;
         note.detail = { manifest: version.manifest, created };
         return version;
+      },
+    }),
+    defineRoute({
+      method: 'DELETE',
+      url: '/api/v1/models/:model/versions/:version',
+      id: 'deleteVersion',
+      tag: 'registry',
+      summary: 'Deletes a version that nothing needs any more, and the artifacts that no other version needs',
+      description:
+        'While deployments, rollouts under way or devices need it, it is refused and they are named. Its number is never used again, and the same content cannot come back under it.',
+      access: 'model:delete',
+      audit: ({ params }) => `models/${params.model}/versions/${params.version}`,
+      params: versionParams,
+      answer: deletedVersionSchema,
+      errors: ['MODEL_UNKNOWN', 'VERSION_UNKNOWN', 'VERSION_DELETED', 'VERSION_IN_USE'],
+      handler: async ({ params, caller, note }) => {
+        const deleted = await registry.delete(params.model, params.version, nameOf(caller));
+        note.detail = { action: 'delete', artifacts: deleted.artifacts, bytes: deleted.bytes };
+        return deleted;
       },
     }),
     defineRoute({

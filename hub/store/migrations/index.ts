@@ -15,6 +15,7 @@ import { createRegistryTables } from './registry.js';
 import { createRolloutTables } from './rollouts.js';
 import { addStanding } from './standing.js';
 import { createTelemetryTables } from './telemetry.js';
+import { addUndoing } from './undoing.js';
 
 type MigrationStep = (db: Kysely<unknown>, types: SqlTypes) => Promise<void>;
 
@@ -38,6 +39,7 @@ const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
   '0030_membership': addMembership,
   '0031_replacement': addReplacement,
   '0032_hub_notes': createHubNotes,
+  '0033_undoing': addUndoing,
 };
 
 export function migrationProvider(types: SqlTypes): MigrationProvider {

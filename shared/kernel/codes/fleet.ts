@@ -80,13 +80,13 @@ export const fleetCodes = defineCodes({
     fault: 'caller',
     http: 404,
     summary: 'No deployment has the given id.',
-    action: 'List the deployments with `skerry deployments`.',
+    action: 'List the deployments with `skerry deployment list`.',
   },
   DESIRED_TOO_LARGE: {
     fault: 'caller',
     http: 409,
     summary: 'A device would be told to hold more models than one desired state can name.',
-    action: 'Narrow the selector or remove deployments of models the device no longer needs.',
+    action: 'Narrow the selector, or take models off the device that it no longer needs (`skerry undeploy`).',
   },
   BROKER_OFFLINE: {
     fault: 'environment',

@@ -97,6 +97,20 @@ export const hubCodes = defineCodes({
     summary: 'The version number is not above the newest one of the model; numbers only grow.',
     action: 'Publish with a number above the one named in the message.',
   },
+  VERSION_DELETED: {
+    fault: 'caller',
+    http: 409,
+    summary: 'The version was deleted; its number is never used again.',
+    action: 'Publish the content under a new number.',
+  },
+  VERSION_IN_USE: {
+    fault: 'caller',
+    http: 409,
+    summary:
+      'The version is still needed: by deployments that count, by rollouts under way, or by devices that are to run it or still have it. The details name them.',
+    action:
+      'Withdraw the deployments (`skerry deployment remove`), end the rollouts, and give the devices another version or take the model off them (`skerry undeploy`). A device that is gone for good no longer counts once it is removed.',
+  },
   ARTIFACT_MISSING: {
     fault: 'caller',
     http: 409,

@@ -1,0 +1,46 @@
+import type { VersionUsers } from '#hub/registry/version-needs.js';
+import { type ModelName, AGENT_MODEL, type VersionNumber } from '#shared/bundle/names.js';
+import { capabilitiesSchema } from '#shared/protocol/device.js';
+import type { Reported } from '#shared/protocol/messages.js';
+import { beside } from './desired-content.js';
+import { reportedOf } from './device-view.js';
+
+/** Deployments that count, devices that are told to run a version, and devices that report that they have it. */
+export const fleetUsers: VersionUsers = async (db, model, version) => {
+  const deployments = await db
+    .selectFrom('deployments')
+    .select('id')
+    .where('model', '=', model)
+    .where('version', '=', version)
+    .where('withdrawn_at', 'is', null)
+    .orderBy('id')
+    .execute();
+  const wishes = await db
+    .selectFrom('desired_models')
+    .innerJoin('devices', 'devices.id', 'desired_models.device')
+    .select(['device', 'version', 'candidate', 'rollout'])
+    .where('model', '=', model)
+    .where('revoked_at', 'is', null)
+    .orderBy('device')
+    .execute();
+  const reports = await db
+    .selectFrom('device_states')
+    .innerJoin('devices', 'devices.id', 'device_states.device')
+    .select(['device', 'reported', 'capabilities'])
+    .where('revoked_at', 'is', null)
+    .where('reported', 'is not', null)
+    .orderBy('device')
+    .execute();
+  return {
+    deployments: deployments.map(({ id }) => String(id)),
+    wanted: wishes.filter((wish) => wish.version === version || beside(wish).candidate?.version === version).map(({ device }) => device),
+    kept: reports.filter((row) => has(reportedOf(row), row.capabilities, model, version)).map(({ device }) => device),
+  };
+};
+
+/** What a device gave up is no reason to keep it; a release of the agent is kept while it runs. */
+function has(reported: Reported | undefined, capabilities: string, model: ModelName, version: VersionNumber): boolean {
+  if (model === AGENT_MODEL && capabilitiesSchema.parse(JSON.parse(capabilities)).selfUpdate?.release === version) return true;
+  const entry = reported?.models.find((candidate) => candidate.model === model);
+  return entry?.serving === version || entry?.versions.some((known) => known.version === version && known.install !== 'bad') === true;
+}
