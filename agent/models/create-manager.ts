@@ -14,6 +14,7 @@ import { ProgressBoard } from './progress.js';
 import { reportModels } from './report.js';
 import { RuntimeBoard } from './runtime-board.js';
 import type { DeviceSnapshot } from './snapshot.js';
+import { hasLeftovers } from './plan-space.js';
 import { SpaceKeeper } from './space-keeper.js';
 import { type Step, stepKey } from './step.js';
 import { StepRunner } from './step-runner.js';
@@ -215,7 +216,7 @@ class Manager implements ModelManager {
     entry.cancelWake();
     try {
       const { step, wakeAt, context } = await this.#plan(model);
-      if (context.space.steps.length > 0) space.lane.kick();
+      if (context.space.steps.length > 0 || hasLeftovers(context.device)) space.lane.kick();
       if (step === undefined) {
         entry.rest();
         if (wakeAt !== undefined) entry.wakeAfter(wakeAt - clock.monotonic());

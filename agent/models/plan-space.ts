@@ -1,4 +1,5 @@
 import type { Digest, ModelName } from '#shared/bundle/names.js';
+import { type Millis, minutes } from '#shared/kernel/clock.js';
 import { completeDigests, factsOf, isLive, missingArtifacts, toRestore } from './facts.js';
 import type { DeviceSnapshot, ModelSnapshot, VersionFacts } from './snapshot.js';
 import type { Step } from './step.js';
@@ -109,12 +110,29 @@ function firstEviction(device: DeviceSnapshot, inventory: Inventory): Step | und
   return victim && evictionOf(victim, inventory);
 }
 
-/** What lies here of models that the desired state no longer names, once they stopped serving. */
+/** So long the files of a model that was taken off lie here still: when that is taken back at once, nothing is fetched again. */
+const KEPT_WHEN_OFF: Millis = minutes(1);
+
+/** True for a model that the desired state no longer names, once it stopped serving. */
+export function isOff({ desired, serving }: ModelSnapshot, device: Pick<DeviceSnapshot, 'desiredKnown'>): boolean {
+  return device.desiredKnown && desired === undefined && serving === undefined;
+}
+
+/** True while something of a model that was taken off lies here. */
+export function hasLeftovers(device: DeviceSnapshot): boolean {
+  return device.models.some((model) => model.versions.length > 0 && isOff(model, device));
+}
+
+/** When the next files of a model that was taken off are collected, monotonic. */
+export function nextCollection({ models }: DeviceSnapshot): Millis | undefined {
+  const times = models.flatMap(({ offSince }) => (offSince === undefined ? [] : [offSince + KEPT_WHEN_OFF]));
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+/** What lies here of models that were taken off. */
 function collection(device: DeviceSnapshot, inventory: Inventory): Step | undefined {
-  if (!device.desiredKnown) return undefined;
-  const off = new Set(
-    device.models.filter(({ desired, serving }) => desired === undefined && serving === undefined).map(({ model }) => model),
-  );
+  const isDue = (model: ModelSnapshot): boolean => model.offSince !== undefined && device.now - model.offSince >= KEPT_WHEN_OFF;
+  const off = new Set(device.models.filter((model) => isOff(model, device) && isDue(model)).map(({ model }) => model));
   const taken = inventory.cached.filter(({ model }) => off.has(model));
   const [victim] = evictable(taken, inventory);
   return victim && evictionOf(victim, inventory);

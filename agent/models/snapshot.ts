@@ -51,6 +51,8 @@ export interface ModelSnapshot {
   /** Where requests without a version go now. */
   readonly routed: VersionNumber | undefined;
   readonly versions: readonly VersionFacts[];
+  /** Since when it is taken off this device and its files wait to be collected, monotonic. */
+  readonly offSince?: Millis;
   /** Lowest version the publisher allows; 0 when not known. */
   readonly minimumVersion: number;
   /** Since when the serving version serves without failing, monotonic; `undefined` when it does not. */

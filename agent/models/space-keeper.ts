@@ -1,4 +1,5 @@
 import type { ModelName } from '#shared/bundle/names.js';
+import type { Millis } from '#shared/kernel/clock.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
@@ -6,7 +7,7 @@ import { execute } from './executor.js';
 import { Lane } from './lane.js';
 import type { Observe } from './observe.js';
 import { planContext } from './plan.js';
-import { isProtected } from './plan-space.js';
+import { isOff, isProtected, nextCollection } from './plan-space.js';
 import type { DeviceSnapshot } from './snapshot.js';
 import type { Step } from './step.js';
 import type { StepContext } from './steps/context.js';
@@ -28,6 +29,9 @@ export class SpaceKeeper {
   readonly #deps: SpaceKeeperDeps;
   readonly #lane = new Lane(() => this.#makeSpace());
   #diskFull = false;
+  /** Models that were taken off, and since when. */
+  #offSince: ReadonlyMap<ModelName, Millis> = new Map();
+  #cancelWake: () => void = () => undefined;
 
   constructor(deps: SpaceKeeperDeps) {
     this.#deps = deps;
@@ -55,7 +59,9 @@ export class SpaceKeeper {
   async #makeSpace(): Promise<boolean> {
     const { context, observe, logger } = this.#deps;
     try {
-      const { space, device } = planContext(await this.#deps.survey());
+      const surveyed = this.#noteOff(await this.#deps.survey());
+      this.#wakeFor(surveyed);
+      const { space, device } = planContext(surveyed);
       const [step] = space.steps;
       if (step === undefined || (step.kind === 'evict' && !this.#mayEvict(device, step))) return false;
       await observe?.({ at: 'before', step });
@@ -71,6 +77,18 @@ export class SpaceKeeper {
     }
   }
 
+  #noteOff(device: DeviceSnapshot): DeviceSnapshot {
+    const off = device.models.filter((model) => isOff(model, device) && model.versions.length > 0);
+    this.#offSince = new Map(off.map(({ model }) => [model, this.#offSince.get(model) ?? device.now]));
+    return { ...device, models: device.models.map((model) => ({ ...model, ...offSinceOf(this.#offSince.get(model.model)) })) };
+  }
+
+  #wakeFor(device: DeviceSnapshot): void {
+    this.#cancelWake();
+    const at = nextCollection(device);
+    if (at !== undefined && at > device.now) this.#cancelWake = this.#deps.context.clock.schedule(at - device.now, () => this.#lane.kick());
+  }
+
   /** What was planned a moment ago must still hold: a lane may have turned to this version since. */
   #mayEvict(device: DeviceSnapshot, { model, version }: Step<'evict'>): boolean {
     const current = this.#deps.currentStep(model);
@@ -79,4 +97,8 @@ export class SpaceKeeper {
     const facts = snapshot?.versions.find(({ record }) => record.version === version);
     return snapshot !== undefined && facts !== undefined && !isProtected({ ...snapshot, desired: this.#deps.desired(model) }, facts);
   }
+}
+
+function offSinceOf(since: Millis | undefined): { readonly offSince?: Millis } {
+  return since === undefined ? {} : { offSince: since };
 }

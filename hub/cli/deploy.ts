@@ -134,9 +134,13 @@ function printOutcome(out: Output, state: DeploymentProgress, exit: ExitCode, to
   if (out.json) return printJson(out, { ...state, seconds: took / 1_000 });
   const name = nameOfDeployment(state);
   const { serving, removed, refused, superseded } = state.counts;
-  if (state.devices.length === 0) printLine(out, `no device matches now; those that come to match take ${name}`);
+  if (state.devices.length === 0) printLine(out, `no device matches now; those that come to match get ${name}`);
   else {
-    const text = `${serving + removed} of ${state.devices.length} devices serve ${name} after ${formatDuration(took)}`;
+    const done =
+      state.version === null
+        ? `${removed} of ${state.devices.length} devices stopped serving ${state.model}`
+        : `${serving} of ${state.devices.length} devices serve ${name}`;
+    const text = `${done} after ${formatDuration(took)}`;
     printLine(out, paint(out, exit === EXIT.ok ? 'green' : 'yellow', text));
   }
   if (superseded > 0) printLine(out, `${superseded} were given something newer meanwhile`);

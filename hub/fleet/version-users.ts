@@ -31,16 +31,30 @@ export const fleetUsers: VersionUsers = async (db, model, version) => {
     .where('reported', 'is not', null)
     .orderBy('device')
     .execute();
+  const told = new Set<string>(wishes.map(({ device }) => device));
   return {
     deployments: deployments.map(({ id }) => String(id)),
     wanted: wishes.filter((wish) => wish.version === version || beside(wish).candidate?.version === version).map(({ device }) => device),
-    kept: reports.filter((row) => has(reportedOf(row), row.capabilities, model, version)).map(({ device }) => device),
+    kept: reports
+      .filter((row) => has(reportedOf(row), row.capabilities, { model, version, told: told.has(row.device) }))
+      .map(({ device }) => device),
   };
 };
 
-/** What a device gave up is no reason to keep it; a release of the agent is kept while it runs. */
-function has(reported: Reported | undefined, capabilities: string, model: ModelName, version: VersionNumber): boolean {
+/** A version as one device may have it; `told` when the device is told to run some version of the model. */
+interface Asked {
+  readonly model: ModelName;
+  readonly version: VersionNumber;
+  readonly told: boolean;
+}
+
+/**
+ * What a device gave up is no reason to keep it, nor are files that a model left which was taken off; a release of the agent is kept while
+ * it runs.
+ */
+function has(reported: Reported | undefined, capabilities: string, { model, version, told }: Asked): boolean {
   if (model === AGENT_MODEL && capabilitiesSchema.parse(JSON.parse(capabilities)).selfUpdate?.release === version) return true;
   const entry = reported?.models.find((candidate) => candidate.model === model);
+  if (entry?.serving === null && !told) return false;
   return entry?.serving === version || entry?.versions.some((known) => known.version === version && known.install !== 'bad') === true;
 }

@@ -137,6 +137,7 @@ export class RolloutRunner {
   async prepare(event: OperatorEvent, actor: Actor, reason: string): Promise<Move> {
     this.#requireAllowed(event);
     if (event === 'approve') this.#checkRole(actor);
+    await this.#requireVersions(event);
     return this.#moveOf({ event, actor, reason, changed: await this.#reclaimed() });
   }
 
@@ -166,6 +167,17 @@ export class RolloutRunner {
       move,
       told.map((row) => row.device),
     );
+  }
+
+  /** What a rollout that has ended is to go back to, or to try again, may have been deleted since: then it throws `VERSION_UNKNOWN`. */
+  async #requireVersions(event: OperatorEvent): Promise<void> {
+    const { document, state } = this.#record;
+    if (isActive(state)) return;
+    const before = this.rows
+      .filter((row) => row.status === 'installed' || row.status === 'failed')
+      .flatMap((row) => row.previous?.version ?? []);
+    const wanted = event === 'retry' ? [document.version] : event === 'rollback' ? new Set(before) : [];
+    for (const version of wanted) await this.#deps.registry.version(document.model, version);
   }
 
   #requireAllowed(event: OperatorEvent): void {

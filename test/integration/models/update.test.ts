@@ -75,7 +75,7 @@ describe('an update', () => {
     await rig.answers(VAD, 2);
   });
 
-  it('of a model no longer wanted drains and unloads it, and keeps its files', async () => {
+  it('of a model no longer wanted drains and unloads it, and keeps its files for a moment', async () => {
     const { rig, one } = await ModelRig.serving();
     rig.desired.want();
     await rig.eventually('nothing is loaded', () => rig.run.servables.loaded().length === 0);
@@ -215,6 +215,25 @@ describe('the cache', () => {
     expect([await rig.installOf(one), await rig.installOf(versions[0]!)]).toEqual([undefined, undefined]);
     expect(rig.events.emitted.filter((event) => event.kind === 'version.evicted').map((event) => event.version)).toEqual([1, 2]);
     expect((await rig.run.store.blobs.usage()).usedBytes).toBeLessThanOrEqual(37_000);
+  });
+});
+
+describe('a model that is taken off', () => {
+  it('has its files collected, and those only', async () => {
+    const { rig, one } = await ModelRig.serving();
+    const other = rig.version('other', 1);
+    rig.desired.want(one, other);
+    await rig.eventually('other serves', () => rig.run.servables.answering(modelName('other')) === 1);
+    rig.desired.want(other);
+    await rig.eventually('vad is unloaded', () => rig.run.servables.answering(VAD) === undefined);
+    expect(await rig.run.store.blobs.has(one.manifest)).toBe(true);
+    await rig.eventually('its files are gone', async () => {
+      await rig.clock.advance(61_000);
+      return !(await rig.run.store.blobs.has(one.manifest));
+    });
+    expect(await rig.installOf(one)).toBeUndefined();
+    expect(await rig.run.store.blobs.has(other.manifest)).toBe(true);
+    expect(await rig.installOf(other)).toBe('good');
   });
 });
 
