@@ -40,15 +40,13 @@ beforeEach(async () => {
   }
   const tuf = { target: () => undefined } as never;
   registry = new Registry({
-    ...{
-      store: new VersionStore(hub.db),
-      storage: hub.artifacts,
-      tuf,
-      live: new LiveBus(silentLogger),
-      clock: systemClock,
-      logger: silentLogger,
-    },
+    store: new VersionStore(hub.db),
+    storage: hub.artifacts,
+    tuf,
     users: [fleetUsers, rolloutUsers],
+    live: new LiveBus(silentLogger),
+    clock: systemClock,
+    logger: silentLogger,
   });
 });
 
