@@ -1,10 +1,10 @@
 import type { VersionNumber } from '#shared/bundle/names.js';
-import type { Output } from '#shared/terminal/output.js';
+import { type Output, printNote } from '#shared/terminal/output.js';
 import { createProgress, type Progress } from '#shared/terminal/progress.js';
 import type { BuiltRelease, BuiltVersion } from '../publisher/build.js';
 import type { PublisherHub } from '../publisher/hub-port.js';
 import { type PublishResult, publishVersion } from '../publisher/publish.js';
-import { checkSecret, chooseRole, folderSigner } from '../publisher/target-signer.js';
+import { checkSecret, chooseRole, folderPublisher } from '../publisher/target-signer.js';
 import { showPublish } from './publish-view.js';
 import { openPublisher, openSecret, type PublisherCliDeps, type PublisherFlags } from './publisher-deps.js';
 
@@ -38,8 +38,8 @@ export async function signAndUpload(deps: PublisherCliDeps, flags: UploadFlags, 
       ...(flags.version === undefined ? {} : { version: flags.version }),
       ...(flags.minVersion === undefined ? {} : { minimumVersion: flags.minVersion }),
     };
-    const sign = folderSigner({ folder, secret, hub, clock: deps.clock, role });
-    return await publishVersion(built, options, { hub, sign, clock: deps.clock }, showPublish(out, progress));
+    const publisher = folderPublisher({ folder, secret, hub, clock: deps.clock, role, note: (text) => printNote(out, text) });
+    return await publishVersion(built, options, { hub, publisher, clock: deps.clock }, showPublish(out, progress));
   } finally {
     progress.close();
   }

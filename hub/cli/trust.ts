@@ -7,12 +7,12 @@ import { requireFiles } from '#shared/terminal/named-files.js';
 import { printJson, printLine, printNote } from '#shared/terminal/output.js';
 import { shellQuote } from '#shared/terminal/shell-quote.js';
 import { currentRequest, decodePublisherRequest, encodePublisherRequest } from '../publisher/publisher-request.js';
-import { deliver, deliverNew, deliverPending } from '../publisher/trust-delivery.js';
+import { deliverPending, signAndDeliver } from '../publisher/trust-delivery.js';
 import { parseMetadata } from '#shared/trust/metadata.js';
 import { ROLE_NAME_RULE, type TrustUpdate } from '#shared/trust/update.js';
-import { addPublisher, type Ceremony, initTrust, rotateRoot } from '../publisher/trust-keeper.js';
+import { addPublisher, type Ceremony, initTrust, removePublisher, rotateRoot } from '../publisher/trust-keeper.js';
 import { renewFolder } from '../publisher/trust-renewal.js';
-import { confirmPublished, createPublisher } from '../publisher/trust-sign.js';
+import { createPublisher } from '../publisher/trust-sign.js';
 import { collectText, parseCount } from './publish-options.js';
 import {
   addHubOptions,
@@ -25,6 +25,8 @@ import {
   type PublisherCliDeps,
   type PublisherFlags,
 } from './publisher-deps.js';
+import { exclusively } from './trust-exclusive.js';
+import { addRecover } from './trust-recover.js';
 import { showTrust } from './trust-show.js';
 
 interface RootFlags extends PublisherFlags {
@@ -40,7 +42,9 @@ export function registerTrustCommands(program: Command, deps: PublisherCliDeps):
   addRequest(trust, deps);
   addAddPublisher(trust, deps);
   addRotateRoot(trust, deps);
+  addRemovePublisher(trust, deps);
   addResign(trust, deps);
+  addRecover(trust, deps);
 }
 
 function addInit(trust: Command, deps: PublisherCliDeps): void {
@@ -61,22 +65,18 @@ function addInit(trust: Command, deps: PublisherCliDeps): void {
     .action(async (flags: RootFlags & { role: string; models: readonly string[]; agent?: boolean }) => {
       const opened = await openPublisher(deps, flags);
       const { out, hub, folder } = opened;
-      if (!(await deliverPending(folder, hub))) {
+      await exclusively(opened, deps, 'trust init', async (delivery) => {
+        if (await deliverPending(delivery)) return;
         await requireNoRoot(opened);
         const secret = await openSecret(out, flags, true);
+        const keys = await hub.hubKeys();
         const models = flags.models.length === 0 ? ['*'] : flags.models;
-        const update = await initTrust({
-          folder,
-          secret,
-          clock: deps.clock,
-          hub: await hub.hubKeys(),
-          publisher: { role: flags.role, models, agent: flags.agent === true },
-          rootKeys: flags.rootKeys,
-          rootThreshold: flags.rootThreshold,
-        });
-        await deliver(folder, hub, update);
-        for (const [role, bytes] of Object.entries(update.roles ?? {})) await confirmPublished(folder, role, bytes);
-      }
+        const publisher = { role: flags.role, models, agent: flags.agent === true };
+        const { rootKeys, rootThreshold } = flags;
+        await signAndDeliver(delivery, async (draft) => ({
+          update: await initTrust({ folder: draft, secret, clock: deps.clock, hub: keys, publisher, rootKeys, rootThreshold }),
+        }));
+      });
       printNote(out, `The keys are in ${folder.path}. Whoever holds them and their passphrase decides what your devices run.`);
       await showTrust(out, hub, deps.clock.now());
     });
@@ -109,10 +109,13 @@ function addRequest(trust: Command, deps: PublisherCliDeps): void {
     .option('--out <file>', 'where to write the request (default: ROLE.request.json)')
     .addHelpText('after', '\nExample:\n  skerry trust request --role alice --keys ./alice');
   addPublisherOptions(command).action(async (flags: PublisherFlags & { role: string; out?: string }) => {
-    const { out, hub, folder } = await openPublisher(deps, flags);
+    const opened = await openPublisher(deps, flags);
+    const { out, hub, folder } = opened;
     const { fleet } = await hub.hubKeys();
     const secret = await openSecret(out, flags, true);
-    const request = await createPublisher({ folder, secret, clock: deps.clock, role: flags.role, fleet });
+    const request = await exclusively(opened, deps, 'trust request', () =>
+      createPublisher({ folder, secret, clock: deps.clock, role: flags.role, fleet }),
+    );
     const path = resolve(flags.out ?? `${request.role}.request.json`);
     await writeFileAtomic(path, encodePublisherRequest(request));
     if (out.json) printJson(out, { request: path, role: request.role, publicKey: request.publicKey });
@@ -147,7 +150,24 @@ function addAddPublisher(trust: Command, deps: PublisherCliDeps): void {
       throw asSkerryError(cause, 'IO_FAILED');
     });
     const request = await currentRequest(opened.hub, decodePublisherRequest(bytes, path));
-    await ceremony(opened, flags, deps, async (options) => addPublisher({ ...options, request, models: flags.models, agent }));
+    await ceremony(opened, flags, deps, 'trust add-publisher', (options) =>
+      addPublisher({ ...options, request, models: flags.models, agent }),
+    );
+  });
+}
+
+function addRemovePublisher(trust: Command, deps: PublisherCliDeps): void {
+  const command = trust
+    .command('remove-publisher')
+    .description('take the right to publish from a publisher (root keeper)')
+    .argument('<role>', 'name of the publisher')
+    .addHelpText(
+      'after',
+      '\nDevices keep what they run, and take up nothing more of this publisher.\n\nExample:\n  skerry trust remove-publisher alice --keys ./publisher',
+    );
+  addPublisherOptions(command).action(async (role: string, flags: PublisherFlags) => {
+    const opened = await openPublisher(deps, flags);
+    await ceremony(opened, flags, deps, 'trust remove-publisher', (options) => removePublisher({ ...options, role }));
   });
 }
 
@@ -167,7 +187,9 @@ function addRotateRoot(trust: Command, deps: PublisherCliDeps): void {
     const opened = await openPublisher(deps, flags);
     const hub = flags.hubKeys === true ? await opened.hub.hubKeys() : undefined;
     const policy = { rootKeys: flags.rootKeys, rootThreshold: flags.rootThreshold, rotateTargets: flags.targets === true };
-    await ceremony(opened, flags, deps, (options) => rotateRoot({ ...options, ...policy, ...(hub === undefined ? {} : { hub }) }));
+    await ceremony(opened, flags, deps, 'trust rotate-root', (options) =>
+      rotateRoot({ ...options, ...policy, ...(hub === undefined ? {} : { hub }) }),
+    );
   });
 }
 
@@ -176,19 +198,23 @@ function addResign(trust: Command, deps: PublisherCliDeps): void {
   command.addHelpText('after', '\nExample:\n  skerry trust resign --keys ./publisher');
   addPublisherOptions(command).action(async (flags: PublisherFlags) => {
     const opened = await openPublisher(deps, flags);
-    await ceremony(opened, flags, deps, (options) => renewFolder(options, opened.hub));
+    await ceremony(opened, flags, deps, 'trust resign', (options) => renewFolder(options, opened.hub));
   });
 }
 
-/** Delivers what an earlier command left behind, then makes and delivers a new update, and shows what holds now. */
+/** Delivers what an earlier command left behind, then signs and delivers a change, and shows what holds now. */
 async function ceremony(
-  { out, hub, folder }: OpenedPublisher,
+  opened: OpenedPublisher,
   flags: PublisherFlags,
   deps: PublisherCliDeps,
+  command: string,
   make: (options: Ceremony) => Promise<TrustUpdate>,
 ): Promise<void> {
-  if (await deliverPending(folder, hub)) printNote(out, 'delivered what was signed before and had not reached the hub');
-  const secret = await openSecret(out, flags);
-  await deliverNew(folder, hub, () => make({ folder, secret, clock: deps.clock }));
+  const { out, hub } = opened;
+  await exclusively(opened, deps, command, async (delivery) => {
+    await deliverPending(delivery);
+    const secret = await openSecret(out, flags);
+    await signAndDeliver(delivery, async (draft) => ({ update: await make({ folder: draft, secret, clock: deps.clock }) }));
+  });
   await showTrust(out, hub, deps.clock.now());
 }

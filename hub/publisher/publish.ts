@@ -4,21 +4,18 @@ import { manifestTargetPath } from '#shared/bundle/manifest.js';
 import { contentIdentity, encodeManifest } from '#shared/bundle/manifest-codec.js';
 import { type Digest, type ModelName, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
-import { SkerryError } from '#shared/kernel/errors.js';
+import { hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { type BuiltRelease, type BuiltVersion, numbered } from './build.js';
 import type { PublishedVersion, PublisherHub } from './hub-port.js';
 import type { VersionTarget } from './trust-sign.js';
 
-/** A role's targets file that lists what was to be signed. */
-export interface SignedTargets {
-  readonly role: string;
-  readonly bytes: Uint8Array;
-  /** Remembers that the hub took the file, so that it can never be taken back unnoticed. */
-  confirm(): Promise<void>;
+/** Signs versions as a publisher that may, and hands them to the hub. */
+export interface VersionPublisher {
+  /** Runs what decides on a version and publishes it, while nobody else publishes from the same place. */
+  exclusive<T>(use: () => Promise<T>): Promise<T>;
+  /** Signs the target and gives it to the hub with its manifest. */
+  publish(model: ModelName, target: VersionTarget, manifest: Uint8Array): Promise<void>;
 }
-
-/** Signs a version as the publisher that may. */
-export type TargetSigner = (target: VersionTarget) => Promise<SignedTargets>;
 
 export interface PublishOptions {
   /** The number to publish under; the next one when left out. */
@@ -44,7 +41,7 @@ export interface PublishResult {
 
 export interface PublishDeps {
   readonly hub: PublisherHub;
-  readonly sign: TargetSigner;
+  readonly publisher: VersionPublisher;
   readonly clock: Clock;
 }
 
@@ -60,34 +57,71 @@ export async function publishVersion(
 ): Promise<PublishResult> {
   const { model } = built.content;
   const totalBytes = built.files.reduce((sum, file) => sum + file.artifact.length, 0);
-  const published = await deps.hub.versions(model);
-  const first = built.content.kind === 'agent' ? PACKAGED_RELEASE + 1 : 1;
-  const decision = decideVersion(published, contentIdentity(built.content), options.version, first);
-  if (decision.kind === 'conflict') {
-    throw new SkerryError('VERSION_CONFLICT', `${model}@${decision.version} is already published with other content`);
-  }
-  if (decision.kind === 'same') {
-    const { version, manifest } = decision.published;
-    return { model, version, manifest, created: false, uploadedBytes: 0, totalBytes };
-  }
-  const manifest = encodeManifest(numbered(built, decision.version));
+  const decided = await decideNow(built, options, deps, 1);
+  if (decided.kind === 'same') return alreadyPublished(model, decided.published, totalBytes);
   const uploadedBytes = await uploadMissing(built, deps.hub, onStep);
+  return deps.publisher.exclusive(async () => {
+    let first = 1;
+    for (let attempt = 1; ; attempt += 1) {
+      // Somebody else may have published while this was uploaded or waited for its turn.
+      const decision = await decideNow(built, options, deps, first);
+      if (decision.kind === 'same') return alreadyPublished(model, decision.published, totalBytes);
+      try {
+        const manifest = await publishAs(built, decision.version, options, deps, onStep);
+        return { model, version: decision.version, manifest, created: true, uploadedBytes, totalBytes };
+      } catch (cause) {
+        if (options.version !== undefined || attempt >= ATTEMPTS || !NUMBER_TAKEN.some((code) => hasCode(cause, code))) throw cause;
+        first = decision.version + 1;
+      }
+    }
+  });
+}
+
+/** How often another number is tried when one turns out to be taken. */
+const ATTEMPTS = 5;
+const NUMBER_TAKEN = ['VERSION_CONFLICT', 'VERSION_NOT_NEWER', 'TRUST_TARGET_TAKEN'] as const;
+
+async function decideNow(
+  built: BuiltVersion | BuiltRelease,
+  options: PublishOptions,
+  { hub }: PublishDeps,
+  least: number,
+): Promise<Exclude<VersionDecision, { kind: 'conflict' }>> {
+  const { model } = built.content;
+  const first = Math.max(least, built.content.kind === 'agent' ? PACKAGED_RELEASE + 1 : 1);
+  const decision = decideVersion(await hub.versions(model), contentIdentity(built.content), options.version, first);
+  if (decision.kind !== 'conflict') return decision;
+  throw new SkerryError('VERSION_CONFLICT', `${model}@${decision.version} is already published with other content`);
+}
+
+function alreadyPublished(model: ModelName, { version, manifest }: PublishedVersion, totalBytes: number): PublishResult {
+  return { model, version, manifest, created: false, uploadedBytes: 0, totalBytes };
+}
+
+/** Numbers the manifest, has it signed and published; returns its digest. */
+async function publishAs(
+  built: BuiltVersion | BuiltRelease,
+  version: VersionNumber,
+  options: PublishOptions,
+  deps: PublishDeps,
+  onStep: (step: PublishStep) => void,
+): Promise<Digest> {
+  const { model } = built.content;
+  const manifest = encodeManifest(numbered(built, version));
   const target: VersionTarget = {
-    path: manifestTargetPath(model, decision.version),
+    path: manifestTargetPath(model, version),
     length: manifest.byteLength,
     digest: digestOf(manifest),
     custom: {
       model,
-      version: decision.version,
+      version,
       minimumVersion: options.minimumVersion ?? versionNumberSchema.parse(1),
       publishedAt: new Date(deps.clock.now()).toISOString(),
     },
   };
   onStep({ kind: 'signing', path: target.path });
-  const signed = await deps.sign(target);
-  await deps.hub.createVersion(model, { manifest, role: signed.role, targets: signed.bytes });
-  await signed.confirm();
-  return { model, version: decision.version, manifest: target.digest, created: true, uploadedBytes, totalBytes };
+  await deps.publisher.publish(model, target, manifest);
+  return target.digest;
 }
 
 export type VersionDecision =
@@ -95,7 +129,7 @@ export type VersionDecision =
   | { readonly kind: 'conflict'; readonly version: VersionNumber }
   | { readonly kind: 'new'; readonly version: VersionNumber };
 
-/** Which version a content becomes: the one it is already, or the number asked for, or the next one, `first` where there is none. Pure. */
+/** Which version a content becomes: the one it is already, or the number asked for, or the next one, and at least `first`. Pure. */
 export function decideVersion(
   published: readonly PublishedVersion[],
   identity: Digest,
@@ -108,7 +142,7 @@ export function decideVersion(
   if (wanted !== undefined) {
     return published.some((entry) => entry.version === wanted) ? { kind: 'conflict', version: wanted } : { kind: 'new', version: wanted };
   }
-  return { kind: 'new', version: versionNumberSchema.parse((newestFirst[0]?.version ?? first - 1) + 1) };
+  return { kind: 'new', version: versionNumberSchema.parse(Math.max(first, (newestFirst[0]?.version ?? 0) + 1)) };
 }
 
 async function uploadMissing(built: BuiltVersion | BuiltRelease, hub: PublisherHub, onStep: (step: PublishStep) => void): Promise<number> {

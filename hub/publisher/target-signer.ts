@@ -2,31 +2,47 @@ import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { KeySecret } from '#shared/trust/key-file.js';
 import type { PublisherHub } from './hub-port.js';
-import type { TargetSigner } from './publish.js';
+import { withFolderLock } from './folder-lock.js';
+import type { VersionPublisher } from './publish.js';
+import { deliverPending, signAndDeliver } from './trust-delivery.js';
 import type { PublisherFolder } from './trust-folder.js';
-import { confirmPublished, signVersionTarget } from './trust-sign.js';
+import { signVersionTarget } from './trust-sign.js';
 
-export interface FolderSigner {
+export interface FolderPublisher {
   readonly folder: PublisherFolder;
   readonly secret: KeySecret;
   readonly hub: PublisherHub;
   readonly clock: Clock;
   /** Publisher role to sign as. */
   readonly role: string;
+  /** Told what happens beside the publishing: another command is waited for, something earlier is delivered. */
+  readonly note?: (text: string) => void;
 }
 
-/** Signs versions with the key in a publisher folder, upon the role's targets file that the hub publishes now. */
-export function folderSigner({ folder, secret, hub, clock, role }: FolderSigner): TargetSigner {
-  return async (target) => {
-    const current = await hub.metadata(`${role}.json`);
-    if (current === undefined) {
-      throw new SkerryError(
-        'TRUST_ROLE_UNKNOWN',
-        `the hub knows no publisher ${role}; its root keeper adds it with "skerry trust add-publisher"`,
-      );
-    }
-    const { bytes } = await signVersionTarget({ folder, secret, clock, role, current, target });
-    return { role, bytes, confirm: () => confirmPublished(folder, role, bytes) };
+/**
+ * Signs versions with the key in a publisher folder, upon the role's targets file that the hub publishes now, and hands them
+ * over. One command at a time changes the folder; what an earlier one left undelivered goes first.
+ */
+export function folderPublisher({ folder, secret, hub, clock, role, note = () => undefined }: FolderPublisher): VersionPublisher {
+  const delivery = { folder, hub, clock, command: 'publish', note };
+  return {
+    exclusive: (use) =>
+      withFolderLock({ folder, clock, command: 'publish', onWait: note }, async () => {
+        await deliverPending(delivery);
+        return use();
+      }),
+    publish: (model, target, manifest) =>
+      signAndDeliver(delivery, async (draft) => {
+        const current = await hub.metadata(`${role}.json`);
+        if (current === undefined) {
+          throw new SkerryError(
+            'TRUST_ROLE_UNKNOWN',
+            `the hub knows no publisher ${role}; its root keeper adds it with "skerry trust add-publisher"`,
+          );
+        }
+        const { bytes } = await signVersionTarget({ folder: draft, secret, clock, role, current, target });
+        return { update: { roles: { [role]: bytes } }, version: { model, manifest, role } };
+      }),
   };
 }
 

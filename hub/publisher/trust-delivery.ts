@@ -1,62 +1,164 @@
-import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
-import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
-import { parseJson } from '#shared/kernel/json.js';
-import { LIMITS } from '#shared/kernel/limits.js';
-import { decodeTrustUpdate, encodeTrustUpdate, type TrustUpdate, trustUpdateSchema } from '#shared/trust/update.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { hasCode, SkerryError } from '#shared/kernel/errors.js';
+import { parseMetadata } from '#shared/trust/metadata.js';
+import type { TrustUpdate } from '#shared/trust/update.js';
 import type { PublisherHub } from './hub-port.js';
-import type { PublisherFolder } from './trust-folder.js';
+import {
+  commitOutgoing,
+  type Outgoing,
+  outgoingOf,
+  readOutgoing,
+  type Signed,
+  updateOf,
+  withdrawOutgoing,
+  withTaken,
+  writeOutgoing,
+} from './outgoing.js';
+import { adoptFromHub, keptUpdate, missingRoots } from './trust-adopt.js';
+import { compareWithHub, type RoleStanding } from './trust-compare.js';
+import type { FolderDraft, PublisherFolder } from './trust-folder.js';
 
-/** A signed update the hub has not taken yet lies here: signing it again would skip a version, which no device follows. */
-const OUTGOING = 'outgoing.json';
+/** How often a change is signed anew because somebody else changed the same role in between. */
+const ATTEMPTS = 5;
+
+/** What a command that signs works with, while it holds the lock of the folder. */
+export interface Delivery {
+  readonly folder: PublisherFolder;
+  readonly hub: PublisherHub;
+  readonly clock: Clock;
+  /** What is done, for messages: `trust resign`. */
+  readonly command: string;
+  /** Told what happens beside what was asked for. */
+  readonly note: (text: string) => void;
+}
 
 /**
- * Makes a signed update and hands it to the hub. Until the hub took it, it stays in the folder, whatever happens in between;
- * but targets files that the hub found wrong are taken back, so that the next ones follow what is published. A root is never
- * taken back: once signed and shown to anybody, a second root of the same number would split the fleet.
+ * Delivers what an earlier command signed and did not finish. The hub takes the same files again without a word. What it
+ * refuses by now is withdrawn, and said: the command that comes next signs upon what holds.
  */
-export async function deliverNew(folder: PublisherFolder, hub: PublisherHub, make: () => Promise<TrustUpdate>): Promise<void> {
-  const before = await folder.record();
-  const update = await make();
+export async function deliverPending(delivery: Delivery): Promise<boolean> {
+  const { folder, note } = delivery;
+  const pending = await readOutgoing(folder);
+  if (pending === undefined) return false;
   try {
-    await deliver(folder, hub, update);
+    await deliver(delivery, pending);
+    note(`delivered what "${pending.command}" signed at ${pending.signedAt} and had not reached the hub`);
+    return true;
   } catch (cause) {
-    if (update.roots === undefined && isRefusal(cause)) {
-      await folder.save(before);
-      await rm(join(folder.path, OUTGOING), { force: true });
-    }
-    throw cause;
+    if (!isRefusal(cause)) throw cause;
+    note(`what "${pending.command}" signed at ${pending.signedAt} is withdrawn, the hub refuses it: ${cause.message}`);
+    return false;
   }
 }
 
-/** The hub looked at the files and found them wrong; not that it was not reached, or did not let the caller in. */
-function isRefusal(cause: unknown): boolean {
-  return cause instanceof SkerryError && (cause.code.startsWith('TRUST_') || cause.code.startsWith('INPUT_'));
+/**
+ * Signs a change upon what the hub holds now and delivers it: nothing in the folder moves before all of it lies in the
+ * outgoing file. When somebody changed the same role in between, it is signed anew, a few times.
+ */
+export async function signAndDeliver(
+  delivery: Delivery,
+  sign: (draft: FolderDraft) => Promise<Pick<Signed, 'update' | 'version'>>,
+): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const draft = delivery.folder.draft();
+    const standings = await upToDate(delivery, draft);
+    const { update, version } = await sign(draft);
+    const complete = withRoots(
+      update,
+      await missingRoots(
+        draft,
+        standings.find(({ role }) => role === 'root'),
+      ),
+    );
+    const signed = { command: delivery.command, at: delivery.clock.now(), update: complete };
+    try {
+      await deliver(delivery, await outgoingOf(draft, version === undefined ? signed : { ...signed, version }));
+      return;
+    } catch (cause) {
+      if (!hasCode(cause, 'TRUST_TARGETS_VERSION') || attempt >= ATTEMPTS) throw cause;
+    }
+  }
 }
 
-/** Hands an update to the hub; it stays in the folder until the hub took it. */
-export async function deliver(folder: PublisherFolder, hub: PublisherHub, update: TrustUpdate): Promise<void> {
-  const path = join(folder.path, OUTGOING);
-  await writeFileAtomic(path, JSON.stringify(encodeTrustUpdate(update)), { mode: 0o600 });
-  await hub.putTrust(update);
-  await rm(path, { force: true });
-}
-
-/** Hands over what an earlier command signed and could not deliver; true when there was something. */
-export async function deliverPending(folder: PublisherFolder, hub: PublisherHub): Promise<boolean> {
-  const pending = await readPending(folder);
-  if (pending === undefined) return false;
-  await deliver(folder, hub, pending);
+/** Hands over what the hub lacks of what the folder keeps, as a recovery; false when it lacks nothing. */
+export async function deliverKept(delivery: Delivery, draft: FolderDraft, standings: readonly RoleStanding[]): Promise<boolean> {
+  const { command, clock, hub } = delivery;
+  const update = await keptUpdate(draft, hub, standings);
+  if (update === undefined) return false;
+  await deliver(delivery, await outgoingOf(draft, { command, at: clock.now(), update: { ...update, recovery: true } }));
+  await draft.save(await delivery.folder.record());
   return true;
 }
 
-async function readPending(folder: PublisherFolder): Promise<TrustUpdate | undefined> {
-  try {
-    const bytes = await readFile(join(folder.path, OUTGOING));
-    return decodeTrustUpdate(parseJson(trustUpdateSchema, bytes, { what: OUTGOING, maxBytes: LIMITS.apiBodyBytes }));
-  } catch (cause) {
-    if (errnoOf(cause) === 'ENOENT') return undefined;
-    throw asSkerryError(cause, 'IO_FAILED');
+/**
+ * Brings the draft of a root keeper to what the hub holds, as far as that needs no decision: what the folder's own keys signed
+ * elsewhere is taken over, and what never reached the hub is delivered. Throws `TRUST_PUBLISHER_ROLLBACK` for a hub that
+ * lost something, and `TRUST_FOLDER_DIVERGED`.
+ */
+async function upToDate(delivery: Delivery, draft: FolderDraft): Promise<readonly RoleStanding[]> {
+  if ((await draft.find())?.keeper === undefined) return [];
+  const standings = await compareWithHub(draft, delivery.hub);
+  const top = standings.filter(({ role }) => role === 'root' || role === 'targets');
+  for (const standing of top) requireOneHistory(standing, draft.path);
+  for (const standing of top) {
+    if (standing.relation === 'folder-behind') await adoptFromHub(draft, delivery.hub, standing);
+    if (standing.relation === 'same') await rememberTaken(draft, standing);
   }
+  const lacksTargets = top.some(({ role, relation }) => role === 'targets' && relation === 'hub-behind');
+  if (!lacksTargets || !(await deliverKept(delivery, draft, top))) return top;
+  delivery.note('delivered root and targets that were signed before and had not reached the hub');
+  return compareWithHub(draft, delivery.hub);
+}
+
+/** What the hub gives is what it holds: a hub that gives less one day has lost something. */
+async function rememberTaken(draft: FolderDraft, { role, given }: RoleStanding): Promise<void> {
+  if (given === undefined) return;
+  await draft.save(withTaken(await draft.record(), role === 'root' ? { roots: [given] } : { targets: given }));
+}
+
+/** Throws where going on needs somebody to decide. */
+export function requireOneHistory({ role, relation, wasTaken, folder, hub }: RoleStanding, path: string): void {
+  if (relation === 'diverged') {
+    throw new SkerryError('TRUST_FOLDER_DIVERGED', `${path} holds ${role} version ${folder}, the hub holds another file as version ${hub}`);
+  }
+  if (relation !== 'hub-behind' || !wasTaken) return;
+  throw new SkerryError('TRUST_PUBLISHER_ROLLBACK', `the hub gives version ${hub} of role ${role}; it took version ${folder} before`, {
+    details: { role, given: hub, published: folder },
+  });
+}
+
+function withRoots(update: TrustUpdate, missing: readonly Uint8Array[]): TrustUpdate {
+  const made = new Set((update.roots ?? []).map((bytes) => parseMetadata('root', bytes).version));
+  const before = missing.filter((bytes) => !made.has(parseMetadata('root', bytes).version));
+  return before.length === 0 ? update : { ...update, roots: [...before, ...(update.roots ?? [])] };
+}
+
+/** Writes the outgoing file, sends it, and moves the folder once the hub took it. What the hub refuses is withdrawn. */
+async function deliver({ folder, hub }: Delivery, outgoing: Outgoing): Promise<void> {
+  await writeOutgoing(folder, outgoing);
+  try {
+    await send(hub, outgoing);
+  } catch (cause) {
+    if (isRefusal(cause)) await withdrawOutgoing(folder, outgoing);
+    throw cause;
+  }
+  await commitOutgoing(folder, outgoing);
+}
+
+async function send(hub: PublisherHub, outgoing: Outgoing): Promise<void> {
+  const update = updateOf(outgoing);
+  const { version } = outgoing;
+  if (version === undefined) {
+    await hub.putTrust(update);
+    return;
+  }
+  const targets = update.roles?.[version.role];
+  if (targets === undefined) throw new SkerryError('INTERNAL', `no targets file of ${version.role} goes with its version`);
+  await hub.createVersion(version.model, { manifest: Buffer.from(version.manifest, 'base64'), role: version.role, targets });
+}
+
+/** The hub looked at the files and found them wrong; not that it was not reached, not ready, or did not let the caller in. */
+function isRefusal(cause: unknown): cause is SkerryError {
+  if (!(cause instanceof SkerryError) || cause.entry.fault === 'environment' || cause.entry.fault === 'ours') return false;
+  return !/^(API|HUB|TIMEOUT|BROKER)_?/.test(cause.code);
 }

@@ -1,8 +1,8 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { openObject } from '#shared/kernel/open-object.js';
-import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
+import { type DurableFs, nodeDurableFs, writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -14,11 +14,14 @@ import { roleNameSchema } from '#shared/trust/update.js';
 
 const versionSchema = z.int().min(1);
 
+/** Name under `metadata/` of the director file. */
+export const DIRECTOR_FILE = 'director.json';
+
 /** What the folder remembers of a role it signs for. */
 const rememberedSchema = openObject({ version: versionSchema, digest: z.string().regex(/^[0-9a-f]{64}$/) });
 export type Remembered = z.infer<typeof rememberedSchema>;
 
-const trustFolderSchema = openObject({
+export const publisherRecordSchema = openObject({
   schema: z.literal('skerry.publisher/1'),
   fleet: fleetIdSchema,
   /** Present in the folder of the root keeper, absent in that of a publisher who only signs versions. */
@@ -30,27 +33,44 @@ const trustFolderSchema = openObject({
     rootThreshold: versionSchema,
     targetsKey: z.string(),
   }).optional(),
+  /** Root and top-level targets that the hub is known to hold: what it took, or gave and was verified. */
+  hub: openObject({ root: rememberedSchema.optional(), targets: rememberedSchema.optional() }).optional(),
   /** Publisher roles whose keys lie here: key file, public key, newest version known to be published, newest signed. */
   publishers: z.record(
     roleNameSchema,
     openObject({ key: z.string(), publicKey: publicKeySchema, published: rememberedSchema.optional(), signed: rememberedSchema }),
   ),
 });
-export type PublisherRecord = z.infer<typeof trustFolderSchema>;
+export type PublisherRecord = z.infer<typeof publisherRecordSchema>;
+
+const publicPartSchema = z.object({ publicKey: publicKeySchema });
 
 export interface NamedKey {
   readonly file: string;
   readonly key: SigningKey;
 }
 
+export interface PublisherFolderOptions {
+  readonly cost?: ScryptCost;
+  readonly fs?: DurableFs;
+}
+
 /** A folder on the machine of a root keeper or publisher: sealed keys, signed metadata, and what was published. Never on the hub. */
 export class PublisherFolder {
   readonly path: string;
+  /** What writes; tests cut the power at each call. */
+  readonly fs: DurableFs;
   readonly #cost: ScryptCost | undefined;
 
-  constructor(path: string, options: { readonly cost?: ScryptCost } = {}) {
+  constructor(path: string, options: PublisherFolderOptions = {}) {
     this.path = path;
+    this.fs = options.fs ?? nodeDurableFs;
     this.#cost = options.cost;
+  }
+
+  /** A draft of the changes that a command makes: it reads what was drafted before, and nothing of it is in the folder yet. */
+  draft(): FolderDraft {
+    return new FolderDraft(this.path, { fs: this.fs, ...(this.#cost === undefined ? {} : { cost: this.#cost }) });
   }
 
   /** Makes the folder where there is none. */
@@ -62,7 +82,7 @@ export class PublisherFolder {
   async find(): Promise<PublisherRecord | undefined> {
     try {
       const bytes = await readFile(join(this.path, 'publisher.json'));
-      return parseJson(trustFolderSchema, bytes, { what: 'publisher.json', maxBytes: LIMITS.trustFileBytes, code: 'TRUST_KEY_FILE' });
+      return parseJson(publisherRecordSchema, bytes, { what: 'publisher.json', maxBytes: LIMITS.trustFileBytes, code: 'TRUST_KEY_FILE' });
     } catch (cause) {
       if (errnoOf(cause) === 'ENOENT') return undefined;
       throw asSkerryError(cause, 'IO_FAILED');
@@ -76,7 +96,7 @@ export class PublisherFolder {
   }
 
   async save(record: PublisherRecord): Promise<void> {
-    await writeFileAtomic(join(this.path, 'publisher.json'), `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o600 });
+    await writeFileAtomic(join(this.path, 'publisher.json'), `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o600, fs: this.fs });
   }
 
   /** Makes a key sealed with `secret`, or opens the one an interrupted ceremony made. Returns it with its file name. */
@@ -93,9 +113,21 @@ export class PublisherFolder {
     return Promise.all(files.map((file) => this.openKey(file, secret)));
   }
 
+  /** Files of the sealed keys that lie here, by public key. */
+  async keyFiles(): Promise<ReadonlyMap<string, string>> {
+    const found = new Map<string, string>();
+    for (const name of await readdir(join(this.path, 'keys'))) {
+      if (!name.endsWith('.key.json')) continue;
+      const bytes = await readFile(join(this.path, 'keys', name));
+      const { publicKey } = parseJson(publicPartSchema, bytes, { what: name, maxBytes: LIMITS.trustFileBytes, code: 'TRUST_KEY_FILE' });
+      found.set(publicKey, name);
+    }
+    return found;
+  }
+
   /** Keeps a signed file as `metadata/<version>.<role>.json`. */
   async keep(file: MetadataFile<Kind>): Promise<Remembered> {
-    await writeFileAtomic(this.#metadataPath(`${file.version}.${file.role}.json`), file.bytes);
+    await this.write(`${file.version}.${file.role}.json`, file.bytes);
     return { version: file.version, digest: sha256Hex(file.bytes) };
   }
 
@@ -104,18 +136,53 @@ export class PublisherFolder {
   }
 
   async write(name: string, bytes: Uint8Array): Promise<void> {
-    await writeFileAtomic(this.#metadataPath(name), bytes);
+    await writeFileAtomic(this.#metadataPath(name), bytes, { fs: this.fs });
   }
 
   async read(name: string): Promise<Uint8Array> {
+    const bytes = await this.tryRead(name);
+    if (bytes !== undefined) return bytes;
+    throw new SkerryError('TRUST_KEY_FILE', `${this.path} lacks the file metadata/${name}; "skerry trust recover" gets it from the hub`);
+  }
+
+  /** A file under `metadata/`; `undefined` where there is none. */
+  async tryRead(name: string): Promise<Uint8Array | undefined> {
     try {
       return await readFile(this.#metadataPath(name));
     } catch (cause) {
+      if (errnoOf(cause) === 'ENOENT') return undefined;
       throw asSkerryError(cause, 'IO_FAILED');
     }
   }
 
   #metadataPath(name: string): string {
     return join(this.path, 'metadata', name);
+  }
+}
+
+/** What a command is about to change in a publisher folder, held in memory until it lies in the outgoing file. */
+export class FolderDraft extends PublisherFolder {
+  readonly #files = new Map<string, Uint8Array>();
+  #record: PublisherRecord | undefined;
+
+  /** Files under `metadata/` that were drafted. */
+  get files(): ReadonlyMap<string, Uint8Array> {
+    return this.#files;
+  }
+
+  override async find(): Promise<PublisherRecord | undefined> {
+    return this.#record ?? super.find();
+  }
+
+  override async save(record: PublisherRecord): Promise<void> {
+    this.#record = record;
+  }
+
+  override async write(name: string, bytes: Uint8Array): Promise<void> {
+    this.#files.set(name, bytes);
+  }
+
+  override async tryRead(name: string): Promise<Uint8Array | undefined> {
+    return this.#files.get(name) ?? super.tryRead(name);
   }
 }

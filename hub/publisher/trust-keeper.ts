@@ -8,12 +8,11 @@ import { isSignedBy } from '#shared/trust/signatures.js';
 import { commonFields, type Delegation, delegationsObject, rootSigned, targetObject } from '#shared/trust/metadata-build.js';
 import { type HubPublicKeys, roleNameSchema, type TrustUpdate } from '#shared/trust/update.js';
 import { delegationsOf, type TopRoles, topRolesOf } from './trust-current.js';
-import type { NamedKey, PublisherFolder, PublisherRecord } from './trust-folder.js';
+import { DIRECTOR_FILE, type NamedKey, type PublisherFolder, type PublisherRecord } from './trust-folder.js';
 import { createPublisher, type PublisherRequest } from './trust-sign.js';
 
 /** How long root and top-level targets hold before they must be signed again. */
 export const KEEPER_LIFETIME: Millis = days(365);
-const DIRECTOR_FILE = 'director.json';
 
 /** What every ceremony needs. */
 export interface Ceremony {
@@ -144,7 +143,18 @@ export async function addPublisher(options: AddPublisher): Promise<TrustUpdate> 
       ? before.map((known) => (known.role === role ? delegation : known))
       : [...before, delegation],
   );
+  // Kept for a hub that lost it: a delegation without a file is refused (`trust recover`).
+  await options.folder.write(`request.${role}.json`, request.file);
   return { ...update, roles: { [role]: request.file } };
+}
+
+/** Takes the right to publish from a publisher; devices keep what they run, and take up nothing more of it. */
+export async function removePublisher(options: Ceremony & { readonly role: string }): Promise<TrustUpdate> {
+  const { role } = options;
+  return resignTargets(options, undefined, (before) => {
+    if (!before.some((known) => known.role === role)) throw new SkerryError('TRUST_ROLE_UNKNOWN', `no publisher ${role} is let in`);
+    return before.filter((known) => known.role !== role);
+  });
 }
 
 interface TargetsUpdate {

@@ -78,7 +78,7 @@ export interface SignVersion extends PublisherSigning {
 /**
  * Adds a version to the publisher's targets and signs the next file. The hub is not trusted for it: the current file must
  * carry this publisher's own signature and be no older than what the folder remembers (`TRUST_PUBLISHER_ROLLBACK`).
- * Throws `TRUST_TARGET_TAKEN` when the path has another content already. Call `confirmPublished` once the hub took it.
+ * Throws `TRUST_TARGET_TAKEN` when the path has another content already.
  */
 export async function signVersionTarget(options: SignVersion): Promise<SignedRole> {
   const { target } = options;
@@ -93,15 +93,6 @@ export async function signVersionTarget(options: SignVersion): Promise<SignedRol
 /** Signs the publisher's current targets again, unchanged but for version and expiry. */
 export function renewPublisher(options: Omit<SignVersion, 'target'>): Promise<SignedRole> {
   return signNext(options, () => ({}));
-}
-
-/** Remembers that the hub published a file, so that it can never be taken back unnoticed. */
-export async function confirmPublished(folder: PublisherFolder, role: string, bytes: Uint8Array): Promise<void> {
-  const record = await folder.record();
-  const known = publisherOf(record, role);
-  const { version } = parseMetadata('targets', bytes, role);
-  if (known.published !== undefined && version < known.published.version) return;
-  await remember(folder, record, role, { published: { version, digest: sha256Hex(bytes) } });
 }
 
 async function signNext(

@@ -44,6 +44,8 @@ export const LIMITS = {
   targetPieceBytes: 96 * KiB,
   trustFileBytes: 4 * MiB,
   trustFiles: 1024,
+  /** What a publisher's command signed and has not delivered: its files, their base64, a manifest. */
+  outgoingBytes: 128 * MiB,
   /** Publishers that a device reports as unavailable, at most. */
   reportedPublishers: 16,
   desiredBytes: 256 * KiB,

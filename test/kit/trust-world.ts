@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { TufTrustClient } from '#agent/sync/trust-client.js';
 import type { TrustFs } from '#agent/sync/trust-folder.js';
 import { TRUST_INDEX_FILE, TrustMirror } from '#agent/sync/trust-mirror.js';
+import { withTaken } from '#hub/publisher/outgoing.js';
 import { PublisherFolder } from '#hub/publisher/trust-folder.js';
 import { addPublisher, type Ceremony, type InitTrust, initTrust } from '#hub/publisher/trust-keeper.js';
-import { confirmPublished, createPublisher, signVersionTarget, type VersionTarget } from '#hub/publisher/trust-sign.js';
+import { createPublisher, signVersionTarget, type VersionTarget } from '#hub/publisher/trust-sign.js';
 import { type HubKeys, hubPublicKeys } from '#hub/registry/tuf/hub-keys.js';
 import type { Publication } from '#hub/registry/tuf/publication.js';
 import { TufRepository, type TufRepositoryOptions } from '#hub/registry/tuf/repository.js';
@@ -83,7 +84,7 @@ export async function publishVersion(world: TrustWorld, target: VersionTarget, r
   const current = world.hub.roleFile(role).bytes;
   const signed = await signVersionTarget({ ...ceremony(world), role, current, target });
   await world.hub.accept({ roles: { [role]: signed.bytes } });
-  await confirmPublished(world.folder, role, signed.bytes);
+  await world.folder.save(withTaken(await world.folder.record(), { roles: { [role]: signed.bytes } }));
 }
 
 /** A publisher with a folder of its own, let in for what is said; what it is given it signs and hands to the hub. */

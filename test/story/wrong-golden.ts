@@ -3,7 +3,7 @@ import path from 'node:path';
 import { type BuiltVersion, buildVersion, DEFAULT_TOLERANCE, type VariantFile } from '#hub/publisher/build.js';
 import { httpPublisherHub } from '#hub/publisher/http-hub.js';
 import { publishVersion } from '#hub/publisher/publish.js';
-import { chooseRole, folderSigner } from '#hub/publisher/target-signer.js';
+import { chooseRole, folderPublisher } from '#hub/publisher/target-signer.js';
 import { PublisherFolder } from '#hub/publisher/trust-folder.js';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { systemClock } from '#shared/kernel/clock.js';
@@ -41,6 +41,6 @@ export async function publishWithWrongGolden(scene: Scene, file: string, recorde
   const folder = new PublisherFolder(scene.fleet.publisherFolder);
   const passphrase = (await readFile(path.join(scene.fleet.folder, 'passphrase'), 'utf8')).trim();
   const role = await chooseRole(folder, undefined);
-  const sign = folderSigner({ folder, secret: passphraseSecret(passphrase), hub, clock: systemClock, role });
-  await publishVersion({ content, files }, { version: versionNumberSchema.parse(version) }, { hub, sign, clock: systemClock });
+  const publisher = folderPublisher({ folder, secret: passphraseSecret(passphrase), hub, clock: systemClock, role });
+  await publishVersion({ content, files }, { version: versionNumberSchema.parse(version) }, { hub, publisher, clock: systemClock });
 }

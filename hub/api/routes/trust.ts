@@ -20,7 +20,7 @@ export function trustRoutes(tuf: TufRepository, keys: HubPublicKeys): readonly R
       tag: 'trust',
       summary,
       description:
-        'Files are checked as a device would check them and taken over together or not at all. The same files again change nothing.',
+        'Files are checked as a device would check them and taken over together or not at all. The same files again change nothing. With `recovery`, versions may be left out and targets listed whose content is not here: for a hub that was restored from a backup.',
       access,
       audit: () => `trust/${name}`,
       body: name === 'root' ? trustUpdateSchema : trustUpdateSchema.omit({ roots: true }),
@@ -28,7 +28,7 @@ export function trustRoutes(tuf: TufRepository, keys: HubPublicKeys): readonly R
       errors: ['TRUST_HUB_KEYS', 'TRUST_TARGETS_VERSION', 'TRUST_TARGET_TAKEN', 'TRUST_TARGET_FORBIDDEN', 'MANIFEST_MISMATCH'],
       handler: async ({ body, note }) => {
         const files = decodeTrustUpdate(body);
-        checkNoNewVersions(files, (path) => tuf.target(path));
+        if (files.recovery !== true) checkNoNewVersions(files, (path) => tuf.target(path));
         const { versions } = await tuf.accept(files);
         note.detail = versions;
         return versions;

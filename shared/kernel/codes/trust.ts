@@ -229,7 +229,7 @@ export const trustCodes = defineCodes({
     fault: 'caller',
     http: 409,
     summary: 'An uploaded targets metadata file is not exactly one version above the current one.',
-    action: 'Fetch the current file and sign on top of it; somebody else published in between.',
+    action: 'Run the command again: it signs on top of the current file. If that repeats, look with "skerry trust recover".',
   },
   TRUST_TARGET_TAKEN: {
     fault: 'caller',
@@ -294,7 +294,21 @@ export const trustCodes = defineCodes({
   TRUST_PUBLISHER_ROLLBACK: {
     fault: 'peer',
     http: 409,
-    summary: "The hub gave back older or other metadata than this publisher's folder remembers as published.",
-    action: 'Do not sign; find out why the hub forgot (restored from a backup, or hostile).',
+    summary:
+      'The hub holds less than it is known to have taken from this publisher folder. It was restored from a backup, or it is hostile.',
+    action: 'Find out why. "skerry trust recover" shows what the hub lacks and brings it back from the folder.',
+  },
+  TRUST_FOLDER_BUSY: {
+    fault: 'caller',
+    http: 409,
+    summary: 'Another command is changing the publisher folder.',
+    action: 'Wait for the command named in the message, or end it. The lock ends with its process; nothing has to be removed by hand.',
+  },
+  TRUST_FOLDER_DIVERGED: {
+    fault: 'caller',
+    http: 409,
+    summary: 'Folder and hub each hold signed files that the other never had. Two copies of the folder were used.',
+    action:
+      'Look for the other copy of the folder and use that one. To go on from what the hub holds: "skerry trust recover --take hub". Devices that took up a root which the hub does not have must be enrolled again.',
   },
 });

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { folderSigner } from '#hub/publisher/target-signer.js';
+import { folderPublisher } from '#hub/publisher/target-signer.js';
 import { httpPublisherHub } from '#hub/publisher/http-hub.js';
 import { buildRelease } from '#hub/publisher/build-agent.js';
 import { publishVersion } from '#hub/publisher/publish.js';
@@ -28,14 +28,14 @@ describe('skerry publish-agent, against a real hub', () => {
   it('is refused by the hub to a publisher of models who leaves that check out', async () => {
     const hubPort = httpPublisherHub({ url: desk.hub.url, token: desk.hub.secret.publisher });
     const built = await buildRelease({ paths: programs, release: '0.4.0', takesOverFrom: versionNumberSchema.parse(1) });
-    const sign = folderSigner({
+    const publisher = folderPublisher({
       folder: new PublisherFolder(file('keeper')),
       secret: passphraseSecret(PASSPHRASE),
       hub: hubPort,
       clock: systemClock,
       role: 'alice',
     });
-    const published = publishVersion(built, {}, { hub: hubPort, sign, clock: systemClock });
+    const published = publishVersion(built, {}, { hub: hubPort, publisher, clock: systemClock });
     await expect(published).rejects.toMatchObject({
       code: 'TRUST_TARGET_FORBIDDEN',
       message: expect.stringContaining('agent/2.json') as string,
@@ -117,14 +117,14 @@ describe('the hub', () => {
     if (artifact === undefined) throw new Error('no artifact');
     const forged = { ...built, content: { ...built.content, variants: [{ ...wrong, artifact }] } };
     const secret = passphraseSecret(PASSPHRASE);
-    const sign = folderSigner({
+    const publisher = folderPublisher({
       folder: new PublisherFolder(file('releases')),
       secret,
       hub: hubPort,
       clock: systemClock,
       role: 'releases',
     });
-    await expect(publishVersion(forged, {}, { hub: hubPort, sign, clock: systemClock })).rejects.toMatchObject({
+    await expect(publishVersion(forged, {}, { hub: hubPort, publisher, clock: systemClock })).rejects.toMatchObject({
       code: 'MANIFEST_MISMATCH',
       message: 'the file of variant linux-arm64 is a program for linux-x64',
     });

@@ -41,12 +41,16 @@ async function build(model: Uint8Array): Promise<BuiltVersion> {
 }
 
 function deps(signed: VersionTarget[] = []): PublishDeps {
+  const hub = httpPublisherHub(server);
   return {
-    hub: httpPublisherHub(server),
+    hub,
     clock: systemClock,
-    sign: async (target: VersionTarget) => {
-      signed.push(target);
-      return { role: 'publishers', bytes: new TextEncoder().encode(target.path), confirm: () => Promise.resolve() };
+    publisher: {
+      exclusive: (use) => use(),
+      publish: async (model, target, manifest) => {
+        signed.push(target);
+        await hub.createVersion(model, { manifest, role: 'publishers', targets: new TextEncoder().encode(target.path) });
+      },
     },
   };
 }
