@@ -4,7 +4,7 @@ import type { KeySecret } from '#shared/trust/key-file.js';
 import type { PublisherHub } from './hub-port.js';
 import { withFolderLock } from './folder-lock.js';
 import type { VersionPublisher } from './publish.js';
-import { deliverPending, signAndDeliver } from './trust-delivery.js';
+import { type Delivery, deliverPending, signAndDeliver } from './trust-delivery.js';
 import type { PublisherFolder } from './trust-folder.js';
 import { signVersionTarget } from './trust-sign.js';
 
@@ -24,7 +24,7 @@ export interface FolderPublisher {
  * over. One command at a time changes the folder; what an earlier one left undelivered goes first.
  */
 export function folderPublisher({ folder, secret, hub, clock, role, note = () => undefined }: FolderPublisher): VersionPublisher {
-  const delivery = { folder, hub, clock, command: 'publish', note };
+  const delivery: Delivery = { folder, hub, clock, command: 'publish', note, as: 'publisher' };
   return {
     exclusive: (use) =>
       withFolderLock({ folder, clock, command: 'publish', onWait: note }, async () => {

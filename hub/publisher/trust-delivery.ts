@@ -30,6 +30,8 @@ export interface Delivery {
   readonly command: string;
   /** Told what happens beside what was asked for. */
   readonly note: (text: string) => void;
+  /** A publisher's command leaves root and top-level targets alone (default: the root keeper's). */
+  readonly as?: 'root-keeper' | 'publisher';
 }
 
 /**
@@ -38,6 +40,7 @@ export interface Delivery {
  */
 export async function deliverPending(delivery: Delivery): Promise<boolean> {
   const { folder, note } = delivery;
+  await folder.removeLeftovers();
   const pending = await readOutgoing(folder);
   if (pending === undefined) return false;
   try {
@@ -96,7 +99,7 @@ export async function deliverKept(delivery: Delivery, draft: FolderDraft, standi
  * lost something, and `TRUST_FOLDER_DIVERGED`.
  */
 async function upToDate(delivery: Delivery, draft: FolderDraft): Promise<readonly RoleStanding[]> {
-  if ((await draft.find())?.keeper === undefined) return [];
+  if (delivery.as === 'publisher' || (await draft.find())?.keeper === undefined) return [];
   const standings = await compareWithHub(draft, delivery.hub);
   const top = standings.filter(({ role }) => role === 'root' || role === 'targets');
   for (const standing of top) requireOneHistory(standing, draft.path);

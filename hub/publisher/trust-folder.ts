@@ -78,6 +78,14 @@ export class PublisherFolder {
     for (const name of ['keys', 'metadata']) await mkdir(join(this.path, name), { recursive: true, mode: 0o700 });
   }
 
+  /** Removes what a crash left of files that were being written; only for who holds the lock. */
+  async removeLeftovers(): Promise<void> {
+    for (const folder of [this.path, join(this.path, 'metadata')]) {
+      const names = await readdir(folder).catch(() => []);
+      for (const name of names) if (name.endsWith('.tmp')) await this.fs.rm(join(folder, name), { force: true });
+    }
+  }
+
   /** The record, or `undefined` where nothing was made yet. */
   async find(): Promise<PublisherRecord | undefined> {
     try {

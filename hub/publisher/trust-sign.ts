@@ -133,7 +133,9 @@ function checkNoRollback(current: MetadataFile<'targets'>, published: Remembered
   if (current.version === published.version && sha256Hex(current.bytes) === published.digest) return;
   throw new SkerryError(
     'TRUST_PUBLISHER_ROLLBACK',
-    `the hub gives version ${current.version} of role ${current.role}; version ${published.version} was published`,
+    current.version === published.version
+      ? `the hub gives another file as version ${current.version} of role ${current.role} than the one it took before`
+      : `the hub gives version ${current.version} of role ${current.role}; it took version ${published.version} before`,
     { details: { role: current.role, given: current.version, published: published.version } },
   );
 }
