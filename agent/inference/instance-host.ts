@@ -1,3 +1,4 @@
+import type { Millis } from '#shared/kernel/clock.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { compareOutputs } from '#shared/tensor/compare.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
@@ -6,6 +7,9 @@ import type { FromInstance, SampleResult, ToInstance } from './instance-protocol
 import { NativeWitness } from './native-witness.js';
 import { describeOrt, loadOrt, OrtSession, wakeOrt } from './ort-session.js';
 import { median } from './timing.js';
+
+/** No further run is begun to find the cause of a failure after so long: others wait, and what cannot be told stays the model's. */
+const CAUSE_BUDGET: Millis = 2000;
 
 type Request = Exclude<ToInstance, { readonly kind: 'close' }>;
 
@@ -92,10 +96,13 @@ class InstanceHost {
     } catch (thrown) {
       const memory = hasCode(thrown, 'INFERENCE_OUT_OF_MEMORY');
       if (!(memory || hasCode(thrown, 'INFERENCE_RUN_FAILED')) || this.#known === undefined) throw thrown;
-      const again = (changed: NamedTensors): Promise<unknown> => session.run(changed, outputs);
+      const until = performance.now() + CAUSE_BUDGET;
+      const late = (): boolean => performance.now() > until;
+      const again = (changed: NamedTensors): Promise<unknown> => (late() ? Promise.reject(thrown) : session.run(changed, outputs));
       const cause = await causeOf(again, inputs, this.#known);
+      if (cause.kind === 'model') throw thrown;
       // Memory may be short for a moment: values are to blame for it only where they need too much every time.
-      if (cause.kind === 'model' || (memory && (cause.kind !== 'values' || (await works(again, inputs))))) throw thrown;
+      if (memory && (cause.kind !== 'values' || late() || (await works(again, inputs)))) throw thrown;
       throw callersError(thrown, cause, inputs);
     }
   }
