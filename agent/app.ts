@@ -12,6 +12,7 @@ import { socketPath } from './config.js';
 import type { Agent, AgentOptions, AgentStatus } from './contract.js';
 import { openHubSide } from './hub-side.js';
 import { createInferenceRuntime } from './inference/runtime.js';
+import { endOrphans } from './inference/orphans.js';
 import { WitnessFile } from './inference/witness-file.js';
 import { BehaviourBook } from './metrics/behaviour.js';
 import type { PredictionTarget } from './inference/contract.js';
@@ -111,13 +112,17 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   // What was accepted is read and checked while the threads come up; whoever asks for it hears of what is wrong with it.
   tuf.versions().catch(() => undefined);
   const store = await threads.store;
-  // Only one agent at a time has the store, and with it this file.
+  // Only one agent at a time has the store, and with it this file and these processes.
   witnessFile = WitnessFile.open(config.data, logger);
+  endOrphans(config.data, logger);
   const { suspects } = witnessFile ?? {};
   const { recovery } = store;
   if (recovery !== undefined) logger.error({ code: recovery.error.code, movedTo: recovery.movedTo }, recovery.error.message);
   const description = await describing;
-  const health = new HealthMonitor({ diskUsed: async () => (await store.blobs.usage()).usedBytes });
+  const health = new HealthMonitor({
+    diskUsed: async () => (await store.blobs.usage()).usedBytes,
+    otherMemory: () => runtime.residentBytes(),
+  });
   const events = new EventLog({ device, outbox: store.outbox, clock, logger });
   const failed = new Promise<SkerryError>((resolve) => store.onFailure(resolve));
 

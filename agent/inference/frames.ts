@@ -6,11 +6,13 @@ import { SkerryError } from '#shared/kernel/errors.js';
 /** Largest head: names, shapes and errors, no tensor data. */
 const MAX_HEAD_BYTES = 64 * 1024 * 1024;
 
+const COPY_UP_TO = 64 * 1024;
+
 const BYTES = '$bytes';
 /** JSON has no form for these numbers. */
 const NUMBER = '$number';
 
-/** The pieces of a frame, to be written one after the other; bytes of the message are not copied. */
+/** The pieces of a frame, to be written one after the other; many bytes are not copied. */
 export function encodeFrame(message: object): readonly Uint8Array[] {
   const parts: Uint8Array[] = [];
   const text = JSON.stringify(message, function replace(this: Record<string, unknown>, key: string, value: unknown): unknown {
@@ -25,7 +27,9 @@ export function encodeFrame(message: object): readonly Uint8Array[] {
   const head = Buffer.allocUnsafe(4 + Buffer.byteLength(text));
   head.writeUInt32LE(head.byteLength - 4);
   head.write(text, 4);
-  return [head, ...parts];
+  // One write costs less than several, up to where copying costs more.
+  const total = parts.reduce((sum, part) => sum + part.byteLength, head.byteLength);
+  return total <= COPY_UP_TO ? [Buffer.concat([head, ...parts], total)] : [head, ...parts];
 }
 
 interface Open {

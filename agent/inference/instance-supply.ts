@@ -76,6 +76,12 @@ export class InstanceSupply {
     await this.#spare?.close();
   }
 
+  /** Memory of processes that run models, bytes. */
+  async residentBytes(): Promise<number> {
+    const sizes = await Promise.all([...this.#alive].map((instance) => instance.residentBytes()));
+    return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+  }
+
   /** Ends processes at once, for a program that is about to be ended by force. */
   abandonAll(): void {
     for (const instance of this.#alive) if (instance.carrier === 'process') instance.abandon();

@@ -11,7 +11,7 @@ export function isolationMode(name: string | undefined): IsolationMode {
   return ISOLATION_MODES.find((mode) => mode === name) ?? 'auto';
 }
 
-/** What a process costs more than a thread (docs/OPERATIONS.md, "A process for each model"), rounded up. */
+/** Memory of its own that a process takes with a small model (docs/OPERATIONS.md, "A process for each model"), rounded up. */
 const RUNNER_BYTES = 48 * MiB;
 /** Below this, processes would take memory that models need. A device sold with 4 GiB shows less. */
 const LEAST_BYTES = 3 * 1024 * MiB;

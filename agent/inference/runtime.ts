@@ -65,6 +65,8 @@ export interface InferenceRuntime extends DataPlane, ServableControl, Service {
   stuckThreads(): number;
   /** What crashed here: for who knows of a crash that ended the agent. Read by `start`. */
   crashMemory(): Promise<CrashMemory>;
+  /** Memory of processes that run models, beside that of the agent; bytes. */
+  residentBytes(): Promise<number>;
   /** Ends processes of models at once: for a program that is about to be ended by force. */
   abandonAll(): void;
 }
@@ -137,6 +139,10 @@ class Runtime implements InferenceRuntime {
     const { store, logger } = this.#options;
     this.#opening ??= CrashMemory.open(store, this.#clock, logger).then((memory) => (this.#crashes = memory));
     return this.#opening;
+  }
+
+  residentBytes(): Promise<number> {
+    return this.#supply.residentBytes();
   }
 
   abandonAll(): void {

@@ -12,6 +12,8 @@ const THERMAL_FOLDER = '/sys/class/thermal';
 export interface HealthParts {
   /** Bytes of the model cache on disk. */
   readonly diskUsed: () => Promise<number>;
+  /** Bytes of memory of the agent's other processes. */
+  readonly otherMemory?: () => Promise<number>;
 }
 
 /** Measures how the device and this process are doing. */
@@ -34,11 +36,15 @@ export class HealthMonitor {
   /** Figures now; the event loop's delay is the 99th percentile since `restartLoopDelay`. */
   async read(): Promise<DeviceHealth> {
     const { user, system } = process.cpuUsage();
-    const [diskUsedBytes, temperatureC] = await Promise.all([this.#parts.diskUsed().catch(() => 0), temperature()]);
+    const [diskUsedBytes, temperatureC, otherBytes] = await Promise.all([
+      this.#parts.diskUsed().catch(() => 0),
+      temperature(),
+      this.#parts.otherMemory?.() ?? 0,
+    ]);
     // The histogram holds whole intervals; what exceeds the resolution is delay.
     const loopDelay = this.#loop.count === 0 ? 0 : this.#loop.percentile(99) / 1e6 - LOOP_RESOLUTION_MS;
     return {
-      rssBytes: process.memoryUsage.rss(),
+      rssBytes: process.memoryUsage.rss() + otherBytes,
       cpuSeconds: (user + system) / 1e6,
       freeMemoryBytes: os.freemem(),
       diskUsedBytes: Math.max(0, Math.round(diskUsedBytes)),

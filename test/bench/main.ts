@@ -37,7 +37,7 @@ async function bench(): Promise<readonly Figure[]> {
     const brokerPort = await freePort();
     cable.join(brokerPort);
     const hubArgs = ['--mqtt-port', `${brokerPort}`, '--mqtt-public-url', `mqtt://127.0.0.1:${cable.port}`];
-    const fleet = new Fleet({ folder, processes, hubArgs, agentArgs: ['--bake', '3s'] });
+    const fleet = new Fleet({ folder, processes, hubArgs, agentArgs: ['--bake', '3s', '--isolation', 'thread'] });
     await fleet.startHub();
     await fleet.initTrust();
     for (let i = 0; i < AGENTS; i += 1) await fleet.enrol(`bench-${i + 1}`, { site: 'bench' });

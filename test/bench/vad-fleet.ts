@@ -9,7 +9,7 @@ import { vadClient } from './vad-request.js';
 
 /** A hub with one device that serves Silero VAD version 5 and holds it for good soon. */
 export async function startVadFleet(folder: string, processes: Processes): Promise<{ readonly fleet: Fleet; readonly agent: FleetAgent }> {
-  const fleet = new Fleet({ folder, processes, agentArgs: ['--bake', '3s'] });
+  const fleet = new Fleet({ folder, processes, agentArgs: ['--bake', '3s', '--isolation', 'thread'] });
   await fleet.startHub();
   await fleet.initTrust();
   const agent = await fleet.enrol('bench-1', {});

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeFrame, FrameReader } from '#agent/inference/frames.js';
 import { endOf } from '#agent/inference/instance-end.js';
