@@ -162,7 +162,7 @@ export const HUB_SETTINGS: Readonly<Record<HubSettingKey, SettingEntry>> = {
   alertUrl: {
     flag: 'alert-url',
     env: 'SKERRY_HUB_ALERT_URL',
-    doc: 'webhook that is told when a rollout pauses, rolls back, waits for approval or ends, and before signatures of trust roles end (Standard Webhooks)',
+    doc: 'webhook that is told when a rollout pauses, rolls back, waits for approval or ends, and before signatures of trust roles end, and of what the hub notices of devices and of its own clock (Standard Webhooks)',
   },
   alertSecretFile: {
     flag: 'alert-secret-file',

@@ -139,7 +139,11 @@ export class DesiredIssuer implements Service {
    * was decided since it was signed. False when it is not newer than what the hub has. Statements made from now on count on from it.
    */
   adopt(device: DeviceId, signed: LostStatement): Promise<boolean> {
-    const done = this.#queue.then(() => this.#adoptNow(device, signed));
+    const done = this.#queue.then(async () => {
+      const isNewer = await this.#adoptNow(device, signed);
+      if (isNewer) await this.#publish(device, signed.envelope);
+      return isNewer;
+    });
     this.#queue = done.then(
       () => undefined,
       () => undefined,

@@ -134,6 +134,7 @@ export class Devices {
         .where('id', '=', id)
         .execute();
       await trx.deleteFrom('desired_models').where('device', '=', id).execute();
+      await trx.deleteFrom('device_marks').where('device', '=', id).execute();
     });
     await this.#deps.onRevoked(device);
     bus.publish({ kind: 'device.removed', at: new Date(clock.now()).toISOString(), device });
