@@ -1,8 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { Millis } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Reported } from '#shared/protocol/messages.js';
-import type { DesiredModel } from '#shared/trust/desired.js';
+import type { DesiredModel, DesiredState } from '#shared/trust/desired.js';
 import type { Lane } from './lane.js';
 import { Ledger } from './ledger.js';
 import type { ModelManager, ModelManagerDeps } from './manager.js';
@@ -13,21 +14,24 @@ import type { PlanContext } from './rule.js';
 import { ProgressBoard } from './progress.js';
 import { reportModels } from './report.js';
 import { RuntimeBoard } from './runtime-board.js';
-import type { DeviceSnapshot } from './snapshot.js';
+import type { DeviceSnapshot, HeldStep } from './snapshot.js';
 import { hasLeftovers } from './plan-space.js';
 import { SpaceKeeper } from './space-keeper.js';
 import { type Step, stepKey } from './step.js';
 import { StepRunner } from './step-runner.js';
 import type { StepContext } from './steps/context.js';
 import { Trials } from './trials.js';
-import { survey } from './survey.js';
+import { Surveyor } from './survey.js';
 
 /** The manager's insides, made once the store was read. */
 interface Workshop {
   readonly context: StepContext;
   readonly runner: StepRunner;
   readonly space: SpaceKeeper;
+  survey(): Promise<DeviceSnapshot>;
 }
+
+const NO_HOLDS: readonly HeldStep[] = [];
 
 export function createModelManager(deps: ModelManagerDeps): ModelManager {
   return new Manager(deps);
@@ -45,6 +49,8 @@ class Manager implements ModelManager {
   readonly #minimums = new Map<string, number>();
   readonly #refusedManifests = new Map<string, Digest>();
   readonly #startedAt: Millis;
+  /** The desired state that the lanes were last told of. */
+  #followed: DesiredState | undefined;
   #workshop: Workshop | undefined;
   #stopListening: () => void = () => undefined;
   #starting: Promise<void> | undefined;
@@ -95,6 +101,7 @@ class Manager implements ModelManager {
     this.#workshop = await this.#open();
     await this.#forgiveInnocent(this.#workshop.context.ledger);
     await this.#learnMinimums(this.#modelNames());
+    this.#followed = this.#deps.desired.current();
     this.#stopListening = this.#deps.desired.onAccepted(() => void this.#onDesired());
     for (const model of this.#modelNames()) this.#laneOf(model).lane.kick();
     this.#workshop.space.lane.kick();
@@ -142,17 +149,19 @@ class Manager implements ModelManager {
         return entry?.attempt ?? record.attempt;
       },
     };
-    const space = new SpaceKeeper({
+    const surveyor = this.#newSurveyor(context, () => space.diskFull);
+    const survey = (): Promise<DeviceSnapshot> => surveyor.survey();
+    const space: SpaceKeeper = new SpaceKeeper({
       context,
       logger,
       observe,
-      survey: () => this.#survey(),
+      survey,
       desired: (model) => this.#desired(model),
       currentStep: (model) => this.#lanes.get(model)?.current,
       onFreed: () => this.retryNow(),
     });
-    const runner = new StepRunner({ ...this.#deps, context, survey: () => this.#survey(), onDiskFull: () => space.noteDiskFull() });
-    return { context, runner, space };
+    const runner = new StepRunner({ ...this.#deps, context, survey, onDiskFull: () => space.noteDiskFull() });
+    return { context, runner, space, survey };
   }
 
   async #close(): Promise<void> {
@@ -167,15 +176,27 @@ class Manager implements ModelManager {
   }
 
   async #onDesired(): Promise<void> {
-    const models = this.#modelNames();
-    await this.#learnMinimums(models);
+    const raised = await this.#learnMinimums(this.#modelNames());
     if (this.#closing !== undefined) return; // A lane made now would outlive the manager.
-    for (const model of models) {
+    for (const model of this.#concerned(raised)) {
       const entry = this.#laneOf(model);
       entry.renew();
       this.#kick(model, entry);
     }
     this.#opened().space.lane.kick();
+  }
+
+  /** Models that a new word from the hub may change something for; all others are left at rest, however many there are. */
+  #concerned(raised: ReadonlySet<ModelName>): readonly ModelName[] {
+    const before = this.#followed;
+    this.#followed = this.#deps.desired.current();
+    const wishes = new Map(before?.models.map((wish) => [wish.model, wish]));
+    const isConcerned = (model: ModelName): boolean =>
+      before === undefined ||
+      raised.has(model) ||
+      this.#laneOf(model).holds.list().length > 0 ||
+      !isDeepStrictEqual(wishes.get(model), this.#desired(model));
+    return [...this.#modelNames()].filter(isConcerned);
   }
 
   #onServableFailed(model: ModelName, version: VersionNumber): void {
@@ -241,31 +262,35 @@ class Manager implements ModelManager {
   }
 
   async #plan(model: ModelName): Promise<ReturnType<typeof planModel> & { readonly context: PlanContext }> {
-    const context = planContext(await this.#survey());
+    const context = planContext(await this.#opened().survey());
     const snapshot = context.device.models.find((candidate) => candidate.model === model);
     return snapshot === undefined ? { context } : { ...planModel(snapshot, context), context };
   }
 
-  #survey(): Promise<DeviceSnapshot> {
-    const { settings, desired } = this.#deps;
-    const { context, space } = this.#opened();
-    return survey({
+  #newSurveyor(context: StepContext, diskFull: () => boolean): Surveyor {
+    const { settings, desired, foreign } = this.#deps;
+    return new Surveyor({
       ...context,
       settings,
       startedAt: this.#startedAt,
       desired: () => desired.current(),
-      held: (model) => this.#lanes.get(model)?.holds.list() ?? [],
-      diskFull: () => space.diskFull,
-      foreign: this.#deps.foreign,
+      held: (model) => this.#lanes.get(model)?.holds.list() ?? NO_HOLDS,
+      diskFull,
+      foreign,
     });
   }
 
-  async #learnMinimums(models: Iterable<ModelName>): Promise<void> {
+  /** Gives the models whose minimum is another one than before. */
+  async #learnMinimums(models: Iterable<ModelName>): Promise<ReadonlySet<ModelName>> {
+    const changed = new Set<ModelName>();
     for (const model of models) {
       // Not known is not forbidden here: whatever is installed is checked again, and there an error counts.
       const minimum = await this.#deps.trust.minimumVersion(model).catch(() => undefined);
-      if (minimum !== undefined) this.#minimums.set(model, minimum);
+      if (minimum === undefined || minimum === this.#minimums.get(model)) continue;
+      this.#minimums.set(model, minimum);
+      changed.add(model);
     }
+    return changed;
   }
 
   #modelNames(): ReadonlySet<ModelName> {

@@ -16,10 +16,17 @@ export function bakeOf(model: ModelSnapshot, device: DeviceSnapshot): Millis {
   return model.bake ?? device.bake;
 }
 
-/** Digests of complete files. */
-export function completeDigests(device: DeviceSnapshot): ReadonlySet<Digest> {
-  return new Set(device.blobs.filter((blob) => blob.complete).map((blob) => blob.digest));
+/** Digests of complete files; kept with the list they come from, which stays the same while nothing comes or goes. */
+export function completeDigests({ blobs }: Pick<DeviceSnapshot, 'blobs'>): ReadonlySet<Digest> {
+  let digests = COMPLETE.get(blobs);
+  if (digests === undefined) {
+    digests = new Set(blobs.filter((blob) => blob.complete).map((blob) => blob.digest));
+    COMPLETE.set(blobs, digests);
+  }
+  return digests;
 }
+
+const COMPLETE = new WeakMap<DeviceSnapshot['blobs'], ReadonlySet<Digest>>();
 
 export function missingArtifacts(facts: VersionFacts, complete: ReadonlySet<Digest>): readonly { digest: Digest; length: number }[] {
   return facts.manifest?.artifacts.filter((artifact) => !complete.has(artifact.digest)) ?? [];

@@ -14,6 +14,8 @@ export interface LedgerDeps {
   readonly observe: Observe;
 }
 
+const NO_RECORDS: readonly VersionRecord[] = [];
+
 type Changes = Partial<Pick<VersionRecord, 'boots' | 'attempt' | 'error'>>;
 
 /**
@@ -24,6 +26,8 @@ type Changes = Partial<Pick<VersionRecord, 'boots' | 'attempt' | 'error'>>;
 export class Ledger {
   readonly #deps: LedgerDeps;
   readonly #versions = new Map<string, VersionRecord>();
+  /** The same by model, oldest first; made anew when a record of the model changed. */
+  readonly #byModel = new Map<ModelName, readonly VersionRecord[]>();
   readonly #serving = new Map<ModelName, ServingRecord>();
   /** Starts counted since the agent started: given back when it ends in an orderly way. */
   readonly #countedBoots = new Map<string, number>();
@@ -34,17 +38,18 @@ export class Ledger {
 
   static async load(deps: LedgerDeps): Promise<Ledger> {
     const ledger = new Ledger(deps);
-    for (const record of await deps.state.versions()) ledger.#versions.set(keyOf(record.model, record.version), record);
+    for (const record of await deps.state.versions()) ledger.#set(record);
     for (const record of await deps.state.serving()) ledger.#serving.set(record.model, record);
     return ledger;
   }
 
   models(): ReadonlySet<ModelName> {
-    return new Set([...[...this.#versions.values()].map((record) => record.model), ...this.#serving.keys()]);
+    return new Set([...this.#byModel.keys(), ...this.#serving.keys()]);
   }
 
-  versions(model: ModelName): VersionRecord[] {
-    return [...this.#versions.values()].filter((record) => record.model === model).sort((a, b) => a.version - b.version);
+  /** Oldest first; the very same list as long as none of the records changed. */
+  versions(model: ModelName): readonly VersionRecord[] {
+    return this.#byModel.get(model) ?? NO_RECORDS;
   }
 
   find(model: ModelName, version: VersionNumber): VersionRecord | undefined {
@@ -135,7 +140,7 @@ export class Ledger {
     const serving: ServingRecord = { model, serving: version, lastKnownGood };
     await this.#deps.state.commitSwitch(serving, records);
     this.#serving.set(model, serving);
-    for (const record of records) this.#versions.set(keyOf(model, record.version), record);
+    for (const record of records) this.#set(record);
     const [after] = records;
     if (after !== undefined) await this.#told(model, version, before.install, after.install);
   }
@@ -148,18 +153,34 @@ export class Ledger {
   /** Forgets a version. Gone from the mirror at once, so that nothing is planned on files that are about to go. */
   async remove(model: ModelName, version: VersionNumber): Promise<void> {
     const record = this.find(model, version);
-    this.#versions.delete(keyOf(model, version));
+    this.#unset(model, version);
     try {
       await this.#deps.state.deleteVersion(model, version);
     } catch (cause) {
-      if (record !== undefined) this.#versions.set(keyOf(model, version), record);
+      if (record !== undefined) this.#set(record);
       throw cause;
     }
   }
 
   async #put(record: VersionRecord): Promise<void> {
     await this.#deps.state.putVersion(record);
+    this.#set(record);
+  }
+
+  #set(record: VersionRecord): void {
     this.#versions.set(keyOf(record.model, record.version), record);
+    const others = this.versions(record.model).filter(({ version }) => version !== record.version);
+    this.#byModel.set(
+      record.model,
+      [...others, record].sort((a, b) => a.version - b.version),
+    );
+  }
+
+  #unset(model: ModelName, version: VersionNumber): void {
+    this.#versions.delete(keyOf(model, version));
+    const left = this.versions(model).filter((record) => record.version !== version);
+    if (left.length === 0) this.#byModel.delete(model);
+    else this.#byModel.set(model, left);
   }
 
   async #told(

@@ -35,6 +35,11 @@ export class Manifests {
     }
   }
 
+  /** The same, where they were asked for before. */
+  known(digest: Digest): ManifestFacts | undefined {
+    return this.#facts.get(digest);
+  }
+
   /** Forgets figures of manifests not in `kept`. */
   keepOnly(kept: ReadonlySet<Digest>): void {
     for (const digest of this.#facts.keys()) if (!kept.has(digest)) this.#facts.delete(digest);

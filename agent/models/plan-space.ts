@@ -36,8 +36,9 @@ interface Inventory {
  * seen before the next.
  */
 export function planSpace(device: DeviceSnapshot): SpacePlan {
+  const used = device.blobs.reduce((total, blob) => total + blob.bytes, 0);
+  if (!device.diskFull && used + mostNeeded(device) <= device.budgetBytes) return ROOM_FOR_ALL;
   const inventory = takeInventory(device);
-  const used = sum(device.blobs.map((blob) => blob.bytes));
   const freeable = sum(device.blobs.filter((blob) => inventory.isFreeable(blob.digest)).map((blob) => blob.bytes));
   const needs = new Map(device.models.map((model) => [model.model, needOf(model, inventory)]));
   // Nothing is evicted for a version that would not fit anyway.
@@ -52,6 +53,20 @@ export function planSpace(device: DeviceSnapshot): SpacePlan {
       return excess > 0 ? { kind: 'later' } : { kind: 'now' };
     },
   };
+}
+
+/** What nearly always holds is told without a look at who owns which file. */
+const ROOM_FOR_ALL: SpacePlan = { steps: [], roomFor: () => ({ kind: 'now' }) };
+
+/** Bytes that could still be reserved, whatever of them is here already. */
+function mostNeeded({ models }: DeviceSnapshot): number {
+  let bytes = 0;
+  for (const { versions } of models) {
+    for (const { record, manifest } of versions) {
+      if (record.install === 'fetching') bytes += sum(manifest?.artifacts.map((artifact) => artifact.length) ?? []);
+    }
+  }
+  return bytes;
 }
 
 function takeInventory(device: DeviceSnapshot): Inventory {

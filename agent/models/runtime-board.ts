@@ -16,6 +16,7 @@ export class RuntimeBoard {
   readonly #rechecked = new Map<string, Recheck>();
   readonly #failures = new Map<string, number>();
   readonly #routed = new Map<ModelName, { readonly version: VersionNumber; readonly since: Millis }>();
+  readonly #changes = new Map<ModelName, number>();
   readonly #stopListening: () => void;
 
   /** `failed` is told of servables that stopped by themselves. */
@@ -34,6 +35,11 @@ export class RuntimeBoard {
       }
       listener.changed();
     });
+  }
+
+  /** Grows whenever something that is said here of a model changes. */
+  changes(model: ModelName): number {
+    return this.#changes.get(model) ?? 0;
   }
 
   find(model: ModelName, version: VersionNumber): ServableStatus | undefined {
@@ -69,12 +75,14 @@ export class RuntimeBoard {
 
   direct(model: ModelName, policy: TrafficPolicy | undefined): void {
     this.#control.direct(model, policy);
+    this.#changed(model);
     if (policy === undefined) this.#traffic.delete(model);
     else this.#traffic.set(model, policy);
   }
 
   async recheck(model: ModelName, version: VersionNumber): Promise<void> {
     this.#rechecked.set(keyOf(model, version), await this.#control.recheck(model, version));
+    this.#changed(model);
   }
 
   /** Rejects as the runtime does; nothing of the version runs then. */
@@ -91,6 +99,7 @@ export class RuntimeBoard {
     this.#control.route(model, version);
     this.#rechecked.delete(keyOf(model, version));
     this.#routed.set(model, { version, since: this.#clock.monotonic() });
+    this.#changed(model);
   }
 
   async unload(model: ModelName, version: VersionNumber): Promise<void> {
@@ -107,6 +116,7 @@ export class RuntimeBoard {
       this.#forget(status.model, status.version);
       return;
     }
+    this.#changed(status.model);
     const key = keyOf(status.model, status.version);
     this.#statuses.set(key, status);
     if (status.state !== 'available') this.#available.delete(key);
@@ -115,12 +125,17 @@ export class RuntimeBoard {
   }
 
   #forget(model: ModelName, version: VersionNumber): void {
+    this.#changed(model);
     this.#statuses.delete(keyOf(model, version));
     this.#available.delete(keyOf(model, version));
     this.#rechecked.delete(keyOf(model, version));
     // The runtime forgets a candidate it unloads.
     if (this.#traffic.get(model)?.candidate === version) this.#traffic.delete(model);
     this.#unroute(model, version);
+  }
+
+  #changed(model: ModelName): void {
+    this.#changes.set(model, this.changes(model) + 1);
   }
 
   /** It has to be routed again once it is back, and its bake time starts over. */

@@ -48,7 +48,8 @@ export interface StoreCalls {
   blobPlace(digest: Digest, path: string, mode: number): void;
   digestAt(path: string): Digest | undefined;
   blobUsage(): { usedBytes: number; budgetBytes: number };
-  blobList(): readonly BlobEntry[];
+  /** `entries` is left out when they are those of number `known`. */
+  blobList(known: number): { readonly number: number; readonly entries?: readonly BlobEntry[] };
 
   dropCopies(schema: number | undefined): void;
 

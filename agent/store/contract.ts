@@ -114,6 +114,7 @@ export interface BlobStore {
   /** SHA-256 of any file; `undefined` when there is none. */
   digestAt(path: string): Promise<Digest | undefined>;
   usage(): Promise<{ readonly usedBytes: number; readonly budgetBytes: number }>;
+  /** The very same list as long as nothing came or went. */
   list(): Promise<readonly BlobEntry[]>;
 }
 

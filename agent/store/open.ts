@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Clock } from '#shared/kernel/clock.js';
 import type { SkerryError } from '#shared/kernel/errors.js';
 import type { OutboxLoss } from './calls.js';
-import type { BlobStore, Boot, Outbox, StateStore } from './contract.js';
+import type { BlobEntry, BlobStore, Boot, Outbox, StateStore } from './contract.js';
 import type { StoreLimits } from './limits.js';
 import { RemoteBlob } from './remote-blob.js';
 import { StoreThread } from './store-thread.js';
@@ -83,6 +83,7 @@ function outbox(thread: StoreThread): Outbox {
 }
 
 function blobStore(thread: StoreThread, folder: string): BlobStore {
+  let listed: { readonly number: number; readonly entries: readonly BlobEntry[] } = { number: 0, entries: [] };
   return {
     has: (digest) => thread.call('blobHas', digest),
     path: (digest) => join(folder, digest),
@@ -93,6 +94,11 @@ function blobStore(thread: StoreThread, folder: string): BlobStore {
     place: (digest, path, mode) => thread.call('blobPlace', digest, path, mode),
     digestAt: (path) => thread.call('digestAt', path),
     usage: () => thread.call('blobUsage'),
-    list: () => thread.call('blobList'),
+    async list() {
+      const { number, entries } = await thread.call('blobList', listed.number);
+      // Answers may overtake one another; an older one is not kept.
+      if (entries !== undefined && number > listed.number) listed = { number, entries };
+      return listed.entries;
+    },
   };
 }

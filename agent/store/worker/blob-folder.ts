@@ -9,10 +9,24 @@ import type { StoreLimits } from '../limits.js';
 
 const PARTIAL_SUFFIX = '.partial';
 
+export interface Inventory {
+  readonly number: number;
+  readonly entries: readonly BlobEntry[];
+}
+
+const NANOS = 1_000_000n;
+/** File systems tell times apart no finer than some milliseconds: a younger time may hide a further change. */
+const SETTLED = 100n * NANOS;
+
 /** The folder of files filed under their SHA-256: `<digest>` is complete and was verified, `<digest>.partial` is under way. */
 export class BlobFolder {
   readonly folder: string;
   readonly #limits: StoreLimits;
+  #inventory: Inventory = { number: 0, entries: [] };
+  #entries: ReadonlyMap<string, BlobEntry> = new Map();
+  /** When the folder had last changed as it was looked at. */
+  #time: bigint | undefined;
+  #looking: Promise<unknown> = Promise.resolve();
 
   constructor(folder: string, limits: StoreLimits) {
     this.folder = folder;
@@ -68,15 +82,44 @@ export class BlobFolder {
     await syncFolder(this.folder);
   }
 
-  async list(): Promise<BlobEntry[]> {
-    const entries: BlobEntry[] = [];
-    for (const name of await readdir(this.folder)) {
-      const complete = !name.endsWith(PARTIAL_SUFFIX);
-      const digest = digestSchema.safeParse(complete ? name : name.slice(0, -PARTIAL_SUFFIX.length));
-      const bytes = digest.success ? await sizeOf(join(this.folder, name)) : undefined;
-      if (digest.success && bytes !== undefined) entries.push({ digest: digest.data, bytes, complete });
+  /**
+   * What is in the folder. A complete file never changes its size, so only what is new, or under way, is looked at; an entry that
+   * came or went changes the time of the folder, so an old time that is known means that none did.
+   */
+  async list(): Promise<readonly BlobEntry[]> {
+    return (await this.inventory()).entries;
+  }
+
+  /** The same; the number is another one whenever the entries are. One look at a time: others wait for the one under way. */
+  inventory(): Promise<Inventory> {
+    const looking = this.#looking.then(() => this.#look());
+    this.#looking = looking.catch(() => undefined);
+    return looking;
+  }
+
+  async #look(): Promise<Inventory> {
+    const { mtimeNs } = await stat(this.folder, { bigint: true });
+    const isOld = BigInt(Date.now()) * NANOS - mtimeNs > SETTLED;
+    const names = isOld && mtimeNs === this.#time ? [...this.#entries.keys()] : await readdir(this.folder);
+    const entries = new Map<string, BlobEntry>();
+    for (const name of names) {
+      const known = this.#entries.get(name);
+      const entry = known?.complete === true ? known : await this.#entryOf(name, known);
+      if (entry !== undefined) entries.set(name, entry);
     }
-    return entries;
+    const isSame = entries.size === this.#entries.size && [...entries].every(([name, entry]) => this.#entries.get(name) === entry);
+    this.#time = mtimeNs;
+    this.#entries = entries;
+    if (!isSame) this.#inventory = { number: this.#inventory.number + 1, entries: [...entries.values()] };
+    return this.#inventory;
+  }
+
+  async #entryOf(name: string, known: BlobEntry | undefined): Promise<BlobEntry | undefined> {
+    const complete = !name.endsWith(PARTIAL_SUFFIX);
+    const digest = digestSchema.safeParse(complete ? name : name.slice(0, -PARTIAL_SUFFIX.length));
+    const bytes = digest.success ? await sizeOf(join(this.folder, name)) : undefined;
+    if (!digest.success || bytes === undefined) return undefined;
+    return known?.bytes === bytes ? known : { digest: digest.data, bytes, complete };
   }
 
   /** Partial files count with their full length: that much is promised to them. */

@@ -43,7 +43,10 @@ export function createHandlers(db: Database.Database, blobs: BlobFolder, boot: S
     blobPlace: (digest, path, mode) => placeBlob(blobs, digest, path, mode),
     digestAt: (path) => digestAt(path),
     blobUsage: () => blobs.usage(),
-    blobList: () => blobs.list(),
+    blobList: async (known) => {
+      const inventory = await blobs.inventory();
+      return inventory.number === known ? { number: known } : inventory;
+    },
 
     dropCopies: (schema) => dropCopies(db.name, MIGRATIONS.length, schema),
 
