@@ -1,10 +1,11 @@
-import { request as httpRequest, type RequestOptions } from 'node:http';
+import { type IncomingHttpHeaders, request as httpRequest, type RequestOptions } from 'node:http';
 import { z } from 'zod';
 import { type Millis, seconds } from '#shared/kernel/clock.js';
 import { asSkerryError, fromErrorBody, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { reportedSchema } from '#shared/protocol/messages.js';
+import type { RequestBody } from './predict-exchange.js';
 import { findRunning, type RunningAgent } from '../running.js';
 
 const linkSchema = z.discriminatedUnion('kind', [
@@ -25,6 +26,15 @@ export const statusSchema = z.object({
 export type Status = z.infer<typeof statusSchema>;
 
 const refusalSchema = z.object({ error: z.string(), code: z.string(), details: z.record(z.string(), z.unknown()).optional() });
+
+/** Of the binary tensor data extension, both ways. */
+const HEADER_LENGTH = 'inference-header-content-length';
+
+interface AgentAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly bytes: Uint8Array;
+}
 
 /** The local API of the agent that runs with a data folder, over its Unix socket or else over TCP. */
 export class LocalApi {
@@ -51,37 +61,48 @@ export class LocalApi {
   }
 
   get<T>(path: string, schema: z.ZodType<T>): Promise<T> {
-    return this.#call('GET', path, undefined, schema);
+    return this.#call('GET', path, schema);
   }
 
-  post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
-    return this.#call('POST', path, Buffer.from(JSON.stringify(body)), schema);
+  /** Asks for a prediction; gives the answer and the length of its JSON part, undefined when it is all JSON. */
+  async infer(path: string, body: RequestBody): Promise<{ readonly bytes: Uint8Array; readonly headerLength: number | undefined }> {
+    const { bytes, headers } = await this.#ask('POST', path, body);
+    const length = headers[HEADER_LENGTH];
+    return { bytes, headerLength: typeof length === 'string' ? Number(length) : undefined };
   }
 
-  async #call<T>(method: string, path: string, body: Uint8Array | undefined, schema: z.ZodType<T>): Promise<T> {
-    const { status, bytes } = await this.#send(method, path, body, seconds(60)).catch((cause: unknown) => {
+  async #call<T>(method: string, path: string, schema: z.ZodType<T>): Promise<T> {
+    const { bytes } = await this.#ask(method, path, undefined);
+    return parseJson(schema, bytes, { what: `the answer of ${path}`, maxBytes: LIMITS.inferBodyBytes });
+  }
+
+  /** Sends a request; an answer that is a refusal is thrown as the error it names. */
+  async #ask(method: string, path: string, body: RequestBody | undefined): Promise<AgentAnswer> {
+    const answer = await this.#send(method, path, body, seconds(60)).catch((cause: unknown) => {
       throw new SkerryError('AGENT_NOT_RUNNING', `the agent (process ${this.agent.pid}) does not answer: ${asSkerryError(cause).message}`, {
         cause,
       });
     });
+    if (answer.status < 400) return answer;
     const options = { what: `the answer of ${path}`, maxBytes: LIMITS.inferBodyBytes };
-    if (status < 400) return parseJson(schema, bytes, options);
-    const { error, code, details } = parseJson(refusalSchema, bytes, options);
+    const { error, code, details } = parseJson(refusalSchema, answer.bytes, options);
     throw fromErrorBody({ code, message: error, ...(details === undefined ? {} : { details }) });
   }
 
-  #send(method: string, path: string, body: Uint8Array | undefined, timeout: Millis): Promise<{ status: number; bytes: Uint8Array }> {
+  #send(method: string, path: string, body: RequestBody | undefined, timeout: Millis): Promise<AgentAnswer> {
     return new Promise((resolve, reject) => {
-      const headers = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': body.byteLength };
+      const headers = body === undefined ? {} : { 'content-length': body.bytes.byteLength, [HEADER_LENGTH]: body.headerLength };
       const request = httpRequest({ ...this.#target, method, path, headers, timeout, agent: false }, (response) => {
         const parts: Buffer[] = [];
         response.on('data', (part: Buffer) => parts.push(part));
-        response.once('end', () => resolve({ status: response.statusCode ?? 0, bytes: Buffer.concat(parts) }));
+        response.once('end', () => {
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, bytes: Buffer.concat(parts) });
+        });
         response.once('error', reject);
       });
       request.once('timeout', () => request.destroy(new SkerryError('TIMEOUT', `no answer within ${timeout} ms`)));
       request.once('error', reject);
-      request.end(body);
+      request.end(body?.bytes);
     });
   }
 }

@@ -1,5 +1,7 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Datatype } from '#shared/tensor/datatype.js';
+import { fromValues } from '#shared/tensor/half-values.js';
+import type { Tensor } from '#shared/tensor/tensor.js';
 
 /** An input as the model's metadata describes it; -1 is a size that varies. */
 export interface InputSpec {
@@ -10,29 +12,51 @@ export interface InputSpec {
 
 export interface GivenInput {
   readonly name: string;
-  /** A number, a flat list, or lists within lists. */
+  /** A number, a flat list, or lists within lists; or a tensor from a file. */
   readonly value: unknown;
   /** `--shape`: "1,3". */
   readonly shape: string | undefined;
 }
 
-/** One entry of `inputs` of an Open Inference Protocol request. */
-export interface OipInput {
-  readonly name: string;
-  readonly datatype: Datatype;
-  readonly shape: readonly number[];
-  readonly data: readonly unknown[];
+/** JSON text whose long whole numbers are strings, since a JavaScript number has no room for all of their digits. */
+export function keepDigits(json: string): string {
+  return json.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g, (token) => (token.startsWith('"') ? token : `"${token}"`));
 }
 
-/** Gives values their shape: the one said, else that of the nesting where it fits the model, else the model's own. */
-export function shapeInput(input: GivenInput, specs: readonly InputSpec[]): OipInput {
-  const spec = specs.find((candidate) => candidate.name === input.name);
-  if (spec === undefined) {
-    throw new SkerryError('CLI_USAGE', `the model has no input ${input.name}; it takes ${specs.map((item) => item.name).join(', ')}`);
-  }
-  const data = Array.isArray(input.value) ? input.value.flat(Number.POSITIVE_INFINITY) : [input.value];
+/**
+ * Values as a tensor of the input's datatype. Their shape is the one said, else that of the nesting where it fits the model, else
+ * the model's own.
+ */
+export function valuesAsTensor(input: GivenInput, specs: readonly InputSpec[]): Tensor {
+  const spec = specOf(input.name, specs);
+  const flat: readonly unknown[] = Array.isArray(input.value) ? input.value.flat(Number.POSITIVE_INFINITY) : [input.value];
+  const data = flat.map((value) => asElement(spec.datatype, value));
   const shape = input.shape === undefined ? guessShape(nestingOf(input.value), data.length, spec) : parseShape(input.name, input.shape);
-  return { name: spec.name, datatype: spec.datatype, shape, data };
+  return fromValues(spec.datatype, shape, data, `input ${JSON.stringify(spec.name)}`);
+}
+
+/** A tensor of a file as the input wants it: in another shape where one is said, and of the input's datatype. */
+export function tensorAsInput(name: string, tensor: Tensor, shape: string | undefined, specs: readonly InputSpec[]): Tensor {
+  const { datatype } = specOf(name, specs);
+  if (tensor.datatype !== datatype) {
+    throw new SkerryError(
+      'TENSOR_DATATYPE',
+      `the file has ${tensor.datatype} for input ${JSON.stringify(name)}, the model wants ${datatype}`,
+    );
+  }
+  return shape === undefined ? tensor : { ...tensor, shape: parseShape(name, shape) };
+}
+
+function specOf(name: string, specs: readonly InputSpec[]): InputSpec {
+  const spec = specs.find((candidate) => candidate.name === name);
+  if (spec !== undefined) return spec;
+  throw new SkerryError('CLI_USAGE', `the model has no input ${name}; it takes ${specs.map((item) => item.name).join(', ')}`);
+}
+
+/** A long whole number that was kept as text is a number again where its digits do not count. */
+function asElement(datatype: Datatype, value: unknown): unknown {
+  const counts = datatype === 'INT64' || datatype === 'UINT64' || datatype === 'BYTES';
+  return !counts && typeof value === 'string' && /^-?\d{16,}$/.test(value) ? Number(value) : value;
 }
 
 function parseShape(name: string, text: string): readonly number[] {

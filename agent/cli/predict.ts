@@ -1,21 +1,24 @@
-import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { parseJson } from '#shared/kernel/json.js';
-import { LIMITS } from '#shared/kernel/limits.js';
 import { DATATYPES } from '#shared/tensor/datatype.js';
+import { withoutHalves } from '#shared/tensor/half-values.js';
+import { checkJson, jsonPieces } from '#shared/tensor/json-write.js';
+import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
+import { atOnce } from '#shared/kernel/turns.js';
 import { formatDuration } from '#shared/terminal/format.js';
-import { requireFiles } from '#shared/terminal/named-files.js';
 import { type Output, paint, printJson, printLine } from '#shared/terminal/output.js';
 import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
-import { type GivenInput, type InputSpec, shapeInput } from './predict-input.js';
+import { inferBody, protocolBody, readReply, type Reply, type RequestBody } from './predict-exchange.js';
+import { outputFile, parseValues, readInputFile, tensorFor, writeOutputFile } from './predict-files.js';
+import { type InputSpec, tensorAsInput, valuesAsTensor } from './predict-input.js';
 
 interface PredictOptions extends CommonOptions {
-  readonly input: Readonly<Record<string, string>>;
+  readonly input: readonly string[];
   readonly shape: Readonly<Record<string, string>>;
   readonly file?: string;
   readonly modelVersion?: string;
+  readonly output: readonly string[];
 }
 
 export function addPredict(program: Command): void {
@@ -23,35 +26,59 @@ export function addPredict(program: Command): void {
     .command('predict')
     .description('ask the running agent for one prediction')
     .argument('<model>', 'name of the model')
-    .option('--input <name=values>', 'values of an input as JSON, or @FILE with them; may be given several times', addPair, {})
+    .option(
+      '--input <name=values>',
+      'values of an input as JSON, or @FILE with them (JSON, npy or safetensors); @FILE alone: a safetensors file with all inputs; may be given several times',
+      collectInput,
+      [],
+    )
     .option('--shape <name=sizes>', 'shape of an input, such as x=1,3 (default: that of the values, or of the model)', addPair, {})
     .option('--file <file>', 'a whole request as JSON: {"inputs": {"name": values}}, or as the Open Inference Protocol has it')
     .option('--model-version <number>', 'a version (default: the one in service)')
+    .option(
+      '--output <[name=]file>',
+      'write the outputs to FILE.safetensors, or one of them to FILE.npy; may be given several times',
+      collect,
+      [],
+    )
     .addHelpText(
       'after',
       `
+Every tensor travels as binary data, so FP16, BF16, NaN, infinities and 64-bit integers go through as they are; as JSON, NaN and
+infinities are the strings "NaN", "Infinity" and "-Infinity".
+
 Examples:
   skerry-agent predict classifier --input 'x=[[1, 2, 3]]'
+  skerry-agent predict classifier --input x=@image.npy --output scores=scores.npy
+  skerry-agent predict detector --input @inputs.safetensors --output outputs.safetensors
   skerry-agent predict vad --input input=@frame.json --input 'sr=16000' --input state=@zeros.json --shape state=2,1,128`,
     );
   withJson(withData(command)).action((model: string, options: PredictOptions) => runPredict(model, options));
 }
 
-function addPair(text: string, pairs: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const at = text.indexOf('=');
-  if (at < 1) throw new InvalidArgumentError('wants NAME=VALUE');
-  return { ...pairs, [text.slice(0, at)]: text.slice(at + 1) };
+function collect(text: string, texts: readonly string[]): readonly string[] {
+  return [...texts, text];
 }
 
-const metadataSchema = z.object({
-  inputs: z.array(z.object({ name: z.string(), datatype: z.enum(DATATYPES), shape: z.array(z.int()) })),
-});
-const replySchema = z.object({
-  model_name: z.string(),
-  model_version: z.string(),
-  outputs: z.array(z.object({ name: z.string(), datatype: z.string(), shape: z.array(z.int()), data: z.array(z.unknown()) })),
-});
-const requestSchema = z.object({ inputs: z.union([z.record(z.string(), z.unknown()), z.array(z.unknown())]) }).loose();
+function collectInput(text: string, texts: readonly string[]): readonly string[] {
+  if (!text.startsWith('@') && text.indexOf('=') < 1) throw new InvalidArgumentError('wants NAME=VALUES, NAME=@FILE or @FILE');
+  return collect(text, texts);
+}
+
+function addPair(text: string, pairs: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const [name, sizes] = split(text);
+  if (name === '') throw new InvalidArgumentError('wants NAME=VALUE');
+  return { ...pairs, [name]: sizes };
+}
+
+function split(text: string): readonly [string, string] {
+  const at = text.indexOf('=');
+  return [text.slice(0, Math.max(0, at)), text.slice(at + 1)];
+}
+
+const tensorSchema = z.object({ name: z.string(), datatype: z.enum(DATATYPES), shape: z.array(z.int()) });
+const metadataSchema = z.object({ inputs: z.array(tensorSchema), outputs: z.array(tensorSchema) });
+const requestSchema = z.looseObject({ inputs: z.union([z.record(z.string(), z.unknown()), z.array(z.unknown())]) });
 
 async function runPredict(model: string, options: PredictOptions): Promise<void> {
   const out = outputOf(options);
@@ -59,61 +86,95 @@ async function runPredict(model: string, options: PredictOptions): Promise<void>
   const api = await LocalApi.find(dataOf(options));
   const version = options.modelVersion === undefined ? '' : `/versions/${encodeURIComponent(options.modelVersion)}`;
   const path = `/v2/models/${encodeURIComponent(model)}${version}`;
-  const { inputs } = await api.get(path, metadataSchema);
-  const request = await buildRequest(inputs, options);
+  const { inputs, outputs } = await api.get(path, metadataSchema);
+  const files = options.output.map((text) => outputFile(text, outputs));
+  const body = await buildRequest(inputs, options);
   const began = performance.now();
-  const reply = await api.post(`${path}/infer`, request, replySchema);
-  if (out.json) printJson(out, reply);
-  else show(out, reply, performance.now() - began);
+  const answer = await api.infer(`${path}/infer`, body);
+  const millis = performance.now() - began;
+  const reply = readReply(answer.bytes, answer.headerLength);
+  for (const file of files) await writeOutputFile(file, reply.outputs);
+  if (out.json) printJson(out, asJson(reply));
+  else show(out, reply, millis);
 }
 
-async function buildRequest(specs: readonly InputSpec[], options: PredictOptions): Promise<unknown> {
-  const given = new Map<string, unknown>();
+async function buildRequest(specs: readonly InputSpec[], options: PredictOptions): Promise<RequestBody> {
+  const tensors = new Map<string, Tensor>();
   if (options.file !== undefined) {
-    const request = await readJsonFile(options.file, requestSchema);
-    // A request of the Open Inference Protocol is complete as it is.
-    if (Array.isArray(request.inputs)) return request;
-    for (const [name, value] of Object.entries(request.inputs)) given.set(name, value);
+    const request = await readRequest(options.file);
+    if (Array.isArray(request.inputs)) return protocolBody(request);
+    for (const [name, value] of Object.entries(request.inputs)) {
+      tensors.set(name, valuesAsTensor({ name, value, shape: options.shape[name] }, specs));
+    }
   }
-  for (const [name, text] of Object.entries(options.input)) given.set(name, await readValue(name, text));
-  const inputs = [...given].map(([name, value]): GivenInput => ({ name, value, shape: options.shape[name] }));
-  if (inputs.length === 0)
-    throw new SkerryError('CLI_USAGE', `give the inputs with --input or --file; the model takes ${listInputs(specs)}`);
-  return { inputs: inputs.map((input) => shapeInput(input, specs)) };
+  for (const text of options.input) {
+    for (const [name, tensor] of Object.entries(await readInput(text, options.shape, specs))) tensors.set(name, tensor);
+  }
+  if (tensors.size > 0) return inferBody(Object.fromEntries(tensors));
+  throw new SkerryError('CLI_USAGE', `give the inputs with --input or --file; the model takes ${listInputs(specs)}`);
 }
 
 function listInputs(specs: readonly InputSpec[]): string {
   return specs.map((spec) => `${spec.name} (${spec.datatype} [${spec.shape.join(', ')}])`).join(', ');
 }
 
-async function readValue(name: string, text: string): Promise<unknown> {
-  if (text.startsWith('@')) return readJsonFile(text.slice(1), z.unknown());
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new SkerryError('CLI_USAGE', `the values of input ${name} are not JSON`, { cause });
-  }
+async function readRequest(path: string): Promise<z.infer<typeof requestSchema>> {
+  const found = await readInputFile(path);
+  const request = found.kind === 'json' ? requestSchema.safeParse(found.value) : undefined;
+  if (request?.success === true) return request.data;
+  throw new SkerryError('CLI_USAGE', `${path} is no request in JSON with "inputs"; give tensors with --input @FILE or --input NAME=@FILE`);
 }
 
-async function readJsonFile<T>(path: string, schema: z.ZodType<T>): Promise<T> {
-  await requireFiles([path]);
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new SkerryError('IO_FAILED', `${path} could not be read`, { cause });
+/** What one `--input` gives: the tensors of a file by their names, or one input. */
+async function readInput(text: string, shapes: PredictOptions['shape'], specs: readonly InputSpec[]): Promise<NamedTensors> {
+  if (text.startsWith('@')) {
+    const path = text.slice(1);
+    const found = await readInputFile(path);
+    if (found.kind !== 'tensors')
+      throw new SkerryError('CLI_USAGE', `${path} is no safetensors file; name the input: --input NAME=@${path}`);
+    const named = Object.entries(found.tensors).map(([name, tensor]) => [name, tensorAsInput(name, tensor, shapes[name], specs)] as const);
+    return Object.fromEntries(named);
+  }
+  const [name, values] = split(text);
+  const shape = shapes[name];
+  if (!values.startsWith('@')) {
+    return { [name]: valuesAsTensor({ name, value: parseValues(values, `the text of input ${name}`), shape }, specs) };
+  }
+  const path = values.slice(1);
+  const found = await readInputFile(path);
+  if (found.kind === 'json') return { [name]: valuesAsTensor({ name, value: found.value, shape }, specs) };
+  const tensor = found.kind === 'tensor' ? found.tensor : tensorFor(name, found.tensors, path);
+  return { [name]: tensorAsInput(name, tensor, shape, specs) };
+}
+
+/** The answer as the protocol has it in JSON, with FP16 and BF16 as numbers too. */
+function asJson({ model, version, outputs }: Reply): unknown {
+  const described = Object.entries(outputs).map(([name, tensor]) => {
+    return { name, datatype: tensor.datatype, shape: tensor.shape, data: valuesOf(name, tensor) };
   });
-  return parseJson(schema, bytes, { what: path, maxBytes: LIMITS.inferBodyBytes });
+  return { model_name: model, model_version: version, outputs: described };
+}
+
+function valuesOf(name: string, tensor: Tensor): readonly unknown[] {
+  const readable = withoutHalves(tensor);
+  atOnce(checkJson(readable, `output ${JSON.stringify(name)}`));
+  return z.array(z.unknown()).parse(JSON.parse([...jsonPieces(readable)].join('')));
 }
 
 const SHOWN_VALUES = 16;
 
-function show(out: Output, reply: z.infer<typeof replySchema>, millis: number): void {
-  printLine(out, `${paint(out, 'bold', `${reply.model_name}@${reply.model_version}`)} in ${formatDuration(millis)}`);
-  for (const { name, datatype, shape, data } of reply.outputs) {
-    const values = data.slice(0, SHOWN_VALUES).map((value) => (typeof value === 'number' ? shorten(value) : JSON.stringify(value)));
+function show(out: Output, reply: Reply, millis: number): void {
+  printLine(out, `${paint(out, 'bold', `${reply.model}@${reply.version}`)} in ${formatDuration(millis)}`);
+  for (const [name, tensor] of Object.entries(reply.outputs)) {
+    const data = valuesOf(name, tensor);
+    const values = data.slice(0, SHOWN_VALUES).map((value) => textOf(tensor, value));
     const more = data.length > SHOWN_VALUES ? ` ... ${data.length - SHOWN_VALUES} more (--json shows all)` : '';
-    printLine(out, `${name}  ${paint(out, 'dim', `${datatype} [${shape.join(', ')}]`)}  ${values.join(' ')}${more}`);
+    printLine(out, `${name}  ${paint(out, 'dim', `${tensor.datatype} [${tensor.shape.join(', ')}]`)}  ${values.join(' ')}${more}`);
   }
 }
 
-function shorten(value: number): string {
-  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(6)));
+/** Only strings of the model's are quoted: numbers may be strings because JSON has no other form for them. */
+function textOf({ datatype }: Tensor, value: unknown): string {
+  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(6)));
+  return datatype === 'BYTES' ? JSON.stringify(value) : String(value);
 }

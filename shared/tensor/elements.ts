@@ -47,7 +47,8 @@ export function newElements(datatype: Fixed, count: number): ElementArray {
 export function elementsOf(tensor: Tensor & { readonly datatype: Fixed }): ElementArray {
   const constructor = CONSTRUCTORS[tensor.datatype];
   const size = constructor.BYTES_PER_ELEMENT;
-  const data = tensor.data.byteOffset % size === 0 ? tensor.data : tensor.data.slice();
+  // Not `slice`, which copies nothing where the bytes are a Buffer.
+  const data = tensor.data.byteOffset % size === 0 ? tensor.data : new Uint8Array(tensor.data);
   return new constructor(data.buffer, data.byteOffset, data.byteLength / size);
 }
 

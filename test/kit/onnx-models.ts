@@ -1,6 +1,18 @@
 import { createCipheriv } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { attribute, floats, graph, int64s, model, modelHead, node, ONNX_TYPES, tensorHead, valueInfo } from './onnx-proto.js';
+import {
+  attribute,
+  floats,
+  graph,
+  int64s,
+  model,
+  modelHead,
+  node,
+  ONNX_TYPES,
+  type OnnxType,
+  tensorHead,
+  valueInfo,
+} from './onnx-proto.js';
 import { bytesField, bytesFieldHeader, concat, intField } from './protobuf-writer.js';
 
 // Small real ONNX models, as file bytes. All take `x` and give `y`, FP32 [-1, width] unless said otherwise.
@@ -109,12 +121,32 @@ export function expandModel(): Uint8Array {
   });
 }
 
+/** y = x and logs = log(x), both [n] of one floating-point type: the logarithm of 0 is -Infinity, that of a negative number NaN. */
+export function logModel({ type = FLOAT }: { type?: OnnxType } = {}): Uint8Array {
+  return model({
+    nodes: [node('Identity', ['x'], ['y']), node('Log', ['x'], ['logs'])],
+    inputs: [valueInfo('x', type, ['n'])],
+    outputs: [valueInfo('y', type, ['n']), valueInfo('logs', type, ['n'])],
+  });
+}
+
 /** answer = text, both strings [n]. */
 export function textModel(): Uint8Array {
   return model({
     nodes: [node('Identity', ['text'], ['answer'])],
     inputs: [valueInfo('text', ONNX_TYPES.STRING, ['n'])],
     outputs: [valueInfo('answer', ONNX_TYPES.STRING, ['n'])],
+  });
+}
+
+/** answer = the label number `index`, INT64 [n] in and strings [n] out; labels are bytes of any encoding. */
+export function labelModel({ labels }: { labels: readonly Uint8Array[] }): Uint8Array {
+  const table = concat(tensorHead('labels', ONNX_TYPES.STRING, [labels.length]), ...labels.map((label) => bytesField(6, label)));
+  return model({
+    nodes: [node('Gather', ['labels', 'index'], ['answer'])],
+    inputs: [valueInfo('index', ONNX_TYPES.INT64, ['n'])],
+    outputs: [valueInfo('answer', ONNX_TYPES.STRING, ['n'])],
+    initializers: [table],
   });
 }
 

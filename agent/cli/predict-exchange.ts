@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { parseJson } from '#shared/kernel/json.js';
+import { LIMITS } from '#shared/kernel/limits.js';
+import { fromBinary } from '#shared/tensor/binary.js';
+import { DATATYPES } from '#shared/tensor/datatype.js';
+import { fromValues } from '#shared/tensor/half-values.js';
+import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
+
+// Open Inference Protocol v2 with the binary tensor data extension, from the asking side: every tensor goes as it is.
+
+export interface RequestBody {
+  readonly bytes: Uint8Array;
+  /** Length of its JSON part. */
+  readonly headerLength: number;
+}
+
+export interface Reply {
+  readonly model: string;
+  readonly version: string;
+  readonly outputs: NamedTensors;
+}
+
+export function inferBody(inputs: NamedTensors): RequestBody {
+  const described = Object.entries(inputs).map(([name, { datatype, shape, data }]) => {
+    return { name, datatype, shape, parameters: { binary_data_size: data.byteLength } };
+  });
+  const head = Buffer.from(JSON.stringify({ inputs: described, parameters: { binary_data_output: true } }));
+  return { bytes: Buffer.concat([head, ...Object.values(inputs).map(({ data }) => data)]), headerLength: head.byteLength };
+}
+
+const givenInputSchema = z.looseObject({ name: z.string(), datatype: z.enum(DATATYPES), shape: z.array(z.int()), data: z.unknown() });
+const requestSchema = z.looseObject({ inputs: z.array(z.unknown()), parameters: z.looseObject({}).nullish() });
+
+/** A whole request of the protocol: its inputs become binary, the rest stays as it is; what it does not say about outputs is binary. */
+export function protocolBody(request: unknown): RequestBody {
+  const { inputs, parameters, ...rest } = requestSchema.parse(request);
+  const parts: Uint8Array[] = [];
+  const sent = inputs.map((input) => {
+    const given = givenInputSchema.safeParse(input);
+    // What is not as it should be is for the agent to refuse.
+    if (!given.success || !Array.isArray(given.data.data)) return input;
+    const { name, datatype, shape, data, parameters: own, ...others } = given.data;
+    const tensor = fromValues(datatype, shape, data, `input ${JSON.stringify(name)}`);
+    parts.push(tensor.data);
+    return { ...others, name, datatype, shape, parameters: { ...recordOf(own), binary_data_size: tensor.data.byteLength } };
+  });
+  const head = Buffer.from(JSON.stringify({ ...rest, inputs: sent, parameters: { binary_data_output: true, ...parameters } }));
+  return { bytes: Buffer.concat([head, ...parts]), headerLength: head.byteLength };
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+const replySchema = z.object({
+  model_name: z.string(),
+  model_version: z.string(),
+  outputs: z.array(
+    z.object({
+      name: z.string(),
+      datatype: z.enum(DATATYPES),
+      shape: z.array(z.int()),
+      data: z.array(z.unknown()).optional(),
+      parameters: z.object({ binary_data_size: z.int().min(0).optional() }).optional(),
+    }),
+  ),
+});
+
+/** Reads an answer; `headerLength` is that of its JSON part, undefined when it is all JSON. */
+export function readReply(bytes: Uint8Array, headerLength: number | undefined): Reply {
+  const options = { what: 'the answer of the agent', maxBytes: LIMITS.inferBodyBytes };
+  const reply = parseJson(replySchema, bytes.subarray(0, headerLength), options);
+  let at = headerLength ?? bytes.byteLength;
+  const outputs = reply.outputs.map(({ name, datatype, shape, data, parameters }): [string, Tensor] => {
+    const what = `output ${JSON.stringify(name)}`;
+    if (data !== undefined) return [name, fromValues(datatype, shape, data, what)];
+    const end = at + (parameters?.binary_data_size ?? 0);
+    if (end > bytes.byteLength) throw new SkerryError('INPUT_SCHEMA', `the answer of the agent ends within ${what}`);
+    const tensor = fromBinary(datatype, shape, bytes.subarray(at, end), what);
+    at = end;
+    return [name, tensor];
+  });
+  return { model: reply.model_name, version: reply.model_version, outputs: Object.fromEntries(outputs) };
+}
