@@ -2,6 +2,7 @@ import { access, readFile } from 'node:fs/promises';
 import type OrtModule from 'onnxruntime-node';
 import type { InferenceSession, OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
 import { fromOrt, specFromOrt, toOrt } from '#shared/tensor/ort.js';
+import { checkStringOutputs } from '#shared/tensor/strings.js';
 import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
 import type { RuntimeDescription } from './instance-protocol.js';
 import { ortError } from './ort-errors.js';
@@ -97,6 +98,7 @@ export class OrtSession {
     }
     const tensors: Record<string, Tensor> = {};
     for (const [name, value] of Object.entries(results)) tensors[name] = fromOrt(value, `output ${name}`);
+    checkStringOutputs(inputs, tensors);
     return tensors;
   }
 

@@ -2,6 +2,7 @@ import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { silenceOnnxRuntime } from '#shared/kernel/onnx-environment.js';
 import { fromOrt, specFromOrt, toOrt } from '#shared/tensor/ort.js';
+import { checkStringOutputs } from '#shared/tensor/strings.js';
 import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
 
 /** A tensor of a model as the file declares it: sizes, or the names ('' where it has none) of dimensions that vary. */
@@ -48,7 +49,11 @@ export async function loadModel(path: string): Promise<LoadedModel> {
     async run(inputs) {
       const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, makeTensor(tensor, name)]));
       const outputs = await session.run(feeds, { logSeverityLevel: QUIET });
-      return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, fromOrt(tensor, `output ${JSON.stringify(name)}`)]));
+      const given = Object.fromEntries(
+        Object.entries(outputs).map(([name, tensor]) => [name, fromOrt(tensor, `output ${JSON.stringify(name)}`)]),
+      );
+      checkStringOutputs(inputs, given);
+      return given;
     },
     release: () => session.release(),
   };

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { nextBytesElement } from './bytes-elements.js';
-import type { Tensor } from './tensor.js';
+import type { NamedTensors, Tensor } from './tensor.js';
 
 const BYTES_AT_ONCE = 64 * 1024;
 const ELEMENTS_AT_ONCE = 1_000;
@@ -30,4 +30,24 @@ export function* checkStrings({ datatype, data }: Tensor, what: string): Generat
 
 function refused(what: string, at: number, why: string): SkerryError {
   return new SkerryError('TENSOR_STRING', `${what}: string element ${at} ${why}, and the runtime would alter it`);
+}
+
+/** U+FFFD, which stands where bytes were no UTF-8. */
+const REPLACEMENT = Buffer.from('\ufffd');
+
+/**
+ * Refuses string outputs that the runtime's binding altered: a model may hold labels in another encoding, and each byte that is not
+ * UTF-8 comes back as U+FFFD. Where an input holds that character itself, it is the caller's. Throws `TENSOR_STRING_OUTPUT`.
+ */
+export function checkStringOutputs(inputs: NamedTensors, outputs: NamedTensors): void {
+  const altered = Object.entries(outputs).find(([, tensor]) => holdsReplacement(tensor));
+  if (altered === undefined || Object.values(inputs).some(holdsReplacement)) return;
+  throw new SkerryError(
+    'TENSOR_STRING_OUTPUT',
+    `output ${JSON.stringify(altered[0])} holds bytes that are not UTF-8, and the runtime replaced them by U+FFFD`,
+  );
+}
+
+function holdsReplacement({ datatype, data }: Tensor): boolean {
+  return datatype === 'BYTES' && Buffer.from(data.buffer, data.byteOffset, data.byteLength).includes(REPLACEMENT);
 }

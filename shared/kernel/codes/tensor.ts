@@ -44,6 +44,12 @@ export const tensorCodes = defineCodes({
     summary: 'A string element cannot be given to the runtime as it is: it has a NUL character, or bytes that are not UTF-8.',
     action: 'Send text in UTF-8 without NUL; send other bytes as a UINT8 tensor or as base64, where the model takes that.',
   },
+  TENSOR_STRING_OUTPUT: {
+    fault: 'peer',
+    http: 500,
+    summary: 'A model gave a string that is not UTF-8, and the runtime altered it.',
+    action: 'Export the model with its labels in UTF-8, or leave that output out.',
+  },
   TENSOR_TOO_LARGE: {
     fault: 'caller',
     http: 413,

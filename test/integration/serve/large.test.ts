@@ -7,7 +7,7 @@ import { silentLogger } from '#shared/kernel/logger.js';
 import { bytesOf } from '#shared/tensor/elements.js';
 import { joinBytesElements } from '#shared/tensor/bytes-elements.js';
 import type { Tensor } from '#shared/tensor/tensor.js';
-import { affineModel, expandModel, textModel } from '../../kit/onnx-models.js';
+import { affineModel, expandModel, labelModel, textModel } from '../../kit/onnx-models.js';
 import { fp32, memoryKeyValue, modelName, versionNumber, writeServable } from '../../kit/servables.js';
 import { until } from '../../kit/until.js';
 
@@ -259,6 +259,29 @@ describe('strings that the runtime would alter are refused', () => {
       'TENSOR_STRING',
       expect.objectContaining({ data: texts('third').data }),
     ]);
+  });
+
+  test('an output that the runtime altered is an error, and not a wrong answer', async () => {
+    const labels = ['ok', 'ä\0b'].map((text) => Buffer.from(text));
+    const spec = await writeServable(labelModel({ labels: [...labels, Buffer.from('caf\u00e9', 'latin1')] }), {
+      model: 'label',
+      inputs: [{ name: 'index', datatype: 'INT64', shape: [-1] }],
+      outputs: [{ name: 'answer', datatype: 'BYTES', shape: [-1] }],
+      samples: [
+        { inputs: { index: { datatype: 'INT64', shape: [1], data: bytesOf(BigInt64Array.of(0n)) } }, outputs: { answer: texts('ok') } },
+      ],
+    });
+    await runtime.load(spec);
+    runtime.route(spec.model, spec.version);
+    const label = (...index: readonly number[]) =>
+      ask('label', { inputs: [{ name: 'index', datatype: 'INT64', shape: [index.length], data: index }] });
+    expect(((await (await label(0, 1)).json()) as JsonReply).outputs[0]?.data).toEqual(['ok', 'ä\0b']);
+    const altered = await label(2);
+    expect([altered.status, await altered.json()]).toMatchObject([
+      500,
+      { code: 'TENSOR_STRING_OUTPUT', error: expect.stringMatching(/answer.*UTF-8/) as string },
+    ]);
+    await runtime.unload(spec.model, spec.version);
   });
 
   test('every other text passes as it is', async () => {
