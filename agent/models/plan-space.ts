@@ -37,7 +37,7 @@ interface Inventory {
  */
 export function planSpace(device: DeviceSnapshot): SpacePlan {
   const used = device.blobs.reduce((total, blob) => total + blob.bytes, 0);
-  if (!device.diskFull && used + mostNeeded(device) <= device.budgetBytes) return ROOM_FOR_ALL;
+  if (!device.diskFull && !hasLeftovers(device) && used + mostNeeded(device) <= device.budgetBytes) return ROOM_FOR_ALL;
   const inventory = takeInventory(device);
   const freeable = sum(device.blobs.filter((blob) => inventory.isFreeable(blob.digest)).map((blob) => blob.bytes));
   const needs = new Map(device.models.map((model) => [model.model, needOf(model, inventory)]));
