@@ -76,7 +76,10 @@ export async function startApiHub(
       openApi: () => server.openApi(),
     }),
     ...accessRoutes(tokens, audit, () => clock.now()),
-    ...registryRoutes(new Registry({ store, storage, tuf, users: [fleetUsers, rolloutUsers], live: bus, clock, logger }), new ArtifactUploads(storage, store, clock)),
+    ...registryRoutes(
+      new Registry({ store, storage, tuf, users: [fleetUsers, rolloutUsers], live: bus, clock, logger }),
+      new ArtifactUploads(storage, store, clock),
+    ),
     ...trustRoutes(tuf, hubPublicKeys(fleet, keys)),
     ...more(db),
   ];
