@@ -1,5 +1,10 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
+import { withFolderLock } from '#hub/publisher/folder-lock.js';
+import { PublisherFolder } from '#hub/publisher/trust-folder.js';
+import { systemClock } from '#shared/kernel/clock.js';
 import * as models from '../../kit/onnx-models.js';
 import { publisherDesk } from '../../kit/publisher-cli.js';
 
@@ -167,6 +172,73 @@ describe('skerry trust and publish, against a real hub', () => {
     const resigned = await skerry('trust', 'resign', ...keys());
     expect(resigned.stderr).toMatch(/delivered what "trust resign" signed at .* and had not reached the hub/);
     expect(resigned.stdout).toMatch(/root +6 /);
+  });
+});
+
+describe('17: skerry trust recover, and commands at the same moment', () => {
+  it('two publishes of one version at the same moment: one publishes, the other finds it there; two of different content: the second is refused', async () => {
+    const [one, two, three] = [
+      await model('same-a.onnx', models.affineModel({ scale: 61 })),
+      await model('same-b.onnx', models.affineModel({ scale: 61 })),
+      await model('other-c.onnx', models.affineModel({ scale: 62 })),
+    ];
+    const run = (path: string): ReturnType<typeof skerry> => skerry('publish', path, '--name', 'affine', '--version', '61', ...keys());
+    const same = await Promise.all([run(one), run(two)]);
+    expect(same.map(({ code }) => code)).toEqual([0, 0]);
+    expect(same.map(({ stdout }) => stdout.split(' ')[0]).sort()).toEqual(['already', 'published']);
+    expect(await failing('publish', three, '--name', 'affine', '--version', '61', ...keys())).toMatchObject({ code: 'VERSION_CONFLICT' });
+    expect((await skerry('trust', 'resign', ...keys())).code).toBe(0);
+  });
+
+  it('shows what it would do, does it with --yes, and needs no passphrase', async () => {
+    const folder = ['--keys', file('keeper')];
+    await cp(file('keeper'), file('old-copy'), { recursive: true });
+    const path = await model('affine63.onnx', models.affineModel({ scale: 63 }));
+    expect((await skerry('publish', path, '--name', 'affine', ...keys())).code).toBe(0);
+    expect((await skerry('trust', 'resign', ...keys())).code).toBe(0);
+    expect((await skerry('trust', 'recover', ...folder)).stdout).toContain('folder and hub are in step');
+    const old = ['--keys', file('old-copy')];
+    const before = await readFile(file('old-copy/publisher.json'), 'utf8');
+    const shown = await skerry('trust', 'recover', ...old);
+    expect([shown.code, shown.stdout]).toEqual([
+      0,
+      expect.stringMatching(/root +\d+ +\d+ +the folder takes over version \d+ from the hub/),
+    ]);
+    expect(await readFile(file('old-copy/publisher.json'), 'utf8')).toBe(before);
+    const done = await skerry('trust', 'recover', ...old, '--yes', '--json');
+    expect(JSON.parse(done.stdout)).toMatchObject({ applied: true, publishAgain: [] });
+    expect((await skerry('trust', 'recover', ...old)).stdout).toContain('folder and hub are in step');
+    expect((await skerry('trust', 'resign', ...keys('old-copy'))).code).toBe(0);
+  });
+
+  it('takes the right to publish from a publisher', async () => {
+    const removed = await skerry('trust', 'remove-publisher', 'bob', ...keys('old-copy'));
+    expect([removed.code, removed.stdout]).toEqual([0, expect.not.stringMatching(/^bob /m)]);
+    expect(await failing('trust', 'remove-publisher', 'bob', ...keys('old-copy'))).toMatchObject({ code: 'TRUST_ROLE_UNKNOWN' });
+  });
+
+  it('waits for the process that holds the folder, and not for one that was killed', async () => {
+    const script = `import { withFolderLock } from '#hub/publisher/folder-lock.js';
+      import { PublisherFolder } from '#hub/publisher/trust-folder.js';
+      import { systemClock } from '#shared/kernel/clock.js';
+      const folder = new PublisherFolder(process.argv[1]);
+      await withFolderLock({ folder, clock: systemClock, command: 'a test' }, async () => {
+        process.stdout.write('held');
+        await new Promise((resolve) => setInterval(resolve, 1_000_000));
+      });`;
+    const holder = spawn(process.execPath, ['--input-type=module', '-e', script, file('old-copy')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(holder.stdout, 'data');
+    const folder = new PublisherFolder(file('old-copy'));
+    const soon = { folder, clock: systemClock, command: 'another', patience: 1 };
+    await expect(withFolderLock(soon, () => Promise.resolve())).rejects.toMatchObject({
+      code: 'TRUST_FOLDER_BUSY',
+      message: expect.stringMatching(new RegExp(`by "a test" \\(process ${holder.pid} on .*, since 20`)) as string,
+    });
+    holder.kill('SIGKILL');
+    await once(holder, 'exit');
+    expect(await withFolderLock(soon, () => Promise.resolve('mine'))).toBe('mine');
   });
 });
 
