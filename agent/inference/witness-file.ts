@@ -25,10 +25,14 @@ export class WitnessFile {
   }
 
   /** Reads what the last run left and begins anew; for one agent at a time in a data folder. `undefined` when no file can be had. */
-  static open(dataFolder: string, logger: Logger): WitnessFile | undefined {
+  static open(dataFolder: string, logger: Logger, env: NodeJS.ProcessEnv = process.env): WitnessFile | undefined {
     const name = `skerry-agent-${createHash('sha256').update(dataFolder).digest('hex').slice(0, 16)}.witness`;
-    const places = [...(process.platform === 'linux' ? [join('/dev/shm', name)] : []), join(dataFolder, 'native.witness')];
-    for (const file of places) {
+    // As systemd names it (RuntimeDirectory=); it empties /dev/shm of what a service with RemoveIPC= had there.
+    const [ofService] = env['RUNTIME_DIRECTORY']?.split(':') ?? [];
+    const inMemory = process.platform === 'linux' ? [ofService, '/dev/shm'] : [];
+    for (const folder of [...inMemory, dataFolder]) {
+      if (folder === undefined || folder === '') continue;
+      const file = join(folder, name);
       try {
         return new WitnessFile(file, takeOver(file));
       } catch (cause) {

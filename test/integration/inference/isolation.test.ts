@@ -5,12 +5,15 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { InferReply } from '#agent/inference/contract.js';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import type { InferenceSettings } from '#agent/inference/settings.js';
+import { digestOfInputs } from '#agent/inference/input-digest.js';
+import { NativeWitness } from '#agent/inference/native-witness.js';
+import { WitnessFile } from '#agent/inference/witness-file.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { bytesOf } from '#shared/tensor/elements.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
 import { crashMissing, crashModel } from '../../e2e/crash-model.js';
 import { coded } from '../../kit/coded.js';
-import { affineModel, turnsModel } from '../../kit/onnx-models.js';
+import { affineModel, loopModel, turnsModel } from '../../kit/onnx-models.js';
 import {
   fp32,
   MemoryRecorder,
@@ -21,6 +24,7 @@ import {
   versionNumber,
   writeServable,
 } from '../../kit/servables.js';
+import { tempFolder } from '../../kit/temp-folder.js';
 import { until } from '../../kit/until.js';
 
 const probe = mkdtempSync(path.join(os.tmpdir(), 'skerry-probe-'));
@@ -194,6 +198,38 @@ describe('3: a process of a model is ended by a signal', () => {
     expect(runtime.stuckThreads()).toBe(0);
     await until('its process to be gone', () => runners().length === 0);
   });
+});
+
+describe('3: an agent that ended without order', () => {
+  test('knows who was in native code, once, where the system is the same', async () => {
+    const folder = await tempFolder();
+    const env = { RUNTIME_DIRECTORY: folder };
+    const first = WitnessFile.open(folder, silentLogger, env)!;
+    expect(first.suspects).toBeUndefined();
+    const [idle, busy, other] = [first.take()!, first.take()!, first.take()!];
+    const [m1, m2] = [1, 2].map((version) => ({ model: DIVIDES, version: versionNumber(version) }));
+    NativeWitness.open(idle, m1!)?.entered('load');
+    NativeWitness.open(idle, m1!)?.left();
+    NativeWitness.open(busy, m2!)?.entered('run', deadly(4));
+    expect(NativeWitness.open({ ...other, file: '/nowhere/at/all' }, m1!)).toBeUndefined();
+    const second = WitnessFile.open(folder, silentLogger, env)!;
+    expect(second.suspects).toEqual([{ ...m2, work: 'run', digest: digestOfInputs(deadly(4)) }]);
+    expect(WitnessFile.open(folder, silentLogger, env)?.suspects).toEqual([]);
+    second.close();
+    expect(WitnessFile.open(folder, silentLogger, env)?.suspects).toBeUndefined();
+  });
+});
+
+test('7: a thread that does not come back is given up, and a process takes its place', async () => {
+  const { runtime } = await runtimeWith({ isolation: 'thread', predictionLimit: 300, loadLimit: 60_000 });
+  const x = { x: fp32([1, 4], [1, 2, 3, 4]) };
+  const spec = await writeServable(loopModel({ iterations: 3_000_000 }), { model: 'loops', samples: [] });
+  await runtime.load(spec);
+  runtime.route(spec.model, spec.version);
+  await expect(runtime.infer({ model: spec.model, inputs: x })).rejects.toEqual(coded('INFERENCE_TIMEOUT', 'while the model ran'));
+  await until('a process in its place', () => runners().length === 1);
+  expect(runtime.stuckThreads()).toBe(1);
+  await expect(runtime.infer({ model: spec.model, inputs: x, timeout: 60_000 })).resolves.toBeDefined();
 });
 
 test('3: memory of a process of its own is measured, and not that of the agent', async () => {
