@@ -38,6 +38,7 @@ import { FetchRights } from './fleet/fetch-rights.js';
 import { Fleet } from './fleet/fleet.js';
 import { HubPlaces } from './fleet/hub-place.js';
 import { Moves } from './fleet/move.js';
+import { DiskWatch } from './disk-watch.js';
 import { Housekeeping } from './housekeeping.js';
 import { HubAlerts } from './hub-alerts.js';
 import { hubMetrics } from './hub-metrics.js';
@@ -151,6 +152,13 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
           });
 
     const hubAlerts = new HubAlerts({ clock, bus, audit, logger, send: (message) => webhook?.send(message) });
+    const disk = new DiskWatch({
+      folder: paths.root,
+      db,
+      clock,
+      logger,
+      notify: (alert) => webhook?.send({ type: `disk.${alert.state}`, at: alert.at, data: alert }),
+    });
     hubClock.begin(tuf.signedAt());
     hubClock.onCredible(() => void resign());
     const resign = async (): Promise<void> => {
@@ -239,6 +247,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
           version: SKERRY_VERSION,
           checks: [
             { name: 'database', check: async () => void (await db.selectFrom('models').select('name').limit(1).execute()) },
+            { name: 'disk', check: () => disk.whyNotWritable() },
             {
               name: 'broker',
               check: () => Promise.resolve(link.status.kind === 'online' ? undefined : `the connection is ${link.status.kind}`),
@@ -246,6 +255,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
           ],
           metrics: [
             () => hubMetrics({ db, storage, tuf, hubClock, feed, clock, version: SKERRY_VERSION }),
+            () => disk.metrics(),
             () => metrics.families(),
             () => fleetMetrics({ db, clock, ingest: fleet.ingest, query: fleet.metrics }),
           ],
@@ -281,6 +291,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
     const housekeeping = new Housekeeping(
       [
         { name: 'sign the timestamp again', when: '7 * * * *', run: () => tuf.resign() },
+        { name: 'look at the disk', when: '* * * * *', run: () => disk.look() },
         { name: 'look when signatures end', when: '17 * * * *', run: () => Promise.resolve(trustWatch.look()) },
         { name: 'sum up refusals', when: '*/5 * * * *', run: () => audit.sumUp() },
         {

@@ -3,7 +3,7 @@ import type { BrokerPort } from '#hub/broker/link.js';
 import type { HubClock } from '#hub/clock/hub-clock.js';
 import type { Db, Queryable } from '#hub/store/database.js';
 import type { ModelName } from '#shared/bundle/names.js';
-import { type Clock, days, type EpochMillis, hours } from '#shared/kernel/clock.js';
+import { type Clock, days, type EpochMillis, hours, seconds } from '#shared/kernel/clock.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -57,6 +57,8 @@ const BATCH = 64;
 /** Devices whose models are counted in one statement. */
 const COUNTED = 1000;
 const RENEWAL_EVERY = hours(1);
+/** After the disk was full. */
+const ROOM_RETRY = seconds(5);
 const PUBLISH_WINDOW = 64;
 
 /**
@@ -71,6 +73,8 @@ export class DesiredIssuer implements Service {
   #queue: Promise<void> = Promise.resolve();
   #cancelRenewal: () => void = () => undefined;
   #closed = false;
+  /** A statement could not be stored: the next round comes soon. */
+  #foundNoRoom = false;
 
   constructor(deps: DesiredIssuerDeps) {
     this.#deps = deps;
@@ -192,7 +196,12 @@ export class DesiredIssuer implements Service {
     // Each once: two statements made together would have one counter.
     const wanted = [...new Set(devices)];
     const done = this.#queue.then(() => this.#issueNow(wanted));
-    this.#queue = done.catch(() => undefined);
+    this.#queue = done.catch((cause: unknown) => {
+      // What is wished is stored: it is signed once there is room, whoever wished it.
+      if (asSkerryError(cause).code !== 'DISK_FULL') return;
+      this.#foundNoRoom = true;
+      this.#scheduleRenewal();
+    });
     return done;
   }
 
@@ -332,10 +341,11 @@ export class DesiredIssuer implements Service {
   }
 
   #scheduleRenewal(): void {
-    this.#cancelRenewal = this.#deps.clock.schedule(RENEWAL_EVERY, () => {
-      void this.#renewInBackground().finally(() => {
-        if (!this.#closed) this.#scheduleRenewal();
-      });
+    if (this.#closed) return;
+    this.#cancelRenewal();
+    this.#cancelRenewal = this.#deps.clock.schedule(this.#foundNoRoom ? ROOM_RETRY : RENEWAL_EVERY, () => {
+      this.#foundNoRoom = false;
+      void this.#renewInBackground().finally(() => this.#scheduleRenewal());
     });
   }
 }

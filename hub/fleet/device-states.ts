@@ -1,6 +1,6 @@
 import type { LiveBus } from '#hub/api/live.js';
 import type { Db, Queryable } from '#hub/store/database.js';
-import { type Clock, type EpochMillis, type Millis, parseTimestamp } from '#shared/kernel/clock.js';
+import { type Clock, type EpochMillis, type Millis, parseTimestamp, seconds } from '#shared/kernel/clock.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
@@ -11,6 +11,7 @@ import { type Birth, type DeviceStarts, hearBirth, isRefused, readStarts, type S
 import { type PresenceMark, presenceSupersedes } from './presence.js';
 import { type ReportedMark, reportedSupersedes } from './reported.js';
 import type { DeviceStatesTable } from './tables.js';
+import { WhenRoom } from './when-room.js';
 
 export interface DeviceStatesDeps {
   readonly db: Db;
@@ -23,6 +24,8 @@ export interface DeviceStatesDeps {
   readonly onStart: (device: DeviceId, heard: HeardStart) => Promise<void>;
   /** How long changes gather before they are written together (default 50 ms). */
   readonly gather?: Millis;
+  /** How long what found no room waits (default 1 s). */
+  readonly retryAfter?: Millis;
 }
 
 interface PresenceHeard {
@@ -73,11 +76,13 @@ const MAX_PRESENCES = 64;
 export class DeviceStates implements Service {
   readonly #deps: DeviceStatesDeps;
   readonly #pending = new Map<DeviceId, Pending>();
+  readonly #room: WhenRoom;
   #flushing: Promise<void> = Promise.resolve();
   #cancel: (() => void) | undefined;
 
   constructor(deps: DeviceStatesDeps) {
     this.#deps = deps;
+    this.#room = new WhenRoom(deps.clock, deps.logger);
   }
 
   async start(): Promise<void> {}
@@ -85,6 +90,8 @@ export class DeviceStates implements Service {
   async close(): Promise<void> {
     this.#cancel?.();
     await this.flush();
+    this.#cancel?.();
+    await this.#room.close();
   }
 
   presence(message: Presence, replayed = false): void {
@@ -129,28 +136,52 @@ export class DeviceStates implements Service {
   async #write(): Promise<void> {
     const batch = [...this.#pending];
     this.#pending.clear();
-    if (batch.length === 0) return;
+    if (batch.length > 0) await this.#storeAll(batch);
+  }
+
+  /**
+   * Stores a batch in one transaction; when that fails, device by device, so that one that cannot be stored holds up no other.
+   * What found no room is kept, and stored once there is some.
+   */
+  async #storeAll(batch: readonly (readonly [DeviceId, Pending])[]): Promise<void> {
+    const { db, logger } = this.#deps;
+    let accepted: readonly (readonly [DeviceId, Stored])[];
     try {
-      const accepted = await this.#deps.db.transaction().execute(async (trx) => {
+      accepted = await db.transaction().execute(async (trx) => {
         const stored: [DeviceId, Stored][] = [];
         for (const [device, pending] of batch) stored.push([device, await store(trx, device, pending)]);
         return stored;
       });
-      for (const [device, { presence, reported, starts }] of accepted) {
-        if (presence !== undefined) this.#tell({ kind: 'device.presence', device, state: presence.message.state });
-        for (const heard of starts) await this.#notice(device, heard);
-        if (reported === undefined) continue;
-        this.#tell({ kind: 'device.reported', device, reported: reported.message });
-        await this.#describe(device, reported);
-      }
     } catch (cause) {
-      this.#deps.logger.error({ cause: asSkerryError(cause).message, devices: batch.length }, 'device states could not be stored');
+      const error = asSkerryError(cause, 'HUB_DATABASE_FAILED');
+      logger.error({ code: error.code, cause: error.message, devices: batch.length }, 'device states could not be stored');
+      if (error.code === 'DISK_FULL') this.#keep(batch);
+      else if (batch.length > 1) for (const each of batch) await this.#storeAll([each]);
+      return;
     }
+    for (const [device, { presence, reported, starts }] of accepted) {
+      if (presence !== undefined) this.#tell({ kind: 'device.presence', device, state: presence.message.state });
+      for (const heard of starts) await this.#notice(device, heard);
+      if (reported === undefined) continue;
+      this.#tell({ kind: 'device.reported', device, reported: reported.message });
+      await this.#describe(device, reported);
+    }
+  }
+
+  /** Puts back what could not be stored, before what came meanwhile. */
+  #keep(batch: readonly (readonly [DeviceId, Pending])[]): void {
+    for (const [device, kept] of batch) {
+      const { presences, reported } = this.#pending.get(device) ?? { presences: [] };
+      const newest = newer(kept.reported, reported);
+      const all = [...kept.presences, ...presences].slice(-MAX_PRESENCES);
+      this.#pending.set(device, { presences: all, ...(newest === undefined ? {} : { reported: newest }) });
+    }
+    this.#cancel ??= this.#deps.clock.schedule(this.#deps.retryAfter ?? seconds(1), () => void this.flush());
   }
 
   async #notice(device: DeviceId, heard: HeardStart): Promise<void> {
     try {
-      await this.#deps.onStart(device, heard);
+      await this.#room.run(`the start of ${device}`, () => this.#deps.onStart(device, heard));
     } catch (cause) {
       this.#deps.logger.error({ device, cause: asSkerryError(cause).message }, 'what a start of a device means could not be recorded');
     }
@@ -158,7 +189,7 @@ export class DeviceStates implements Service {
 
   async #describe(device: DeviceId, reported: ReportedHeard): Promise<void> {
     try {
-      await this.#deps.onReported(device, reported.message, reported);
+      await this.#room.run(`the report of ${device}`, () => this.#deps.onReported(device, reported.message, reported));
     } catch (cause) {
       this.#deps.logger.error({ device, cause: asSkerryError(cause).message }, 'a reported state could not be taken over in full');
     }
@@ -171,6 +202,12 @@ export class DeviceStates implements Service {
   ): void {
     this.#deps.bus.publish({ ...event, at: new Date(this.#deps.clock.now()).toISOString() });
   }
+}
+
+/** The report that counts of two, the earlier of which could not be stored. */
+function newer(kept: ReportedHeard | undefined, next: ReportedHeard | undefined): ReportedHeard | undefined {
+  if (kept === undefined || next === undefined) return next ?? kept;
+  return reportedSupersedes(mark(kept.message), mark(next.message), next.replayed) ? next : kept;
 }
 
 /** Stores what is newer than what is known; returns that part. A device that is not enrolled has no row and stores nothing. */

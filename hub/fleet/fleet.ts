@@ -30,6 +30,7 @@ import { HubBlobs } from './hub-blobs.js';
 import { connectInbound } from './inbound.js';
 import type { RolloutClaims } from './rollout-claims.js';
 import { StartWatch } from './start-watch.js';
+import { WhenRoom } from './when-room.js';
 import { type TrustFiles, TrustPublisher } from './trust-publisher.js';
 
 export interface FleetOptions {
@@ -88,10 +89,12 @@ export class Fleet implements Service {
   readonly #clocks: DeviceClocks;
   readonly #options: FleetOptions;
   readonly #services: ServiceGroup;
+  readonly #room: WhenRoom;
 
   constructor(options: FleetOptions) {
     const { db, clock, logger, bus, fleet, link } = options;
     this.#options = options;
+    this.#room = new WhenRoom(clock, logger);
     // First in line on every connect: a desired state is of no use to a device without the metadata behind it.
     this.trust = new TrustPublisher({ link, fleet, logger, current: options.trust.publication });
     const rights = new FetchRights(db);
@@ -180,8 +183,9 @@ export class Fleet implements Service {
   }
 
   /** To be called after the link has closed: nothing new comes in, what has come is stored. */
-  close(): Promise<void> {
-    return this.#services.close();
+  async close(): Promise<void> {
+    await this.#room.close();
+    await this.#services.close();
   }
 
   async #reported(device: DeviceId, reported: Reported, { received, replayed }: HeardReport): Promise<void> {
@@ -190,8 +194,9 @@ export class Fleet implements Service {
     await this.devices.describe(device, reported);
   }
 
+  /** Stored already is that the device matches: what follows from it waits for room. */
   async #adopt(device: DeviceId): Promise<void> {
-    await this.deployments.adopt(device, await this.devices.labels(device));
+    await this.#room.run(`deployments of ${device}`, async () => this.deployments.adopt(device, await this.devices.labels(device)));
   }
 
   async #enrolled(device: DeviceId): Promise<void> {
@@ -199,7 +204,7 @@ export class Fleet implements Service {
     this.#options.disconnect(device);
     await this.#options.onCredentials();
     await this.#adopt(device);
-    await this.issuer.issue([device]);
+    await this.#room.run(`the desired state of ${device}`, () => this.issuer.issue([device]));
   }
 
   async #revoked(device: DeviceId): Promise<void> {

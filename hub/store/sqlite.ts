@@ -1,5 +1,5 @@
 import Sqlite from 'better-sqlite3';
-import { SqliteDialect } from 'kysely';
+import { type DatabaseConnection, SqliteDialect, SqliteDriver } from 'kysely';
 import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import type { SqlTypes } from './dialect.js';
 
@@ -14,7 +14,37 @@ export const sqliteTypes: SqlTypes = {
  * (sqlite.org/pragma.html#pragma_synchronous).
  */
 export function sqliteDialect(file: string): SqliteDialect {
-  return new SqliteDialect({ database: openSqlite(file) });
+  return new HubSqliteDialect(openSqlite(file));
+}
+
+class HubSqliteDialect extends SqliteDialect {
+  readonly #database: Sqlite.Database;
+
+  constructor(database: Sqlite.Database) {
+    super({ database });
+    this.#database = database;
+  }
+
+  override createDriver(): SqliteDriver {
+    return new HubSqliteDriver(this.#database);
+  }
+}
+
+/**
+ * SQLite rolls a transaction back by itself when the disk is full (sqlite.org/lang_transaction.html, "Response To Errors Within
+ * A Transaction"). A second roll-back fails, and its error would hide the reason.
+ */
+class HubSqliteDriver extends SqliteDriver {
+  readonly #database: Sqlite.Database;
+
+  constructor(database: Sqlite.Database) {
+    super({ database });
+    this.#database = database;
+  }
+
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    if (this.#database.inTransaction) await super.rollbackTransaction(connection);
+  }
 }
 
 function openSqlite(file: string): Sqlite.Database {

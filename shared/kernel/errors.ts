@@ -35,12 +35,15 @@ export class SkerryError extends Error {
   }
 }
 
+/** Of the system and of SQLite, whose shared memory of the write-ahead log needs room as well. */
+const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE']);
+
 /** Wraps whatever was thrown as a SkerryError, keeping one that already is. */
 export function asSkerryError(thrown: unknown, fallback: ErrorCode = 'INTERNAL'): SkerryError {
   if (thrown instanceof SkerryError) return thrown;
   const systemCode = errnoOf(thrown);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  if (systemCode === 'ENOSPC' || systemCode === 'EDQUOT' || systemCode === 'SQLITE_FULL') {
+  if (systemCode !== undefined && NO_ROOM.has(systemCode)) {
     return new SkerryError('DISK_FULL', message, { cause: thrown });
   }
   return new SkerryError(fallback, message, { cause: thrown });
