@@ -26,7 +26,8 @@ import { createMetricsText } from './metrics/text.js';
 import { createModelManager } from './models/create-manager.js';
 import { DEFAULT_MODEL_SETTINGS } from './models/manager.js';
 import { takeReport } from './report.js';
-import { announce, whereFound, withdraw } from './running.js';
+import { Announcement } from './announcement.js';
+import { whereFound, withdraw } from './running.js';
 import { createInferenceServer } from './serve/server.js';
 import { listenToCommands } from './sync/commands.js';
 import { EventLog } from './sync/event-log.js';
@@ -282,6 +283,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   });
 
   const connecting = new AbortController();
+  let announcing: Announcement | undefined;
   let starting: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
   let broken = false;
@@ -299,8 +301,8 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     await pump.start();
     await reporter.start();
     const self = { pid: process.pid, boot: store.boot, version: SKERRY_VERSION, startedAt, device, ...whereFound(server.address) };
-    const announced = await announce(config.data, self);
-    if (!announced) logger.warn({ code: 'DISK_FULL' }, 'agent.json could not be written: the command line does not find this agent');
+    announcing = new Announcement(config.data, self, clock, logger);
+    await announcing.start();
     events.emit({ kind: 'agent.started', detail: { version: SKERRY_VERSION, boot: store.boot, recovered: recovery !== undefined } });
     // DESIGN R2: predictions never wait for the network; the link begins once what is here serves, or shortly after.
     Promise.race([models.idle(), sleep(clock, HEAD_START, connecting.signal)])
@@ -311,6 +313,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   const close = async (): Promise<void> => {
     await starting?.catch(isBroken);
     connecting.abort();
+    await announcing?.close();
     await withdraw(config.data).catch((cause: unknown) => logger.warn({ reason: asSkerryError(cause).message }, 'agent.json stays behind'));
     await server.close();
     await updater.close(broken ? 'failed' : 'asked');
@@ -318,7 +321,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
     await telemetry.close();
     await reporter.close();
     await trust.close();
-    await desired.settled();
+    await desired.close();
     await events.settled();
     await pump.close();
     await link.close();

@@ -80,6 +80,7 @@ export async function openHubSide(deps: HubSideDeps): Promise<HubSide> {
     director: trust,
     time,
     events,
+    clock,
     logger,
     onBehind,
   });

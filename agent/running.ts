@@ -2,7 +2,7 @@ import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
-import { asSkerryError, errnoOf, hasCode, SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 
 const FILE = 'agent.json';
@@ -43,7 +43,9 @@ export async function announce(data: string, running: RunningAgent): Promise<boo
     await writeFileAtomic(file, text);
     return true;
   } catch (cause) {
-    if (!hasCode(asSkerryError(cause), 'DISK_FULL')) throw cause;
+    // A disk that takes nothing, full or read-only, must not keep a device from serving (DESIGN R2).
+    const { code } = asSkerryError(cause);
+    if (code !== 'DISK_FULL' && code !== 'IO_FAILED') throw cause;
     return overwrite(file, text);
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { type Clock, type Millis, seconds } from '#shared/kernel/clock.js';
 import { asSkerryError, hasCode, type SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -29,6 +30,7 @@ export interface DesiredSourceDeps {
   readonly director: DirectorKeys;
   readonly time: SignedClock;
   readonly events: EventSink;
+  readonly clock: Clock;
   readonly logger: Logger;
   /** The hub offers less than was accepted from it before: it lost what it said since. */
   readonly onBehind?: () => void;
@@ -41,6 +43,9 @@ const acceptedSchema = z.object({
   envelope: z.base64().optional(),
 });
 type Accepted = z.infer<typeof acceptedSchema>;
+
+/** After the store could not keep a statement: a full disk, mostly. */
+const ROOM_RETRY: Millis = seconds(5);
 
 /** Refusals that newer trust metadata may turn around. */
 const WAITS_FOR_TRUST = ['TRUST_DIRECTOR_MISSING', 'TRUST_DESIRED_SIGNATURE', 'TRUST_ROOT_MISSING'] as const;
@@ -63,8 +68,9 @@ export class DesiredSubscription implements DesiredSource {
   #refusedDigest = '';
   /** Came, and not judged yet. */
   #next: Uint8Array | undefined;
-  /** Refused, but newer trust metadata may let it pass. */
+  /** Refused, but newer trust metadata, or room on the disk, may let it pass. */
   #held: Uint8Array | undefined;
+  #cancelRetry: () => void = () => undefined;
   #judging: Promise<void> | undefined;
 
   private constructor(deps: DesiredSourceDeps, key: string, current: Accepted | undefined) {
@@ -113,6 +119,13 @@ export class DesiredSubscription implements DesiredSource {
     const held = this.#held;
     this.#held = undefined;
     if (held !== undefined && this.#next === undefined) this.#receive(held);
+  }
+
+  /** Ends the wait for room, and resolves when nothing received is being judged any more. */
+  async close(): Promise<void> {
+    this.#cancelRetry();
+    await this.settled();
+    this.#cancelRetry();
   }
 
   /** Resolves when nothing received is waiting any more. */
@@ -170,7 +183,10 @@ export class DesiredSubscription implements DesiredSource {
     // As it was signed: what this release does not understand is there for the one after it.
     await state.set(this.#key, `{"digest":"${verdict.digest}","desired":${new TextDecoder().decode(verdict.payload)}}`);
     this.#current = accepted;
-    await time.observeStatement(verdict.issuedAt);
+    // It is on the disk: a time that cannot be kept there as well holds nothing up.
+    await time.observeStatement(verdict.issuedAt).catch((cause: unknown) => {
+      logger.warn({ reason: asSkerryError(cause).message }, 'the time of the desired state could not be kept');
+    });
     logger.info({ counter: accepted.desired.counter, models: accepted.desired.models.length }, 'desired state accepted');
     events.emit({ kind: 'desired.accepted', detail: { counter: accepted.desired.counter } });
     for (const listener of this.#accepted) listener(accepted.desired);
@@ -181,6 +197,12 @@ export class DesiredSubscription implements DesiredSource {
     const { events, logger, onBehind } = this.#deps;
     if (HUB_IS_BEHIND.some((code) => hasCode(error, code))) onBehind?.();
     if (waitsForTrust(error) || hasCode(error, 'TRUST_MIRROR_INCOMPLETE')) this.#held = payload;
+    if (couldNotBeKept(error)) {
+      // The broker sends it again with the next connection only, and that may hold for months.
+      this.#held = payload;
+      this.#cancelRetry();
+      this.#cancelRetry = this.#deps.clock.schedule(ROOM_RETRY, () => this.retry());
+    }
     this.#refused = error;
     for (const listener of this.#changed) listener();
     // The retained message comes again with every reconnect; it is told once.
@@ -190,6 +212,11 @@ export class DesiredSubscription implements DesiredSource {
     logger.warn({ code: error.code, reason: error.message }, 'desired state refused');
     events.emit({ kind: 'desired.refused', error: { code: error.code, message: error.message.slice(0, 2048) } });
   }
+}
+
+/** It was good; the store found no place for it. */
+function couldNotBeKept(error: SkerryError): boolean {
+  return hasCode(error, 'DISK_FULL') || hasCode(error, 'IO_FAILED');
 }
 
 function waitsForTrust(cause: unknown): boolean {

@@ -6,6 +6,7 @@ import type { MqttLink } from '#agent/sync/link.js';
 import { SignedClock } from '#agent/sync/signed-clock.js';
 import { TrustFeed } from '#agent/sync/trust-feed.js';
 import { type Clock, systemClock } from '#shared/kernel/clock.js';
+import { SkerryError } from '#shared/kernel/errors.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { deviceIdSchema, fleetIdSchema } from '#shared/protocol/device.js';
 import { deviceTopic, trustTopic } from '#shared/protocol/topics.js';
@@ -64,14 +65,14 @@ interface Started {
   readonly accepted: DesiredState[];
 }
 
-async function startDevice(clock: Clock = systemClock): Promise<Started> {
+async function startDevice(clock: Clock = systemClock, waiting: Clock = systemClock): Promise<Started> {
   const events: AgentEvent[] = [];
   const sink = { emit: (event: AgentEvent) => void events.push(event) };
   const link = deviceLink(broker.url, { fleet, device });
   const time = await SignedClock.open({ state, clock, events: sink, uptime: () => clock.monotonic() });
   const common = { fleet, link, time, events: sink, clock: systemClock, logger: silentLogger };
   const feed = new TrustFeed({ ...common, mirror: tuf.mirror, client: tuf.client, random: () => 0.5 });
-  const desired = await DesiredSubscription.open({ ...common, device, state, director: feed });
+  const desired = await DesiredSubscription.open({ ...common, device, state, director: feed, clock: waiting });
   feed.onRefreshed(() => desired.retry());
   const accepted: DesiredState[] = [];
   desired.onAccepted((item) => accepted.push(item));
@@ -133,9 +134,34 @@ describe('DesiredSubscription and TrustFeed over a broker', () => {
       director: first.feed,
       time: first.time,
       events: { emit: () => undefined },
+      clock: systemClock,
       logger: silentLogger,
     });
     expect(again.current()?.counter).toBe(7);
+  });
+
+  it('20 K: a desired state that found no room is taken up when there is some, without another connection', async () => {
+    await publishTrust();
+    const waiting = new VirtualClock();
+    const real = state;
+    let full = true;
+    state = {
+      ...real,
+      set: (key, value) =>
+        full && key.startsWith('sync.desired') ? Promise.reject(new SkerryError('DISK_FULL', 'no space')) : real.set(key, value),
+    };
+    const { desired, accepted, link } = await startDevice(systemClock, waiting);
+    await say(statement(4));
+    await until('refused for now', () => desired.refused?.code === 'DISK_FULL');
+    await waiting.advance(5_000);
+    await desired.settled();
+    expect([desired.refused?.code, desired.current()]).toEqual(['DISK_FULL', undefined]);
+    full = false;
+    await waiting.advance(5_000);
+    await until('accepted', () => accepted.length === 1);
+    expect([desired.current()?.counter, desired.refused, link.status.kind]).toEqual([4, undefined, 'online']);
+    await desired.close();
+    expect(waiting.pending).toBe(0);
   });
 
   it('24 S: stores a desired state as it was signed, for the release of the agent that understands all of it', async () => {

@@ -1,0 +1,49 @@
+import { type Clock, type Millis, seconds } from '#shared/kernel/clock.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { announce, type RunningAgent } from './running.js';
+
+const RETRY_AFTER: Millis = seconds(5);
+
+/** Writes how this agent is found, now or as soon as the disk takes it. */
+export class Announcement {
+  readonly #data: string;
+  readonly #running: RunningAgent;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  #cancel: () => void = () => undefined;
+  #attempt: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(data: string, running: RunningAgent, clock: Clock, logger: Logger) {
+    this.#data = data;
+    this.#running = running;
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  /** Resolves after the first attempt. */
+  async start(): Promise<void> {
+    if (await announce(this.#data, this.#running)) return;
+    this.#logger.warn({ code: 'DISK_FULL' }, 'agent.json could not be written: the command line finds this agent once there is room');
+    this.#again();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancel();
+    await this.#attempt;
+  }
+
+  #again(): void {
+    if (this.#closed) return;
+    this.#cancel = this.#clock.schedule(RETRY_AFTER, () => {
+      this.#attempt = this.#try();
+    });
+  }
+
+  async #try(): Promise<void> {
+    const done = await announce(this.#data, this.#running).catch(() => false);
+    if (done) this.#logger.info({}, 'agent.json is written: there is room again');
+    else this.#again();
+  }
+}
