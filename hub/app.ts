@@ -157,7 +157,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       db,
       clock,
       logger,
-      notify: (alert) => webhook?.send({ type: `disk.${alert.state}`, at: alert.at, data: alert }),
+      notify: (alert) => webhook?.send({ type: 'hub.disk', at: alert.at, data: alert }),
     });
     hubClock.begin(tuf.signedAt());
     hubClock.onCredible(() => void resign());
