@@ -1,7 +1,7 @@
 import { access, readFile } from 'node:fs/promises';
 import type OrtModule from 'onnxruntime-node';
 import type { InferenceSession, OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
-import { fromOrt, specFromOrt, toOrt } from '#shared/tensor/ort.js';
+import { fromOrt, makeOrtTensor, specFromOrt } from '#shared/tensor/ort.js';
 import { checkStringOutputs } from '#shared/tensor/strings.js';
 import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
 import type { RuntimeDescription } from './instance-protocol.js';
@@ -107,9 +107,8 @@ export class OrtSession {
   }
 
   #feed(name: string, tensor: Tensor): OrtTensor {
-    const { type, data, dims } = toOrt(tensor, `input ${name}`);
     try {
-      return new this.#ort.Tensor(type, data, dims);
+      return makeOrtTensor<OrtTensor>(this.#ort.Tensor, tensor, `input ${name}`);
     } catch (cause) {
       throw ortError(cause, 'run', `input ${name}`);
     }

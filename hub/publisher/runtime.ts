@@ -1,7 +1,7 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { silenceOnnxRuntime } from '#shared/kernel/onnx-environment.js';
-import { fromOrt, specFromOrt, toOrt } from '#shared/tensor/ort.js';
+import { fromOrt, makeOrtTensor, specFromOrt } from '#shared/tensor/ort.js';
 import { checkStringOutputs } from '#shared/tensor/strings.js';
 import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
 
@@ -39,10 +39,8 @@ export async function loadModel(path: string): Promise<LoadedModel> {
   } catch (cause) {
     throw new SkerryError('ONNX_UNLOADABLE', `${path} cannot be loaded: ${messageOf(cause)}`, { cause });
   }
-  const makeTensor = (tensor: Tensor, name: string): OrtTensor => {
-    const { type, data, dims } = toOrt(tensor, `input ${JSON.stringify(name)}`);
-    return new ort.Tensor(type, data, dims);
-  };
+  const makeTensor = (tensor: Tensor, name: string): OrtTensor =>
+    makeOrtTensor<OrtTensor>(ort.Tensor, tensor, `input ${JSON.stringify(name)}`);
   return {
     inputs: session.inputMetadata.map(declared),
     outputs: session.outputMetadata.map(declared),

@@ -81,6 +81,18 @@ export function toOrt(tensor: Tensor, what: string): OrtTensorParts {
   return { type, data: elements.map((element) => decoder.decode(element)), dims: tensor.shape };
 }
 
+/** The `Tensor` class of ONNX Runtime, as far as it is used here. */
+export type OrtTensorClass<T extends object> = new (type: OrtType, data: OrtTensorParts['data'], dims: readonly number[]) => T;
+
+/** Makes the runtime's own tensor of one of ours. */
+export function makeOrtTensor<T extends object>(ortTensor: OrtTensorClass<T>, tensor: Tensor, what: string): T {
+  const { type, data, dims } = toOrt(tensor, what);
+  if (type !== 'float16') return new ortTensor(type, data, dims);
+  // Where JavaScript has Float16Array (Node 23 and newer), the class keeps FP16 in one, and the runtime's binding, which does
+  // not know it, reads a length of 0. The 16-bit patterns stay in a Uint16Array, which the binding takes in every release.
+  return Object.defineProperty(new ortTensor('uint16', data, dims), 'type', { value: type });
+}
+
 /** A tensor from one the runtime returned; the bytes are those of the runtime's array, not a copy. */
 export function fromOrt(parts: { type: string; data: unknown; dims: readonly number[] }, what: string): Tensor {
   const datatype = datatypeOfOrt(parts.type, what);

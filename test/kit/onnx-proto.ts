@@ -3,7 +3,22 @@ import { bytesField, concat, floatField, intField } from './protobuf-writer.js';
 // Messages of onnx.proto (github.com/onnx/onnx), by field number: as much as small models need.
 
 /** TensorProto.DataType */
-export const ONNX_TYPES = { FLOAT: 1, UINT8: 2, INT8: 3, INT32: 6, INT64: 7, STRING: 8, BOOL: 9, FLOAT16: 10, DOUBLE: 11 } as const;
+export const ONNX_TYPES = {
+  FLOAT: 1,
+  UINT8: 2,
+  INT8: 3,
+  UINT16: 4,
+  INT16: 5,
+  INT32: 6,
+  INT64: 7,
+  STRING: 8,
+  BOOL: 9,
+  FLOAT16: 10,
+  DOUBLE: 11,
+  UINT32: 12,
+  UINT64: 13,
+  BFLOAT16: 16,
+} as const;
 export type OnnxType = (typeof ONNX_TYPES)[keyof typeof ONNX_TYPES];
 
 /** A dimension: a size, or the name of one that varies. */
