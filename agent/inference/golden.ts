@@ -61,7 +61,8 @@ export function shadowTolerance({ goldenSamples }: Pick<ServableSpec, 'goldenSam
   const tolerances = goldenSamples.map(({ tolerance }) => tolerance);
   const own = tolerances.flatMap(({ outputs = [] }) => outputs);
   const outputs = [...new Set(own.map(({ name }) => name))].map((name) => ({ name, ...widest(own.filter((one) => one.name === name)) }));
-  return { ...widest(tolerances), outputs };
+  const shapeOnly = tolerances.some((tolerance) => tolerance.shapeOnly === true);
+  return { ...widest(tolerances), outputs, ...(shapeOnly ? { shapeOnly } : {}) };
 }
 
 function widest(tolerances: readonly Tolerance[]): Tolerance {

@@ -1,7 +1,7 @@
 import type { Millis } from '#shared/kernel/clock.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { compareOutputs } from '#shared/tensor/compare.js';
-import type { NamedTensors } from '#shared/tensor/tensor.js';
+import { namedTensors, type NamedTensors, tensorNamed } from '#shared/tensor/tensor.js';
 import { callersError, causeOf, type KnownInputs, knownInputs, works } from './failure-cause.js';
 import type { FromInstance, SampleResult, ToInstance } from './instance-protocol.js';
 import { NativeWitness } from './native-witness.js';
@@ -73,7 +73,8 @@ class InstanceHost {
       case 'load': {
         this.#witness ??= message.witness === undefined ? undefined : NativeWitness.open(message.witness, message.of);
         this.#witness?.entered('load');
-        this.#session = await OrtSession.open(await loadOrt(), message.file, message.provider, message.threads);
+        const { file, provider, threads, outputs } = message;
+        this.#session = await OrtSession.open(await loadOrt(), file, provider, threads, outputs);
         return { kind: 'loaded', id, inputs: this.#session.inputs, outputs: this.#session.outputs };
       }
       case 'check':
@@ -134,7 +135,7 @@ class InstanceHost {
 
 function disagreeing(expected: NamedTensors, actual: NamedTensors, tolerance: Parameters<typeof compareOutputs>[2]): string | undefined {
   return Object.entries(expected).find(([name, tensor]) => {
-    const other = actual[name];
-    return other === undefined || !compareOutputs({ [name]: tensor }, { [name]: other }, tolerance).agrees;
+    const other = tensorNamed(actual, name);
+    return other === undefined || !compareOutputs(namedTensors([[name, tensor]]), namedTensors([[name, other]]), tolerance).agrees;
   })?.[0];
 }

@@ -44,6 +44,8 @@ export type ToInstance =
       readonly file: string;
       readonly provider: string;
       readonly threads: number;
+      /** What is computed when no outputs are named. */
+      readonly outputs: readonly string[];
       readonly of: VersionId;
       /** Where the instance writes down that it is in native code; left out where its process is its own. */
       readonly witness?: WitnessSlot;

@@ -21,6 +21,8 @@ export interface LoadOptions {
   readonly file: string;
   readonly provider: string;
   readonly threads: number;
+  /** What is computed when no outputs are named. */
+  readonly outputs: readonly string[];
   readonly of: VersionId;
   /** Where the instance writes down that it is in native code; left out: nowhere. */
   readonly witness?: WitnessSlot;
@@ -31,7 +33,7 @@ export interface Instance {
   readonly carrier: CarrierKind;
   describe(): Promise<RuntimeDescription>;
   /** Opens a model file on a provider. Errors: `INFERENCE_MODEL_INVALID`, `..._PROVIDER_UNAVAILABLE`, `..._OUT_OF_MEMORY`. */
-  load(options: LoadOptions): Promise<{ inputs: readonly TensorSpec[]; outputs: readonly TensorSpec[] }>;
+  load(options: LoadOptions): Promise<Signature>;
   /** Runs a golden sample, compares, then times at most `runs` further runs begun within `budget`. */
   check(sample: SampleRun): Promise<SampleResult>;
   /** Runs the model. `owned` inputs may be moved instead of copied; they may take `limit`, or what the settings say. */
@@ -54,6 +56,12 @@ export interface Instance {
    * then, and the agent can be ended only by force.
    */
   readonly ended: Promise<SkerryError | undefined>;
+}
+
+/** What a model file says that it takes and gives. */
+export interface Signature {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
 }
 
 export interface SampleRun {

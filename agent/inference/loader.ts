@@ -143,9 +143,16 @@ export class Loader {
     }
   }
 
-  #toLoad({ model, version }: ServableSpec, { variant, provider }: Candidate, instance: Instance): LoadOptions {
+  #toLoad({ model, version, outputs }: ServableSpec, { variant, provider }: Candidate, instance: Instance): LoadOptions {
     const witness = this.#parts.slotOf(instance);
-    return { file: variant.file, provider, threads: this.#parts.settings.threads, of: { model, version }, ...(witness && { witness }) };
+    return {
+      file: variant.file,
+      provider,
+      threads: this.#parts.settings.threads,
+      outputs: outputs.map(({ name }) => name),
+      of: { model, version },
+      ...(witness && { witness }),
+    };
   }
 
   async #check(spec: ServableSpec, candidate: Candidate, instance: Instance, sample: GoldenSample, runs: number): Promise<Millis> {

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { ortMessage } from '#shared/tensor/ort-message.js';
 
 type Rule = readonly [RegExp, ErrorCode];
 
@@ -27,14 +28,12 @@ const RUN_RULES: readonly Rule[] = [
   ],
 ];
 
-const MESSAGE_LENGTH = 600;
-
 /** What the runtime threw, as one of our errors. `phase` says what it was doing. */
 export function ortError(thrown: unknown, phase: 'load' | 'run', what: string): SkerryError {
   if (thrown instanceof SkerryError) return thrown;
-  const text = (thrown instanceof Error ? thrown.message : String(thrown)).replaceAll(/\/onnxruntime_src\/\S+/g, '').trim();
+  const text = ortMessage(thrown);
   const rules = phase === 'load' ? LOAD_RULES : RUN_RULES;
   const fallback: ErrorCode = phase === 'load' ? 'INFERENCE_MODEL_INVALID' : 'INFERENCE_RUN_FAILED';
   const code = rules.find(([pattern]) => pattern.test(text))?.[1] ?? fallback;
-  return new SkerryError(code, `${what}: ${text.slice(0, MESSAGE_LENGTH)}`, { cause: thrown });
+  return new SkerryError(code, `${what}: ${text}`, { cause: thrown });
 }

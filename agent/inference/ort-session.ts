@@ -1,9 +1,9 @@
 import { access, readFile } from 'node:fs/promises';
 import type OrtModule from 'onnxruntime-node';
 import type { InferenceSession, OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
-import { fromOrt, makeOrtTensor, specFromOrt } from '#shared/tensor/ort.js';
+import { fromOrt, inheritedNames, makeOrtTensor, specFromOrt } from '#shared/tensor/ort.js';
 import { checkStringOutputs } from '#shared/tensor/strings.js';
-import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
+import { allowAnyName, namedTensors, type NamedTensors, type Tensor, type TensorSpec } from '#shared/tensor/tensor.js';
 import type { RuntimeDescription } from './instance-protocol.js';
 import { ortError } from './ort-errors.js';
 import type { DeclaredInput } from './shared-sizes.js';
@@ -62,25 +62,34 @@ export async function describeOrt(ort: Ort): Promise<RuntimeDescription> {
 export class OrtSession {
   readonly #ort: Ort;
   readonly #session: InferenceSession;
+  readonly #offered: readonly string[] | undefined;
+  readonly #inherited: readonly string[];
   readonly inputs: readonly DeclaredInput[];
+  /** The outputs that are tensors; others, such as sequences of maps, cannot be offered. */
   readonly outputs: readonly TensorSpec[];
 
-  private constructor(ort: Ort, session: InferenceSession) {
+  private constructor(ort: Ort, session: InferenceSession, offered: readonly string[] | undefined) {
     this.#ort = ort;
     this.#session = session;
+    this.#offered = offered;
+    this.#inherited = inheritedNames(session.outputNames);
     this.inputs = session.inputMetadata.map((input) => ({ ...specFromOrt(input), dimensions: input.isTensor ? input.shape : [] }));
-    this.outputs = session.outputMetadata.map(specFromOrt);
+    this.outputs = session.outputMetadata.filter(({ isTensor }) => isTensor).map(specFromOrt);
+    allowAnyName([...session.inputNames, ...session.outputNames]);
   }
 
-  /** Opens the model file by path, so that the runtime reads it and no second copy lies in our heap. */
-  static async open(ort: Ort, file: string, provider: string, threads: number): Promise<OrtSession> {
+  /**
+   * Opens the model file by path, so that the runtime reads it and no second copy lies in our heap. `offered`: the outputs that
+   * the version offers and that are computed when none are named; all when left out.
+   */
+  static async open(ort: Ort, file: string, provider: string, threads: number, offered?: readonly string[]): Promise<OrtSession> {
     try {
       const session = await ort.InferenceSession.create(file, {
         ...SESSION_OPTIONS,
         executionProviders: [provider],
         intraOpNumThreads: threads,
       });
-      return new OrtSession(ort, session);
+      return new OrtSession(ort, session, offered);
     } catch (cause) {
       throw ortError(cause, 'load', `provider ${provider}`);
     }
@@ -88,16 +97,20 @@ export class OrtSession {
 
   /** Runs the model once, blocking this thread. The outputs' bytes belong to the caller. */
   async run(inputs: NamedTensors, outputs: readonly string[] | undefined): Promise<NamedTensors> {
-    const feeds: Record<string, OrtTensor> = {};
-    for (const [name, tensor] of Object.entries(inputs)) feeds[name] = this.#feed(name, tensor);
+    const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, this.#feed(name, tensor)]));
+    const wanted = outputs ?? this.#offered;
     let results: Readonly<Record<string, OnnxValue>>;
     try {
-      results = outputs === undefined ? await this.#session.run(feeds) : await this.#session.run(feeds, outputs);
+      results =
+        wanted === undefined
+          ? await this.#session.run(feeds)
+          : await this.#session.run(feeds, [...new Set([...wanted, ...this.#inherited])]);
     } catch (cause) {
       throw ortError(cause, 'run', 'the model');
     }
-    const tensors: Record<string, Tensor> = {};
-    for (const [name, value] of Object.entries(results)) tensors[name] = fromOrt(value, `output ${name}`);
+    const isWanted = (name: string): boolean => wanted === undefined || this.#inherited.length === 0 || wanted.includes(name);
+    const given = Object.entries(results).filter(([name]) => isWanted(name));
+    const tensors = namedTensors(given.map(([name, value]) => [name, fromOrt(value, `output ${name}`)] as const));
     checkStringOutputs(inputs, tensors);
     return tensors;
   }

@@ -112,8 +112,12 @@ export class ServableTable {
     if (routed !== undefined) return this.find(model, routed);
     const loaded = this.#servables.get(model);
     if (loaded === undefined) throw unknownModel(model);
+    const hosts = [...loaded.values()];
+    const [first] = hosts;
+    // Waiting helps only while something is still coming up.
+    if (first !== undefined && hosts.every((host) => host.state === 'failed')) throw first.refusal();
     throw new SkerryError('INFERENCE_NOT_READY', `model ${model} has no version in service yet`, {
-      details: { versions: [...loaded.values()].map((host) => ({ version: host.spec.version, state: host.state })) },
+      details: { versions: hosts.map((host) => ({ version: host.spec.version, state: host.state })) },
     });
   }
 }

@@ -1,4 +1,4 @@
-import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
+import { namedTensors, type NamedTensors, type Tensor } from '#shared/tensor/tensor.js';
 
 /** Below this a copy is cheaper than moving a buffer, and Node's shared pool of small buffers must never move. */
 const MOVE_FROM_BYTES = 64 * 1024;
@@ -13,20 +13,20 @@ export function forPosting(
   owned: boolean,
 ): { readonly tensors: NamedTensors; readonly move: readonly ArrayBuffer[] } {
   const move = new Set<ArrayBuffer>();
-  const posted: Record<string, Tensor> = {};
+  const posted: (readonly [string, Tensor])[] = [];
   for (const [name, tensor] of Object.entries(tensors)) {
     const { buffer, byteLength } = tensor.data;
     if (owned && buffer instanceof ArrayBuffer && byteLength >= MOVE_FROM_BYTES) {
       move.add(buffer);
-      posted[name] = tensor;
+      posted.push([name, tensor]);
     } else {
       const data = new Uint8Array(byteLength);
       data.set(tensor.data);
       move.add(data.buffer);
-      posted[name] = { datatype: tensor.datatype, shape: tensor.shape, data };
+      posted.push([name, { datatype: tensor.datatype, shape: tensor.shape, data }]);
     }
   }
-  return { tensors: posted, move: [...move] };
+  return { tensors: namedTensors(posted), move: [...move] };
 }
 
 /** The buffers under tensors that nobody else holds, each once. */

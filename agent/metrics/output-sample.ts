@@ -3,6 +3,7 @@ import { bfloat16ToNumber, halfToNumber } from '#shared/tensor/half.js';
 import { elementCount } from '#shared/tensor/shape.js';
 import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
 import { OUTPUTS_PER_WINDOW } from '#shared/protocol/messages.js';
+import { outputLabel } from '#shared/protocol/output-label.js';
 
 const VALUES_PER_OUTPUT = 8;
 
@@ -20,7 +21,7 @@ export function sampleOutputs(outputs: NamedTensors): OutputSample[] {
   for (const [name, tensor] of Object.entries(outputs)) {
     if (samples.length >= OUTPUTS_PER_WINDOW) break;
     const values = sampleTensor(tensor);
-    if (values.length > 0) samples.push({ name, values });
+    if (values.length > 0) samples.push({ name: outputLabel(name), values });
   }
   return samples;
 }

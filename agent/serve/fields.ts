@@ -1,19 +1,27 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import { DATATYPES, type Datatype } from '#shared/tensor/datatype.js';
+import { describeNumber } from '#shared/tensor/json-elements.js';
 
 // Hand-written narrowing of the inference request: it runs on every prediction, before tensors that may hold millions of
 // elements, where a schema library would walk and copy them all.
 
+/** Longest value that an error shows. */
+const SHOWN_LENGTH = 64;
+
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export function bad(path: string, expected: string, value: unknown): SkerryError {
-  const found =
-    value === undefined
-      ? 'it is missing'
-      : value === ''
-        ? 'it is empty'
-        : `it is ${value === null ? 'null' : Array.isArray(value) ? 'an array' : typeof value === 'object' ? 'an object' : `a ${typeof value}`}`;
+  const found = value === undefined ? 'it is missing' : value === '' ? 'it is empty' : `it is ${shown(value)}`;
   return new SkerryError('SERVE_REQUEST', `${path} must be ${expected}, ${found}`, { details: { path } });
+}
+
+/** What was found, as the caller wrote it where it is short, else its kind. */
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  if (typeof value === 'number') return describeNumber(value);
+  const text = JSON.stringify(value) ?? typeof value;
+  return text.length > SHOWN_LENGTH ? `a ${typeof value} of ${text.length} characters` : text;
 }
 
 export function isObject(value: unknown): value is JsonObject {

@@ -55,7 +55,7 @@ export function* parseInferRequest(bytes: Uint8Array, headerLength: string | und
   for (const [index, entry] of arrayAt(document['inputs'], 'inputs', LIMITS.tensorsPerModel).entries()) {
     const path = `inputs[${index}]`;
     const input = objectAt(entry, path);
-    const name = stringAt(input['name'], `${path}.name`, LIMITS.nameLength);
+    const name = stringAt(input['name'], `${path}.name`, LIMITS.tensorNameBytes);
     if (Object.hasOwn(inputs, name)) throw new SkerryError('SERVE_REQUEST', `${path}: input ${JSON.stringify(name)} is given twice`);
     Object.defineProperty(inputs, name, { value: yield* readTensor(input, name, path, { binary, json }), enumerable: true });
   }
@@ -132,7 +132,7 @@ function readOutputs(value: unknown, binaryOutput: boolean): OipRequest['outputs
     const parameters = optionalObjectAt(output['parameters'], `${path}.parameters`);
     if (given(parameters['classification'])) throw new SkerryError('SERVE_REQUEST', `${path}: classification is not supported`);
     const binary = optionalBooleanAt(parameters['binary_data'], `${path}.parameters.binary_data`);
-    return { name: stringAt(output['name'], `${path}.name`, LIMITS.nameLength), binary: binary ?? binaryOutput };
+    return { name: stringAt(output['name'], `${path}.name`, LIMITS.tensorNameBytes), binary: binary ?? binaryOutput };
   });
 }
 

@@ -4,7 +4,7 @@ import { toBinary } from '#shared/tensor/binary.js';
 import { atOnce, inTurns, piecesInTurns } from '#shared/kernel/turns.js';
 import { checkJson, jsonPieces } from '#shared/tensor/json-write.js';
 import { elementCount, formatShape } from '#shared/tensor/shape.js';
-import type { Tensor, TensorSpec } from '#shared/tensor/tensor.js';
+import { type Tensor, tensorNamed, type TensorSpec } from '#shared/tensor/tensor.js';
 import { JsonAllowance } from './json-allowance.js';
 import type { OipRequest } from './oip-request.js';
 
@@ -80,7 +80,7 @@ interface AnsweredOutput {
 function answeredOutputs(request: OipRequest, reply: InferReply): readonly AnsweredOutput[] {
   const wanted = request.outputs ?? Object.keys(reply.outputs).map((name) => ({ name, binary: request.binaryOutput }));
   return wanted.flatMap(({ name, binary }) => {
-    const tensor = Object.hasOwn(reply.outputs, name) ? reply.outputs[name] : undefined;
+    const tensor = tensorNamed(reply.outputs, name);
     return tensor === undefined ? [] : [{ name, tensor, binary }];
   });
 }
@@ -112,7 +112,9 @@ function run(work: Generator<void, void>, bytes: number): Promise<void> | void {
 
 /** "Model Metadata Response JSON Object". */
 export function modelMetadata(status: ServableStatus, versions: readonly number[]): Readonly<Record<string, unknown>> {
-  const describe = ({ name, datatype, shape }: TensorSpec): TensorSpec => ({ name, datatype, shape });
+  // The protocol has no form for "any shape": -1 is what comes nearest, and a member of ours tells the rest.
+  const describe = ({ name, datatype, shape, anyShape }: TensorSpec): object =>
+    anyShape === true ? { name, datatype, shape: [-1], any_shape: true } : { name, datatype, shape };
   return {
     name: status.model,
     versions: versions.map(String),

@@ -65,7 +65,7 @@ export function localRoutes(parts: RouteParts): readonly Route<Handler>[] {
   const ready: Handler = ({ params }) => {
     const { model, version } = namedModel(params);
     const status = find(dataPlane, model, version);
-    if (status.state !== 'available') throw notReady(`${model}@${status.version} is ${status.state}`);
+    if (status.state !== 'available') throw notServing(status);
     return jsonAnswer({ name: model, ready: true });
   };
 
@@ -115,9 +115,17 @@ function find(dataPlane: DataPlane, model: ModelName, version: VersionNumber | u
   const wanted = version ?? dataPlane.routed(model);
   const status = statuses.find((candidate) => candidate.version === wanted);
   if (status !== undefined) return status;
+  const [first] = statuses;
+  if (wanted === undefined && first !== undefined && statuses.every(({ state }) => state === 'failed')) throw notServing(first);
   if (wanted === undefined) throw notReady(`model ${model} has no version in service yet`);
   const versions = statuses.map((candidate) => candidate.version).join(', ');
   throw new SkerryError('INFERENCE_VERSION_UNKNOWN', `model ${model} is not loaded in version ${wanted}, but in ${versions}`);
+}
+
+/** Why a version takes no requests: whether waiting helps depends on that. */
+function notServing({ model, version, state, error }: ServableStatus): SkerryError {
+  if (state !== 'failed') return notReady(`${model}@${version} is ${state}`);
+  return new SkerryError('INFERENCE_SERVABLE_FAILED', `${model}@${version} failed: ${error?.message ?? 'the log says why'}`);
 }
 
 function notReady(message: string): SkerryError {

@@ -1,6 +1,7 @@
 import { decodeGolden } from '#shared/bundle/golden.js';
 import type { GoldenSample, ModelManifest } from '#shared/bundle/model-manifest.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { shapeFits } from '#shared/tensor/check.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
 
 /**
@@ -23,8 +24,8 @@ function checkTensors(tensors: NamedTensors, specs: readonly TensorSpec[], what:
     if (tensor.datatype !== spec.datatype) {
       throw mismatch(`${what} "${spec.name}" has type ${tensor.datatype}, the manifest says ${spec.datatype}`);
     }
-    const fits = tensor.shape.length === spec.shape.length && spec.shape.every((size, axis) => size === -1 || size === tensor.shape[axis]);
-    if (!fits) throw mismatch(`${what} "${spec.name}" has shape [${tensor.shape.join(',')}], the manifest says [${spec.shape.join(',')}]`);
+    if (!shapeFits(spec, tensor.shape))
+      throw mismatch(`${what} "${spec.name}" has shape [${tensor.shape.join(',')}], the manifest says [${spec.shape.join(',')}]`);
   }
 }
 

@@ -1,18 +1,9 @@
 import { type AgentVariant, PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
 import { lackingFeatures } from '#shared/bundle/features.js';
 import type { Variant } from '#shared/bundle/model-manifest.js';
+import { firstRuntimeFor } from '#shared/bundle/opsets.js';
 import type { VersionNumber } from '#shared/bundle/names.js';
 import type { Capabilities } from '#shared/protocol/device.js';
-
-/** Opset each ONNX Runtime release first supports (onnxruntime.ai, "ONNX Runtime compatibility"); older opsets need no newer runtime. */
-const OPSET_SINCE: readonly (readonly [opset: number, minor: number])[] = [
-  [21, 18],
-  [20, 17],
-  [19, 15],
-  [18, 14],
-  [17, 12],
-  [16, 11],
-];
 
 /** An executable of the agent, and the oldest release it can follow. */
 export interface AgentExecutable extends Pick<AgentVariant, 'name' | 'platform' | 'arch'> {
@@ -63,7 +54,7 @@ function whyNot({ opset, requires }: Pick<Variant, 'opset' | 'requires'>, device
   if (requires.memoryBytes !== undefined && requires.memoryBytes > device.memoryBytes) {
     return `needs ${requires.memoryBytes} bytes of memory, the device has ${device.memoryBytes}`;
   }
-  const needed = OPSET_SINCE.find(([since]) => opset >= since)?.[1];
+  const needed = opset === undefined ? undefined : firstRuntimeFor(opset);
   const minor = /^1\.(\d+)\./.exec(device.runtime.version)?.[1];
   if (needed !== undefined && minor !== undefined && device.runtime.name.startsWith('onnxruntime') && Number(minor) < needed) {
     return `opset ${opset} needs runtime 1.${needed}, the device has ${device.runtime.version}`;

@@ -9,6 +9,10 @@ import { LIMITS } from '#shared/kernel/limits.js';
 export const FEATURES: readonly string[] = [
   /** `goldenSamples[].tolerance.outputs`: without it, an output would be held to the general tolerance. */
   'output-tolerances',
+  /** An input or output without a declared shape (`anyShape`), which would be taken for a scalar. */
+  'any-shape',
+  /** Golden samples whose values are not compared (`shapeOnly`), which would fail. */
+  'golden-shape-only',
 ];
 
 const featureNameSchema = z

@@ -7,18 +7,26 @@ import { featureListSchema } from './features.js';
 import { artifactSchema, checkArtifactList, checkNamesListed, checkUniqueNames, MANIFEST_SCHEMA } from './manifest-parts.js';
 import { AGENT_MODEL, digestSchema, modelNameSchema, versionNumberSchema } from './names.js';
 
+const tensorNameSchema = z
+  .string()
+  .min(1)
+  .refine((name) => Buffer.byteLength(name) <= LIMITS.tensorNameBytes, `must not have more than ${LIMITS.tensorNameBytes} bytes`);
+
 const tensorSpecSchema = openObject({
-  name: z.string().min(1).max(LIMITS.nameLength),
+  name: tensorNameSchema,
   datatype: z.enum(DATATYPES),
   /** -1 is a dimension that varies. */
   shape: z.array(z.int().min(-1)).max(LIMITS.tensorRank),
+  /** The model declares no shape, so any is taken; `shape` is empty then (feature `any-shape`). */
+  anyShape: z.literal(true).optional(),
 });
 
 const variantSchema = openObject({
   /** "fp32", "fp16", "int8", ... */
   name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/),
   format: z.literal('onnx'),
-  opset: z.int().min(1),
+  /** Version of the default operator set; left out by models that import none, such as those of ai.onnx.ml alone. */
+  opset: z.int().min(1).optional(),
   artifact: digestSchema,
   requires: openObject({
     /** Execution providers this variant can run on, best first; every device has `cpu`. */
@@ -42,9 +50,11 @@ const goldenSampleSchema = openObject({
   tolerance: toleranceSchema.extend({
     /** Outputs with a tolerance of their own; left out when there are none. */
     outputs: z
-      .array(toleranceSchema.extend({ name: z.string().min(1).max(LIMITS.nameLength) }))
+      .array(toleranceSchema.extend({ name: tensorNameSchema }))
       .max(LIMITS.tensorsPerModel)
       .optional(),
+    /** Only element types and shapes are compared, since the model gives other values at every run (feature `golden-shape-only`). */
+    shapeOnly: z.literal(true).optional(),
   }),
 });
 export type GoldenSample = z.infer<typeof goldenSampleSchema>;
@@ -59,7 +69,8 @@ export const modelManifestSchema = openObject({
   model: modelNameSchema.refine((name) => name !== AGENT_MODEL, `"${AGENT_MODEL}" is the name of the agent's own releases`),
   version: versionNumberSchema,
   description: z.string().max(4096).optional(),
-  inputs: z.array(tensorSpecSchema).min(1).max(LIMITS.tensorsPerModel),
+  /** None for a model that computes from nothing, such as a constant or a random one. */
+  inputs: z.array(tensorSpecSchema).max(LIMITS.tensorsPerModel),
   outputs: z.array(tensorSpecSchema).min(1).max(LIMITS.tensorsPerModel),
   variants: z.array(variantSchema).min(1).max(LIMITS.variantsPerVersion),
   goldenSamples: z.array(goldenSampleSchema).min(1).max(LIMITS.goldenSamplesPerVersion),

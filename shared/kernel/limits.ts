@@ -11,12 +11,15 @@ export const LIMITS = {
   variantsPerVersion: 16,
   goldenSamplesPerVersion: 64,
   goldenSampleBytes: 64 * MiB,
-  tensorsPerModel: 256,
+  /** Inputs of a model, and outputs. Exported graphs with a cache for each layer have hundreds. */
+  tensorsPerModel: 4096,
+  /** Name of an input or output. Exporters write whole paths. */
+  tensorNameBytes: 1024,
   tensorRank: 16,
   /** Elements of one tensor. */
   tensorElements: 64 * MiB,
   /** Header of a safetensors file. */
-  safetensorsHeaderBytes: 1 * MiB,
+  safetensorsHeaderBytes: 32 * MiB,
   /** Header of an npy file; those of NumPy have some hundred bytes. */
   npyHeaderBytes: 64 * KiB,
   /** Text written as npy, where every element takes the room of the longest. */

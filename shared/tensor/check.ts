@@ -1,7 +1,7 @@
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { formatShape, shapeMatches } from './shape.js';
-import type { NamedTensors, TensorSpec } from './tensor.js';
+import { type NamedTensors, tensorNamed, type TensorSpec } from './tensor.js';
 
 interface Problem {
   readonly code: ErrorCode;
@@ -24,7 +24,17 @@ export function checkTensors(specs: readonly TensorSpec[], tensors: NamedTensors
 
 /** A spec in words: `input FP32 [1,-1]`. */
 export function describeSpec(spec: TensorSpec): string {
-  return `${spec.name} ${spec.datatype} ${formatShape(spec.shape)}`;
+  return `${spec.name} ${describeType(spec)}`;
+}
+
+/** Element type and shape of a spec in words: `FP32 [1,-1]`, `FP32 of any shape`. */
+export function describeType(spec: Pick<TensorSpec, 'datatype' | 'shape' | 'anyShape'>): string {
+  return spec.anyShape === true ? `${spec.datatype} of any shape` : `${spec.datatype} ${formatShape(spec.shape)}`;
+}
+
+/** True when a concrete shape fits what a spec declares. */
+export function shapeFits(spec: Pick<TensorSpec, 'shape' | 'anyShape'>, shape: readonly number[]): boolean {
+  return spec.anyShape === true || shapeMatches(spec.shape, shape);
 }
 
 function unknownNames(specs: readonly TensorSpec[], tensors: NamedTensors, kind: string): readonly Problem[] {
@@ -41,12 +51,12 @@ function unknownNames(specs: readonly TensorSpec[], tensors: NamedTensors, kind:
 function checkOne(spec: TensorSpec, tensors: NamedTensors, kind: string): readonly Problem[] {
   // In words only for what is wrong: this runs on every prediction.
   const problem = (code: ErrorCode, what: string): readonly Problem[] => {
-    const expected = `expected ${spec.datatype} ${formatShape(spec.shape)}`;
+    const expected = `expected ${describeType(spec)}`;
     return [{ code, tensor: spec.name, message: `${kind} ${JSON.stringify(spec.name)} ${what}, ${expected}` }];
   };
-  const tensor = Object.hasOwn(tensors, spec.name) ? tensors[spec.name] : undefined;
+  const tensor = tensorNamed(tensors, spec.name);
   if (tensor === undefined) return problem('TENSOR_MISSING', 'is missing');
   if (tensor.datatype !== spec.datatype) return problem('TENSOR_DATATYPE', `is ${tensor.datatype}`);
-  if (!shapeMatches(spec.shape, tensor.shape)) return problem('TENSOR_SHAPE', `has shape ${formatShape(tensor.shape)}`);
+  if (!shapeFits(spec, tensor.shape)) return problem('TENSOR_SHAPE', `has shape ${formatShape(tensor.shape)}`);
   return [];
 }

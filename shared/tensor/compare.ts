@@ -24,12 +24,17 @@ const AGREES: Comparison = { agrees: true, mismatches: 0, maxError: 0, worst: un
  * equal only themselves. BOOL and BYTES must be equal. Another datatype or shape never agrees.
  */
 export function allclose(expected: Tensor, actual: Tensor, tolerance: Tolerance): Comparison {
-  if (expected.datatype !== actual.datatype || formatShape(expected.shape) !== formatShape(actual.shape)) {
-    const reason = `is ${actual.datatype} ${formatShape(actual.shape)}, expected ${expected.datatype} ${formatShape(expected.shape)}`;
-    return { agrees: false, mismatches: 0, maxError: Number.POSITIVE_INFINITY, worst: undefined, reason };
-  }
+  const forms = compareForms(expected, actual);
+  if (!forms.agrees) return forms;
   if (expected.datatype === 'BYTES') return compareBytes(expected, actual);
   return compareNumbers(numbersOf(expected), numbersOf(actual), expected.datatype === 'BOOL' ? EXACT : tolerance);
+}
+
+/** Compares element type and shape alone. */
+function compareForms(expected: Tensor, actual: Tensor): Comparison {
+  if (expected.datatype === actual.datatype && formatShape(expected.shape) === formatShape(actual.shape)) return AGREES;
+  const reason = `is ${actual.datatype} ${formatShape(actual.shape)}, expected ${expected.datatype} ${formatShape(expected.shape)}`;
+  return { agrees: false, mismatches: 0, maxError: Number.POSITIVE_INFINITY, worst: undefined, reason };
 }
 
 /** Compares all outputs with those expected, each within its own tolerance (`toleranceOf`); names must be the same. */
@@ -41,7 +46,9 @@ export function compareOutputs(expected: NamedTensors, actual: NamedTensors, tol
     const one: Comparison =
       other === undefined
         ? { agrees: false, mismatches: 0, maxError: Number.POSITIVE_INFINITY, worst: undefined, reason: 'is missing' }
-        : allclose(tensor, other, tolerance);
+        : tolerances.shapeOnly === true
+          ? compareForms(tensor, other)
+          : allclose(tensor, other, tolerance);
     const allowed = one.worst === undefined ? '' : `; ${describeTolerance(tensor.datatype, tolerance)}`;
     const reason = one.reason === undefined ? undefined : `output ${JSON.stringify(name)} ${one.reason}${allowed}`;
     combined = {

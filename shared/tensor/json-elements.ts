@@ -14,13 +14,20 @@ const FLOAT32_MAX = 2 ** 128 - 2 ** 104;
 const DECIMAL = /^-?\d{1,20}$/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
+/** A number from JSON in words. Beyond 2^53 it may have other digits than were sent, so none are shown. */
+export function describeNumber(value: number): string {
+  return Number.isInteger(value) && !Number.isSafeInteger(value) ? 'a whole number beyond 2^53' : String(value);
+}
+
 /** The reader of one datatype; every element that does not fit it is `TENSOR_DATA`. FP16 and BF16 are `TENSOR_NOT_IN_JSON`. */
 export function jsonReader(datatype: Datatype, what: string): JsonReader {
   const bad = (value: unknown, at: number, expected: string): SkerryError => {
     const shown =
-      value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-        ? JSON.stringify(value)
-        : typeof value;
+      typeof value === 'number'
+        ? describeNumber(value)
+        : value === null || typeof value === 'string' || typeof value === 'boolean'
+          ? JSON.stringify(value)
+          : typeof value;
     return new SkerryError('TENSOR_DATA', `${what}: element ${at} is ${shown.slice(0, 40)}, expected ${expected} (${datatype})`);
   };
 

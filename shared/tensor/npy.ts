@@ -140,7 +140,7 @@ function decodeAll(elements: readonly Uint8Array[]): readonly string[] | undefin
 
 /** The bytes of big-endian elements in little-endian order, as a copy. */
 function swapped(data: Uint8Array, size: number): Uint8Array {
-  const copy = data.slice();
+  const copy = new Uint8Array(data);
   for (let at = 0; at + size <= copy.byteLength; at += size) copy.subarray(at, at + size).reverse();
   return copy;
 }

@@ -48,6 +48,11 @@ export interface OrtTensorParts {
   readonly dims: readonly number[];
 }
 
+/** True for element types that the runtime's JavaScript tensors can hold. */
+export function isOrtType(type: string): boolean {
+  return ORT_TYPE_NAMES.some((name) => name === type);
+}
+
 /** Our name of a runtime element type; `TENSOR_UNSUPPORTED` for one we have no form for. */
 export function datatypeOfOrt(type: string, what: string): Datatype {
   const known = ORT_TYPE_NAMES.find((name) => name === type);
@@ -91,6 +96,14 @@ export function makeOrtTensor<T extends object>(ortTensor: OrtTensorClass<T>, te
   // Where JavaScript has Float16Array (Node 23 and newer), the class keeps FP16 in one, and the runtime's binding, which does
   // not know it, reads a length of 0. The 16-bit patterns stay in a Uint16Array, which the binding takes in every release.
   return Object.defineProperty(new ortTensor('uint16', data, dims), 'type', { value: type });
+}
+
+/**
+ * Outputs called as something that every object has, such as `constructor`. The runtime's binding takes them for asked for and
+ * stumbles over what it finds, unless they are: they are always computed, and dropped by whoever did not want them.
+ */
+export function inheritedNames(outputs: readonly string[]): readonly string[] {
+  return outputs.filter((name) => name in Object.prototype);
 }
 
 /** A tensor from one the runtime returned; the bytes are those of the runtime's array, not a copy. */

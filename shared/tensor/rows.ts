@@ -2,7 +2,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { splitBytesElements } from './bytes-elements.js';
 import { elementSize } from './datatype.js';
 import { elementCount, formatShape } from './shape.js';
-import type { NamedTensors, Tensor } from './tensor.js';
+import { namedTensors, type NamedTensors, type Tensor } from './tensor.js';
 
 // Batches along dimension 0: requests are stacked row by row, and every output must have one row for each input row.
 
@@ -26,7 +26,7 @@ export function batchKey(inputs: NamedTensors): string {
 
 /** Stacks requests along dimension 0, in order, into fresh buffers. All have the same `batchKey`. */
 export function stack(requests: readonly NamedTensors[]): NamedTensors {
-  const stacked: Record<string, Tensor> = {};
+  const stacked: (readonly [string, Tensor])[] = [];
   for (const [name, first] of Object.entries(requests[0] ?? {})) {
     const parts = requests.flatMap((request) => request[name] ?? []);
     const data = new Uint8Array(parts.reduce((sum, part) => sum + part.data.byteLength, 0));
@@ -37,9 +37,9 @@ export function stack(requests: readonly NamedTensors[]): NamedTensors {
       offset += part.data.byteLength;
       rows += part.shape[0] ?? 0;
     }
-    stacked[name] = { datatype: first.datatype, shape: [rows, ...first.shape.slice(1)], data };
+    stacked.push([name, { datatype: first.datatype, shape: [rows, ...first.shape.slice(1)], data }]);
   }
-  return stacked;
+  return namedTensors(stacked);
 }
 
 /** Why outputs do not have one row for each of `rows` input rows; `undefined` when all have. */
@@ -56,7 +56,7 @@ export function rowProblem(outputs: NamedTensors, rows: number): string | undefi
  * batch in memory. `INFERENCE_OUTPUT_INVALID` when an output does not have one row for each input row; then nothing is cut.
  */
 export function unstack(outputs: NamedTensors, rows: readonly number[]): readonly NamedTensors[] {
-  const parts: Record<string, Tensor>[] = rows.map(() => ({}));
+  const parts: (readonly [string, Tensor])[][] = rows.map(() => []);
   const total = rows.reduce((sum, count) => sum + count, 0);
   const problem = rowProblem(outputs, total);
   if (problem !== undefined) throw new SkerryError('INFERENCE_OUTPUT_INVALID', `a batch cannot be divided: ${problem}`);
@@ -65,12 +65,11 @@ export function unstack(outputs: NamedTensors, rows: readonly number[]): readonl
     let row = 0;
     for (const [index, count] of rows.entries()) {
       const data = tensor.data.slice(bounds(row), bounds(row + count));
-      const part = parts[index];
-      if (part !== undefined) part[name] = { datatype: tensor.datatype, shape: [count, ...tensor.shape.slice(1)], data };
+      parts[index]?.push([name, { datatype: tensor.datatype, shape: [count, ...tensor.shape.slice(1)], data }]);
       row += count;
     }
   }
-  return parts;
+  return parts.map(namedTensors);
 }
 
 /** Byte offset at which a row begins. */

@@ -5,7 +5,7 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import { fromBinary } from './binary.js';
 import { type Datatype, elementSize } from './datatype.js';
 import { elementCount } from './shape.js';
-import type { NamedTensors, Tensor } from './tensor.js';
+import { namedTensors, type NamedTensors, type Tensor } from './tensor.js';
 
 // The format: https://huggingface.co/docs/safetensors, "Format": 8 bytes little-endian header length, JSON header, data.
 
@@ -29,6 +29,9 @@ const DTYPES: Readonly<Record<Dtype, Datatype>> = {
   BF16: 'BF16',
 };
 
+/** The one name in the header that is no tensor's. */
+const METADATA = '__metadata__';
+
 /** The format has no strings: a BYTES tensor is stored as its bytes (U8), its shape under this key of `__metadata__`. */
 const BYTES_SHAPE_KEY = 'skerry.bytes/';
 
@@ -38,8 +41,14 @@ const entrySchema = z.object({
   data_offsets: z.tuple([z.int().min(0), z.int().min(0)]),
 });
 type Entry = z.infer<typeof entrySchema>;
-const headerSchema = z.record(z.string(), z.unknown());
-const metadataSchema = z.record(z.string(), z.string());
+/** Not z.record, which drops a member called `__proto__`: tensors may have that name. */
+const headerSchema = z.custom<Readonly<Record<string, unknown>>>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'must be a JSON object',
+);
+const metadataSchema = headerSchema.refine((metadata): metadata is Readonly<Record<string, string>> =>
+  Object.values(metadata).every((value) => typeof value === 'string'),
+);
 const bytesShapeSchema = z.array(z.int().min(0)).max(LIMITS.tensorRank);
 
 export interface SafetensorsFile {
@@ -50,6 +59,9 @@ export interface SafetensorsFile {
 /** Writes tensors as a safetensors file. The same tensors always give the same bytes: widest elements first, then by name. */
 export function writeSafetensors(tensors: NamedTensors, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
   const width = (tensor: Tensor): number => elementSize(tensor.datatype) ?? 1;
+  if (Object.hasOwn(tensors, METADATA)) {
+    throw new SkerryError('SAFETENSORS_INVALID', `a tensor called ${METADATA} cannot be written: the format keeps that name for itself`);
+  }
   const ordered = Object.entries(tensors).sort(([a, x], [b, y]) => width(y) - width(x) || (a < b ? -1 : 1));
   const entries: [string, unknown][] = [];
   const allMetadata: [string, string][] = Object.entries(metadata);
@@ -61,7 +73,7 @@ export function writeSafetensors(tensors: NamedTensors, metadata: Readonly<Recor
     offset += tensor.data.byteLength;
   }
   allMetadata.sort(([a], [b]) => (a < b ? -1 : 1));
-  if (allMetadata.length > 0) entries.unshift(['__metadata__', Object.fromEntries(allMetadata)]);
+  if (allMetadata.length > 0) entries.unshift([METADATA, Object.fromEntries(allMetadata)]);
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
   // Padded with spaces, as the reference writer does, so that the data starts aligned to 8 bytes.
   const headerLength = Math.ceil(json.byteLength / 8) * 8;
@@ -83,9 +95,9 @@ export function writeSafetensors(tensors: NamedTensors, metadata: Readonly<Recor
  */
 export function readSafetensors(bytes: Uint8Array, what: string): SafetensorsFile {
   const { header, data } = split(bytes, what);
-  const metadata = narrowMetadata(header['__metadata__'], what);
+  const metadata = narrowMetadata(header[METADATA], what);
   const entries = Object.entries(header)
-    .filter(([name]) => name !== '__metadata__')
+    .filter(([name]) => name !== METADATA)
     .map(([name, value]): [string, Entry] => {
       const entry = entrySchema.safeParse(value);
       if (!entry.success) throw invalid(what, `tensor ${JSON.stringify(name)} is not described by dtype, shape and data_offsets`);
@@ -96,10 +108,10 @@ export function readSafetensors(bytes: Uint8Array, what: string): SafetensorsFil
     const [begin, end] = entry.data_offsets;
     return [name, readTensor(name, entry, data.subarray(begin, end), metadata, what)];
   });
-  return { tensors: Object.fromEntries(tensors), metadata };
+  return { tensors: namedTensors(tensors), metadata };
 }
 
-function split(bytes: Uint8Array, what: string): { header: Record<string, unknown>; data: Uint8Array } {
+function split(bytes: Uint8Array, what: string): { header: Readonly<Record<string, unknown>>; data: Uint8Array } {
   if (bytes.byteLength < LENGTH_BYTES) throw invalid(what, 'it is shorter than its 8-byte header length');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = view.getBigUint64(0, true);

@@ -19,4 +19,27 @@ export interface TensorSpec {
   readonly name: string;
   readonly datatype: Datatype;
   readonly shape: readonly number[];
+  /** The model says nothing of its shape, so any will do; `shape` is empty then, and no scalar is meant. */
+  readonly anyShape?: true | undefined;
+}
+
+const PROTOTYPE = '__proto__';
+
+/** Tensors by name. Models may call theirs as they like, also as what every object of JavaScript has, such as `__proto__`. */
+export function namedTensors(entries: Iterable<readonly [string, Tensor]>): NamedTensors {
+  // Object.fromEntries defines members, where an assignment to `__proto__` would set the prototype.
+  return Object.fromEntries(entries);
+}
+
+/** The tensor of this name; what an object inherits, such as `constructor`, is none. */
+export function tensorNamed(tensors: NamedTensors, name: string): Tensor | undefined {
+  return Object.hasOwn(tensors, name) ? tensors[name] : undefined;
+}
+
+/**
+ * Lets the runtime's binding, which assigns by name, give a tensor called `__proto__`: takes from this thread's objects what makes
+ * that name special, as `node --disable-proto=delete` does. Only where a model has such a name.
+ */
+export function allowAnyName(names: readonly string[]): void {
+  if (names.includes(PROTOTYPE)) Reflect.deleteProperty(Object.prototype, PROTOTYPE);
 }

@@ -10,6 +10,8 @@ export interface Tolerance {
 /** How far outputs may be off: floating-point outputs by the tolerance itself, every output named in `outputs` by its own. */
 export interface OutputTolerances extends Tolerance {
   readonly outputs?: readonly (Tolerance & { readonly name: string })[] | undefined;
+  /** Only element types and shapes are compared: the values of the model are random. */
+  readonly shapeOnly?: true | undefined;
 }
 
 export const EXACT: Tolerance = { absolute: 0, relative: 0 };

@@ -110,8 +110,8 @@ export const inferenceCodes = defineCodes({
   INFERENCE_SERVABLE_FAILED: {
     fault: 'peer',
     http: 503,
-    summary: 'The workers of this version ended too often and it was taken out of service.',
-    action: 'Go back to another version; report the log lines around it to the publisher of the model.',
+    summary: 'This version cannot be served here: it did not load, failed its golden samples, or its workers ended too often.',
+    action: 'Go back to another version, and report the message to the publisher of the model; trying again does not help.',
   },
   INFERENCE_MODEL_INVALID: {
     fault: 'peer',

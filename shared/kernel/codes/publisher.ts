@@ -5,7 +5,7 @@ export const publisherCodes = defineCodes({
     fault: 'caller',
     http: 400,
     summary: 'The file is not an ONNX model, or is damaged.',
-    action: 'Export the model as ONNX again; the message names what is wrong.',
+    action: 'Do what the message says; where it names a damage only, export the model as ONNX again.',
   },
   ONNX_EXTERNAL_DATA: {
     fault: 'caller',
@@ -17,7 +17,26 @@ export const publisherCodes = defineCodes({
     fault: 'caller',
     http: 400,
     summary: 'The runtime cannot load the model.',
-    action: 'Check that the runtime of your devices knows the operators and the opset the message names.',
+    action:
+      'Export the model with an opset and operators that ONNX Runtime knows; operators of one\u2019s own and later opsets are not supported.',
+  },
+  MODEL_UNSUPPORTED: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The model has something that a version cannot carry or devices cannot serve.',
+    action: 'Export the model without what the message names; "skerry inspect MODEL" shows all inputs and outputs.',
+  },
+  OUTPUT_NOT_SERVABLE: {
+    fault: 'caller',
+    http: 400,
+    summary: 'An output of the model is no tensor that can be served, such as a sequence of maps.',
+    action: 'Export the model so that it gives tensors, or name the outputs that the version offers with --output NAME.',
+  },
+  OUTPUT_UNKNOWN: {
+    fault: 'caller',
+    http: 400,
+    summary: 'An output was asked for that the model does not have.',
+    action: 'Use a name that the message lists; "skerry inspect MODEL" shows them too.',
   },
   GOLDEN_INPUTS_NEEDED: {
     fault: 'caller',
@@ -36,7 +55,8 @@ export const publisherCodes = defineCodes({
     fault: 'caller',
     http: 400,
     summary: 'The model gives other outputs for the same inputs, so a device could not check itself.',
-    action: 'Export the model for inference, without random operators such as dropout or sampling.',
+    action:
+      'Export the model for inference, without random operators; if it is meant to be random, publish it with --golden-shape-only, which compares types and shapes and no values.',
   },
   GOLDEN_NOT_FINITE: {
     fault: 'caller',

@@ -74,6 +74,12 @@ export const tensorCodes = defineCodes({
     summary: 'The file is not valid in the safetensors format.',
     action: 'Write it again with a safetensors library; the message names the rule it breaks.',
   },
+  NPZ_INVALID: {
+    fault: 'caller',
+    http: 400,
+    summary: 'The file is no npz file that can be read.',
+    action: 'Write it again with numpy.savez or numpy.savez_compressed; the message names what is wrong.',
+  },
   NPY_INVALID: {
     fault: 'caller',
     http: 400,
