@@ -1,15 +1,19 @@
 import type { Command } from 'commander';
+import { firstRuntimeFor } from '#shared/bundle/opsets.js';
 import { formatBytes } from '#shared/terminal/format.js';
 import { requireFiles } from '#shared/terminal/named-files.js';
-import { type Output, paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
+import { type Output, paint, printJson, printLine, printNote, printTable } from '#shared/terminal/output.js';
 import { inspectModel, type ModelInspection } from '../publisher/inspect.js';
-import type { DeclaredTensor } from '../publisher/runtime.js';
+import type { ModelValue } from '../publisher/model-values.js';
+
+/** Longest text of a metadata entry that is shown; all of it stands in the JSON. */
+const SHOWN_METADATA = 120;
 
 /** Adds `skerry inspect`. */
 export function registerInspectCommand(program: Command, makeOutput: (json: boolean) => Output): void {
   program
     .command('inspect')
-    .description('show what an ONNX model takes and gives, as the runtime sees it')
+    .description('show what an ONNX model takes and gives, its operators, and what its exporter noted')
     .argument('<model.onnx>', 'the model file')
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  skerry inspect silero_vad.onnx')
@@ -19,34 +23,103 @@ export function registerInspectCommand(program: Command, makeOutput: (json: bool
       const inspection = await inspectModel(path);
       if (out.json) printJson(out, toJson(inspection));
       else printInspection(out, inspection);
+      if (inspection.problem !== undefined) throw inspection.problem;
     });
 }
 
 function toJson(inspection: ModelInspection): unknown {
-  const tensors = (side: readonly DeclaredTensor[]): unknown => side.map(({ spec, dimensions }) => ({ ...spec, dimensions }));
-  return { ...inspection, inputs: tensors(inspection.inputs), outputs: tensors(inspection.outputs) };
+  const values = (side: readonly ModelValue[]): unknown =>
+    side.map(({ name, type, dimensions, tensor }) => ({
+      ...(tensor?.spec ?? { name, type }),
+      ...(dimensions === undefined ? {} : { dimensions }),
+      servable: tensor !== undefined,
+    }));
+  const { externalFiles: _files, unreadable, problem, ...shown } = inspection;
+  return {
+    ...shown,
+    ...(problem === undefined ? {} : { problem: problem.toBody() }),
+    ...(unreadable === undefined ? {} : { unreadable: unreadable.reason }),
+    devices: devicesFor(inspection),
+    inputs: values(inspection.inputs),
+    outputs: values(inspection.outputs),
+  };
 }
 
 function printInspection(out: Output, inspection: ModelInspection): void {
-  const { producer } = inspection;
-  const others = Object.entries(inspection.opsets).filter(([domain]) => domain !== '');
-  const operators = [`opset ${inspection.opset}`, ...others.map(([domain, version]) => `${domain} ${version}`)].join(', ');
-  const madeBy = producer.name === '' ? 'unknown producer' : `${producer.name} ${producer.version}`.trim();
   printLine(out, paint(out, 'bold', inspection.path));
-  printLine(out, `${formatBytes(inspection.sizeBytes)}, ONNX IR ${inspection.irVersion}, ${operators}, made by ${madeBy}`);
+  printLine(out, headline(inspection));
+  printLine(out, `Its opset is known to ${devicesFor(inspection)}`);
   printLine(out);
-  const rows = [
-    ...inspection.inputs.map((tensor) => ({ kind: 'input', ...tensor })),
-    ...inspection.outputs.map((tensor) => ({ kind: 'output', ...tensor })),
-  ];
+  printValues(out, inspection);
+  printOperators(out, inspection);
+  printMetadata(out, inspection);
+  const left = inspection.outputs.filter(({ tensor }) => tensor === undefined);
+  if (inspection.problem === undefined && left.length > 0) {
+    printNote(
+      out,
+      `Outputs that are no tensors cannot be served; "skerry publish" says how to leave them out or to export them otherwise.`,
+    );
+  }
+}
+
+function headline({ sizeBytes, irVersion, opset, opsets, producer, form }: ModelInspection): string {
+  const others = Object.entries(opsets).filter(([domain]) => domain !== '');
+  const sets = [...(opset === undefined ? [] : [`opset ${opset}`]), ...others.map(([domain, version]) => `${domain} ${version}`)];
+  const madeBy = producer.name === '' ? 'unknown producer' : `${producer.name} ${producer.version}`.trim();
+  return [formatBytes(sizeBytes), form, `ONNX IR ${irVersion}`, ...sets, `made by ${madeBy}`].join(', ');
+}
+
+/** Which runtimes of devices know the model: by its opset, and the one here that loaded it. */
+function devicesFor({ opset, runtime }: ModelInspection): string {
+  const minor = opset === undefined ? undefined : firstRuntimeFor(opset);
+  const since = minor === undefined ? 'devices with any ONNX Runtime 1' : `devices with ONNX Runtime 1.${minor} or newer (opset ${opset})`;
+  return runtime === undefined ? since : `${since}; ${runtime} loaded it here`;
+}
+
+function printValues(out: Output, { inputs, outputs }: ModelInspection): void {
   printTable(
     out,
     [
       { title: '', value: (row) => row.kind },
-      { title: 'name', value: (row) => row.spec.name },
-      { title: 'type', value: (row) => row.spec.datatype },
-      { title: 'shape', value: (row) => `[${row.dimensions.map((size) => (size === '' ? '?' : String(size))).join(', ')}]` },
+      { title: 'name', value: (row) => row.name },
+      { title: 'type', value: (row) => row.type },
+      { title: 'shape', value: shapeText },
     ],
-    rows,
+    [...inputs.map((value) => ({ kind: 'input', ...value })), ...outputs.map((value) => ({ kind: 'output', ...value }))],
+    'It takes and gives nothing.',
+  );
+}
+
+function shapeText({ dimensions, tensor }: ModelValue): string {
+  if (dimensions !== undefined) return `[${dimensions.map((size) => (size === '' ? '?' : String(size))).join(', ')}]`;
+  return tensor === undefined ? '-' : 'any';
+}
+
+function printOperators(out: Output, { operators }: ModelInspection): void {
+  if (operators.length === 0) return;
+  printLine(out);
+  printTable(
+    out,
+    [
+      { title: 'operator', value: (row) => row.name },
+      { title: 'domain', value: (row) => row.domain },
+      { title: 'uses', align: 'right', value: (row) => row.count },
+    ],
+    operators,
+  );
+}
+
+function printMetadata(out: Output, { metadata }: ModelInspection): void {
+  if (metadata.length === 0) return;
+  printLine(out);
+  const shorten = (text: string): string =>
+    text.length > SHOWN_METADATA ? `${text.slice(0, SHOWN_METADATA)}... (${text.length} characters)` : text;
+  printTable(
+    out,
+    [
+      { title: 'metadata', value: (row) => row.key },
+      { title: 'value', value: (row) => shorten(row.value) },
+    ],
+    metadata,
   );
 }

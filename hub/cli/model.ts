@@ -114,7 +114,10 @@ function printModelContent(out: Output, document: ModelManifest): void {
       { title: '', value: (row) => row.kind },
       { title: 'name', value: (row) => row.name },
       { title: 'type', value: (row) => row.datatype },
-      { title: 'shape', value: (row) => `[${row.shape.map((size) => (size === -1 ? '?' : String(size))).join(', ')}]` },
+      {
+        title: 'shape',
+        value: (row) => (row.anyShape === true ? 'any' : `[${row.shape.map((size) => (size === -1 ? '?' : String(size))).join(', ')}]`),
+      },
     ],
     tensors,
   );
@@ -131,7 +134,11 @@ function printModelContent(out: Output, document: ModelManifest): void {
     ],
     document.variants,
   );
-  printLine(out, counted(document.goldenSamples.length, 'golden sample'));
+  const shapeOnly = document.goldenSamples.some(({ tolerance }) => tolerance.shapeOnly === true);
+  printLine(
+    out,
+    `${counted(document.goldenSamples.length, 'golden sample')}${shapeOnly ? ', of which only types and shapes are compared' : ''}`,
+  );
 }
 
 function printAgentContent(out: Output, document: AgentManifest): void {

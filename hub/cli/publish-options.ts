@@ -14,6 +14,8 @@ import type { VariantFile } from '../publisher/build.js';
 /** Execution providers a session of onnxruntime-node can ask for; a name it does not know would be a version that no device can run. */
 const PROVIDERS: readonly string[] = ['cpu', 'coreml', 'cuda', 'dml', 'nnapi', 'openvino', 'qnn', 'tensorrt', 'webgpu', 'xnnpack'];
 
+const VARIANT_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
 // How the values of `skerry publish` are read; commander names the option in front of the message.
 
 export function parseModelName(text: string): ModelName {
@@ -54,12 +56,19 @@ export function collectOutputTolerance(text: string, before: NonNullable<OutputT
   return [...before, { name, ...parseTolerance(value.includes(',') ? value : `${value},0`) }];
 }
 
+export function parseVariantName(text: string): string {
+  if (VARIANT_NAME.test(text)) return text;
+  throw new InvalidArgumentError(
+    'A variant has lower-case letters, digits, ".", "_" and "-", at most 64, and begins with a letter or digit.',
+  );
+}
+
 /** `name=file`, collected. */
 export function collectVariant(text: string, before: readonly VariantFile[]): readonly VariantFile[] {
   const at = text.indexOf('=');
   const name = text.slice(0, Math.max(at, 0));
   const path = text.slice(at + 1);
-  if (at < 1 || path === '' || !/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name)) {
+  if (at < 1 || path === '' || !VARIANT_NAME.test(name)) {
     throw new InvalidArgumentError('Expected NAME=FILE, such as int8=model-int8.onnx.');
   }
   return [...before, { name, path }];

@@ -1,3 +1,4 @@
+import { counted } from '#shared/kernel/counted.js';
 import { formatBytes } from '#shared/terminal/format.js';
 import { type Output, paint, printLine, printNote } from '#shared/terminal/output.js';
 import type { Progress, ProgressBar } from '#shared/terminal/progress.js';
@@ -11,10 +12,10 @@ export function showPublish(out: Output, progress: Progress): (step: PublishStep
   return (step) => {
     switch (step.kind) {
       case 'present':
-        printNote(out, `${step.digest.slice(0, 12)} (${formatBytes(step.length)}) is on the hub already`);
+        printNote(out, `${step.files} of ${counted(step.of, 'file')} (${formatBytes(step.bytes)}) on the hub already`);
         break;
       case 'uploading':
-        bars(`upload ${step.digest.slice(0, 12)}`, step.sent, step.length);
+        bars(`upload ${counted(step.files, 'file')}`, step.sent, step.bytes);
         break;
       case 'signing':
         printNote(out, `signing ${step.path}; the hub checks everything again`);

@@ -1,6 +1,8 @@
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { Command } from 'commander';
 import { MODEL_NAME_RULE, type ModelName } from '#shared/bundle/names.js';
+import { counted } from '#shared/kernel/counted.js';
+import { describeType } from '#shared/tensor/check.js';
 import { formatBytes } from '#shared/terminal/format.js';
 import { requireFiles } from '#shared/terminal/named-files.js';
 import { type Output, printJson, printNote } from '#shared/terminal/output.js';
@@ -26,14 +28,19 @@ import {
   parseCount,
   parseModelName,
   parseTolerance,
+  parseVariantName,
   parseVersion,
 } from './publish-options.js';
 import { addPublisherOptions, type PublisherCliDeps } from './publisher-deps.js';
 import { signAndUpload, type UploadFlags } from './sign-and-upload.js';
 
+/** Inputs, and outputs, that are shown in a line. */
+const SHOWN_VALUES = 8;
+
 interface PublishFlags extends UploadFlags {
   readonly name: ModelName;
-  readonly variantName: string;
+  readonly variantName?: string;
+  readonly output: readonly string[];
   readonly variant: readonly VariantFile[];
   readonly provider: readonly string[];
   readonly golden: readonly string[];
@@ -42,6 +49,7 @@ interface PublishFlags extends UploadFlags {
   readonly tolerance: Tolerance;
   readonly outputTolerance: NonNullable<OutputTolerances['outputs']>;
   readonly allowNotFinite: readonly string[];
+  readonly goldenShapeOnly?: boolean;
   readonly batch?: number;
 }
 
@@ -55,10 +63,11 @@ export function registerPublishCommand(program: Command, deps: PublisherCliDeps)
     .argument('<model.onnx>', 'the model file; the reference variant')
     .requiredOption('--name <model>', `name of the model: ${MODEL_NAME_RULE}, at most ${LIMITS.nameLength}`, parseModelName)
     .option('--version <n>', 'version number (default: the next one)', parseVersion)
-    .option('--variant-name <name>', 'name of the reference variant', 'fp32')
+    .option('--variant-name <name>', 'name of the reference variant (default: what it is, such as fp32 or int8)', parseVariantName)
     .option('--variant <name=file>', 'another form of the same model, such as int8=model-int8.onnx; repeatable', collectVariant, [])
     .option('--provider <name>', 'execution provider the variants can run on, best first; repeatable (default: cpu)', collectProvider, [])
-    .option('--golden <file>', 'golden inputs, JSON or safetensors; repeatable', collectText, [])
+    .option('--output <name>', 'output that the version offers; repeatable (default: all)', collectText, [])
+    .option('--golden <file>', 'golden inputs: JSON, safetensors, npz or npy; repeatable', collectText, [])
     .option('--samples <n>', 'golden samples to make up when none are given', parseCount, GENERATED_SAMPLES)
     .option(
       '--dim <name=size>',
@@ -79,6 +88,7 @@ export function registerPublishCommand(program: Command, deps: PublisherCliDeps)
       [],
     )
     .option('--allow-not-finite <output>', 'let an output hold NaN or infinities, as golden samples show; repeatable', collectText, [])
+    .option('--golden-shape-only', 'compare only types and shapes with the golden samples: for models whose values are random')
     .option('--min-version <n>', 'never install versions below this one again, even by rollback', parseVersion)
     .option('--description <text>', 'what is new, for people')
     .option('--batch <max>', 'let devices run up to so many requests at once along dimension 0', parseCount)
@@ -98,12 +108,13 @@ export function registerPublishCommand(program: Command, deps: PublisherCliDeps)
 function requestOf(path: string, flags: PublishFlags): BuildRequest {
   return {
     model: flags.name,
-    variants: [{ name: flags.variantName, path }, ...flags.variant],
+    variants: [{ ...(flags.variantName === undefined ? {} : { name: flags.variantName }), path }, ...flags.variant],
+    outputs: flags.output,
     providers: flags.provider.length === 0 ? ['cpu'] : flags.provider,
     golden: flags.golden,
     generatedSamples: flags.samples,
     sizes: flags.dim,
-    tolerance: { ...flags.tolerance, outputs: flags.outputTolerance },
+    tolerance: { ...flags.tolerance, outputs: flags.outputTolerance, ...(flags.goldenShapeOnly === true ? { shapeOnly: true } : {}) },
     allowNotFinite: flags.allowNotFinite,
     ...(flags.description === undefined ? {} : { description: flags.description }),
     ...(flags.batch === undefined ? {} : { maxBatchSize: flags.batch }),
@@ -118,7 +129,19 @@ function showBuild(out: Output, progress: Progress): (step: BuildStep) => void {
         printNote(out, `${step.variant}: ${describe(step.inspection)}`);
         break;
       case 'recorded':
-        printNote(out, `golden sample ${step.sample} recorded`);
+        printNote(out, `${counted(step.samples.length, 'golden sample')} recorded: ${namesIn(step.samples)}`);
+        break;
+      case 'left-out':
+        printNote(out, `left out of the version: ${step.outputs.length === 1 ? 'output' : 'outputs'} ${namesIn(step.outputs)}`);
+        break;
+      case 'shapes-observed':
+        for (const { name, declared, recorded } of step.shapes) {
+          const said = declared.anyShape === true ? 'no shape' : describeType(declared);
+          printNote(
+            out,
+            `output ${JSON.stringify(name)} is declared with ${said} and came as ${describeType(recorded)}, which is recorded`,
+          );
+        }
         break;
       case 'not-finite':
         printNote(out, `on the golden samples ${step.outputs}: devices take such values for right there`);
@@ -133,7 +156,17 @@ function showBuild(out: Output, progress: Progress): (step: BuildStep) => void {
   };
 }
 
+function namesIn(names: readonly string[]): string {
+  const rest = names.length - SHOWN_VALUES;
+  return `${names.slice(0, SHOWN_VALUES).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+}
+
 function describe(inspection: ModelInspection): string {
-  const names = (side: ModelInspection['inputs']): string => side.map(({ spec }) => `${spec.name} ${spec.datatype}`).join(', ');
-  return `${formatBytes(inspection.sizeBytes)}, opset ${inspection.opset}, ${names(inspection.inputs)} -> ${names(inspection.outputs)}`;
+  const listed = (side: ModelInspection['inputs']): string => {
+    const shown = side.slice(0, SHOWN_VALUES).map(({ name, type }) => `${name} ${type}`);
+    const rest = side.length - shown.length;
+    return side.length === 0 ? 'nothing' : [...shown, ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ');
+  };
+  const opset = inspection.opset === undefined ? '' : `opset ${inspection.opset}, `;
+  return `${formatBytes(inspection.sizeBytes)}, ${opset}${listed(inspection.inputs)} -> ${listed(inspection.outputs)}`;
 }

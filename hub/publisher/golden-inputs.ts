@@ -1,17 +1,18 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
-import { z } from 'zod';
-import { decodeGolden, type GoldenTensors } from '#shared/bundle/golden.js';
+import type { GoldenTensors } from '#shared/bundle/golden.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
-import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { checkTensors } from '#shared/tensor/check.js';
-import { fromJson } from '#shared/tensor/json.js';
+import { isNpy } from '#shared/tensor/npy-header.js';
+import { readNpy } from '#shared/tensor/npy.js';
+import { isZip, readNpz } from '#shared/tensor/npz.js';
 import { readSafetensors } from '#shared/tensor/safetensors.js';
-import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
+import { namedTensors, type NamedTensors, type Tensor } from '#shared/tensor/tensor.js';
+import { readJsonCase } from './golden-json.js';
 import { specsOf } from './inspect.js';
-import { generatedTensor, seededRandom, tensorOfNumbers } from './make-tensor.js';
-import type { DeclaredTensor } from './runtime.js';
+import { generatedTensor, seededRandom } from './make-tensor.js';
+import type { DeclaredTensor } from './model-values.js';
 
 /** Inputs to record, with the outputs expected where the publisher gave them. */
 export interface GoldenCase extends GoldenTensors {
@@ -19,33 +20,13 @@ export interface GoldenCase extends GoldenTensors {
 }
 
 const CODE = 'GOLDEN_INPUTS_INVALID';
-const JSON_BYTES = LIMITS.goldenSampleBytes;
-
-const jsonTensorSchema = z
-  .strictObject({
-    shape: z.array(z.int().min(0)).max(LIMITS.tensorRank).optional(),
-    /** Flat or nested, as in an Open Inference Protocol request. */
-    data: z.array(z.unknown()).optional(),
-    /** Every element this number. */
-    fill: z.number().optional(),
-    /** Repeatable random numbers from the first to below the second. */
-    random: z.tuple([z.number(), z.number()]).optional(),
-  })
-  .refine((tensor) => [tensor.data, tensor.fill, tensor.random].filter((source) => source !== undefined).length === 1, {
-    message: 'needs exactly one of "data", "fill" and "random"',
-  });
-type JsonTensor = z.infer<typeof jsonTensorSchema>;
-
-const jsonCaseSchema = z.strictObject({
-  name: z.string().optional(),
-  inputs: z.record(z.string(), jsonTensorSchema),
-  outputs: z.record(z.string(), jsonTensorSchema).optional(),
-});
+const INPUTS = 'inputs/';
+const OUTPUTS = 'outputs/';
 
 /**
- * Reads golden inputs from a file: safetensors (names as the model's, or under `inputs/` and `outputs/`) or JSON
- * (`{"inputs": {"x": {"shape": [1, 4], "data": [...] | "fill": 0 | "random": [-1, 1]}}, "outputs": ...}`).
- * Checked against what the model declares: `GOLDEN_INPUTS_INVALID`.
+ * Reads golden inputs from a file: safetensors or npz (names as the model's, or under `inputs/` and `outputs/`), npy (for a model of
+ * one input), or JSON (`golden-json.ts`). Checked against what the model declares, outputs but for their shapes, which models
+ * declare wrongly: `GOLDEN_INPUTS_INVALID`.
  */
 export async function readGoldenCase(
   path: string,
@@ -54,73 +35,67 @@ export async function readGoldenCase(
 ): Promise<GoldenCase> {
   try {
     const bytes = await readBounded(path);
+    const fallback = basename(path, extname(path));
     const isJson = extname(path) === '.json' || bytes[0] === 0x7b;
-    const found = isJson ? readJsonCase(bytes, path, specsOf(inputs), specsOf(outputs)) : readSafetensorsCase(bytes, path);
+    const { name, ...found } = isJson
+      ? readJsonCase(bytes, path, specsOf(inputs), specsOf(outputs))
+      : { name: fallback, ...sorted(readTensors(bytes, path, inputs), inputs, outputs) };
     checkTensors(specsOf(inputs), found.inputs);
-    if (Object.keys(found.outputs).length > 0) checkTensors(specsOf(outputs), found.outputs, 'output');
-    return { ...found, name: sampleName(found.name) };
+    if (Object.keys(found.outputs).length > 0) checkOutputs(outputs, found.outputs);
+    return { ...found, name: sampleName(name ?? fallback) };
   } catch (cause) {
     if (!(cause instanceof SkerryError) || cause.code === CODE || cause.code === 'IO_FAILED') throw cause;
     throw new SkerryError(CODE, `golden inputs ${path}: ${cause.message}`, { cause });
   }
 }
 
+/** Checks names and element types of outputs. */
+export function checkOutputs(declared: readonly DeclaredTensor[], outputs: NamedTensors): void {
+  const specs = specsOf(declared).map((spec) => ({ ...spec, shape: [], anyShape: true as const }));
+  checkTensors(specs, outputs, 'output');
+}
+
 async function readBounded(path: string): Promise<Uint8Array> {
   try {
     const { size } = await stat(path);
-    if (size > JSON_BYTES) throw new SkerryError(CODE, `${path} has ${size} bytes, at most ${JSON_BYTES} are accepted`);
-    return await readFile(path);
+    if (size <= LIMITS.goldenSampleBytes) return await readFile(path);
+    throw new SkerryError(CODE, `${path} has ${size} bytes, at most ${LIMITS.goldenSampleBytes} are accepted`);
   } catch (cause) {
     throw asSkerryError(cause, 'IO_FAILED');
   }
 }
 
-function readSafetensorsCase(bytes: Uint8Array, path: string): GoldenCase {
-  const name = basename(path, extname(path));
-  const plain = readSafetensors(bytes, path).tensors;
-  const prefixed = Object.keys(plain).every((key) => key.startsWith('inputs/') || key.startsWith('outputs/'));
-  return prefixed ? { name, ...decodeGolden(bytes, path) } : { name, inputs: plain, outputs: {} };
-}
-
-function readJsonCase(bytes: Uint8Array, path: string, inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): GoldenCase {
-  const json = parseJson(jsonCaseSchema, bytes, { what: path, maxBytes: JSON_BYTES, code: CODE });
-  return {
-    name: json.name ?? basename(path, extname(path)),
-    inputs: jsonTensors(json.inputs, inputs, 'input'),
-    outputs: jsonTensors(json.outputs ?? {}, outputs, 'output'),
-  };
-}
-
-function jsonTensors(given: Readonly<Record<string, JsonTensor>>, specs: readonly TensorSpec[], kind: string): NamedTensors {
-  return Object.fromEntries(
-    Object.entries(given).map(([name, json], index): [string, Tensor] => {
-      const spec = specs.find((candidate) => candidate.name === name);
-      if (spec === undefined) {
-        throw new SkerryError(
-          'TENSOR_UNKNOWN',
-          `the model has no ${kind} ${JSON.stringify(name)}, it has ${specs.map((s) => s.name).join(', ')}`,
-        );
-      }
-      return [name, jsonTensor(json, spec, index, `${kind} ${JSON.stringify(name)}`)];
-    }),
+function readTensors(bytes: Uint8Array, path: string, inputs: readonly DeclaredTensor[]): NamedTensors {
+  if (isZip(bytes)) return readNpz(bytes, path);
+  if (!isNpy(bytes)) return readSafetensors(bytes, path).tensors;
+  const [only, ...others] = inputs;
+  if (only !== undefined && others.length === 0) return namedTensors([[only.spec.name, readNpy(bytes, path)]]);
+  const names = inputs.map(({ spec }) => spec.name).join(', ');
+  throw new SkerryError(
+    CODE,
+    `${path} holds one array and the model has ${inputs.length} inputs (${names}); save them by name with numpy.savez in an npz file`,
   );
 }
 
-function jsonTensor(json: JsonTensor, spec: TensorSpec, seed: number, what: string): Tensor {
-  const shape = json.shape ?? (spec.shape.includes(-1) ? undefined : spec.shape);
-  if (shape === undefined) throw new SkerryError('TENSOR_SHAPE', `${what} needs a "shape", the model declares [${spec.shape.join(',')}]`);
-  const { data, fill, random } = json;
-  if (data !== undefined && spec.datatype !== 'FP16') return fromJson(spec.datatype, shape, data, what);
-  if (data !== undefined) {
-    // Read as FP32 first: the same narrowing, then rounded to the nearest half.
-    const exact = new Float32Array(fromJson('FP32', shape, data, what).data.slice().buffer);
-    return tensorOfNumbers('FP16', shape, (index) => exact[index] ?? 0, what);
+/**
+ * Tells inputs from outputs. Names may be the model's own, whatever they begin with, or stand under `inputs/` and `outputs/`: where
+ * all of them are the model's own they are taken as such, and else as prefixed where all have a prefix.
+ */
+function sorted(tensors: NamedTensors, inputs: readonly DeclaredTensor[], outputs: readonly DeclaredTensor[]): GoldenTensors {
+  const entries = Object.entries(tensors);
+  const ofInputs = new Set(inputs.map(({ spec }) => spec.name));
+  const ofOutputs = new Set(outputs.map(({ spec }) => spec.name));
+  if (entries.every(([name]) => ofInputs.has(name) || ofOutputs.has(name))) {
+    return {
+      inputs: namedTensors(entries.filter(([name]) => ofInputs.has(name))),
+      outputs: namedTensors(entries.filter(([name]) => !ofInputs.has(name))),
+    };
   }
-  if (random === undefined) return tensorOfNumbers(spec.datatype, shape, () => fill ?? 0, what);
-  const next = seededRandom(seed + 1);
-  const whole = !spec.datatype.startsWith('FP');
-  const draw = (): number => random[0] + next() * (random[1] - random[0]);
-  return tensorOfNumbers(spec.datatype, shape, () => (whole ? Math.floor(draw()) : draw()), what);
+  if (!entries.every(([name]) => name.startsWith(INPUTS) || name.startsWith(OUTPUTS)))
+    return { inputs: tensors, outputs: namedTensors([]) };
+  const under = (prefix: string): NamedTensors =>
+    namedTensors(entries.filter(([name]) => name.startsWith(prefix)).map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+  return { inputs: under(INPUTS), outputs: under(OUTPUTS) };
 }
 
 /** Sizes for dimensions that vary, by the dimension's own name or as `<tensor>.<axis>`. */

@@ -5,7 +5,7 @@ import { contentIdentity, encodeManifest } from '#shared/bundle/manifest-codec.j
 import { type Digest, type ModelName, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { hasCode, SkerryError } from '#shared/kernel/errors.js';
-import { type BuiltRelease, type BuiltVersion, numbered } from './build.js';
+import { type BuiltFile, type BuiltRelease, type BuiltVersion, numbered } from './build.js';
 import type { PublishedVersion, PublisherHub } from './hub-port.js';
 import type { VersionTarget } from './trust-sign.js';
 
@@ -25,8 +25,10 @@ export interface PublishOptions {
 }
 
 export type PublishStep =
-  | { readonly kind: 'present'; readonly digest: Digest; readonly length: number }
-  | { readonly kind: 'uploading'; readonly digest: Digest; readonly sent: number; readonly length: number }
+  /** So many of the version's files, of so many bytes, are on the hub already. */
+  | { readonly kind: 'present'; readonly files: number; readonly of: number; readonly bytes: number }
+  /** So many bytes of all files that are uploaded were sent. */
+  | { readonly kind: 'uploading'; readonly files: number; readonly sent: number; readonly bytes: number }
   | { readonly kind: 'signing'; readonly path: string };
 
 export interface PublishResult {
@@ -56,7 +58,7 @@ export async function publishVersion(
   onStep: (step: PublishStep) => void = () => undefined,
 ): Promise<PublishResult> {
   const { model } = built.content;
-  const totalBytes = built.files.reduce((sum, file) => sum + file.artifact.length, 0);
+  const totalBytes = bytesOf(built.files);
   const decided = await decideNow(built, options, deps, 1);
   if (decided.kind === 'same') return alreadyPublished(model, decided.published, totalBytes);
   const uploadedBytes = await uploadMissing(built, deps.hub, onStep);
@@ -146,15 +148,20 @@ export function decideVersion(
 }
 
 async function uploadMissing(built: BuiltVersion | BuiltRelease, hub: PublisherHub, onStep: (step: PublishStep) => void): Promise<number> {
-  let uploaded = 0;
-  for (const file of built.files) {
-    const { digest, length } = file.artifact;
-    if (await hub.hasArtifact(digest)) {
-      onStep({ kind: 'present', digest, length });
-    } else {
-      await hub.putArtifact(file, (sent) => onStep({ kind: 'uploading', digest, sent, length }));
-      uploaded += length;
-    }
+  const missing: BuiltFile[] = [];
+  for (const file of built.files) if (!(await hub.hasArtifact(file.artifact.digest))) missing.push(file);
+  const bytes = bytesOf(missing);
+  const present = built.files.length - missing.length;
+  if (present > 0) onStep({ kind: 'present', files: present, of: built.files.length, bytes: bytesOf(built.files) - bytes });
+  let before = 0;
+  for (const file of missing) {
+    const reached = before;
+    await hub.putArtifact(file, (sent) => onStep({ kind: 'uploading', files: missing.length, sent: reached + sent, bytes }));
+    before += file.artifact.length;
   }
-  return uploaded;
+  return bytes;
+}
+
+function bytesOf(files: readonly BuiltFile[]): number {
+  return files.reduce((sum, file) => sum + file.artifact.length, 0);
 }

@@ -1,69 +1,73 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { silenceOnnxRuntime } from '#shared/kernel/onnx-environment.js';
-import { fromOrt, makeOrtTensor, specFromOrt } from '#shared/tensor/ort.js';
+import { fromOrt, inheritedNames, makeOrtTensor } from '#shared/tensor/ort.js';
+import { ortMessage } from '#shared/tensor/ort-message.js';
 import { checkStringOutputs } from '#shared/tensor/strings.js';
-import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
-
-/** A tensor of a model as the file declares it: sizes, or the names ('' where it has none) of dimensions that vary. */
-export interface DeclaredTensor {
-  readonly spec: TensorSpec;
-  readonly dimensions: readonly (number | string)[];
-}
+import { allowAnyName, namedTensors, type NamedTensors } from '#shared/tensor/tensor.js';
+import type { DeclaredTensor, RuntimeValue } from './model-values.js';
 
 /** A model in the runtime of this process, on the CPU with one thread, so that the same inputs give the same outputs. */
 export interface LoadedModel {
   readonly inputs: readonly DeclaredTensor[];
+  /** The outputs that are asked for; the model may have others. */
   readonly outputs: readonly DeclaredTensor[];
   run(inputs: NamedTensors): Promise<NamedTensors>;
+}
+
+/** A model file opened by the runtime, before it is known what a version takes of it. */
+export interface OpenedModel {
+  readonly runtime: string;
+  readonly inputs: readonly RuntimeValue[];
+  readonly outputs: readonly RuntimeValue[];
+  /** The model with the inputs and outputs that a version offers. */
+  offering(inputs: readonly DeclaredTensor[], outputs: readonly DeclaredTensor[]): LoadedModel;
   release(): Promise<void>;
 }
 
 /** Only fatal messages of the runtime: what fails is reported as our own error. */
 const QUIET = 4;
 
-/** Loads a model from its path, never through our memory. `ONNX_UNLOADABLE`, `TENSOR_UNSUPPORTED`. */
-export async function loadModel(path: string): Promise<LoadedModel> {
+/** Opens a model from its path, never through our memory. Rejects with the runtime's own error. */
+export async function openModel(path: string): Promise<OpenedModel> {
   // Loaded here and not at the top, so that commands that run no model start fast.
   silenceOnnxRuntime();
   const { default: ort } = await import('onnxruntime-node');
-  let session: InferenceSession;
-  try {
-    session = await ort.InferenceSession.create(path, {
-      executionProviders: ['cpu'],
-      executionMode: 'sequential',
-      intraOpNumThreads: 1,
-      interOpNumThreads: 1,
-      logSeverityLevel: QUIET,
-    });
-  } catch (cause) {
-    throw new SkerryError('ONNX_UNLOADABLE', `${path} cannot be loaded: ${messageOf(cause)}`, { cause });
-  }
-  const makeTensor = (tensor: Tensor, name: string): OrtTensor =>
-    makeOrtTensor<OrtTensor>(ort.Tensor, tensor, `input ${JSON.stringify(name)}`);
+  const session = await ort.InferenceSession.create(path, {
+    executionProviders: ['cpu'],
+    executionMode: 'sequential',
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    logSeverityLevel: QUIET,
+  });
+  allowAnyName([...session.inputNames, ...session.outputNames]);
   return {
-    inputs: session.inputMetadata.map(declared),
-    outputs: session.outputMetadata.map(declared),
-    async run(inputs) {
-      const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, makeTensor(tensor, name)]));
-      const outputs = await session.run(feeds, { logSeverityLevel: QUIET });
-      const given = Object.fromEntries(
-        Object.entries(outputs).map(([name, tensor]) => [name, fromOrt(tensor, `output ${JSON.stringify(name)}`)]),
-      );
-      checkStringOutputs(inputs, given);
-      return given;
-    },
+    runtime: `ONNX Runtime ${ort.env.versions.node ?? ort.env.versions.common}`,
+    inputs: session.inputMetadata,
+    outputs: session.outputMetadata,
+    offering: (inputs, outputs) => ({ inputs, outputs, run: (tensors) => run(session, ort.Tensor, tensors, outputs) }),
     release: () => session.release(),
   };
 }
 
-function declared(metadata: InferenceSession.ValueMetadata): DeclaredTensor {
-  const spec = specFromOrt(metadata);
-  return { spec, dimensions: metadata.isTensor ? metadata.shape.map((size) => size) : [] };
+async function run(
+  session: InferenceSession,
+  ortTensor: typeof OrtTensor,
+  inputs: NamedTensors,
+  outputs: readonly DeclaredTensor[],
+): Promise<NamedTensors> {
+  const feeds = Object.fromEntries(
+    Object.entries(inputs).map(([name, tensor]) => [name, makeOrtTensor<OrtTensor>(ortTensor, tensor, `input ${JSON.stringify(name)}`)]),
+  );
+  const names = outputs.map(({ spec }) => spec.name);
+  const results = await session.run(feeds, [...new Set([...names, ...inheritedNames(session.outputNames)])], { logSeverityLevel: QUIET });
+  const given = Object.entries(results).filter(([name]) => names.includes(name));
+  const tensors = namedTensors(given.map(([name, value]) => [name, fromOrt(value, `output ${JSON.stringify(name)}`)] as const));
+  checkStringOutputs(inputs, tensors);
+  return tensors;
 }
 
-/** The runtime's sentence, on one line and of bearable length. */
+/** The runtime's sentence, or ours. */
 export function messageOf(cause: unknown): string {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  return text.replaceAll(/\s+/g, ' ').trim().slice(0, 500);
+  return cause instanceof SkerryError ? cause.message : ortMessage(cause);
 }
