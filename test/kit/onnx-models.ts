@@ -11,7 +11,10 @@ import {
   ONNX_TYPES,
   type OnnxType,
   tensorHead,
+  tensorType,
+  typeOf,
   valueInfo,
+  valueOfType,
 } from './onnx-proto.js';
 import { bytesField, bytesFieldHeader, concat, intField } from './protobuf-writer.js';
 
@@ -344,4 +347,90 @@ function randomBytesStream(seed: number): (length: number) => Uint8Array {
   key.writeUInt32LE(seed);
   const cipher = createCipheriv('aes-128-ctr', key, Buffer.alloc(16));
   return (length) => cipher.update(Buffer.alloc(length));
+}
+
+/** y = -x for each name; outputs are called as `outputOf` says. */
+export function namedModel(names: readonly string[], outputOf = (name: string): string => `out ${name}`): Uint8Array {
+  return model({
+    nodes: names.map((name) => node('Neg', [name], [outputOf(name)])),
+    inputs: names.map((name) => valueInfo(name, FLOAT, [2])),
+    outputs: names.map((name) => valueInfo(outputOf(name), FLOAT, [2])),
+  });
+}
+
+/** A linear classifier as skl2onnx writes it: `label` INT64 [-1], and `probabilities`, a sequence of maps, or a tensor without ZipMap. */
+export function classifierModel({ zipMap = true }: { zipMap?: boolean } = {}): Uint8Array {
+  const scores = zipMap ? 'scores' : 'probabilities';
+  const classifier = node(
+    'LinearClassifier',
+    ['x'],
+    ['label', scores],
+    [
+      attribute.floats('coefficients', [1, 0, 0, 1, -1, -1]),
+      attribute.floats('intercepts', [0, 0, 0.5]),
+      attribute.ints('classlabels_ints', [0, 1, 2]),
+      attribute.string('post_transform', 'SOFTMAX'),
+    ],
+    'ai.onnx.ml',
+  );
+  const zip = node('ZipMap', ['scores'], ['probabilities'], [attribute.ints('classlabels_int64s', [0, 1, 2])], 'ai.onnx.ml');
+  const maps = typeOf.sequence(typeOf.map(ONNX_TYPES.INT64, tensorType(FLOAT, [])));
+  return model(
+    {
+      nodes: zipMap ? [classifier, zip] : [classifier],
+      inputs: [valueInfo('x', FLOAT, ['n', 2])],
+      outputs: [
+        valueInfo('label', ONNX_TYPES.INT64, ['n']),
+        zipMap ? valueOfType('probabilities', maps) : valueInfo('probabilities', FLOAT, ['n', 3]),
+      ],
+    },
+    { opsets: { '': 15, 'ai.onnx.ml': 1 } },
+  );
+}
+
+/** `label` as above of a model that imports only the operators of ai.onnx.ml. */
+export function scalerModel(): Uint8Array {
+  const scaler = node('Scaler', ['x'], ['y'], [attribute.floats('offset', [1, 1]), attribute.floats('scale', [2, 2])], 'ai.onnx.ml');
+  return model(
+    { nodes: [scaler], inputs: [valueInfo('x', FLOAT, ['n', 2])], outputs: [valueInfo('y', FLOAT, ['n', 2])] },
+    { opsets: { 'ai.onnx.ml': 1 } },
+  );
+}
+
+/** y = reshape(x, shape): of any number of dimensions, which it does not declare. */
+export function reshapeModel({ declared }: { declared?: readonly (number | string)[] } = {}): Uint8Array {
+  return model({
+    nodes: [node('Reshape', ['x', 'shape'], ['y'])],
+    inputs: [valueInfo('x', FLOAT, ['n']), valueInfo('shape', ONNX_TYPES.INT64, ['r'])],
+    outputs: [valueOfType('y', tensorType(FLOAT, declared))],
+  });
+}
+
+/** y = -x, where neither says anything of its shape. */
+export function shapelessModel(): Uint8Array {
+  return model({
+    nodes: [node('Neg', ['x'], ['y'])],
+    inputs: [valueOfType('x', tensorType(FLOAT))],
+    outputs: [valueOfType('y', tensorType(FLOAT))],
+  });
+}
+
+/** y = [1, 2], from no inputs. */
+export function constantModel(): Uint8Array {
+  const value = attribute.tensor('value', floats('value', [2], [1, 2]));
+  return model({ nodes: [node('Constant', [], ['y'], [value])], inputs: [], outputs: [valueInfo('y', FLOAT, [2])] });
+}
+
+/** y = x, FP32 [-1, 4], where the model declares [-1, 3, 7]; computed so that the runtime cannot tell before it runs. */
+export function misdeclaredModel(): Uint8Array {
+  return model({
+    nodes: [
+      node('Shape', ['x'], ['sizes']),
+      node('Cast', ['sizes'], ['floats'], [attribute.int('to', FLOAT)]),
+      node('Cast', ['floats'], ['shape'], [attribute.int('to', ONNX_TYPES.INT64)]),
+      node('Reshape', ['x', 'shape'], ['y']),
+    ],
+    inputs: [valueInfo('x', FLOAT, ['batch', 4])],
+    outputs: [valueInfo('y', FLOAT, ['batch', 3, 7])],
+  });
 }

@@ -25,9 +25,30 @@ export type OnnxType = (typeof ONNX_TYPES)[keyof typeof ONNX_TYPES];
 export type Dim = number | string;
 
 export function valueInfo(name: string, type: OnnxType, shape: readonly Dim[]): Uint8Array {
-  const dims = shape.map((dim) => bytesField(1, typeof dim === 'number' ? intField(1, dim) : bytesField(2, dim)));
-  const tensorType = concat(intField(1, type), bytesField(2, concat(...dims)));
-  return concat(bytesField(1, name), bytesField(2, bytesField(1, tensorType)));
+  return valueOfType(name, tensorType(type, shape));
+}
+
+/** TypeProto of a tensor; without a shape its number of dimensions is unknown. */
+export function tensorType(type: OnnxType, shape?: readonly Dim[]): Uint8Array {
+  const dims = (shape ?? []).map((dim) => bytesField(1, typeof dim === 'number' ? intField(1, dim) : bytesField(2, dim)));
+  return bytesField(1, concat(intField(1, type), ...(shape === undefined ? [] : [bytesField(2, concat(...dims))])));
+}
+
+/** TypeProto of a sequence, an optional value, or a map from one element type. */
+export const typeOf = {
+  sequence: (of: Uint8Array): Uint8Array => bytesField(4, bytesField(1, of)),
+  optional: (of: Uint8Array): Uint8Array => bytesField(9, bytesField(1, of)),
+  map: (key: OnnxType, value: Uint8Array): Uint8Array => bytesField(5, concat(intField(1, key), bytesField(2, value))),
+};
+
+/** ValueInfoProto of any type. */
+export function valueOfType(name: string, type: Uint8Array): Uint8Array {
+  return concat(bytesField(1, name), bytesField(2, type));
+}
+
+/** StringStringEntryProto, as in ModelProto.metadata_props (field 14). */
+export function entry(key: string, value: string): Uint8Array {
+  return concat(bytesField(1, key), bytesField(2, value));
 }
 
 /** TensorProto without its data; `raw_data` (field 9) goes last. */
@@ -51,6 +72,11 @@ export const attribute = {
   float: (name: string, value: number): Uint8Array => concat(bytesField(1, name), floatField(2, value), intField(20, 1)),
   int: (name: string, value: number): Uint8Array => concat(bytesField(1, name), intField(3, value), intField(20, 2)),
   tensor: (name: string, value: Uint8Array): Uint8Array => concat(bytesField(1, name), bytesField(5, value), intField(20, 4)),
+  string: (name: string, value: string): Uint8Array => concat(bytesField(1, name), bytesField(4, value), intField(20, 3)),
+  floats: (name: string, values: readonly number[]): Uint8Array =>
+    concat(bytesField(1, name), ...values.map((value) => floatField(7, value)), intField(20, 6)),
+  ints: (name: string, values: readonly number[]): Uint8Array =>
+    concat(bytesField(1, name), ...values.map((value) => intField(8, value)), intField(20, 7)),
   graph: (name: string, value: Uint8Array): Uint8Array => concat(bytesField(1, name), bytesField(6, value), intField(20, 5)),
 };
 
@@ -59,6 +85,7 @@ export function node(
   inputs: readonly string[],
   outputs: readonly string[],
   attributes: readonly Uint8Array[] = [],
+  domain = '',
 ): Uint8Array {
   return concat(
     ...inputs.map((name) => bytesField(1, name)),
@@ -66,6 +93,7 @@ export function node(
     bytesField(3, `${op}_${outputs[0] ?? ''}`),
     bytesField(4, op),
     ...attributes.map((value) => bytesField(5, value)),
+    ...(domain === '' ? [] : [bytesField(7, domain)]),
   );
 }
 
@@ -87,15 +115,27 @@ export function graph(parts: GraphParts): Uint8Array {
 }
 
 /** ModelProto up to its graph, which goes last (field 7). */
-export function modelHead(options: { opset?: number; irVersion?: number; producer?: string } = {}): Uint8Array {
+export interface ModelOptions {
+  readonly opset?: number;
+  /** Operator sets by domain, in place of the default one of version `opset`. */
+  readonly opsets?: Readonly<Record<string, number>>;
+  readonly irVersion?: number;
+  readonly producer?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+export function modelHead(options: ModelOptions = {}): Uint8Array {
   return concat(
     intField(1, options.irVersion ?? 8),
     bytesField(2, options.producer ?? 'skerry-test-kit'),
     bytesField(3, '1'),
-    bytesField(8, concat(bytesField(1, ''), intField(2, options.opset ?? 17))),
+    ...Object.entries(options.opsets ?? { '': options.opset ?? 17 }).map(([domain, version]) =>
+      bytesField(8, concat(bytesField(1, domain), intField(2, version))),
+    ),
+    ...Object.entries(options.metadata ?? {}).map(([key, value]) => bytesField(14, entry(key, value))),
   );
 }
 
-export function model(parts: GraphParts, options: Parameters<typeof modelHead>[0] = {}): Uint8Array {
+export function model(parts: GraphParts, options: ModelOptions = {}): Uint8Array {
   return concat(modelHead(options), bytesField(7, graph(parts)));
 }

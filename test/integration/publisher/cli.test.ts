@@ -53,7 +53,7 @@ describe('skerry trust and publish, against a real hub', () => {
       0,
       expect.stringMatching(/^published affine@2 \(.* uploaded\)\nmanifest sha256:[0-9a-f]{64}\n$/),
     ]);
-    expect(second.stderr).toMatch(/golden sample generated-3 recorded/);
+    expect(second.stderr).toMatch(/3 golden samples recorded: generated-1, generated-2, generated-3/);
     const listed = (await (await desk.hub.fetch('viewer', '/api/v1/models/affine')).json()) as {
       versions: unknown[];
       minimumVersion: number;
@@ -242,7 +242,50 @@ describe('17: skerry trust recover, and commands at the same moment', () => {
   });
 });
 
+describe('publishing models as people have them', () => {
+  it('names what leaves outputs out, notes it once, and what came in another shape (5, 9)', async () => {
+    const path = await model('classifier.onnx', models.classifierModel());
+    expect(await failing('publish', path, '--name', 'aff-classifier', ...keys())).toMatchObject({
+      code: 'OUTPUT_NOT_SERVABLE',
+      message: expect.stringMatching(/zipmap=False.*--output label/) as string,
+    });
+    const ran = await skerry('publish', path, '--name', 'aff-classifier', '--output', 'label', ...keys());
+    expect([ran.code, ran.stdout]).toEqual([0, expect.stringContaining('published aff-classifier@1')]);
+    expect(ran.stderr.match(/left out of the version: output probabilities/g)).toHaveLength(1);
+    const odd = await skerry('publish', await model('odd.onnx', models.misdeclaredModel()), '--name', 'aff-odd', ...keys());
+    expect(odd.stderr).toMatch(/output "y" is declared with FP32 \[-1,3,7\] and came as FP32 \[-1,4\], which is recorded/);
+  });
+
+  it('says in one line each what was recorded and uploaded, however many files there are (16)', async () => {
+    const path = await model('many.onnx', models.affineModel({ scale: 7 }));
+    const ran = await skerry('publish', path, '--name', 'aff-many', '--samples', '40', ...keys());
+    expect(ran.stderr).toMatch(/40 golden samples recorded: generated-1, .*generated-8 and 32 more/);
+    expect(ran.stderr).toMatch(/upload 41 files: done/);
+    expect(ran.stderr.trimEnd().split('\n').length).toBeLessThan(12);
+  });
+
+  it('publishes a random model with --golden-shape-only, and says so where it is shown (16)', async () => {
+    const path = await model('random.onnx', models.randomModel());
+    expect(await failing('publish', path, '--name', 'aff-random', ...keys())).toMatchObject({
+      code: 'GOLDEN_NOT_DETERMINISTIC',
+      message: expect.stringContaining('--golden-shape-only') as string,
+    });
+    expect((await skerry('publish', path, '--name', 'aff-random', '--golden-shape-only', ...keys())).code).toBe(0);
+  });
+});
+
 describe('skerry inspect', () => {
+  it('shows outputs of any type, operators, metadata and which devices know the opset (5, 16)', async () => {
+    const path = await model('classifier.onnx', models.classifierModel());
+    const { stdout } = await skerry('inspect', path);
+    expect(stdout).toMatch(/output +probabilities +sequence\(map\(int64,float\)\) +-/);
+    expect(stdout).toMatch(/ZipMap +ai\.onnx\.ml +1/);
+    expect(stdout).toMatch(/opset 15, ai\.onnx\.ml 1/);
+    expect(stdout).toMatch(/ONNX Runtime .* loaded it here/);
+    const json = JSON.parse((await skerry('inspect', SILERO, '--json')).stdout) as { operators: { name: string }[] };
+    expect(json.operators.map(({ name }) => name)).toContain('LSTM');
+  });
+
   it('shows what a model takes and gives', async () => {
     const ran = await skerry('inspect', SILERO);
     expect(ran.stdout).toMatch(/opset 16/);

@@ -47,7 +47,7 @@ describe('npy', () => {
     expect(readNpy(file(header('>i4', '(1, 2L)'), Uint8Array.of(0, 0, 0, 1, 0, 0, 1, 0)), 'x')).toEqual({
       datatype: 'INT32',
       shape: [1, 2],
-      data: Buffer.from([1, 0, 0, 0, 0, 1, 0, 0]),
+      data: Uint8Array.of(1, 0, 0, 0, 0, 1, 0, 0),
     });
     expect(readNpy(file(`{"shape": (), "fortran_order": False, "descr": "|V2"}`, Uint8Array.of(0x80, 0x3f), 3), 'x')).toMatchObject({
       datatype: 'BF16',

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadOrt, OrtSession } from '#agent/inference/ort-session.js';
-import { loadModel } from '#hub/publisher/runtime.js';
+import { withModel } from '#hub/publisher/inspect.js';
 import { joinBytesElements } from '#shared/tensor/bytes-elements.js';
 import type { Tensor } from '#shared/tensor/tensor.js';
 import { model, node, ONNX_TYPES, type OnnxType, valueInfo } from '../../kit/onnx-proto.js';
@@ -45,12 +45,11 @@ async function identity(type: OnnxType, shape: readonly (number | string)[]): Pr
 }
 
 async function throughBoth(path: string, x: Tensor): Promise<readonly (Tensor | undefined)[]> {
-  const published = await loadModel(path);
+  const published = await withModel(path, [], (_inspection, loaded) => loaded.run({ x }));
   const served = await OrtSession.open(await loadOrt(), path, 'cpu', 1);
   try {
-    return [(await published.run({ x }))['y'], (await served.run({ x }, undefined))['y']];
+    return [published['y'], (await served.run({ x }, undefined))['y']];
   } finally {
-    await published.release();
     await served.close();
   }
 }

@@ -91,7 +91,7 @@ describe('publishVersion', () => {
     const steps: PublishStep[] = [];
     const result = await publishVersion(described, {}, deps(), (step) => steps.push(step));
     expect(result).toMatchObject({ version: 2, created: true, uploadedBytes: 0 });
-    expect(steps.map((step) => step.kind)).toEqual(['present', 'present', 'signing']);
+    expect(steps.map((step) => step.kind)).toEqual(['present', 'signing']);
   });
 
   it('refuses other content under a taken version before anything is uploaded', async () => {
