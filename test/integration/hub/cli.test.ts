@@ -74,7 +74,7 @@ describe('commands against a running hub', () => {
   });
 
   test('the shell is offered commands, and what only the hub knows', async () => {
-    expect((await skerry('__complete', '--', 'dep')).stdout).toBe('deploy\n');
+    expect((await skerry('__complete', '--', 'dep')).stdout).toBe('deploy\ndeployment\n');
     expect((await skerry('__complete', '--', 'token', 'create', 'p')).stdout).toBe('publisher\n');
     expect((await skerry('__complete', '--', 'model', 'show', '')).code).toBe(0);
     expect((await skerry('__complete', '--', 'rollout', 'show', '')).code).toBe(0);
