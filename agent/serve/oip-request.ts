@@ -1,4 +1,4 @@
-import { SkerryError } from '#shared/kernel/errors.js';
+import { hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { readBinary } from '#shared/tensor/binary.js';
 import { JsonText, readDocument } from '#shared/tensor/json-document.js';
@@ -90,7 +90,14 @@ function parseHeaderLength(text: string, bodyLength: number): number {
 
 function* parse(bytes: Uint8Array): Generator<void, unknown> {
   if (bytes.byteLength === 0) throw new SkerryError('SERVE_BODY', 'the body is empty, expected an inference request in JSON');
-  return yield* readDocument(bytes, { what: 'the body', code: 'SERVE_BODY', tensorMembers: TENSOR_MEMBERS });
+  try {
+    return yield* readDocument(bytes, { what: 'the body', code: 'SERVE_BODY', tensorMembers: TENSOR_MEMBERS });
+  } catch (cause) {
+    if (!hasCode(cause, 'SERVE_BODY') || !Buffer.from(bytes.subarray(0, 64 * 1024)).includes('"binary_data_size"')) throw cause;
+    // What clients get wrong most often here.
+    const advice = 'a body with binary tensors needs the header Inference-Header-Content-Length with the length of its JSON part';
+    throw new SkerryError('SERVE_BODY', `${cause.message}; ${advice}`, { cause });
+  }
 }
 
 /** "Tensor Data". */

@@ -33,7 +33,10 @@ export function* fromJsonText(datatype: Datatype, shape: readonly number[], text
     return { datatype, shape, data };
   } catch (cause) {
     if (!(cause instanceof SyntaxError || cause instanceof JsonSyntaxError)) throw cause;
-    const advice = /NaN|Infinity/.test(cause.message) ? '; "NaN", "Infinity" and "-Infinity" are written as strings' : '';
+    const given = Buffer.from(text.bytes.subarray(text.start, text.end));
+    const advice = ['NaN', 'Infinity'].some((word) => given.includes(word))
+      ? '; "NaN", "Infinity" and "-Infinity" are written as strings'
+      : '';
     throw new SkerryError('TENSOR_DATA', `${what}: its data is not JSON: ${cause.message}${advice}`, { cause });
   }
 }
