@@ -41,7 +41,8 @@ export async function takeReport({ identity, store, hub, agentVersion, capabilit
   };
 }
 
-function reportedTrust({ root, timestamp, snapshot, error, unavailable }: TrustStatus): Reported['trust'] {
+/** How the trust metadata of a device is, as it reports it. */
+export function reportedTrust({ root, timestamp, snapshot, error, unavailable }: TrustStatus): Reported['trust'] {
   const roles = unavailable?.slice(0, LIMITS.reportedPublishers).map((entry) => ({ role: entry.role, error: briefly(entry.error) }));
   return {
     root,

@@ -28,6 +28,7 @@ export function addRecover(trust: Command, deps: PublisherCliDeps): void {
   );
   addPublisherOptions(command).action(async (flags: RecoverFlags) => {
     const opened = await openPublisher(deps, flags);
+    await opened.folder.record();
     if (flags.yes === true) await exclusively(opened, deps, 'trust recover', (delivery) => apply(opened, flags, delivery));
     else await show(opened, flags);
   });

@@ -210,7 +210,9 @@ async function ceremony(
   command: string,
   make: (options: Ceremony) => Promise<TrustUpdate>,
 ): Promise<void> {
-  const { out, hub } = opened;
+  const { out, hub, folder } = opened;
+  // Nothing is made where there is no publisher folder.
+  await folder.record();
   await exclusively(opened, deps, command, async (delivery) => {
     await deliverPending(delivery);
     const secret = await openSecret(out, flags);

@@ -82,7 +82,8 @@ export function summaryOf(row: DeviceRow, marks: readonly ShownMark[]): DeviceSu
   };
 }
 
-function trustTroubles(reported: Reported | undefined): DeviceSummary['trustTroubles'] {
+/** Why a device takes up nothing new: of a publisher, or of anybody. */
+export function trustTroubles(reported: Reported | undefined): DeviceSummary['trustTroubles'] {
   const { error, unavailable = [] } = reported?.trust ?? {};
   const ofRoles = unavailable.map(({ role, error: why }) => ({ role, code: why.code }));
   return error === undefined ? ofRoles : [{ role: null, code: error.code }, ...ofRoles];

@@ -22,7 +22,7 @@ export interface LockOptions {
   readonly clock: Clock;
   /** What is done with the folder, for those who wait. */
   readonly command: string;
-  /** How long to wait for another command (default 2 minutes). */
+  /** How long to wait for another command (default 30 minutes: the hub checks gigabytes before it answers). */
   readonly patience?: Millis;
   /** Told once, before the wait begins. */
   readonly onWait?: (text: string) => void;
@@ -54,7 +54,7 @@ export async function isOnNfs(folder: PublisherFolder): Promise<boolean> {
   return found?.type === NFS;
 }
 
-async function acquire({ folder, clock, patience = minutes(2), onWait }: LockOptions): Promise<() => void> {
+async function acquire({ folder, clock, patience = minutes(30), onWait }: LockOptions): Promise<() => void> {
   const until = clock.monotonic() + patience;
   let told = false;
   for (;;) {

@@ -218,6 +218,19 @@ describe('trust recover', () => {
     expect(await desk.outOfStep(old)).toEqual([]);
   });
 
+  it('a folder that remembers a file which the hub did not take in the end takes over what it took', async () => {
+    const desk = await KeeperDesk.make();
+    await desk.publish(1);
+    const record = await desk.folder.record();
+    const wrong = { version: 2, digest: 'ab'.repeat(32) };
+    const publishers = { ...record.publishers, [ROLE]: { ...record.publishers[ROLE], published: wrong, signed: wrong } };
+    await desk.folder.save({ ...record, publishers: publishers as typeof record.publishers });
+    await expect(desk.publish(2)).rejects.toMatchObject({ code: 'TRUST_PUBLISHER_ROLLBACK' });
+    await recover(desk.delivery(), 'hub');
+    await desk.publish(2);
+    expect(await desk.outOfStep()).toEqual([]);
+  });
+
   it('keys made after the copy of a folder are missed, and said', async () => {
     const desk = await KeeperDesk.make();
     const old = await desk.copy();
