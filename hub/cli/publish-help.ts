@@ -12,8 +12,11 @@ Golden samples
                Each input has one of "data" (flat or nested), "fill" (one number everywhere) and "random"
                (repeatable numbers between two). "shape" may be left out where the model declares it. With
                "outputs" in the same form the model must give these, within the tolerance.
-  safetensors  tensors named as the inputs, or inputs/NAME and outputs/NAME (as from
+  safetensors  tensors named as the inputs and outputs, or inputs/NAME and outputs/NAME (as from
                safetensors.numpy.save_file in Python).
+  npz          the same, from numpy.savez; npy (numpy.save) for a model of one input.
+
+  --golden-shape-only is for models whose values are random: devices compare types and shapes alone.
 
   NaN and infinities in golden outputs are refused unless --allow-not-finite names the output. What golden
   samples show there is right on devices, too; any other value that is not finite counts as a failed prediction.
@@ -21,7 +24,12 @@ Golden samples
 
   A size of 0 is served only where a golden sample has one: devices try it there before they serve it.
 
-  "skerry inspect MODEL" shows names, types and shapes.
+  "skerry inspect MODEL" shows names, types, shapes, operators and metadata.
+
+Outputs
+  A version offers all outputs, or those that --output names. Outputs that are no tensors, such as the maps of
+  a scikit-learn classifier, cannot be served: leave them out, or export the model with zipmap=False. An output
+  that comes in another shape than the model declares is recorded as it came, with a note.
 
 Variants
   The model given first is the reference: samples are recorded with it, and each --variant must agree with
