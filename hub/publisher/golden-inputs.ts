@@ -109,9 +109,19 @@ export function generateCase(number: number, inputs: readonly DeclaredTensor[], 
       if (size !== -1) return size;
       return sizes.get(`${spec.name}.${axis}`) ?? sizes.get(String(dimensions[axis])) ?? 1;
     });
-    return [spec.name, generatedTensor(spec.datatype, shape, random, `input ${JSON.stringify(spec.name)}`)];
+    return [spec.name, madeUp(spec.datatype, shape, random, `input ${JSON.stringify(spec.name)}`)];
   });
   return { name: `generated-${number}`, inputs: Object.fromEntries(tensors), outputs: {} };
+}
+
+/** What cannot be made up, such as a tensor beyond any size, is the publisher's to give: `GOLDEN_INPUTS_NEEDED`. */
+function madeUp(...[datatype, shape, random, what]: Parameters<typeof generatedTensor>): Tensor {
+  try {
+    return generatedTensor(datatype, shape, random, what);
+  } catch (cause) {
+    if (!(cause instanceof SkerryError)) throw cause;
+    throw new SkerryError('GOLDEN_INPUTS_NEEDED', `no inputs can be made up: ${cause.message}`, { cause });
+  }
 }
 
 /** Names in `sizes` that no input has; they are mistakes. */

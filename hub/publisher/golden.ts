@@ -45,7 +45,7 @@ export async function recordSample(
   const bytes = encodeGolden(sample);
   if (bytes.byteLength > LIMITS.goldenSampleBytes) {
     throw new SkerryError(
-      'INPUT_TOO_LARGE',
+      'GOLDEN_INPUTS_INVALID',
       `golden sample ${golden.name} takes ${bytes.byteLength} bytes, at most ${LIMITS.goldenSampleBytes} are accepted`,
     );
   }
