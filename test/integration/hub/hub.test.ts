@@ -113,6 +113,7 @@ test('a hub that answers is ready, and says so', async () => {
       ready: true,
       checks: [
         { name: 'database', ok: true },
+        { name: 'disk', ok: true },
         { name: 'broker', ok: true },
       ],
     },
