@@ -10,7 +10,7 @@ import type { TrustStatus } from './sync/trust-feed.js';
 
 export interface ReportParts {
   readonly identity: Identity;
-  readonly store: Pick<AgentStore, 'boot' | 'bootId' | 'outbox' | 'blobs'>;
+  readonly store: Pick<AgentStore, 'boot' | 'bootId' | 'outbox' | 'blobs' | 'recovery'>;
   readonly hub: Pick<HubSide, 'desired' | 'trust' | 'time'>;
   readonly agentVersion: string;
   readonly capabilities: Capabilities;
@@ -23,6 +23,7 @@ export async function takeReport({ identity, store, hub, agentVersion, capabilit
   const { desired, trust, time } = hub;
   const [stats, disk] = await Promise.all([store.outbox.stats(), store.blobs.usage()]);
   const { refused } = desired;
+  const readOnly = store.recovery?.error.code === 'STORE_READ_ONLY' ? store.recovery.error : undefined;
   const judged = time.now();
   return {
     device: identity.device,
@@ -37,7 +38,7 @@ export async function takeReport({ identity, store, hub, agentVersion, capabilit
     clock: { trusted: judged.trusted, confirmed: time.confirmed, ...(judged.trusted ? {} : { reason: judged.reason }) },
     models: models(),
     outbox: { records: stats.records, bytes: stats.bytes, dropped: stats.dropped, coarsened: stats.coarsened },
-    disk: { usedBytes: disk.usedBytes, budgetBytes: disk.budgetBytes },
+    disk: { usedBytes: disk.usedBytes, budgetBytes: disk.budgetBytes, ...(readOnly === undefined ? {} : { error: briefly(readOnly) }) },
   };
 }
 

@@ -42,6 +42,11 @@ async function showOnce(out: Output, api: LocalApi, again: boolean): Promise<voi
   show(out, api, status, Date.now());
 }
 
+function diskText(out: Output, { usedBytes, budgetBytes, error }: Status['reported']['disk']): string {
+  const used = `${formatBytes(usedBytes)} of ${formatBytes(budgetBytes)} for models`;
+  return error === undefined ? used : `${used}, ${paint(out, 'red', `${error.message} [${error.code}]`)}`;
+}
+
 function show(out: Output, api: LocalApi, status: Status, now: number): void {
   const { reported } = status;
   const labels = Object.entries(reported.labels).map(([key, value]) => `${key}=${value}`);
@@ -55,7 +60,7 @@ function show(out: Output, api: LocalApi, status: Status, now: number): void {
     ['trust', trustText(out, status)],
     ['clock', reported.clock.trusted ? 'trusted' : paint(out, 'yellow', `not trusted: ${reported.clock.reason ?? 'no reason given'}`)],
     ['outbox', outboxText(reported.outbox)],
-    ['disk', `${formatBytes(reported.disk.usedBytes)} of ${formatBytes(reported.disk.budgetBytes)} for models`],
+    ['disk', diskText(out, reported.disk)],
     [
       'runtime',
       `${reported.capabilities.runtime.name} ${reported.capabilities.runtime.version}: ${reported.capabilities.providers.join(', ')}`,

@@ -14,12 +14,19 @@ export async function listenTcp(server: Server, host: string, port: number): Pro
 
 /**
  * Listens on a Unix socket that owner and group may use. A socket file that nobody listens on any more (its process was
- * killed) is replaced; one that somebody listens on, or a file that is no socket, is left alone: `SERVE_ADDRESS`.
+ * killed) is replaced; false where the disk is read-only; one that somebody listens on, or a file that is no socket, is left alone: `SERVE_ADDRESS`.
  */
-export async function listenUnix(server: Server, path: string): Promise<void> {
-  await removeStale(path);
-  await listen(server, { path }, path);
+export async function listenUnix(server: Server, path: string): Promise<boolean> {
+  try {
+    await removeStale(path);
+    await listen(server, { path }, path);
+  } catch (cause) {
+    // A disk that takes no writes takes no socket either, and must not keep the device from serving (DESIGN R2).
+    if (cause instanceof Error && errnoOf(cause.cause) === 'EROFS') return false;
+    throw cause;
+  }
   await chmod(path, SOCKET_MODE);
+  return true;
 }
 
 async function removeStale(path: string): Promise<void> {

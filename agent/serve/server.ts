@@ -71,8 +71,8 @@ class LocalServer implements InferenceServer {
         this.#address = { ...this.#address, tcp: { host: tcp.host, port } };
       }
       if (unix !== undefined) {
-        await listenUnix(this.#newServer(), unix.path);
-        this.#address = { ...this.#address, unix: unix.path };
+        if (await listenUnix(this.#newServer(), unix.path)) this.#address = { ...this.#address, unix: unix.path };
+        else this.#options.logger.warn({ path: unix.path }, 'no Unix socket: the disk is read-only');
       }
     } catch (cause) {
       await this.close();

@@ -81,7 +81,12 @@ export const reportedSchema = openObject({
     }),
   ),
   outbox: openObject({ records: z.int().min(0), bytes: z.int().min(0), dropped: z.int().min(0), coarsened: z.int().min(0) }),
-  disk: openObject({ usedBytes: z.int().min(0), budgetBytes: z.int().min(0) }),
+  disk: openObject({
+    usedBytes: z.int().min(0),
+    budgetBytes: z.int().min(0),
+    /** Why nothing new is kept, while it is not. */
+    error: errorSchema.optional(),
+  }),
 });
 export type Reported = z.infer<typeof reportedSchema>;
 

@@ -4,6 +4,7 @@ import Database from 'better-sqlite3';
 import { asSkerryError, errnoOf, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { MIGRATIONS } from './migrations.js';
+import { copyToMemory, isReadOnly } from './read-only-copy.js';
 import { salvage } from './salvage.js';
 import { keepCopy, newerPath, takeBack } from './schema-copy.js';
 
@@ -23,8 +24,9 @@ export interface OpenedDatabase {
  * `DISK_FULL`, `IO_FAILED`.
  */
 export function openDatabase(folder: string, now: number, migrations: readonly string[] = MIGRATIONS): OpenedDatabase {
-  mkdirSync(folder, { recursive: true });
   const path = join(folder, DATABASE_FILE);
+  if (existsSync(path) && isReadOnly(folder)) return openInMemory(path, migrations);
+  mkdirSync(folder, { recursive: true });
   try {
     const db = openChecked(path, migrations);
     // The power went while the copy of an older agent took this one's place: what was added since is still to be carried over.
@@ -41,6 +43,16 @@ export function openDatabase(folder: string, now: number, migrations: readonly s
     });
     return { db, recovery: { error, movedTo } };
   }
+}
+
+/** On a disk that takes no writes: everything works, and nothing outlives the process. */
+function openInMemory(path: string, migrations: readonly string[]): OpenedDatabase {
+  const db = copyToMemory(path);
+  const report = db.pragma('integrity_check(1)', { simple: true });
+  if (report !== 'ok') throw new SkerryError('STORE_CORRUPT', `integrity check of ${path}: ${String(report)}`);
+  migrate(db, path, migrations);
+  const message = `the disk of ${path} is read-only: the agent serves what it has, and keeps nothing new beyond its end`;
+  return { db, recovery: { error: new SkerryError('STORE_READ_ONLY', message), movedTo: path } };
 }
 
 /**
@@ -89,7 +101,7 @@ function migrate(db: Database.Database, path: string, migrations: readonly strin
   }
   if (current === migrations.length) return;
   // The agent before this one may have to run again, and cannot read what comes now.
-  if (current > 0) keepCopy(db, path, current);
+  if (current > 0 && !db.memory) keepCopy(db, path, current);
   db.transaction(() => {
     for (const [index, sql] of migrations.entries()) {
       if (index >= current) db.exec(sql);

@@ -19,6 +19,12 @@ export const storeCodes = defineCodes({
     summary: 'The database was written by a newer agent than this one.',
     action: 'Install that agent version or a later one, or use a fresh data folder and enrol again.',
   },
+  STORE_READ_ONLY: {
+    fault: 'environment',
+    http: 507,
+    summary: 'The disk of the agent takes no writes; it serves what it has, and nothing new is kept.',
+    action: 'Look at the log of the kernel for the reason, repair or replace the disk, mount it writable and restart the agent.',
+  },
   STORE_TAKEN_BACK: {
     fault: 'environment',
     http: 500,
