@@ -48,14 +48,14 @@ export async function openBroker({ config, tls, passwords, fetchPolicy, logger }
 }
 
 async function externalBroker(config: HubConfig, url: string, passwords: DevicePasswords, logger: Logger): Promise<BrokerChoice> {
-  const { mosquittoDir: folder, mosquittoReload: reload, mqttUsername: username = HUB_USER } = config;
+  const { mosquittoDir: folder, mosquittoReload: reload, mosquittoGroup: group, mqttUsername: username = HUB_USER } = config;
   const password = config.mqttPasswordFile === undefined ? undefined : (await readSetting(config.mqttPasswordFile, 'password file')).trim();
   const ca = config.mqttCaFile === undefined ? undefined : await readSetting(config.mqttCaFile, 'certificate authority');
   const hubHash = mosquittoHash(password ?? '');
   const files =
     folder === undefined
       ? undefined
-      : new BrokerFiles({ folder, fleet: config.fleet, hubUser: username, hubHash, passwords, reload, logger });
+      : new BrokerFiles({ folder, fleet: config.fleet, hubUser: username, hubHash, passwords, reload, group, logger });
   const onCredentials = async (): Promise<void> => files?.update();
   await onCredentials();
   return { embedded: undefined, connection: () => ({ url, username, password, ca }), port: () => 0, onCredentials };

@@ -35,6 +35,7 @@ const hubConfigSchema = z
     mqttPasswordFile: file.optional(),
     mqttCaFile: file.optional(),
     mosquittoDir: file.optional(),
+    mosquittoGroup: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/, 'the name or number of a group').optional(),
     mosquittoReload: z.string().min(1).max(4096).optional(),
     tlsCertFile: file.optional(),
     tlsKeyFile: file.optional(),
@@ -56,6 +57,10 @@ const hubConfigSchema = z
   .refine((config) => (config.alertUrl === undefined) === (config.alertSecretFile === undefined), {
     path: ['alertUrl'],
     message: 'a webhook needs its secret, and a secret its webhook',
+  })
+  .refine((config) => config.mosquittoGroup === undefined || config.mosquittoDir !== undefined, {
+    path: ['mosquittoGroup'],
+    message: 'a group for the files needs the folder they are written to (mosquitto-files)',
   })
   .refine((config) => config.mosquittoReload === undefined || config.mosquittoDir !== undefined, {
     path: ['mosquittoReload'],
@@ -137,6 +142,11 @@ export const HUB_SETTINGS: Readonly<Record<HubSettingKey, SettingEntry>> = {
     flag: 'mosquitto-files',
     env: 'SKERRY_HUB_MOSQUITTO_FILES',
     doc: 'folder the password and ACL files of an external mosquitto are written to',
+  },
+  mosquittoGroup: {
+    flag: 'mosquitto-group',
+    env: 'SKERRY_HUB_MOSQUITTO_GROUP',
+    doc: 'group that mosquitto reads those files as (default: the group of the folder)',
   },
   mosquittoReload: {
     flag: 'mosquitto-reload',

@@ -27,6 +27,7 @@ import { EnrolmentTokens } from './enrolment-tokens.js';
 import { FetchRights } from './fetch-rights.js';
 import { HeldByDevices, type HeldDeps } from './held.js';
 import { HubBlobs } from './hub-blobs.js';
+import { Leftovers } from './leftovers.js';
 import { connectInbound } from './inbound.js';
 import type { RolloutClaims } from './rollout-claims.js';
 import { StartWatch } from './start-watch.js';
@@ -88,6 +89,7 @@ export class Fleet implements Service {
   readonly held: HeldByDevices;
   readonly #clocks: DeviceClocks;
   readonly #options: FleetOptions;
+  readonly #leftovers: Leftovers;
   readonly #services: ServiceGroup;
   readonly #room: WhenRoom;
 
@@ -171,7 +173,8 @@ export class Fleet implements Service {
       ...(options.ingest === undefined ? {} : { settings: options.ingest }),
     });
     this.metrics = new MetricsQuery(db, options.ingest?.widths ?? INGEST_DEFAULTS.widths);
-    connectInbound({ link, fleet, states: this.states, blobs: this.blobs, ingest: this.ingest, held: this.held, logger });
+    this.#leftovers = new Leftovers({ db, link, fleet, logger });
+    connectInbound({ link, fleet, states: this.states, blobs: this.blobs, ingest: this.ingest, held: this.held, leftovers: this.#leftovers, logger });
     const retention = new Retention(db, clock, logger, options.retention, () => options.hubClock.isCredible);
     this.#services = new ServiceGroup([this.states, this.ingest, this.blobs, this.issuer, retention]);
   }
@@ -210,6 +213,7 @@ export class Fleet implements Service {
   async #revoked(device: DeviceId): Promise<void> {
     this.#options.disconnect(device);
     await this.issuer.forget(device);
+    await this.#leftovers.clear(device);
     await this.#options.onCredentials().catch((cause: unknown) => {
       this.#options.logger.error({ device, cause: asSkerryError(cause).message }, 'the broker could not be told of a revoked device');
     });

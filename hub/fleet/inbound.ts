@@ -8,6 +8,7 @@ import { type DeviceChannel, fleetFilter, parseTopic } from '#shared/protocol/to
 import type { BlobServer } from './blob-server.js';
 import type { DeviceStates } from './device-states.js';
 import type { HeldByDevices } from './held.js';
+import type { Leftovers } from './leftovers.js';
 
 export interface InboundDeps {
   readonly link: BrokerPort;
@@ -16,6 +17,7 @@ export interface InboundDeps {
   readonly blobs: BlobServer;
   readonly ingest: Ingest;
   readonly held: HeldByDevices;
+  readonly leftovers: Leftovers;
   readonly logger: Logger;
 }
 
@@ -32,7 +34,7 @@ export function connectInbound(deps: InboundDeps): void {
 }
 
 function on(
-  { link, fleet, logger }: InboundDeps,
+  { link, fleet, logger, leftovers }: InboundDeps,
   channel: DeviceChannel,
   handle: (device: DeviceId, payload: Uint8Array, replayed: boolean) => void,
 ): void {
@@ -45,6 +47,7 @@ function on(
       logger.warn({ topic: topic.slice(0, 256) }, 'message on a topic whose shard or device id is wrong');
       return;
     }
+    leftovers.heard(device, channel);
     try {
       handle(device, payload, replayed);
     } catch (cause) {

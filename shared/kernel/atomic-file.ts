@@ -16,6 +16,8 @@ export interface AtomicWriteOptions {
   /** Permission bits of the new file (default 0o644); use 0o600 for secrets. */
   readonly mode?: number;
   readonly fs?: DurableFs;
+  /** Called with the temporary file before it gets its name, to give it to somebody. */
+  readonly ready?: (temporary: string) => Promise<void>;
 }
 
 /**
@@ -27,6 +29,7 @@ export async function writeFileAtomic(path: string, data: Uint8Array | string, o
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     await writeFileSynced(temporary, data, options);
+    await options.ready?.(temporary);
     await fs.rename(temporary, path);
     await syncFolder(dirname(path), fs);
   } catch (cause) {

@@ -25,6 +25,13 @@ export const hubCodes = defineCodes({
     summary: 'Another hub process is running on this data folder.',
     action: 'Stop the other process, or give this one a data folder of its own with --data.',
   },
+  HUB_MOSQUITTO_GROUP: {
+    fault: 'environment',
+    http: 500,
+    summary: 'The files for an external mosquitto could not be given to the group that mosquitto reads them as.',
+    action:
+      "Make the hub's user a member of that group, or make the folder as docs/OPERATIONS.md shows (\"An external mosquitto\"), and start the hub again.",
+  },
   HUB_KEYS_LOCKED: {
     fault: 'environment',
     http: 503,
