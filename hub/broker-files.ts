@@ -105,7 +105,11 @@ async function give(file: string, gid: number, group: string): Promise<void> {
     await chown(file, -1, gid);
   } catch (cause) {
     if (errnoOf(cause) !== 'EPERM') throw cause;
-    throw new SkerryError('HUB_MOSQUITTO_GROUP', `the user of the hub does not belong to the group ${group}, so the broker could not read ${file}`, { cause });
+    throw new SkerryError(
+      'HUB_MOSQUITTO_GROUP',
+      `the user of the hub does not belong to the group ${group}, so the broker could not read ${file}`,
+      { cause },
+    );
   }
 }
 

@@ -35,7 +35,10 @@ const hubConfigSchema = z
     mqttPasswordFile: file.optional(),
     mqttCaFile: file.optional(),
     mosquittoDir: file.optional(),
-    mosquittoGroup: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/, 'the name or number of a group').optional(),
+    mosquittoGroup: z
+      .string()
+      .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/, 'the name or number of a group')
+      .optional(),
     mosquittoReload: z.string().min(1).max(4096).optional(),
     tlsCertFile: file.optional(),
     tlsKeyFile: file.optional(),

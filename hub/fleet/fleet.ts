@@ -174,7 +174,16 @@ export class Fleet implements Service {
     });
     this.metrics = new MetricsQuery(db, options.ingest?.widths ?? INGEST_DEFAULTS.widths);
     this.#leftovers = new Leftovers({ db, link, fleet, logger });
-    connectInbound({ link, fleet, states: this.states, blobs: this.blobs, ingest: this.ingest, held: this.held, leftovers: this.#leftovers, logger });
+    connectInbound({
+      link,
+      fleet,
+      states: this.states,
+      blobs: this.blobs,
+      ingest: this.ingest,
+      held: this.held,
+      leftovers: this.#leftovers,
+      logger,
+    });
     const retention = new Retention(db, clock, logger, options.retention, () => options.hubClock.isCredible);
     this.#services = new ServiceGroup([this.states, this.ingest, this.blobs, this.issuer, retention]);
   }

@@ -3,7 +3,7 @@ import type { Db } from '#hub/store/database.js';
 import { asSkerryError, hasCode } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { type DeviceId, deviceIdSchema, type FleetId } from '#shared/protocol/device.js';
-import { DEVICE_CHANNELS, type DeviceChannel, deviceTopic } from '#shared/protocol/topics.js';
+import { type DeviceChannel, deviceTopic, RETAINED_CHANNELS } from '#shared/protocol/topics.js';
 import { inWindow } from './window.js';
 
 export interface LeftoversDeps {
@@ -13,7 +13,6 @@ export interface LeftoversDeps {
   readonly logger: Logger;
 }
 
-const RETAINED = (Object.keys(DEVICE_CHANNELS) as DeviceChannel[]).filter((channel) => DEVICE_CHANNELS[channel].retained);
 /** Messages on their way at one time. */
 const WINDOW = 64;
 
@@ -31,7 +30,7 @@ export class Leftovers {
   }
 
   /** Clears everything retained for and by a device (MQTT 3.1.1, 3.3.1.3: an empty retained message). */
-  async clear(device: DeviceId, channels: readonly DeviceChannel[] = RETAINED): Promise<void> {
+  async clear(device: DeviceId, channels: readonly DeviceChannel[] = RETAINED_CHANNELS): Promise<void> {
     this.#removed.add(device);
     const { link, fleet, logger } = this.#deps;
     try {
@@ -54,7 +53,7 @@ export class Leftovers {
 
   /** A message came in; one that is retained and of a removed device goes again. */
   heard(device: DeviceId, channel: DeviceChannel): void {
-    if (!this.#removed.has(device) || !DEVICE_CHANNELS[channel].retained) return;
+    if (!this.#removed.has(device) || !RETAINED_CHANNELS.includes(channel)) return;
     void this.#clearIfRemoved(device, channel).catch((cause: unknown) => {
       this.#deps.logger.error({ device, cause: asSkerryError(cause).message }, 'what is left of a removed device could not be cleared');
     });

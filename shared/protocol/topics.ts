@@ -17,6 +17,11 @@ export const DEVICE_CHANNELS = {
 } as const satisfies Readonly<Record<string, { direction: 'up' | 'down'; retained: boolean; qos: 0 | 1 }>>;
 export type DeviceChannel = keyof typeof DEVICE_CHANNELS;
 
+/** Channels whose last message the broker keeps. */
+export const RETAINED_CHANNELS: readonly DeviceChannel[] = Object.keys(DEVICE_CHANNELS)
+  .filter(isChannel)
+  .filter((channel) => DEVICE_CHANNELS[channel].retained);
+
 /** Two hex digits of SHA-256(device id): hubs divide a fleet by subscribing to shards. */
 export function shardOf(device: string): string {
   return createHash('sha256').update(device).digest('hex').slice(0, 2);

@@ -109,7 +109,8 @@ function mosquittoUser(): { readonly name: string; readonly gid: number } {
 
 /** A mosquitto that knows the devices by the files the hub writes, and reads them again when they change, as an operator would arrange it. */
 class Mosquitto {
-  readonly #root = mkdtempSync(path.join(os.tmpdir(), 'skerry-mosquitto-'));
+  /** Not in the folder of the test run, which other users cannot enter. */
+  readonly #root = mkdtempSync('/tmp/skerry-mosquitto-');
   /** The folder that docs/OPERATIONS.md says how to make. */
   readonly folder = path.join(this.#root, 'skerry');
   /** Whom mosquitto runs as. */

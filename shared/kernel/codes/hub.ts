@@ -30,7 +30,7 @@ export const hubCodes = defineCodes({
     http: 500,
     summary: 'The files for an external mosquitto could not be given to the group that mosquitto reads them as.',
     action:
-      "Make the hub's user a member of that group, or make the folder as docs/OPERATIONS.md shows (\"An external mosquitto\"), and start the hub again.",
+      'Make the hub\'s user a member of that group, or make the folder as docs/OPERATIONS.md shows ("An external mosquitto"), and start the hub again.',
   },
   HUB_KEYS_LOCKED: {
     fault: 'environment',

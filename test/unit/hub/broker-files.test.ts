@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { BrokerFiles } from '#hub/broker-files.js';
 import type { DevicePasswords } from '#hub/fleet/device-passwords.js';
+import { coded } from '../../kit/coded.js';
 import { recordingLogger } from '../../kit/recorder.js';
 import { tempFolder } from '../../kit/temp-folder.js';
 
@@ -59,5 +60,5 @@ test.skipIf(process.getuid?.() !== 0)('the group of the folder may read the file
 
 test('a group that does not exist is named', async () => {
   const { files } = await brokerFiles(() => 'true', 'no-such-group');
-  await expect(files.update()).rejects.toMatchObject({ code: 'HUB_MOSQUITTO_GROUP', message: expect.stringContaining('no-such-group') });
+  await expect(files.update()).rejects.toThrow(coded('HUB_MOSQUITTO_GROUP', 'no-such-group'));
 });
