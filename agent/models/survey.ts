@@ -30,7 +30,7 @@ export interface SurveySources {
   /** Monotonic. */
   readonly startedAt: number;
   desired(): DesiredState | undefined;
-  held(model: ModelName): readonly HeldStep[];
+  readonly held: (model: ModelName) => readonly HeldStep[];
   diskFull(): boolean;
   /** What else uses the cache. */
   foreign?: (() => Promise<ReadonlySet<Digest>>) | undefined;

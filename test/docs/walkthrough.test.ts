@@ -26,7 +26,7 @@ it('the lines of the README and the walkthrough work as they stand, in an empty 
   const [http, mqtt, local] = [await freePort(), await freePort(), await freePort()];
   const script =
     `set -e; trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n${await linesOf('README.md')}\n${await linesOf('docs/WALKTHROUGH.md')}`
-      .replace('npm run build', ':')
+      .replace('npm run build', 'node packaging/prepare.mjs')
       .replaceAll('127.0.0.1:7480', `127.0.0.1:${http}`)
       .replaceAll('127.0.0.1:7490', `127.0.0.1:${local}`);
   // Job control, for `kill %1`: as in the shell of a person.

@@ -20,8 +20,17 @@ class Runs {
     };
     const agent = () => agentTarget(release === undefined ? undefined : versionNumber(release));
     const servables = { onChange: () => () => undefined };
-    const crashes = { blame: () => Promise.resolve() };
-    const parts = { state, servables, recorder, events: new FakeEvents(), logger: silentLogger, agent, suspects: undefined, crashes };
+    const ledger = { blame: () => Promise.resolve() };
+    const parts = {
+      state,
+      servables,
+      recorder,
+      events: new FakeEvents(),
+      logger: silentLogger,
+      agent,
+      suspects: undefined,
+      crashes: ledger,
+    };
     const witness = new CrashWitness(parts);
     await witness.start();
     recorder.runs(agent());
