@@ -34,7 +34,8 @@ export class HubPlaces {
   /** What devices are told; `undefined` while they need to know no more than at their enrolment. */
   async current(): Promise<HubPlace | undefined> {
     const move = await this.#move();
-    const told = this.#config.mqttPublicUrl ?? this.#config.mqttUrl;
+    // `mqttUrl` alone is where this hub finds the broker; what devices were told of it at their enrolment still holds.
+    const told = this.#config.mqttPublicUrl;
     const brokers = [...new Set([...(told === undefined ? [] : [told]), ...move.brokers])].slice(0, LIMITS.brokerAddresses);
     const api = move.api ?? this.#config.publicUrl;
     return brokers.length === 0 ? undefined : { ...(api === undefined ? {} : { api }), brokers };
