@@ -4,30 +4,10 @@ import type { QuantileSketch } from './sketch.js';
 /** Counts per bin; two that are compared have the same bins. */
 export type Histogram = readonly number[];
 
-/**
- * Population stability index: sum over bins of (a - b) ln(a / b) for shares a and b (Yurdakul & Naranjo, "Statistical
- * properties of the population stability index", 2020). Half a count is added to each bin so that an empty one does not
- * make it infinite.
- */
-export function populationStability(a: Histogram, b: Histogram): number {
-  checkSame(a, b);
-  const [p, q] = [shares(a, 0.5), shares(b, 0.5)];
-  return p.reduce((sum, share, i) => sum + (share - (q[i] ?? 0)) * Math.log(share / (q[i] ?? 0)), 0);
-}
-
-/** Jensen-Shannon divergence in bits, 0 (same) to 1 (nothing in common) (Lin, "Divergence measures based on the Shannon entropy", 1991). */
-export function jensenShannon(a: Histogram, b: Histogram): number {
-  checkSame(a, b);
-  const [p, q] = [shares(a, 0), shares(b, 0)];
-  const toMiddle = (x: number, y: number): number => (x === 0 ? 0 : x * Math.log2((2 * x) / (x + y)));
-  const total = p.reduce((sum, share, i) => sum + toMiddle(share, q[i] ?? 0) + toMiddle(q[i] ?? 0, share), 0);
-  return Math.min(1, Math.max(0, total / 2));
-}
-
 /** Kolmogorov-Smirnov distance between two binned samples: the largest difference of their distribution functions at a bin's edge. */
 export function kolmogorovSmirnov(a: Histogram, b: Histogram): number {
   checkSame(a, b);
-  const [p, q] = [shares(a, 0), shares(b, 0)];
+  const [p, q] = [shares(a), shares(b)];
   let [left, right, largest] = [0, 0, 0];
   for (const [i, share] of p.entries()) {
     left += share;
@@ -49,10 +29,10 @@ export function histogramOf(sketch: QuantileSketch, edges: readonly number[]): n
   return counts;
 }
 
-function shares(histogram: Histogram, added: number): number[] {
-  const total = histogram.reduce((sum, count) => sum + count + added, 0);
+function shares(histogram: Histogram): number[] {
+  const total = histogram.reduce((sum, count) => sum + count, 0);
   if (!(total > 0)) throw new SkerryError('STATS_ARGUMENT', 'a histogram is empty');
-  return histogram.map((count) => (count + added) / total);
+  return histogram.map((count) => count / total);
 }
 
 function checkSame(a: Histogram, b: Histogram): void {

@@ -1,11 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { BoundedMeanSequence } from '#shared/stats/bounded-mean.js';
 import { pearsonDispersion } from '#shared/stats/dispersion.js';
 import { bandRadius, quantileInterval, quantileRatioInterval } from '#shared/stats/quantile-sequence.js';
 import { type RateStratum, rateRatioEvidence, rateRatioInterval } from '#shared/stats/rate-ratio.js';
 import { rateInterval, rateLimitEvidence } from '#shared/stats/rate-limit.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
-import { type ProportionBlock, twoProportionsEvidence } from '#shared/stats/two-proportions.js';
 import { SeededRandom } from '../../../kit/random.js';
 
 const ALPHA = 0.05;
@@ -112,18 +110,6 @@ describe('type I error under a look after every stratum', () => {
     expect(missed).toBeLessThanOrEqual(ALPHA);
   });
 
-  it.each([0.01, 0.3])('two equal proportions of %d', (p) => {
-    const crossed = share(800, (random) => {
-      const blocks: ProportionBlock[] = [];
-      for (let t = 0; t < 60; t++) {
-        blocks.push({ canaryEvents: binomial(random, 5, p), canaryTrials: 5, controlEvents: binomial(random, 20, p), controlTrials: 20 });
-        if (twoProportionsEvidence(blocks) >= NEED) return true;
-      }
-      return false;
-    });
-    expect(crossed).toBeLessThanOrEqual(ALPHA);
-  });
-
   it.each([0.5, 0.95])('interval for the %d-quantile and for the ratio of two', (q) => {
     const z = { 0.5: 0, 0.95: 1.6448536 }[q] ?? 0;
     const truth = Math.exp(z);
@@ -159,16 +145,6 @@ describe('type I error under a look after every stratum', () => {
     });
     expect(missed).toBeLessThanOrEqual(ALPHA);
   });
-
-  it.each([0.1, 0.5])('mean %d of bounded values', (mean) => {
-    const missed = share(400, (random) => {
-      const sequence = new BoundedMeanSequence(ALPHA);
-      for (let n = 0; n < 60; n++) sequence.add(random.bernoulli(mean) ? 1 : 0);
-      const { lower, upper } = sequence.interval();
-      return lower > mean || upper < mean;
-    });
-    expect(missed).toBeLessThanOrEqual(ALPHA);
-  });
 });
 
 describe('power', () => {
@@ -189,35 +165,4 @@ describe('power', () => {
     });
     expect(found).toBeGreaterThan(0.95);
   });
-
-  it('tells 10 % from 20 % by two proportions in 2,000 trials each', () => {
-    const found = share(100, (random) => {
-      const blocks: ProportionBlock[] = [];
-      for (let t = 0; t < 100; t++) {
-        blocks.push({
-          canaryEvents: binomial(random, 20, 0.2),
-          canaryTrials: 20,
-          controlEvents: binomial(random, 20, 0.1),
-          controlTrials: 20,
-        });
-        if (twoProportionsEvidence(blocks) >= NEED) return true;
-      }
-      return false;
-    });
-    expect(found).toBeGreaterThan(0.95);
-  });
-
-  it('narrows down a bounded mean', () => {
-    const random = new SeededRandom(7);
-    const sequence = new BoundedMeanSequence(ALPHA);
-    for (let n = 0; n < 1000; n++) sequence.add(0.3 + 0.1 * (random.next() - 0.5));
-    const { lower, upper } = sequence.interval();
-    expect(upper - lower).toBeLessThan(0.02);
-  });
 });
-
-function binomial(random: SeededRandom, trials: number, p: number): number {
-  let events = 0;
-  for (let i = 0; i < trials; i++) if (random.bernoulli(p)) events += 1;
-  return events;
-}
