@@ -1,8 +1,13 @@
 import { parseSelector, type Selector } from '#hub/fleet/selector.js';
 import type { EpochMillis } from '#shared/kernel/clock.js';
+import { counted } from '#shared/kernel/counted.js';
+import { SkerryError } from '#shared/kernel/errors.js';
 import type { DeviceId, Labels } from '#shared/protocol/device.js';
 import { type Plan, waveOfJoiner } from './plan.js';
 import type { Release, RolloutDevice } from './record.js';
+
+/** Devices named in a message or a reason. */
+const NAMED = 8;
 
 // Who takes part in a rollout under way: devices that were removed, that left its cohort, or that a person takes out. Pure.
 
@@ -22,6 +27,30 @@ export function excludedRow(row: RolloutDevice, at: EpochMillis): RolloutDevice 
   if (row.toldAt === null || row.status === 'released') return { ...row, status: 'released', released };
   const back = row.status === 'reverting' || row.status === 'reverted' || row.status === 'unproven';
   return back ? { ...row, released } : { ...row, status: 'reverting', toldAt: at, released };
+}
+
+/**
+ * Rows that change when a person takes these devices out; none for those that are out already. Throws `ROLLOUT_DEVICE_UNKNOWN` for
+ * devices that the rollout does not have.
+ */
+export function exclusion(
+  rollout: string,
+  rows: readonly RolloutDevice[],
+  devices: readonly DeviceId[],
+  at: EpochMillis,
+): readonly RolloutDevice[] {
+  const known = new Map(rows.map((row) => [row.device, row]));
+  const unknown = devices.filter((device) => !known.has(device));
+  if (unknown.length > 0) {
+    throw new SkerryError('ROLLOUT_DEVICE_UNKNOWN', `rollout ${rollout} has no device ${unknown.slice(0, NAMED).join(', ')}`, {
+      details: { devices: unknown.slice(0, 64) },
+    });
+  }
+  return [...new Set(devices)].flatMap((device) => {
+    const row = known.get(device);
+    const next = row === undefined ? undefined : excludedRow(row, at);
+    return next === undefined || next === row ? [] : [next];
+  });
 }
 
 /** What is known of where a device belongs now; undefined for one that was removed from the fleet. */
@@ -58,4 +87,20 @@ export function mayLeave(row: RolloutDevice): boolean {
 /** True for one that left by itself: when it belongs to the cohort again, it joins like a new device. */
 export function mayComeBack(row: RolloutDevice): boolean {
   return row.status === 'released' && (row.released?.why === 'removed' || row.released?.why === 'left-cohort');
+}
+
+/** Why devices were let go, with as many names as fit into a line. */
+export function whyReleased(rows: readonly RolloutDevice[]): string {
+  const groups = [
+    ['removed from the fleet', rows.filter((row) => row.released?.why === 'removed')],
+    ['out of the cohort', rows.filter((row) => row.released?.why === 'left-cohort')],
+  ] as const;
+  return groups
+    .filter(([, members]) => members.length > 0)
+    .map(([why, members]) => {
+      const named = members.slice(0, NAMED).map((row) => row.device);
+      const more = members.length > NAMED ? ` and ${members.length - NAMED} more` : '';
+      return `${counted(members.length, 'device')} ${why}: ${named.join(', ')}${more}`;
+    })
+    .join('; ');
 }

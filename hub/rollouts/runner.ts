@@ -1,17 +1,17 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import { parseSelector } from '#hub/fleet/selector.js';
-import { counted } from '#shared/kernel/counted.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { alertOf, NEAR_LIMIT, nearLimitAlert } from './alerts.js';
-import { actionsOf, apply } from './apply.js';
+import { checkAllowed, checkRole, checkVersions } from './allowed.js';
+import { apply } from './apply.js';
 import { decide } from './decide.js';
 import { nextToRevert, nextToTell, OBSERVED, observe, reclaim, resetBy } from './devices.js';
 import { isBeside } from './document.js';
 import type { WaveFigures } from './figures.js';
 import type { GateResult } from './gates/result.js';
 import { ENDS_TRIAL } from './outcome-query.js';
-import { excludedRow, leavers, mayLeave } from './membership.js';
-import { isActive, isReturning, type OperatorEvent, type RolloutEvent, statesAllowing } from './machine.js';
+import { exclusion, leavers, mayLeave, whyReleased } from './membership.js';
+import { isActive, isReturning, type OperatorEvent, type RolloutEvent } from './machine.js';
 import type { AlertSink, Change, CohortsPort, FleetPort, RegistryPort, RolloutStore } from './ports.js';
 import { type Actor, type Decision, HUB_ACTOR, type RolloutDevice, type RolloutRecord } from './record.js';
 import { type FigureSources, readFigures, withOutcome } from './runner-figures.js';
@@ -135,9 +135,9 @@ export class RolloutRunner {
 
   /** What `act` stores. Nothing has moved until that is stored and `moved` called with it, in the same turn of the controller. */
   async prepare(event: OperatorEvent, actor: Actor, reason: string): Promise<Move> {
-    this.#requireAllowed(event);
-    if (event === 'approve') this.#checkRole(actor);
-    await this.#requireVersions(event);
+    checkAllowed(this.#record, event);
+    if (event === 'approve') checkRole(this.#record, actor);
+    await checkVersions(this.#record, this.rows, event, this.#deps.registry);
     return this.#moveOf({ event, actor, reason, changed: await this.#reclaimed() });
   }
 
@@ -146,17 +146,9 @@ export class RolloutRunner {
    * `ROLLOUT_DEVICE_UNKNOWN`; devices that are out already stay so.
    */
   async exclude(devices: readonly DeviceId[], actor: Actor, reason: string): Promise<void> {
-    this.#requireAllowed('exclude');
+    checkAllowed(this.#record, 'exclude');
     const at = this.#deps.clock.now();
-    const unknown = devices.filter((device) => !this.#rows.has(device));
-    if (unknown.length > 0) {
-      throw new SkerryError('ROLLOUT_DEVICE_UNKNOWN', `rollout ${this.#record.id} has no device ${unknown.slice(0, 8).join(', ')}`, {
-        details: { devices: unknown.slice(0, 64) },
-      });
-    }
-    const wanted = new Set(devices);
-    const before = this.rows.filter((row) => wanted.has(row.device));
-    const changed = before.map((row) => excludedRow(row, at)).filter((row, i) => row !== before[i]);
+    const changed = exclusion(this.#record.id, this.rows, devices, at);
     if (changed.length === 0) return;
     const out = changed.map((row) => row.device);
     const told = changed.filter((row) => row.status === 'reverting' && row.toldAt === at);
@@ -167,30 +159,6 @@ export class RolloutRunner {
       move,
       told.map((row) => row.device),
     );
-  }
-
-  /** What a rollout that has ended is to go back to, or to try again, may have been deleted since: then it throws `VERSION_UNKNOWN`. */
-  async #requireVersions(event: OperatorEvent): Promise<void> {
-    const { document, state } = this.#record;
-    if (isActive(state)) return;
-    const before = this.rows
-      .filter((row) => row.status === 'installed' || row.status === 'failed')
-      .flatMap((row) => row.previous?.version ?? []);
-    const wanted = event === 'retry' ? [document.version] : event === 'rollback' ? new Set(before) : [];
-    for (const version of wanted) await this.#deps.registry.version(document.model, version);
-  }
-
-  #requireAllowed(event: OperatorEvent): void {
-    if (!actionsOf(this.#record).includes(event)) {
-      const states = statesAllowing(event);
-      throw new SkerryError(
-        'ROLLOUT_STATE',
-        `the rollout is ${this.#record.state}; "${event}" is possible when it is ${states.join(', ')}`,
-        {
-          details: { state: this.#record.state, states },
-        },
-      );
-    }
   }
 
   /** Goes on from a stored move; `reached` are devices to issue for. */
@@ -370,29 +338,4 @@ export class RolloutRunner {
     const reasons = near.map((result) => `${result.gate}: ${result.reason}`);
     this.#deps.alerts.notify(nearLimitAlert(this.#record, this.#deps.clock.now(), reasons));
   }
-
-  #checkRole(actor: Actor): void {
-    const role = this.#record.plan.waves[this.#record.wave]?.approval ?? null;
-    if (role !== null && actor.role !== role && actor.role !== 'admin') {
-      throw new SkerryError('ROLLOUT_ROLE', `this wave has to be approved by somebody with the role ${role}`, { details: { role } });
-    }
-  }
 }
-
-/** Why devices were let go, with as many names as fit into a line. */
-function whyReleased(rows: readonly RolloutDevice[]): string {
-  const groups = [
-    ['removed from the fleet', rows.filter((row) => row.released?.why === 'removed')],
-    ['out of the cohort', rows.filter((row) => row.released?.why === 'left-cohort')],
-  ] as const;
-  return groups
-    .filter(([, members]) => members.length > 0)
-    .map(([why, members]) => {
-      const named = members.slice(0, NAMED).map((row) => row.device);
-      const more = members.length > NAMED ? ` and ${members.length - NAMED} more` : '';
-      return `${counted(members.length, 'device')} ${why}: ${named.join(', ')}${more}`;
-    })
-    .join('; ');
-}
-
-const NAMED = 8;

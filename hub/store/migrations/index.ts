@@ -33,13 +33,13 @@ const MIGRATIONS: Readonly<Record<string, MigrationStep>> = {
   '0007_standing': addStanding,
   '0008_incremental': addIncremental,
   '0009_event_filters': addEventFilters,
-  '0020_fetch_rights': addFetchRights,
-  '0021_releases': createReleasesTable,
-  '0030_device_starts': addDeviceStarts,
-  '0030_membership': addMembership,
-  '0031_replacement': addReplacement,
-  '0032_hub_notes': createHubNotes,
-  '0033_undoing': addUndoing,
+  '0010_fetch_rights': addFetchRights,
+  '0011_releases': createReleasesTable,
+  '0012_device_starts': addDeviceStarts,
+  '0013_membership': addMembership,
+  '0014_replacement': addReplacement,
+  '0015_hub_notes': createHubNotes,
+  '0016_undoing': addUndoing,
 };
 
 export function migrationProvider(types: SqlTypes): MigrationProvider {
