@@ -37,8 +37,8 @@ export function dataPaths(root: string): DataPaths {
   };
 }
 
-/** Names in a hub's data folder, any of which shows that it is one; `hub.yaml` may be there before the first start. */
-const OURS = /^(?:hub\.|keys$|artifacts$|admin\.token$)/;
+/** Names in a hub's data folder, any of which shows that it is one; `hub.yaml` and unpacked libraries (`native`) may be there before the first start. */
+const OURS = /^(?:hub\.|keys$|artifacts$|admin\.token$|native$)/;
 
 export async function makeDataFolder(paths: DataPaths): Promise<void> {
   await requireOwnFolder(paths.root, OURS, 'a hub');

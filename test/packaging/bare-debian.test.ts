@@ -19,6 +19,8 @@ const BUILD = 600_000;
 
 /** Folders in which an installed agent may write: its own, and dpkg's while it is installed. */
 const OWN = [DATA, '/proc', '/dev', '/tmp'];
+/** As on a device with little memory: models run in threads, the first of which comes up before it is asked for. */
+const IN_THREADS = { SKERRY_AGENT_ISOLATION: 'thread' };
 
 describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
   let packages: { first: readonly string[]; again: readonly string[]; second: readonly string[] };
@@ -56,9 +58,10 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     );
   });
 
-  const start = async (): Promise<void> => {
+  const start = async (env: NodeJS.ProcessEnv = {}): Promise<void> => {
     agent = inside.start('skerry-agent', ['launch', '--config', '/etc/skerry-agent/agent.yaml', '--http-port', '0', '--bake', '1s'], {
       logFile: path.join(folder, 'agent.log'),
+      env,
     });
     const failed = agent.exited.then(async (code) => {
       throw new Error(`the agent ended with ${code}:\n${await agent.log()}`);
@@ -173,7 +176,7 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
   it('ends by itself when it is told to, ten times over', async () => {
     await agent.stop();
     for (let round = 0; round < 10; round += 1) {
-      await start();
+      await start(IN_THREADS);
       await firstPrediction(url);
       // Those that came up before anybody asked for them, and no others.
       expect(await workersOf(agent.pid)).toEqual(['skerry-instance', 'skerry-store']);
@@ -185,7 +188,10 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     const first = ['unshare', '--pid', '--fork', '--kill-child', ...root.command('/usr/bin/skerry-agent')] as const;
     const container = new Processes({ 'skerry-agent': first });
     try {
-      const pod = container.start('skerry-agent', ['launch', '--http-port', '0'], { logFile: path.join(folder, 'container.log') });
+      const pod = container.start('skerry-agent', ['launch', '--http-port', '0'], {
+        logFile: path.join(folder, 'container.log'),
+        env: IN_THREADS,
+      });
       const [launcher, itself] = await until('the agent below its launcher', async () => {
         const [one] = await childrenOf(pod.pid);
         const [other] = one === undefined ? [] : await childrenOf(one);
@@ -213,7 +219,10 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     // A launcher that reads a pipe for its digest stands still while it is looked at.
     await root.must(['mkfifo', '--mode=0444', file]);
     await root.must(['chown', '-R', 'skerry-agent:', `${DATA}/agents`]);
-    const launcher = inside.start('skerry-agent', ['launch', '--http-port', '0'], { logFile: path.join(folder, 'slot.log') });
+    const launcher = inside.start('skerry-agent', ['launch', '--http-port', '0'], {
+      logFile: path.join(folder, 'slot.log'),
+      env: IN_THREADS,
+    });
     const pipe = await until('the launcher to look into the slot', () =>
       open(root.inside(file), constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined),
     );
