@@ -158,7 +158,7 @@ describe('the commands of the README', () => {
     }
     const script = (await skerry('completion', 'bash')).stdout;
     expect(spawnSync('bash', ['-n'], { input: script }).status).toBe(0);
-    expect(await completions('skerry', ['dep'])).toEqual(['deploy']);
+    expect(await completions('skerry', ['dep'])).toEqual(['deploy', 'deployment']);
     expect(await completions('skerry', ['deploy', '--re'])).toEqual(['--retry']);
     expect(await completions('skerry', ['metrics', ''])).toContain('m');
     expect(await completions('skerry', ['device', 'show', ''])).toContain('first');

@@ -187,7 +187,7 @@ describe('the outbox when it is full', () => {
   it('refuses what the wire would refuse', async () => {
     const { db } = openDatabase(await tempFolder(), 0);
     const outbox = new OutboxTable(db, bootsOf(1), DEFAULT_STORE_LIMITS);
-    expect(() => outbox.append('event', { ...EVENT, kind: 'nonsense' })).toThrow(coded('INPUT_SCHEMA'));
+    expect(() => outbox.append('event', { ...EVENT, kind: 'No Kind' })).toThrow(coded('INPUT_SCHEMA'));
     expect(outbox.stats().records).toBe(0);
     expect(outbox.append('event', EVENT).position.seq).toBe(1);
     db.close();
