@@ -3,7 +3,7 @@ import type { LiveBus } from '#hub/api/live.js';
 import { hashPassword, newPassword } from '#hub/broker/credentials.js';
 import { mosquittoHash } from '#hub/broker/mosquitto.js';
 import type { Db, Queryable } from '#hub/store/database.js';
-import type { Clock } from '#shared/kernel/clock.js';
+import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { narrow } from '#shared/kernel/json.js';
 import { type DeviceId, deviceIdSchema, type FleetId, type Labels, labelsSchema } from '#shared/protocol/device.js';
@@ -55,7 +55,8 @@ export class Enrolment {
       const row = {
         ...describe({ ...request, labels: own }, grant.id, hubLabels),
         ...secrets(password),
-        enrolled_at: clock.now(),
+        // The same key is the same machine: what it measured, and what it was told, is of the time since it first enrolled.
+        enrolled_at: known?.publicKey === request.publicKey ? known.enrolledAt : clock.now(),
         revoked_at: null,
       };
       if (known === undefined) await insertDevice(trx, { id, public_key: request.publicKey, ...row });
@@ -88,6 +89,7 @@ interface KnownDevice {
   readonly publicKey: string;
   readonly hubLabels: HubLabels;
   readonly deviceLabels: Labels;
+  readonly enrolledAt: EpochMillis;
 }
 
 /**
@@ -102,7 +104,7 @@ async function knownDevice(db: Queryable, request: EnrollRequest, replaces: Devi
   await refuseRetired(db, request.publicKey);
   const rows = await db
     .selectFrom('devices')
-    .select(['id', 'public_key', 'revoked_at', 'hub_labels', 'device_labels'])
+    .select(['id', 'public_key', 'revoked_at', 'hub_labels', 'device_labels', 'enrolled_at'])
     .where((eb) => eb.or([eb('public_key', '=', request.publicKey), eb('id', '=', device ?? '')]))
     .execute();
   for (const row of rows) {
@@ -114,8 +116,13 @@ async function knownDevice(db: Queryable, request: EnrollRequest, replaces: Devi
   }
   const [row] = rows;
   if (row === undefined) return undefined;
-  const { id, public_key: publicKey, hub_labels: hubLabels, device_labels: deviceLabels } = row;
-  return { id: deviceIdSchema.parse(id), publicKey, hubLabels: readHubLabels(hubLabels), deviceLabels: readLabels(deviceLabels) };
+  return {
+    id: deviceIdSchema.parse(row.id),
+    publicKey: row.public_key,
+    hubLabels: readHubLabels(row.hub_labels),
+    deviceLabels: readLabels(row.device_labels),
+    enrolledAt: row.enrolled_at,
+  };
 }
 
 async function refuseRetired(db: Queryable, publicKey: string): Promise<void> {

@@ -20,6 +20,7 @@ export interface DevicesTable {
   password_mosquitto: string;
   /** Enrolment token it came with. */
   token_id: string;
+  /** When its key was first enrolled; enrolling again with the same key changes nothing. */
   enrolled_at: EpochMillis;
   revoked_at: EpochMillis | null;
 }

@@ -10,9 +10,9 @@ import { currentOf, newRollout, newRow, type PlanDeps, prepare } from './create.
 import { isBeside, promoted, type RolloutDocument } from './document.js';
 import { isActive, isReturning, isUnderWay, type OperatorEvent, ROLLOUT_STATES } from './machine.js';
 import type { Outcome } from './outcome.js';
-import { type Plan, waveOfJoiner, whyNot } from './plan.js';
+import { type Plan, type PlanDevice, waveOfJoiner, whyNot } from './plan.js';
 import type { FleetPort } from './ports.js';
-import { mayComeBack } from './membership.js';
+import { joiningRow, mayComeBack } from './membership.js';
 import type { Actor, RolloutDevice, RolloutRecord } from './record.js';
 import { outcomeQuery } from './outcome-query.js';
 import { type ScheduleOutlook, scheduleOutlook, zonesOf } from './schedule.js';
@@ -290,13 +290,15 @@ export class RolloutController implements Service {
     const { fleet, registry, cohorts } = this.#deps;
     const text = typeof document.cohort === 'string' ? document.cohort : await cohorts.saved(document.cohort.saved);
     const cohort = parseSelector(text);
+    const before = new Map(runner.rows.map((row) => [row.device, row]));
     const known = new Set(runner.rows.filter((row) => !mayComeBack(row)).map((row) => row.device));
     const joining = (await fleet.members()).filter((device) => !known.has(device.id) && cohort.matches(device.labels));
     if (joining.length === 0) return;
     const { variants } = await registry.version(document.model, document.version);
     const input = { document, variants, ...(await currentOf(document, joining, this.#deps)) };
     const able = joining.filter((device) => whyNot(input, device) === undefined);
-    await runner.join(able.map((device) => newRow(device.id, waveOfJoiner(plan, device, parseSelector) ?? null)));
+    const rowOf = (device: PlanDevice): RolloutDevice => newRow(device.id, waveOfJoiner(plan, device, parseSelector) ?? null);
+    await runner.join(able.map((device) => joiningRow(rowOf(device), before.get(device.id))));
   }
 
   #newId(document: RolloutDocument): string {

@@ -8,8 +8,11 @@ import type { DeviceStatus, RolloutDevice, RolloutRecord } from './record.js';
 
 /** What a device's own reports say about what it was told last. */
 export interface Observation {
-  /** `reached`: it does what it was told. `failed`: it says that it could not. `gone`: it was removed from the fleet. */
-  readonly outcome: 'pending' | 'reached' | 'failed' | 'gone';
+  /**
+   * `reached`: it does what it was told. `failed`: it says that it could not. `gone`: it was removed from the fleet.
+   * `anew`: another machine has its name, and was told nothing.
+   */
+  readonly outcome: 'pending' | 'reached' | 'failed' | 'gone' | 'anew';
   /** When the hub last heard of it; null for never. */
   readonly heardAt: EpochMillis | null;
   readonly error?: { readonly code: string; readonly message: string };
@@ -29,6 +32,8 @@ export interface Patience {
 /** The device after looking at its reports; the same object when nothing changed. A late or repeated report changes nothing more. */
 export function observe(row: RolloutDevice, seen: Observation, patience: Patience, now: EpochMillis): RolloutDevice {
   if (seen.outcome === 'gone') return releasedRow(row, 'removed', now);
+  // It is told again, or in a rollback to go to what the one before it ran.
+  if (seen.outcome === 'anew') return { ...row, status: row.released === null ? 'waiting' : 'released', error: null };
   const status = nextStatus(row, seen, patience, now);
   const back = status === 'reverting' || status === 'reverted' || status === 'unproven';
   const said = seen.outcome === 'failed' ? (seen.error ?? { code: 'INTERNAL', message: 'the device gave no reason' }) : null;

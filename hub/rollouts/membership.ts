@@ -89,6 +89,11 @@ export function mayComeBack(row: RolloutDevice): boolean {
   return row.status === 'released' && (row.released?.why === 'removed' || row.released?.why === 'left-cohort');
 }
 
+/** The row of a device that joins; one that was told before it was removed has, in a rollback, to go to what it ran before that. */
+export function joiningRow(row: RolloutDevice, before: RolloutDevice | undefined): RolloutDevice {
+  return before?.released?.why === 'removed' ? { ...row, toldAt: before.toldAt, previous: before.previous } : row;
+}
+
 /** Why devices were let go, with as many names as fit into a line. */
 export function whyReleased(rows: readonly RolloutDevice[]): string {
   const groups = [

@@ -318,11 +318,23 @@ export class RolloutRunner {
     const unknown = next.filter((row) => row.toldAt === null);
     if (unknown.length === 0) return next;
     // What to go back to is read before the device is told anything else, and kept.
-    const current = await fleet.current(
-      record.document.model,
-      unknown.map((row) => row.device),
-    );
-    return next.map((row) => (row.toldAt === null && row.previous === null ? { ...row, previous: current.get(row.device) ?? null } : row));
+    const before = await this.#before(unknown.map((row) => row.device));
+    return next.map((row) => (row.toldAt === null && row.previous === null ? { ...row, previous: before.get(row.device) ?? null } : row));
+  }
+
+  /**
+   * What devices that were not told yet are to run now. Where that is a wish of this very rollout, which a hub restored from a backup learnt
+   * from the device, it is what they would run without it: the rollout's own version is nothing to go back to.
+   */
+  async #before(devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, RolloutDevice['previous']>> {
+    const { fleet } = this.#deps;
+    const { id, document } = this.#record;
+    const before = new Map<DeviceId, RolloutDevice['previous']>(await fleet.current(document.model, devices));
+    const own = devices.filter((device) => before.get(device)?.version === document.version);
+    if (own.length === 0) return before;
+    const held = await fleet.held(id, document.model);
+    for (const device of own) if (held.has(device)) before.set(device, held.get(device) ?? null);
+    return before;
   }
 
   #keep(rows: readonly RolloutDevice[]): void {

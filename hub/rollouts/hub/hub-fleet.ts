@@ -15,6 +15,7 @@ import type { PlanDevice } from '../plan.js';
 import type { FleetPort, Wish } from '../ports.js';
 import { currentTarget, type Target } from './current-target.js';
 import { type ObservedWish, type Outcome, Outcomes } from './outcomes.js';
+import { stillWished } from './still-wished.js';
 
 /** Devices per query: SQLite binds at most 32,766 values (sqlite.org/limits.html). */
 const PAGE = 1000;
@@ -122,12 +123,18 @@ export class HubFleet implements FleetPort {
       return wish !== undefined && this.#outcomes.find(wish, counter ?? 0, revision) === undefined;
     });
     const reports = await this.#reports(changed.map((row) => row.device));
+    // Another machine under the name of one that was told: where that had been removed, what it was told is gone with it.
+    const others = rows.filter((row) => row.enrolled_at > (byDevice.get(row.device)?.decidedAt ?? 0)).map((row) => row.device);
+    const kept = await stillWished(
+      this.#db,
+      others.flatMap((device) => byDevice.get(device) ?? []),
+    );
     for (const row of rows) {
       const wish = byDevice.get(row.device);
       if (wish === undefined) continue;
-      // One that was enrolled anew since it was told is another device under the name of one that is gone.
-      if (row.revoked_at !== null || row.enrolled_at > wish.decidedAt) {
-        seen.set(wish.device, { outcome: 'gone', heardAt: null });
+      const isAnew = row.enrolled_at > wish.decidedAt && !kept.has(row.device);
+      if (row.revoked_at !== null || isAnew) {
+        seen.set(wish.device, { outcome: row.revoked_at === null ? 'anew' : 'gone', heardAt: null });
         continue;
       }
       const heardAt = row.presence === 'online' ? now : latest(row.reported_received_at, row.presence_changed_at);

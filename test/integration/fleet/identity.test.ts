@@ -125,6 +125,18 @@ describe('21: a removal is undone', () => {
   });
 });
 
+it('a device that enrols again with its key is as old as before: what waited in its outbox keeps its time', async () => {
+  const hub = await startHub();
+  const [key, other] = [generateSigningKey(), generateSigningKey()];
+  await enter(hub, await hub.token(), key, 'cam-7');
+  const longAgo = Date.now() - 10 * 86_400_000;
+  await hub.db.updateTable('devices').set({ enrolled_at: longAgo }).execute();
+  await enter(hub, await hub.token(), key, 'cam-7');
+  expect((await hub.fleet.devices.get('cam-7')).enrolledAt).toBe(new Date(longAgo).toISOString());
+  const device = await enter(hub, await replacementToken(hub, 'cam-7'), other);
+  expect(Date.parse((await hub.fleet.devices.get(device.id)).enrolledAt)).toBeGreaterThan(longAgo);
+});
+
 it('21 L: a device whose answer was lost asks again with the same token; another key does not', async () => {
   const hub = await startHub();
   const token = await hub.token();

@@ -81,6 +81,23 @@ describe('a device removed in mid-wave', () => {
     expect(await rowOf(rig, rollout, gone)).toMatchObject({ status: 'installed', released: null });
   });
 
+  it('is taken back with the others once it was told again, or before that', async () => {
+    for (const steps of [1, 3]) {
+      const rig = new Rig(8);
+      const { id: rollout } = await rig.controller.create(documentOf({ ...PLAIN, bake: '1h' }), OPERATOR);
+      const [gone = ''] = await inWave(rig, rollout, 0);
+      await rig.step();
+      rig.fleet.removed.add(id(gone));
+      await rig.step();
+      rig.fleet.removed.delete(id(gone));
+      for (let i = 0; i < steps; i++) await rig.step();
+      expect(await rowOf(rig, rollout, gone)).toMatchObject({ released: null, previous: { version: 1 } });
+      await rig.controller.act(rollout, 'rollback', OPERATOR);
+      await rig.until(rollout, 'rolled-back');
+      expect(rig.fleet.get(gone).serving?.version).toBe(1);
+    }
+  });
+
   it('leaves a first wave that has nobody else waiting for a person, for nothing was shown', async () => {
     const rig = new Rig(8);
     const { id: rollout } = await rig.controller.create(documentOf({ ...PLAIN, waves: [{ count: 1 }, '100%'] }), OPERATOR);
@@ -89,6 +106,20 @@ describe('a device removed in mid-wave', () => {
     expect(await rig.until(rollout, 'paused', 'completed')).toBe('paused');
     expect((await rig.store.decisions(rollout)).at(-1)).toMatchObject({ event: 'deadline' });
   });
+});
+
+it('what a rollout itself wished, which a restored hub learnt from a device, is nothing to go back to', async () => {
+  const rig = new Rig(8);
+  const { id: rollout } = await rig.controller.create(documentOf({ ...PLAIN, bake: '10m' }), OPERATOR);
+  await rig.until(rollout, 'baking');
+  const [told = ''] = await inWave(rig, rollout, 0);
+  const [later = ''] = await inWave(rig, rollout, 1);
+  const wish = rig.fleet.wishFor(id(told));
+  if (wish === undefined) throw new Error('there is no wish');
+  rig.fleet.store([{ ...wish, device: id(later) }]);
+  await rig.until(rollout, 'completed');
+  expect(await rowOf(rig, rollout, told)).toMatchObject({ previous: { version: 1 } });
+  expect(await rowOf(rig, rollout, later)).toMatchObject({ status: 'installed', previous: null });
 });
 
 describe('a device that leaves the cohort', () => {
