@@ -21,7 +21,7 @@ export interface StoredBatch {
   readonly leftOut: number;
 }
 
-/** Versions counted that nobody published here: some reach a device by hand, but no device may make up as many as it likes. */
+/** Versions counted that nobody ever published here: some reach a device by hand, but no device may make up as many as it likes. */
 const MAX_STRANGE = 256;
 
 /**
@@ -110,14 +110,13 @@ function versionOf({ model, version }: Version): string {
   return `${model}@${version}`;
 }
 
+/** True also for one that was deleted since. */
 async function isPublished(trx: Queryable, { model, version }: Version): Promise<boolean> {
-  const row = await trx
-    .selectFrom('versions')
-    .select('version')
-    .where('model', '=', model)
-    .where('version', '=', version)
-    .executeTakeFirst();
-  return row !== undefined;
+  for (const table of ['versions', 'deleted_versions'] as const) {
+    const query = trx.selectFrom(table).select('version').where('model', '=', model).where('version', '=', version);
+    if ((await query.executeTakeFirst()) !== undefined) return true;
+  }
+  return false;
 }
 
 async function strangeVersions(trx: Queryable): Promise<number> {
@@ -126,8 +125,12 @@ async function strangeVersions(trx: Queryable): Promise<number> {
     .leftJoin('versions', (join) =>
       join.onRef('versions.model', '=', 'metrics_total.model').onRef('versions.version', '=', 'metrics_total.version'),
     )
+    .leftJoin('deleted_versions', (join) =>
+      join.onRef('deleted_versions.model', '=', 'metrics_total.model').onRef('deleted_versions.version', '=', 'metrics_total.version'),
+    )
     .select((eb) => eb.fn.countAll().as('count'))
     .where('versions.version', 'is', null)
+    .where('deleted_versions.version', 'is', null)
     .executeTakeFirst();
   return Number(row?.count ?? 0);
 }

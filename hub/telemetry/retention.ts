@@ -20,7 +20,8 @@ const SLICE = minutes(1);
 
 /**
  * Drops what is older than it is to be kept. The positions of counted records are no matter of age: a record may come
- * again however late, and must not count twice (DESIGN R3). They are bounded by themselves (seen.ts), and go with their device.
+ * again however late, and must not count twice (DESIGN R3), also after its device was removed and restored. They are bounded by
+ * themselves (seen.ts), and go with the key of their device (hub/fleet/enrolment.ts).
  */
 export class Retention implements Service {
   readonly #db: Db;
@@ -55,7 +56,6 @@ export class Retention implements Service {
     const now = this.#clock.now();
     const { events, models, devices } = this.#settings;
     return (
-      (await this.#positions()) +
       (await this.#slices(now - events, (until) => this.#events(until))) +
       (await this.#slices(now - models, (until) => this.#buckets('metrics_model', until))) +
       (await this.#slices(now - devices, (until) => this.#buckets('metrics_device', until)))
@@ -70,15 +70,6 @@ export class Retention implements Service {
       await yieldToLoop();
     }
     return sum;
-  }
-
-  /** A device that was removed never comes back, and what it sends is not counted. */
-  async #positions(): Promise<number> {
-    const { numDeletedRows } = await this.#db
-      .deleteFrom('ingest_positions')
-      .where('device', 'in', (eb) => eb.selectFrom('devices').select('devices.id').where('revoked_at', 'is not', null))
-      .executeTakeFirstOrThrow();
-    return Number(numDeletedRows);
   }
 
   /** Undefined when nothing is that old. */

@@ -95,6 +95,20 @@ describe('a device that reports whatever it likes', () => {
     expect(counted).toEqual([{ model: 'published' }]);
   });
 
+  it('is counted for versions that were deleted since, which leave room for others', async () => {
+    const deleted = Array.from({ length: 300 }, (_, i) => ({ model: 'gone', version: i + 1 }));
+    const rest = { manifest_digest: 'd', role: 'r', deleted_at: 0, deleted_by: 'ada' };
+    await db
+      .insertInto('deleted_versions')
+      .values(deleted.map((version) => ({ ...version, ...rest })))
+      .execute();
+    await db
+      .insertInto('metrics_total')
+      .values(deleted.slice(1).map((version) => ({ ...version, predictions: 1, errors: '[]' })))
+      .execute();
+    expect((await store([recordOf(1, { models: ['gone', 'by-hand'] })])).leftOut).toBe(0);
+  });
+
   it('does not count a model beyond what numbers hold, nor keep others from being counted', async () => {
     await store([recordOf(1, { errors: { BAD: 1 } })]);
     await db
@@ -138,15 +152,16 @@ describe('a device that boots again and again', () => {
     expect(predictions).toBe(3_002);
   });
 
-  it('leaves none once it was removed', async () => {
+  it('is told apart from what it says anew after it was removed and restored', async () => {
     await store([recordOf(1)]);
     const retention = new Retention(db, systemClock, silentLogger, { events: 1e12, models: 1e12, devices: 1e12 });
-    await retention.sweep();
-    expect(await bootRows()).toHaveLength(1);
     await db.updateTable('devices').set({ revoked_at: 1 }).execute();
     await retention.sweep();
-    expect(await bootRows()).toEqual([]);
     expect((await store([recordOf(1)])).foreign).toHaveLength(1);
+    await db.updateTable('devices').set({ revoked_at: null }).execute();
+    // Its acknowledgement was lost when it was cut off: it sends the record once more.
+    expect((await store([recordOf(1)])).duplicates).toHaveLength(1);
+    expect(await bootRows()).toHaveLength(1);
   });
 });
 
