@@ -7,7 +7,7 @@ export type Role = (typeof ROLES)[number];
 export const CAPABILITIES = {
   'model:read': ['admin', 'operator', 'publisher', 'viewer'],
   'model:publish': ['admin', 'publisher'],
-  'model:delete': ['admin', 'publisher'],
+  'model:delete': ['admin'],
   'trust:read': ['admin', 'operator', 'publisher', 'viewer'],
   'trust:write-root': ['admin', 'publisher'],
   'trust:write-targets': ['admin', 'publisher'],

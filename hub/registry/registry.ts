@@ -88,6 +88,8 @@ export class Registry {
     }
     const deleted = await this.#deps.store.deleted(manifest.model, manifest.version);
     if (deleted !== undefined) throw deletedError(manifest.model, manifest.version, deleted);
+    // A hub that was restored from a backup gets back what it lost, also below what was published since.
+    if (this.#deps.tuf.target(manifestTargetPath(manifest.model, manifest.version))?.digest === digest) return undefined;
     const newest = await this.#deps.store.newest(manifest.model);
     if (manifest.version <= newest) {
       throw new SkerryError('VERSION_NOT_NEWER', `${name} is not above the newest version, ${newest}`, { details: { newest } });

@@ -93,6 +93,27 @@ describe('a version that is right', () => {
   });
 });
 
+test('a version that a restored hub lost is taken up again, also below what was published since', async () => {
+  const [lost, newer] = [await testVersion('vad', 1), await testVersion('vad', 2)];
+  for (const version of [lost, newer]) await upload(version);
+  await hub.tuf.accept({ roles: { [publisher.role]: await publisher.sign(lost.manifest, await currentTargets()) } });
+  expect((await post(newer.manifest))[0]).toBe(201);
+  const [status, body] = await send('POST', '/api/v1/models/vad/versions', {
+    manifest: base64(canonicalJson(lost.manifest)),
+    role: publisher.role,
+    targets: base64(await currentTargets()),
+  });
+  expect([status, body]).toMatchObject([201, { model: 'vad', version: 1 }]);
+});
+
+test('only an administrator deletes a version, so that a stolen token of a publisher deletes none', async () => {
+  const version = await testVersion('vad', 1);
+  await upload(version);
+  await post(version.manifest);
+  expect((await hub.fetch('publisher', '/api/v1/models/vad/versions/1', { method: 'DELETE' })).status).toBe(403);
+  expect((await hub.fetch('admin', '/api/v1/models/vad/versions/1', { method: 'DELETE' })).status).toBe(200);
+});
+
 describe('refused', () => {
   /** The error answered, having changed nothing. */
   const refusal = async (answer: Promise<[number, Record<string, unknown>]>): Promise<Record<string, unknown>> => {
