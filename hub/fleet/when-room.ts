@@ -57,15 +57,20 @@ export class WhenRoom {
     for (const [key, work] of this.#waiting) {
       try {
         await work();
-        this.#waiting.delete(key);
+        this.#forget(key, work);
       } catch (cause) {
         const error = asSkerryError(cause);
         // What fails for another reason would do so for ever.
         if (error.code === 'DISK_FULL') break;
-        this.#waiting.delete(key);
+        this.#forget(key, work);
         this.#logger.error({ code: error.code, cause: error.message, work: key }, 'what a full disk had held up failed');
       }
     }
     if (this.#waiting.size > 0) this.#schedule();
+  }
+
+  /** Newer work that came to wait under the same key meanwhile stays. */
+  #forget(key: string, work: () => Promise<void>): void {
+    if (this.#waiting.get(key) === work) this.#waiting.delete(key);
   }
 }
