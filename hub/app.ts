@@ -130,7 +130,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       config.tlsCertFile === undefined || config.tlsKeyFile === undefined
         ? undefined
         : { cert: await readSetting(config.tlsCertFile, 'certificate'), key: await readSetting(config.tlsKeyFile, 'private key') };
-    const broker = await openBroker({ config, tls, passwords: new DevicePasswords(db), fetchPolicy: new FetchRights(db), logger });
+    const broker = await openBroker({ config, tls, passwords: new DevicePasswords(db, clock), fetchPolicy: new FetchRights(db), logger });
     const link = new BrokerLink({
       connection: broker.connection,
       clientId: `skerry-hub-${randomUUID()}`,

@@ -34,7 +34,7 @@ export function brokerGate(options: GateOptions): Gate {
   const identities = new WeakMap<Client, Identity>();
   const foreignWills = new WeakSet<Client>();
   /** The start of the agent behind a connection, as its will names it. */
-  const starts = new WeakMap<Client, Pick<Presence, 'bootId' | 'afterBootId'>>();
+  const starts = new WeakMap<Client, Pick<Presence, 'bootId' | 'afterBootId' | 'host'>>();
   const hubPasswordHash = hashPassword(options.hubPassword);
 
   const check = async (client: Client, username: string | undefined, password: Uint8Array): Promise<boolean> => {
@@ -137,7 +137,7 @@ function refusal(message: string, returnCode: number): Refusal {
 }
 
 /** The start that a will speaks for; a will that cannot be read names none, and the hub ignores it as a message. */
-function startIn(will: Uint8Array | string, device: string): Pick<Presence, 'bootId' | 'afterBootId'> | undefined {
+function startIn(will: Uint8Array | string, device: string): Pick<Presence, 'bootId' | 'afterBootId' | 'host'> | undefined {
   try {
     return decodeMessage('presence', Buffer.from(will), device);
   } catch {

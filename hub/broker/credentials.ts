@@ -4,8 +4,8 @@ import type { Presence } from '#shared/protocol/messages.js';
 /** Where the broker looks a device's password up: its SHA-256, `undefined` for an unknown or revoked device. */
 export interface DeviceCredentials {
   passwordHash(device: string): Promise<Uint8Array | undefined>;
-  /** True for a start of a copy of the device: it would throw the device off with every connection. */
-  isCopy(device: string, start: Pick<Presence, 'bootId' | 'afterBootId'>): Promise<boolean>;
+  /** True for a start of a copy of the device, which would throw the device off with every connection; from then on it is known by its name. */
+  isCopy(device: string, start: Pick<Presence, 'bootId' | 'afterBootId' | 'host'>): Promise<boolean>;
 }
 
 /** Which blobs a device may listen to. */

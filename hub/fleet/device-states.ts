@@ -216,7 +216,7 @@ async function store(db: Queryable, device: DeviceId, pending: Pending): Promise
   if (row === undefined) return { starts: [] };
   const { presence, heard, starts } = hear(row, pending.presences);
   for (const { birth, verdict } of heard) {
-    if (verdict === 'started' || verdict === 'restored')
+    if (verdict === 'started' || verdict === 'restored' || verdict === 'copied')
       await admitBoot(db, device, birth.boot, birth.bootId, pending.presences[0]?.received ?? 0);
   }
   const { reported } = pending;
@@ -248,7 +248,7 @@ function hear(
     const birth = birthOf(message);
     if (birth !== undefined) {
       const before = starts;
-      const next = hearBirth(before, birth, received);
+      const next = hearBirth(before, birth, received, replayed);
       starts = next.starts;
       heard.push({ birth, before, ...next });
       if (next.verdict === 'refused' || next.verdict === 'late') continue;

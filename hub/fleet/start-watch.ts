@@ -8,7 +8,7 @@ import { encodeMessage } from '#shared/protocol/codec.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import type { DeviceMarks } from './device-marks.js';
-import { type DeviceStarts, readStarts, settleCopies } from './device-starts.js';
+import { type DeviceStarts, isRefused, namesOf, readStarts, settleCopies } from './device-starts.js';
 import type { HeardStart } from './device-states.js';
 
 export interface StartWatchDeps {
@@ -64,8 +64,8 @@ export class StartWatch {
     if (settled?.copies === undefined) await marks.clear(device, 'copied', 'settled');
     else await marks.set(device, 'copied', copiedText(device, settled));
     const current = settled?.current.bootId;
-    const isRefused = settled?.copies?.refused.some(({ bootId }) => bootId === current) === true;
-    if (settled !== undefined && current !== undefined && isRefused) this.#standDown(device, current, copiedText(device, settled));
+    if (settled !== undefined && current !== undefined && isRefused(settled, { bootId: current }))
+      this.#standDown(device, current, copiedText(device, settled));
   }
 
   #standDown(device: DeviceId, bootId: string, message: string): void {
@@ -81,7 +81,7 @@ export class StartWatch {
 
 function copyNamed(device: DeviceId, { copies }: DeviceStarts, name: string): string {
   const all = copies === undefined ? [] : [copies.kept, ...copies.refused];
-  const found = all.filter(({ bootId, host }) => bootId === name || bootId.startsWith(name) || host === name);
+  const found = all.filter((copy) => copy.host === name || namesOf(copy).some((start) => start.startsWith(name)));
   const [only] = found;
   if (only !== undefined && found.length === 1) return only.bootId;
   throw new SkerryError('DEVICE_COPY_UNKNOWN', `${found.length === 0 ? 'no copy' : 'more than one copy'} of ${device} is called "${name}"`);
@@ -100,7 +100,8 @@ function copiedText(device: DeviceId, { copies }: DeviceStarts): string {
     `${host === '' ? '' : `${host}, `}start ${bootId.slice(0, 8)}`;
   return (
     `${copies.refused.length + 1} devices answer as ${device}: (${name(copies.kept)}) was there first and is kept; ` +
-    `${copies.refused.map((copy) => `(${name(copy)})`).join(' and ')} may not connect, goes on predicting and keeps its figures. ` +
-    `Give the copy a name of its own with "skerry-agent enroll --force --new-key", then run "skerry device settle ${device}"`
+    `${copies.refused.map((copy) => `(${name(copy)})`).join(' and ')} may not connect and goes on predicting. ` +
+    `Give the copy a name of its own with "skerry-agent enroll --force --new-key", then run "skerry device settle ${device}". ` +
+    `What it measured and did not deliver is dropped then, unless "--keep" lets it in under the old name before`
   );
 }

@@ -137,6 +137,56 @@ describe('the commands of the README', () => {
     expect(days.get('timestamp')).toBeLessThanOrEqual(1);
   });
 
+  it('skerry rollout exclude, deployment, undeploy, model delete', async () => {
+    await world.publish('m', 2, affineModel({ scale: 3 }), ['--samples', '1']);
+    const draft = async (): Promise<string> =>
+      (json(await skerry('rollout', 'create', 'm@2', '--all', '--draft', '--json')) as { id: string }).id;
+    const excluded = await skerry('rollout', 'exclude', await draft(), 'first', '--reason', 'in repair');
+    expect(excluded).toMatchObject({ code: 0, stdout: expect.stringContaining('m@2') as unknown });
+    const rollout = await draft();
+    expect(json(await skerry('rollout', 'exclude', rollout, 'first', '--json'))).toMatchObject({ id: rollout });
+    expect((await skerry('rollout', 'exclude', rollout, 'nobody')).code).toBe(1);
+
+    const listed = json(await skerry('deployment', 'list', '--json')) as { deployments: { id: number; selector: string }[] };
+    const { id: moon } = listed.deployments.find(({ selector }) => selector === 'site=moon') ?? { id: 0 };
+    expect((await skerry('deployment', 'list')).stdout).toMatch(/m@1 +site=moon/);
+    expect((await skerry('deployment', 'show', `${moon}`)).stdout).toMatch(/^deployment \d+: m@1 to site=moon\nmade .*\n[^]*No device/);
+    expect(json(await skerry('deployment', 'show', `${moon}`, '--json'))).toMatchObject({ id: moon, devices: [] });
+    expect((await skerry('deployment', 'show', 'twelve')).code).toBe(2);
+    const other = await world.deploy('m@1', 'site=mars');
+    expect(json(await skerry('deployment', 'remove', `${other}`, '--yes', '--json'))).toMatchObject({ takenOff: [], kept: [] });
+    const removed = await skerry('deployment', 'remove', `${moon}`, '--yes');
+    expect(removed.stdout).toContain(`Withdrew deployment ${moon} (m@1): no device follows it now.`);
+    expect(removed.stderr).toContain("skerry deploy m@1 --to 'site=moon'");
+    expect((await skerry('deployment', 'list')).stdout).not.toContain('site=moon');
+
+    expect((await skerry('undeploy', 'm@1', '--all')).code).toBe(2);
+    expect((await skerry('undeploy', 'm')).code).toBe(2);
+    expect((await skerry('undeploy', 'm', '--to', 'site=venus')).stdout).toMatch(/^deployment \d+: no m to site=venus, 0 device/);
+    const undeployed = await skerry('undeploy', 'm', '--to', 'site=lab', '--supersede', '--wait', '--json');
+    expect(json(undeployed)).toMatchObject({ model: 'm', version: null, counts: { removed: 1 } });
+
+    await world.publish('gone', 1, affineModel(), ['--samples', '1']);
+    await world.publish('gone', 2, affineModel({ scale: 3 }), ['--samples', '1']);
+    expect((await skerry('model', 'delete', 'gone')).code).toBe(2);
+    expect(json(await skerry('model', 'delete', 'gone@1', '--yes', '--json'))).toMatchObject({ artifacts: expect.any(Number) as unknown });
+    expect((await skerry('model', 'delete', 'gone@2', '--yes')).stdout).toMatch(/^Deleted gone@2: \d+ files?, .* given back\.\n$/);
+    expect((await skerry('model', 'delete', 'gone@2', '--yes')).stderr).toContain('[VERSION_DELETED]');
+  });
+
+  it('skerry device settle, skerry hub clock --confirm', async () => {
+    expect(await skerry('device', 'settle', 'first')).toMatchObject({ code: 0, stdout: 'first: settled\n' });
+    expect(json(await skerry('device', 'settle', 'first', '--json'))).toMatchObject({ id: 'first', marks: [] });
+    const unknown = await skerry('device', 'settle', 'first', '--keep', 'elsewhere');
+    expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('[DEVICE_COPY_UNKNOWN]')]);
+    expect((await skerry('device', 'settle', 'nobody')).stderr).toContain('[DEVICE_UNKNOWN]');
+    expect((await skerry('hub', 'clock', '--confirm')).stdout).toMatch(
+      /^clock +credible\nnow +\S+\nlast signed +\S+\ndevices +\d+ can vouch/,
+    );
+    expect(json(await skerry('hub', 'clock', '--confirm', '--json'))).toMatchObject({ state: 'credible' });
+    expect(json(await skerry('hub', 'clock', '--json'))).toMatchObject({ state: 'credible' });
+  });
+
   it('every command teaches by --help, with an exit code of 0', async () => {
     for (const program of ['skerry', 'skerry-agent'] as const) {
       const names = (await completions(program, [''])).filter((name) => name !== 'help');

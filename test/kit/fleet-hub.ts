@@ -75,7 +75,7 @@ export class FleetHub {
     this.broker = new EmbeddedBroker({
       fleet: FLEET,
       listen: { host: '127.0.0.1', port: options.port ?? 0 },
-      credentials: new DevicePasswords(db),
+      credentials: new DevicePasswords(db, clock),
       fetchPolicy: new FetchRights(db),
       logger: silentLogger,
     });

@@ -138,8 +138,12 @@ describe('two devices made from one card', () => {
     // A later start of the copy is not let in at all: the first one is not thrown off again.
     await second.close();
     const { connection } = await hub.db.selectFrom('device_states').select('presence_connection as connection').executeTakeFirstOrThrow();
-    const again = await switchOn(answer, 'pi-b', { boot: 3, bootId: 'second-machine-later', afterBootId: 'second-machine' });
-    await until('the copy to be turned away', () => again.status.kind === 'offline' && COPY.test(again.status.reason ?? ''));
+    const later = await switchOn(answer, 'pi-b', { boot: 3, bootId: 'second-machine-later', afterBootId: 'second-machine' });
+    await until('the copy to be turned away', () => later.status.kind === 'offline' && COPY.test(later.status.reason ?? ''));
+    // Nor is the one after that, which names only a start whose birth was never heard.
+    await later.close();
+    const again = await switchOn(answer, 'pi-b', { boot: 4, bootId: 'second-machine-last', afterBootId: 'second-machine-later' });
+    await until('the copy to be turned away again', () => again.status.kind === 'offline' && COPY.test(again.status.reason ?? ''));
     expect(first.status.kind).toBe('online');
     expect(await hub.db.selectFrom('device_states').select('presence_connection as connection').executeTakeFirstOrThrow()).toEqual({
       connection,

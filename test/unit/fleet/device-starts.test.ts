@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { type Birth, type DeviceStarts, hearBirth, isRefused, settleCopies, type StartVerdict } from '#hub/fleet/device-starts.js';
+import {
+  type Birth,
+  type DeviceStarts,
+  hearBirth,
+  isRefused,
+  noteRefused,
+  settleCopies,
+  type StartVerdict,
+} from '#hub/fleet/device-starts.js';
 
 const birth = (bootId: string, rest: Partial<Birth> = {}): Birth => ({
   bootId,
@@ -68,13 +76,51 @@ describe('starts of a device as its births tell of them', () => {
   });
 
   it('does not take a birth that arrives late, or twice, for a copy', () => {
-    const { verdicts } = hear(
+    const { verdicts, starts } = hear(
       birth('b', { boot: 2, afterBootId: 'a' }),
-      birth('a'),
       birth('c', { boot: 3, afterBootId: 'b' }),
       birth('b', { boot: 2 }),
     );
-    expect(verdicts).toEqual(['started', 'late', 'started', 'late']);
+    expect(verdicts).toEqual(['started', 'started', 'late']);
+    const kept = hear(birth('b', { boot: 2, afterBootId: 'a' })).starts;
+    expect([hearBirth(kept, birth('a'), 9, true).verdict, starts?.copies]).toEqual(['late', undefined]);
+  });
+
+  it('tells a live predecessor from a late one also where its earlier starts were forgotten', () => {
+    const { verdicts, starts } = hear(
+      birth('b', { boot: 2, afterBootId: 'a' }),
+      birth('a', { connection: 2 }),
+      birth('b', { boot: 2, connection: 2 }),
+    );
+    expect(verdicts).toEqual(['started', 'copied', 'refused']);
+    expect(starts?.copies).toMatchObject({ kept: { bootId: 'a' }, refused: [{ bootId: 'b' }] });
+  });
+
+  it('knows a copy again whose start was turned away before its birth, also one whose disk forgets it', () => {
+    const { starts } = hear(birth('a'), birth('b'), birth('a', { connection: 2 }));
+    if (starts === undefined) throw new Error('nothing was heard');
+    const noted = Array.from({ length: 40 }, (_, at) => `b${at}`).reduce(
+      (known, bootId) => noteRefused(known, { bootId, afterBootId: 'b', host: 'pi-b' }, 9) ?? known,
+      starts,
+    );
+    expect(noteRefused(noted, { bootId: 'b39', afterBootId: 'b' }, 10)).toBeUndefined();
+    expect(noteRefused(noted, { bootId: 'a2', afterBootId: 'a' }, 10)).toBeUndefined();
+    expect(isRefused(noted, { bootId: 'c', afterBootId: 'b39' })).toBe(true);
+    expect(isRefused(noted, { bootId: 'c', afterBootId: 'b' })).toBe(true);
+    expect(noted.copies?.refused).toMatchObject([{ bootId: 'b39', host: 'pi-b' }]);
+  });
+
+  it('keeps the one it keeps where a start of the copy that nobody heard of held its place meanwhile', () => {
+    const { verdicts, starts } = hear(
+      birth('a'),
+      birth('b'),
+      birth('a', { connection: 2 }),
+      birth('b7', { boot: 7, afterBootId: 'b6' }),
+      birth('a2', { boot: 2, afterBootId: 'a' }),
+      birth('b7', { boot: 7, afterBootId: 'b6', connection: 2 }),
+    );
+    expect(verdicts).toEqual(['started', 'restored', 'copied', 'started', 'copied', 'refused']);
+    expect(starts?.copies?.kept.bootId).toBe('a2');
   });
 
   it('is settled by whoever comes next, or in favour of the other copy', () => {
