@@ -123,6 +123,21 @@ describe('starts of a device as its births tell of them', () => {
     expect(starts?.copies?.kept.bootId).toBe('a2');
   });
 
+  it('keeps the one it keeps whoever else comes back', () => {
+    const { verdicts, starts } = hear(
+      birth('a'),
+      birth('b'),
+      birth('a', { connection: 2 }),
+      birth('b7', { boot: 7, afterBootId: 'b6' }),
+      birth('c5', { boot: 8, afterBootId: 'c4' }),
+      birth('a2', { boot: 2, afterBootId: 'a' }),
+      birth('b7', { boot: 7, afterBootId: 'b6', connection: 2 }),
+      birth('a2', { boot: 2, afterBootId: 'a', connection: 2 }),
+    );
+    expect(verdicts.slice(3)).toEqual(['started', 'started', 'copied', 'refused', 'known']);
+    expect(starts?.copies).toMatchObject({ kept: { bootId: 'a2' }, refused: [{ bootId: 'b7' }, { bootId: 'c5' }, { bootId: 'b' }] });
+  });
+
   it('is settled by whoever comes next, or in favour of the other copy', () => {
     const { starts } = hear(birth('a'), birth('b'), birth('a', { connection: 2 }));
     if (starts === undefined) throw new Error('nothing was heard');
