@@ -1,6 +1,7 @@
 import { type Clock, type Millis, seconds } from '#shared/kernel/clock.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { announce, type RunningAgent } from './running.js';
+import { isReadOnly } from './store/read-only.js';
 
 const RETRY_AFTER: Millis = seconds(5);
 
@@ -24,7 +25,8 @@ export class Announcement {
   /** Resolves after the first attempt. */
   async start(): Promise<void> {
     if (await announce(this.#data, this.#running)) return;
-    this.#logger.warn({ code: 'DISK_FULL' }, 'agent.json could not be written: the command line finds this agent once there is room');
+    const [code, until] = isReadOnly(this.#data) ? ['STORE_READ_ONLY', 'the disk takes writes'] : ['DISK_FULL', 'there is room'];
+    this.#logger.warn({ code }, `agent.json could not be written: the command line finds this agent once ${until}`);
     this.#again();
   }
 

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { asSkerryError, errnoOf, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
+import { isReadOnly } from '../read-only.js';
 import { MIGRATIONS } from './migrations.js';
-import { copyToMemory, isReadOnly } from './read-only-copy.js';
+import { copyToMemory } from './read-only-copy.js';
 import { salvage } from './salvage.js';
 import { keepCopy, newerPath, takeBack } from './schema-copy.js';
 

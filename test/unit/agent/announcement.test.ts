@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { Announcement } from '#agent/announcement.js';
 import { findRunning } from '#agent/running.js';
-import { silentLogger } from '#shared/kernel/logger.js';
+import { recordingLogger } from '../../kit/recorder.js';
 import { SmallDisk } from '../../kit/small-disk.js';
 import { VirtualClock } from '../../kit/virtual-clock.js';
 
@@ -19,8 +19,10 @@ it.for(['full', 'read-only'] as const)('20 K: agent.json is written as soon as a
   if (state === 'full') await disk.fill();
   else disk.readOnly(true);
   const clock = new VirtualClock();
-  const announcement = new Announcement(data, RUNNING, clock, silentLogger);
+  const { logger, lines } = recordingLogger();
+  const announcement = new Announcement(data, RUNNING, clock, logger);
   await announcement.start();
+  expect(lines.map(({ fields }) => fields['code'])).toEqual([state === 'full' ? 'DISK_FULL' : 'STORE_READ_ONLY']);
   await clock.advance(5_000);
   expect(await findRunning(data)).toBeUndefined();
   if (state === 'full') await disk.empty();
