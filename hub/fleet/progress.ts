@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import type { Reported, ReportedVersion } from '#shared/protocol/messages.js';
 import type { CandidateAction } from '#shared/trust/desired-rollout.js';
 
@@ -29,6 +30,25 @@ export interface Wanted {
   readonly counter: number;
 }
 
+/**
+ * Refusals of a statement that a device judges again by itself, when newer metadata or a right time has come: they say nothing of the
+ * version.
+ */
+const JUDGED_AGAIN: ReadonlySet<string> = new Set<ErrorCode>([
+  'TRUST_DIRECTOR_MISSING',
+  'TRUST_ROOT_MISSING',
+  'TRUST_MIRROR_INCOMPLETE',
+  'TRUST_DESIRED_SIGNATURE',
+  'TRUST_SIGNED_AHEAD',
+  'TRUST_DESIRED_EXPIRED',
+]);
+
+/** How far a device is that has not accepted the newest statement. */
+export function refusalProgress({ refused }: Reported['desired']): Pick<Progress, 'error'> & { readonly state: 'waiting' | 'refused' } {
+  if (refused === undefined) return { state: 'waiting' };
+  return { state: JUDGED_AGAIN.has(refused.code) ? 'waiting' : 'refused', error: refused };
+}
+
 /** Reads progress out of the newest reported state. */
 export function progressOf(wanted: Wanted, reported: Reported | undefined): Progress {
   if (reported === undefined) return { state: 'waiting' };
@@ -37,10 +57,8 @@ export function progressOf(wanted: Wanted, reported: Reported | undefined): Prog
   const version = model?.versions.find((entry) => entry.version === wanted.version && entry.manifest === wanted.manifest);
   if (model !== undefined && version !== undefined && model.serving === wanted.version)
     return { state: 'serving', install: version.install };
-  if (desired.counter < wanted.counter) {
-    // What it says of the version was said before it heard of this decision (a retry, for one).
-    return desired.refused === undefined ? { state: 'waiting' } : { state: 'refused', error: desired.refused };
-  }
+  // What it says of the version was said before it heard of this decision (a retry, for one).
+  if (desired.counter < wanted.counter) return refusalProgress(desired);
   if (version === undefined)
     return reported.trust.error === undefined ? { state: 'waiting' } : { state: 'waiting', error: reported.trust.error };
   return versionProgress(version);
@@ -62,8 +80,7 @@ export function candidateProgress(wanted: Wanted & { readonly action: CandidateA
 export function removalProgress(wanted: Pick<Wanted, 'model' | 'counter'>, reported: Reported | undefined): Progress {
   if (reported === undefined) return { state: 'waiting' };
   const { desired } = reported;
-  if (desired.counter < wanted.counter)
-    return desired.refused === undefined ? { state: 'waiting' } : { state: 'refused', error: desired.refused };
+  if (desired.counter < wanted.counter) return refusalProgress(desired);
   const model = reported.models.find((entry) => entry.model === wanted.model);
   return model === undefined || model.serving === null ? { state: 'removed' } : { state: 'installing' };
 }

@@ -2,7 +2,7 @@ import type { DesiredIssuer } from '#hub/fleet/desired-issuer.js';
 import { reportedOf } from '#hub/fleet/device-view.js';
 import { readLabels } from '#hub/fleet/labels.js';
 import { heldBy } from '#hub/fleet/standing.js';
-import { candidateProgress, progressOf } from '#hub/fleet/progress.js';
+import { candidateProgress, type Progress, progressOf, refusalProgress } from '#hub/fleet/progress.js';
 import type { Db, Queryable } from '#hub/store/database.js';
 import { digestSchema, type ModelName, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
@@ -198,12 +198,11 @@ export class HubFleet implements FleetPort {
   }
 }
 
-/** What a report says of a wish. One that does not know the newest statement says nothing, unless it says that it refused it. */
+/** What a report says of a wish. One that does not know the newest statement says nothing, unless it says that it refused it for good. */
 export function outcomeOf(wish: ObservedWish, counter: number, reported: Reported | undefined): Outcome {
   if (reported === undefined) return { outcome: 'pending' };
   const { desired } = reported;
-  if (desired.counter < counter)
-    return desired.refused === undefined ? { outcome: 'pending' } : { outcome: 'failed', error: desired.refused };
+  if (desired.counter < counter) return toOutcome(refusalProgress(desired));
   if (wish.action === 'alone') {
     const beside = reported.models.find((entry) => entry.model === wish.model)?.candidate;
     return { outcome: beside === undefined ? 'reached' : 'pending' };
@@ -214,9 +213,15 @@ export function outcomeOf(wish: ObservedWish, counter: number, reported: Reporte
   }
   const wanted = { model: wish.model, counter, ...wish.target };
   const progress = wish.action === 'serve' ? progressOf(wanted, reported) : candidateProgress({ ...wanted, action: wish.action }, reported);
-  if (progress.state === 'serving') return { outcome: 'reached' };
-  if (progress.state !== 'refused') return { outcome: 'pending' };
-  return progress.error === undefined ? { outcome: 'failed' } : { outcome: 'failed', error: progress.error };
+  return progress.state === 'serving' ? { outcome: 'reached' } : toOutcome(progress);
+}
+
+/** A version that never began for one of these is begun by the device itself once it can: they say nothing of the version. */
+const NOT_ITS_FAULT = /^(TRUST_[A-Z_]+|FEATURE_MISSING|FORMAT_NEWER)$/;
+
+function toOutcome({ state, install, error }: Pick<Progress, 'state' | 'install' | 'error'>): Outcome {
+  if (state !== 'refused' || (install === 'wanted' && NOT_ITS_FAULT.test(error?.code ?? ''))) return { outcome: 'pending' };
+  return error === undefined ? { outcome: 'failed' } : { outcome: 'failed', error };
 }
 
 function latest(a: EpochMillis | null, b: EpochMillis | null): EpochMillis | null {

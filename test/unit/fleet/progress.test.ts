@@ -6,6 +6,7 @@ import { reportedOf } from '../../kit/messages.js';
 const MANIFEST = 'a'.repeat(64);
 const wanted = { model: 'vad', version: 2, manifest: MANIFEST, counter: 5 };
 const error = { code: 'MODELS_CRASHED', message: 'm' };
+const ahead = { code: 'TRUST_SIGNED_AHEAD', message: 'm' };
 
 interface Row {
   readonly title: string;
@@ -20,6 +21,7 @@ interface Row {
 const rows: readonly Row[] = [
   { title: 'has not heard of it', counter: 4, expected: { state: 'waiting' } },
   { title: 'refused the statement', counter: 4, refused: error, expected: { state: 'refused', error } },
+  { title: 'judges the statement again once it knows the time', counter: 4, refused: ahead, expected: { state: 'waiting', error: ahead } },
   { title: 'accepted it and has not begun', counter: 5, expected: { state: 'waiting' } },
   { title: 'cannot refresh its trust', counter: 5, trust: error, expected: { state: 'waiting', error } },
   { title: 'fetches', counter: 5, version: { install: 'fetching' }, expected: { state: 'fetching', install: 'fetching' } },

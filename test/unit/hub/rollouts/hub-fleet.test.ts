@@ -58,4 +58,31 @@ describe('what reports say of wishes', () => {
     await hub.fleet.issuer.issue([]);
     await expect.poll(() => seen(), { timeout: 30_000 }).toBe('reached');
   });
+
+  it.each([
+    ['TRUST_SIGNED_AHEAD', 'pending'],
+    ['TRUST_DESIRED_EXPIRED', 'pending'],
+    ['TRUST_DIRECTOR_MISSING', 'pending'],
+    ['TRUST_DESIRED_FORMAT', 'failed'],
+  ])('a statement refused with %s makes the version %s', async (code, outcome) => {
+    await hub.db
+      .insertInto('desired_states')
+      .values({ device: ID, counter: 2, envelope: new Uint8Array(), content_sha256: '', key_id: '', issued_at: 0, expires_at: 1 })
+      .execute();
+    hub.fleet.states.reported(reportedOf(ID, { desired: { counter: 1, refused: { code, message: 'no' } } }), false);
+    await hub.fleet.states.flush();
+    expect(await seen()).toBe(outcome);
+  });
+
+  it.each([
+    ['FEATURE_MISSING', 'wanted', 'pending'],
+    ['TRUST_MIRROR_INCOMPLETE', 'wanted', 'pending'],
+    ['MODELS_NOT_TRUSTED', 'wanted', 'failed'],
+    ['FEATURE_MISSING', 'bad', 'failed'],
+  ] as const)('%s of a version that is %s makes it %s', async (code, install, outcome) => {
+    const versions = [{ ...versionOf(2), install, error: { code, message: 'no' } }];
+    hub.fleet.states.reported(reportedOf(ID, { models: [{ model: MODEL, serving: null, versions }] }), false);
+    await hub.fleet.states.flush();
+    expect(await seen()).toBe(outcome);
+  });
 });
