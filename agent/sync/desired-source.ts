@@ -50,6 +50,9 @@ const ROOM_RETRY: Millis = seconds(5);
 /** Refusals that newer trust metadata may turn around. */
 const WAITS_FOR_TRUST = ['TRUST_DIRECTOR_MISSING', 'TRUST_DESIRED_SIGNATURE', 'TRUST_ROOT_MISSING'] as const;
 
+/** Refusals that a right time may turn around: the metadata brings one, or somebody sets the clock. */
+const WAITS_FOR_TIME = ['TRUST_SIGNED_AHEAD', 'TRUST_DESIRED_EXPIRED'] as const;
+
 /** Refusals of what the hub said before, or says anew because it does not know that it did. */
 const HUB_IS_BEHIND = ['TRUST_DESIRED_REPLAY', 'TRUST_DESIRED_CONFLICT'] as const;
 
@@ -68,7 +71,7 @@ export class DesiredSubscription implements DesiredSource {
   #refusedDigest = '';
   /** Came, and not judged yet. */
   #next: Uint8Array | undefined;
-  /** Refused, but newer trust metadata, or room on the disk, may let it pass. */
+  /** Refused, but newer trust metadata, a right time, or room on the disk, may let it pass. */
   #held: Uint8Array | undefined;
   #cancelRetry: () => void = () => undefined;
   #judging: Promise<void> | undefined;
@@ -114,7 +117,7 @@ export class DesiredSubscription implements DesiredSource {
     return () => this.#changed.delete(listener);
   }
 
-  /** New trust metadata was accepted: what was refused for lack of it is judged again. */
+  /** Trust metadata was accepted: what was refused for lack of it, or of the time that it says, is judged again. */
   retry(): void {
     const held = this.#held;
     this.#held = undefined;
@@ -175,13 +178,14 @@ export class DesiredSubscription implements DesiredSource {
     const hadRefused = this.#refused !== undefined;
     this.#refused = undefined;
     this.#refusedDigest = '';
+    const envelope = Buffer.from(payload).toString('base64');
     if (verdict.kind === 'unchanged') {
+      if (current !== undefined && current.envelope === undefined) await this.#fillIn(current, envelope, verdict.payload);
       if (hadRefused) for (const listener of this.#changed) listener();
       return;
     }
-    const accepted: Accepted = { digest: verdict.digest, desired: verdict.desired, envelope: Buffer.from(payload).toString('base64') };
-    // As it was signed: what this release does not understand is there for the one after it.
-    await state.set(this.#key, `{"digest":"${verdict.digest}","desired":${new TextDecoder().decode(verdict.payload)}}`);
+    const accepted: Accepted = { digest: verdict.digest, desired: verdict.desired, envelope };
+    await state.set(this.#key, storedText(verdict.digest, envelope, verdict.payload));
     this.#current = accepted;
     // It is on the disk: a time that cannot be kept there as well holds nothing up.
     await time.observeStatement(verdict.issuedAt).catch((cause: unknown) => {
@@ -193,10 +197,20 @@ export class DesiredSubscription implements DesiredSource {
     for (const listener of this.#changed) listener();
   }
 
+  /** An older agent accepted it and kept what it says only: a hub that lost it can be shown it from now on. */
+  async #fillIn(current: Accepted, envelope: string, payload: Uint8Array): Promise<void> {
+    const { state, logger } = this.#deps;
+    this.#current = { ...current, envelope };
+    // It holds as it did before: what the disk does not take now, it takes when the broker sends it again.
+    await state.set(this.#key, storedText(current.digest, envelope, payload)).catch((cause: unknown) => {
+      logger.warn({ reason: asSkerryError(cause).message }, 'the signature of the desired state could not be kept');
+    });
+  }
+
   #refuse(payload: Uint8Array, error: SkerryError): void {
     const { events, logger, onBehind } = this.#deps;
     if (HUB_IS_BEHIND.some((code) => hasCode(error, code))) onBehind?.();
-    if (waitsForTrust(error) || hasCode(error, 'TRUST_MIRROR_INCOMPLETE')) this.#held = payload;
+    if (waitsForTrust(error) || waitsForTime(error) || hasCode(error, 'TRUST_MIRROR_INCOMPLETE')) this.#held = payload;
     if (couldNotBeKept(error)) {
       // The broker sends it again with the next connection only, and that may hold for months.
       this.#held = payload;
@@ -221,6 +235,15 @@ function couldNotBeKept(error: SkerryError): boolean {
 
 function waitsForTrust(cause: unknown): boolean {
   return WAITS_FOR_TRUST.some((code) => hasCode(cause, code));
+}
+
+function waitsForTime(error: SkerryError): boolean {
+  return WAITS_FOR_TIME.some((code) => hasCode(error, code));
+}
+
+/** As it was signed: what this release does not understand is there for the one after it. */
+function storedText(digest: string, envelope: string, payload: Uint8Array): string {
+  return `{"digest":"${digest}","envelope":"${envelope}","desired":${new TextDecoder().decode(payload)}}`;
 }
 
 async function readAccepted(state: StateStore, key: string): Promise<Accepted | undefined> {

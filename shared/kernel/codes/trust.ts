@@ -84,7 +84,7 @@ export const trustCodes = defineCodes({
     http: 409,
     summary: 'Something the hub signed is dated further ahead than this device can believe; its time would be taken for the present.',
     action:
-      'Look at the clock of the hub (`skerry hub clock`) and at that of the device; once both are right the next statement is taken (docs/OPERATIONS.md, "Clocks").',
+      'Look at the clock of the hub (`skerry hub clock`) and at that of the device; once both are right it is taken with the next metadata (docs/OPERATIONS.md, "Clocks").',
   },
   TRUST_DESIRED_EXPIRED: {
     fault: 'peer',

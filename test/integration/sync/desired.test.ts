@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StateStore } from '#agent/store/contract.js';
 import type { AgentEvent } from '#agent/store/events.js';
 import { DesiredSubscription } from '#agent/sync/desired-source.js';
+import type { MessageHandler } from '#agent/sync/contract.js';
 import type { MqttLink } from '#agent/sync/link.js';
 import { SignedClock } from '#agent/sync/signed-clock.js';
 import { TrustFeed } from '#agent/sync/trust-feed.js';
@@ -86,6 +87,32 @@ async function startDevice(clock: Clock = systemClock, waiting: Clock = systemCl
   return { link, desired, feed, time, events, accepted };
 }
 
+/** The source of a restarted agent, without a broker; gives what hands it a message as well. */
+async function restarted({ feed, time }: Started): Promise<{ source: DesiredSubscription; deliver: (bytes: Uint8Array) => Promise<void> }> {
+  let hand: MessageHandler = () => undefined;
+  const link = { status: { kind: 'connecting' } as const, onStatus: () => () => undefined, publish: () => Promise.resolve() };
+  const subscribe = (_filter: string, handler: MessageHandler) => {
+    hand = handler;
+    return { ready: Promise.resolve(), close: () => undefined };
+  };
+  const source = await DesiredSubscription.open({
+    fleet,
+    device,
+    state,
+    link: { ...link, subscribe },
+    director: feed,
+    time,
+    events: { emit: () => undefined },
+    clock: systemClock,
+    logger: silentLogger,
+  });
+  const deliver = (bytes: Uint8Array): Promise<void> => {
+    void hand(topic, bytes, true);
+    return source.settled();
+  };
+  return { source, deliver };
+}
+
 async function publishTrust(): Promise<void> {
   const { files } = published(world);
   for (const [name, bytes] of files) await broker.publish(trustTopic(fleet, name), bytes, { retain: true });
@@ -124,20 +151,27 @@ describe('DesiredSubscription and TrustFeed over a broker', () => {
     await until('accepted', () => first.accepted.length === 1);
     await until('looked', () => storedWhenTold);
     await broker.kill();
-    const link = { status: { kind: 'connecting' } as const, onStatus: () => () => undefined, publish: () => Promise.resolve() };
-    const subscribe = () => ({ ready: Promise.resolve(), close: () => undefined });
-    const again = await DesiredSubscription.open({
-      fleet,
-      device,
-      state,
-      link: { ...link, subscribe },
-      director: first.feed,
-      time: first.time,
-      events: { emit: () => undefined },
-      clock: systemClock,
-      logger: silentLogger,
-    });
+    const { source: again } = await restarted(first);
     expect(again.current()?.counter).toBe(7);
+  });
+
+  it('18 C: can show a hub what it signed after a restart too, and after an older agent kept no signature', async () => {
+    await publishTrust();
+    const first = await startDevice();
+    const envelope = signDesired(statement(7), world.keys.director);
+    const base64 = Buffer.from(envelope).toString('base64');
+    await broker.publish(topic, envelope, { retain: true });
+    await until('accepted', () => first.accepted.length === 1);
+    expect((await restarted(first)).source.signed()).toBe(base64);
+
+    const key = `sync.desired/${fleet}/${device}`;
+    const { digest, desired } = JSON.parse((await state.get(key))!) as Record<string, unknown>;
+    await state.set(key, JSON.stringify({ digest, desired }));
+    const { source, deliver } = await restarted(first);
+    expect(source.signed()).toBeUndefined();
+    await deliver(envelope);
+    expect(source.signed()).toBe(base64);
+    expect((await restarted(first)).source.signed()).toBe(base64);
   });
 
   it('20 K: a desired state that found no room is taken up when there is some, without another connection', async () => {
@@ -249,5 +283,37 @@ describe('DesiredSubscription and TrustFeed over a broker', () => {
     await until('refused', () => desired.refused?.code === 'TRUST_DESIRED_EXPIRED');
     expect(time.now().trusted).toBe(false);
     expect(events.filter((event) => event.kind === 'clock.untrusted').length).toBe(1);
+  });
+
+  it('takes up what looked dated ahead to a clock without battery, once the metadata says what time it is', async () => {
+    await publishTrust();
+    const before = await startDevice();
+    await until('the keys', () => before.feed.status.timestamp > 0);
+    await before.link.close();
+    // Off for long: it has the keys, and no notion of the time.
+    state = memoryState();
+    const files = [...published(world).files.keys()];
+    for (const name of [...files, 'index']) await broker.publish(trustTopic(fleet, name), '', { retain: true });
+    const clock: Clock = { ...systemClock, now: () => systemClock.now() - 400 * 86_400_000 };
+    const { desired, accepted, events } = await startDevice(clock);
+    await say(statement(3));
+    await until('refused for now', () => desired.refused?.code === 'TRUST_SIGNED_AHEAD');
+    await publishTrust();
+    await until('accepted', () => accepted.length === 1);
+    expect([desired.current()?.counter, desired.refused]).toEqual([3, undefined]);
+    expect(events.filter((event) => event.kind === 'desired.refused').length).toBe(1);
+  });
+
+  it('takes up what looked expired to a clock that was ahead, once that is set right', async () => {
+    let shift = 60 * 86_400_000;
+    const clock: Clock = { ...systemClock, now: () => systemClock.now() + shift };
+    await publishTrust();
+    const { desired, accepted, feed } = await startDevice(clock);
+    await say(statement(3));
+    await until('refused for now', () => desired.refused?.code === 'TRUST_DESIRED_EXPIRED');
+    shift = 0;
+    await feed.refresh();
+    await until('accepted', () => accepted.length === 1);
+    expect(desired.refused).toBeUndefined();
   });
 });
