@@ -1,7 +1,8 @@
 import { type IncomingHttpHeaders, request as httpRequest, type RequestOptions } from 'node:http';
 import { z } from 'zod';
-import { type Millis, seconds } from '#shared/kernel/clock.js';
-import { asSkerryError, fromErrorBody, SkerryError } from '#shared/kernel/errors.js';
+import { LONGEST_TIMER, type Millis, seconds } from '#shared/kernel/clock.js';
+import { formatDuration } from '#shared/kernel/duration.js';
+import { asSkerryError, fromErrorBody, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { reportedSchema } from '#shared/protocol/messages.js';
@@ -29,6 +30,11 @@ const refusalSchema = z.object({ error: z.string(), code: z.string(), details: z
 
 /** Of the binary tensor data extension, both ways. */
 const HEADER_LENGTH = 'inference-header-content-length';
+
+/** What an answer may take that needs no computing. */
+const ANSWER_TIME: Millis = seconds(60);
+/** What a prediction's answer may take on its way, beyond the time it may be computed; it includes what the agent needs to tell that it took too long. */
+const MARGIN: Millis = seconds(30);
 
 interface AgentAnswer {
   readonly status: number;
@@ -78,7 +84,8 @@ export class LocalApi {
 
   /** Sends a request; an answer that is a refusal is thrown as the error it names. */
   async #ask(method: string, path: string, body: RequestBody | undefined): Promise<AgentAnswer> {
-    const answer = await this.#send(method, path, body, seconds(60)).catch((cause: unknown) => {
+    const answer = await this.#send(method, path, body).catch((cause: unknown) => {
+      if (hasCode(cause, 'AGENT_NO_ANSWER')) throw cause;
       throw new SkerryError('AGENT_NOT_RUNNING', `the agent (process ${this.agent.pid}) does not answer: ${asSkerryError(cause).message}`, {
         cause,
       });
@@ -89,7 +96,9 @@ export class LocalApi {
     throw fromErrorBody({ code, message: error, ...(details === undefined ? {} : { details }) });
   }
 
-  #send(method: string, path: string, body: RequestBody | undefined, timeout: Millis): Promise<AgentAnswer> {
+  #send(method: string, path: string, body: RequestBody | undefined): Promise<AgentAnswer> {
+    // 0 is none: a request without a limit is waited for.
+    const timeout = body === undefined ? ANSWER_TIME : body.timeout === undefined ? 0 : Math.min(LONGEST_TIMER, Math.ceil(body.timeout) + MARGIN);
     return new Promise((resolve, reject) => {
       const headers = body === undefined ? {} : { 'content-length': body.bytes.byteLength, [HEADER_LENGTH]: body.headerLength };
       const request = httpRequest({ ...this.#target, method, path, headers, timeout, agent: false }, (response) => {
@@ -100,7 +109,8 @@ export class LocalApi {
         });
         response.once('error', reject);
       });
-      request.once('timeout', () => request.destroy(new SkerryError('TIMEOUT', `no answer within ${timeout} ms`)));
+      const late = `the agent (process ${this.agent.pid}) gave no answer within ${formatDuration(timeout)}`;
+      request.once('timeout', () => request.destroy(new SkerryError('AGENT_NO_ANSWER', late)));
       request.once('error', reject);
       request.end(body?.bytes);
     });

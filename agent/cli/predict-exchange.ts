@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type Millis, minutes } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -13,6 +14,8 @@ export interface RequestBody {
   readonly bytes: Uint8Array;
   /** Length of its JSON part. */
   readonly headerLength: number;
+  /** How long the agent may take, as the request tells it; undefined where it says that there is no limit, or what is no time. */
+  readonly timeout: Millis | undefined;
 }
 
 export interface Reply {
@@ -21,32 +24,50 @@ export interface Reply {
   readonly outputs: NamedTensors;
 }
 
-export function inferBody(inputs: NamedTensors): RequestBody {
+type Parameters = Readonly<Record<string, unknown>>;
+
+/** What a prediction may take where nobody says. */
+const DEFAULT_TIMEOUT: Millis = minutes(1);
+
+/** Parameters of a request with the time it may take: what the caller says now, else what they say already. The protocol counts in microseconds. */
+export function withTimeout(parameters: Parameters, timeout: Millis | undefined): Parameters {
+  if (timeout === undefined && Object.hasOwn(parameters, 'timeout')) return parameters;
+  return { ...parameters, timeout: (timeout ?? DEFAULT_TIMEOUT) * 1000 };
+}
+
+function timeoutIn({ timeout }: Parameters): Millis | undefined {
+  return typeof timeout === 'number' && timeout > 0 ? timeout / 1000 : undefined;
+}
+
+export function inferBody(inputs: NamedTensors, given: Parameters): RequestBody {
   const described = Object.entries(inputs).map(([name, { datatype, shape, data }]) => {
     return { name, datatype, shape, parameters: { binary_data_size: data.byteLength } };
   });
-  const head = Buffer.from(JSON.stringify({ inputs: described, parameters: { binary_data_output: true } }));
-  return { bytes: Buffer.concat([head, ...Object.values(inputs).map(({ data }) => data)]), headerLength: head.byteLength };
+  const parameters = { binary_data_output: true, ...given };
+  const head = Buffer.from(JSON.stringify({ inputs: described, parameters }));
+  const bytes = Buffer.concat([head, ...Object.values(inputs).map(({ data }) => data)]);
+  return { bytes, headerLength: head.byteLength, timeout: timeoutIn(parameters) };
 }
 
 const givenInputSchema = z.looseObject({ name: z.string(), datatype: z.enum(DATATYPES), shape: z.array(z.int()), data: z.unknown() });
 const requestSchema = z.looseObject({ inputs: z.array(z.unknown()), parameters: z.looseObject({}).nullish() });
 
 /** A whole request of the protocol: its inputs become binary, the rest stays as it is; what it does not say about outputs is binary. */
-export function protocolBody(request: unknown): RequestBody {
-  const { inputs, parameters, ...rest } = requestSchema.parse(request);
+export function protocolBody(request: unknown, timeout: Millis | undefined): RequestBody {
+  const { inputs, parameters: given, ...rest } = requestSchema.parse(request);
   const parts: Uint8Array[] = [];
   const sent = inputs.map((input) => {
-    const given = givenInputSchema.safeParse(input);
+    const read = givenInputSchema.safeParse(input);
     // What is not as it should be is for the agent to refuse.
-    if (!given.success || !Array.isArray(given.data.data)) return input;
-    const { name, datatype, shape, data, parameters: own, ...others } = given.data;
+    if (!read.success || !Array.isArray(read.data.data)) return input;
+    const { name, datatype, shape, data, parameters: own, ...others } = read.data;
     const tensor = fromValues(datatype, shape, data, `input ${JSON.stringify(name)}`);
     parts.push(tensor.data);
     return { ...others, name, datatype, shape, parameters: { ...recordOf(own), binary_data_size: tensor.data.byteLength } };
   });
-  const head = Buffer.from(JSON.stringify({ ...rest, inputs: sent, parameters: { binary_data_output: true, ...parameters } }));
-  return { bytes: Buffer.concat([head, ...parts]), headerLength: head.byteLength };
+  const parameters = withTimeout({ binary_data_output: true, ...given }, timeout);
+  const head = Buffer.from(JSON.stringify({ ...rest, inputs: sent, parameters }));
+  return { bytes: Buffer.concat([head, ...parts]), headerLength: head.byteLength, timeout: timeoutIn(parameters) };
 }
 
 function recordOf(value: unknown): Readonly<Record<string, unknown>> {

@@ -8,6 +8,8 @@ export interface InputSpec {
   readonly name: string;
   readonly datatype: Datatype;
   readonly shape: readonly number[];
+  /** A tensor of any number of dimensions; `shape` says nothing then. */
+  readonly anyShape?: boolean;
 }
 
 export interface GivenInput {
@@ -23,15 +25,25 @@ export function keepDigits(json: string): string {
   return json.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g, (token) => (token.startsWith('"') ? token : `"${token}"`));
 }
 
+/** Inputs in words; a model may take none. */
+export function listInputs(specs: readonly InputSpec[]): string {
+  return specs.length === 0 ? 'no inputs' : specs.map(describeInput).join(', ');
+}
+
+/** An input in words: `x (FP32 [-1, 3])`. */
+function describeInput({ name, datatype, shape, anyShape }: InputSpec): string {
+  return `${name} (${datatype} ${anyShape === true ? 'of any shape' : `[${shape.join(', ')}]`})`;
+}
+
 /**
- * Values as a tensor of the input's datatype. Their shape is the one said, else that of the nesting where it fits the model, else
- * the model's own.
+ * Values as a tensor of the input's datatype. Their shape is the one said, else that of the nesting where it fits the model or the
+ * model takes any, else the model's own.
  */
 export function valuesAsTensor(input: GivenInput, specs: readonly InputSpec[]): Tensor {
   const spec = specOf(input.name, specs);
   const flat: readonly unknown[] = Array.isArray(input.value) ? input.value.flat(Number.POSITIVE_INFINITY) : [input.value];
   const data = flat.map((value) => asElement(spec.datatype, value));
-  const shape = input.shape === undefined ? guessShape(nestingOf(input.value), data.length, spec) : parseShape(input.name, input.shape);
+  const shape = input.shape === undefined ? guessShape(input.value, data.length, spec) : parseShape(input.name, input.shape);
   return fromValues(spec.datatype, shape, data, `input ${JSON.stringify(spec.name)}`);
 }
 
@@ -50,7 +62,7 @@ export function tensorAsInput(name: string, tensor: Tensor, shape: string | unde
 function specOf(name: string, specs: readonly InputSpec[]): InputSpec {
   const spec = specs.find((candidate) => candidate.name === name);
   if (spec !== undefined) return spec;
-  throw new SkerryError('CLI_USAGE', `the model has no input ${name}; it takes ${specs.map((item) => item.name).join(', ')}`);
+  throw new SkerryError('CLI_USAGE', `the model has no input ${name}; it takes ${listInputs(specs)}`);
 }
 
 /** A long whole number that was kept as text is a number again where its digits do not count. */
@@ -69,8 +81,16 @@ function nestingOf(value: unknown): readonly number[] {
   return Array.isArray(value) ? [value.length, ...nestingOf(value[0])] : [];
 }
 
-function guessShape(nesting: readonly number[], count: number, spec: InputSpec): readonly number[] {
-  if (nesting.length === spec.shape.length) return nesting;
+/** Whether lists within lists are as long as the first ones at each depth. */
+function isEven(value: unknown, [size, ...inner]: readonly number[]): boolean {
+  if (!Array.isArray(value)) return size === undefined;
+  return value.length === size && value.every((entry) => isEven(entry, inner));
+}
+
+function guessShape(value: unknown, count: number, spec: InputSpec): readonly number[] {
+  const nesting = nestingOf(value);
+  if (!isEven(value, nesting)) throw new SkerryError('CLI_USAGE', `the lists of input ${spec.name} are of different lengths or depths`);
+  if (spec.anyShape === true || nesting.length === spec.shape.length) return nesting;
   const open = spec.shape.filter((size) => size === -1).length;
   const known = spec.shape.reduce((product, size) => (size === -1 ? product : product * size), 1);
   if (open === 0 && known === count) return spec.shape;

@@ -1,17 +1,21 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
+import type { Millis } from '#shared/kernel/clock.js';
+import { parseDuration } from '#shared/kernel/duration.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { DATATYPES } from '#shared/tensor/datatype.js';
+import { firstElements } from '#shared/tensor/elements.js';
 import { withoutHalves } from '#shared/tensor/half-values.js';
 import { checkJson, jsonPieces } from '#shared/tensor/json-write.js';
+import { elementCount } from '#shared/tensor/shape.js';
 import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
 import { atOnce } from '#shared/kernel/turns.js';
 import { formatDuration } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine } from '#shared/terminal/output.js';
 import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
-import { inferBody, protocolBody, readReply, type Reply, type RequestBody } from './predict-exchange.js';
+import { inferBody, protocolBody, readReply, withTimeout, type Reply, type RequestBody } from './predict-exchange.js';
 import { outputFile, parseValues, readInputFile, tensorFor, writeOutputFile } from './predict-files.js';
-import { type InputSpec, tensorAsInput, valuesAsTensor } from './predict-input.js';
+import { type InputSpec, listInputs, tensorAsInput, valuesAsTensor } from './predict-input.js';
 
 interface PredictOptions extends CommonOptions {
   readonly input: readonly string[];
@@ -19,6 +23,7 @@ interface PredictOptions extends CommonOptions {
   readonly file?: string;
   readonly modelVersion?: string;
   readonly output: readonly string[];
+  readonly timeout?: Millis;
 }
 
 export function addPredict(program: Command): void {
@@ -41,9 +46,14 @@ export function addPredict(program: Command): void {
       collect,
       [],
     )
+    .option('--timeout <duration>', 'longest the prediction may take, such as 90s or 10m (default: what --file says, else 1m)', timeoutOf)
     .addHelpText(
       'after',
       `
+The values are JSON, so they want quotes in a shell; their nesting is the shape of the tensor, or a flat list takes the shape of the
+model. A name that is wrong is answered with the inputs that the model takes; 'skerry-agent models' lists the models. A model without
+inputs is asked with its name alone.
+
 Every tensor travels as binary data, so FP16, BF16, NaN, infinities and 64-bit integers go through as they are; as JSON, NaN and
 infinities are the strings "NaN", "Infinity" and "-Infinity".
 
@@ -51,6 +61,7 @@ Examples:
   skerry-agent predict classifier --input 'x=[[1, 2, 3]]'
   skerry-agent predict classifier --input x=@image.npy --output scores=scores.npy
   skerry-agent predict detector --input @inputs.safetensors --output outputs.safetensors
+  skerry-agent predict segmenter --input x=@image.npy --output masks.safetensors --timeout 10m
   skerry-agent predict vad --input input=@frame.json --input 'sr=16000' --input state=@zeros.json --shape state=2,1,128`,
     );
   withJson(withData(command)).action((model: string, options: PredictOptions) => runPredict(model, options));
@@ -65,6 +76,15 @@ function collectInput(text: string, texts: readonly string[]): readonly string[]
   return collect(text, texts);
 }
 
+/** More than a day is a slip, and beyond what a timer takes. */
+const LONGEST_TIMEOUT: Millis = 86_400_000;
+
+function timeoutOf(text: string): Millis {
+  const timeout = parseDuration(text);
+  if (timeout !== undefined && timeout > 0 && timeout <= LONGEST_TIMEOUT) return timeout;
+  throw new InvalidArgumentError('wants a duration of at most 24h, such as 90s or 10m');
+}
+
 function addPair(text: string, pairs: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const [name, sizes] = split(text);
   if (name === '') throw new InvalidArgumentError('wants NAME=VALUE');
@@ -76,9 +96,14 @@ function split(text: string): readonly [string, string] {
   return [text.slice(0, Math.max(0, at)), text.slice(at + 1)];
 }
 
-const tensorSchema = z.object({ name: z.string(), datatype: z.enum(DATATYPES), shape: z.array(z.int()) });
+const tensorSchema = z
+  .object({ name: z.string(), datatype: z.enum(DATATYPES), shape: z.array(z.int()), any_shape: z.boolean().optional() })
+  .transform(({ any_shape: anyShape, ...spec }): InputSpec => ({ ...spec, ...(anyShape !== undefined && { anyShape }) }));
 const metadataSchema = z.object({ inputs: z.array(tensorSchema), outputs: z.array(tensorSchema) });
-const requestSchema = z.looseObject({ inputs: z.union([z.record(z.string(), z.unknown()), z.array(z.unknown())]) });
+
+/** Members are read one by one: z.record drops one called `__proto__`, which a tensor may be. */
+const namedSchema = z.custom<Readonly<Record<string, unknown>>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value));
+const requestSchema = z.looseObject({ inputs: z.union([z.array(z.unknown()), namedSchema]), parameters: z.looseObject({}).nullish() });
 
 async function runPredict(model: string, options: PredictOptions): Promise<void> {
   const out = outputOf(options);
@@ -100,22 +125,20 @@ async function runPredict(model: string, options: PredictOptions): Promise<void>
 
 async function buildRequest(specs: readonly InputSpec[], options: PredictOptions): Promise<RequestBody> {
   const tensors = new Map<string, Tensor>();
+  let parameters: Readonly<Record<string, unknown>> = {};
   if (options.file !== undefined) {
     const request = await readRequest(options.file);
-    if (Array.isArray(request.inputs)) return protocolBody(request);
+    if (Array.isArray(request.inputs)) return protocolBody(request, options.timeout);
+    parameters = request.parameters ?? {};
     for (const [name, value] of Object.entries(request.inputs)) {
-      tensors.set(name, valuesAsTensor({ name, value, shape: options.shape[name] }, specs));
+      tensors.set(name, valuesAsTensor({ name, value, shape: shapeSaid(options.shape, name) }, specs));
     }
   }
   for (const text of options.input) {
     for (const [name, tensor] of Object.entries(await readInput(text, options.shape, specs))) tensors.set(name, tensor);
   }
-  if (tensors.size > 0) return inferBody(Object.fromEntries(tensors));
+  if (tensors.size > 0 || specs.length === 0) return inferBody(Object.fromEntries(tensors), withTimeout(parameters, options.timeout));
   throw new SkerryError('CLI_USAGE', `give the inputs with --input or --file; the model takes ${listInputs(specs)}`);
-}
-
-function listInputs(specs: readonly InputSpec[]): string {
-  return specs.map((spec) => `${spec.name} (${spec.datatype} [${spec.shape.join(', ')}])`).join(', ');
 }
 
 async function readRequest(path: string): Promise<z.infer<typeof requestSchema>> {
@@ -125,6 +148,11 @@ async function readRequest(path: string): Promise<z.infer<typeof requestSchema>>
   throw new SkerryError('CLI_USAGE', `${path} is no request in JSON with "inputs"; give tensors with --input @FILE or --input NAME=@FILE`);
 }
 
+/** The shape said for an input; what every object has, such as `constructor`, is none. */
+function shapeSaid(shapes: PredictOptions['shape'], name: string): string | undefined {
+  return Object.hasOwn(shapes, name) ? shapes[name] : undefined;
+}
+
 /** What one `--input` gives: the tensors of a file by their names, or one input. */
 async function readInput(text: string, shapes: PredictOptions['shape'], specs: readonly InputSpec[]): Promise<NamedTensors> {
   if (text.startsWith('@')) {
@@ -132,11 +160,11 @@ async function readInput(text: string, shapes: PredictOptions['shape'], specs: r
     const found = await readInputFile(path);
     if (found.kind !== 'tensors')
       throw new SkerryError('CLI_USAGE', `${path} is no safetensors file; name the input: --input NAME=@${path}`);
-    const named = Object.entries(found.tensors).map(([name, tensor]) => [name, tensorAsInput(name, tensor, shapes[name], specs)] as const);
+    const named = Object.entries(found.tensors).map(([name, tensor]) => [name, tensorAsInput(name, tensor, shapeSaid(shapes, name), specs)] as const);
     return Object.fromEntries(named);
   }
   const [name, values] = split(text);
-  const shape = shapes[name];
+  const shape = shapeSaid(shapes, name);
   if (!values.startsWith('@')) {
     return { [name]: valuesAsTensor({ name, value: parseValues(values, `the text of input ${name}`), shape }, specs) };
   }
@@ -166,9 +194,9 @@ const SHOWN_VALUES = 16;
 function show(out: Output, reply: Reply, millis: number): void {
   printLine(out, `${paint(out, 'bold', `${reply.model}@${reply.version}`)} in ${formatDuration(millis)}`);
   for (const [name, tensor] of Object.entries(reply.outputs)) {
-    const data = valuesOf(name, tensor);
-    const values = data.slice(0, SHOWN_VALUES).map((value) => textOf(tensor, value));
-    const more = data.length > SHOWN_VALUES ? ` ... ${data.length - SHOWN_VALUES} more (--json shows all)` : '';
+    const values = valuesOf(name, firstElements(tensor, SHOWN_VALUES)).map((value) => textOf(tensor, value));
+    const rest = elementCount(tensor.shape, name) - values.length;
+    const more = rest > 0 ? ` ... ${rest} more (--json shows all)` : '';
     printLine(out, `${name}  ${paint(out, 'dim', `${tensor.datatype} [${tensor.shape.join(', ')}]`)}  ${values.join(' ')}${more}`);
   }
 }

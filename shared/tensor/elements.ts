@@ -1,3 +1,4 @@
+import { nextBytesElement } from './bytes-elements.js';
 import type { Datatype } from './datatype.js';
 import type { Tensor } from './tensor.js';
 
@@ -60,4 +61,21 @@ export function bytesOf(elements: ArrayBufferView): Uint8Array {
 /** True for every tensor whose elements have one size. */
 export function isFixedSize(tensor: Tensor): tensor is Tensor & { readonly datatype: Fixed } {
   return tensor.datatype !== 'BYTES';
+}
+
+/** The first elements of a tensor, at most `count`, as a flat tensor over the same bytes. */
+export function firstElements(tensor: Tensor, count: number): Tensor {
+  const { datatype, data } = tensor;
+  if (datatype !== 'BYTES') {
+    const size = CONSTRUCTORS[datatype].BYTES_PER_ELEMENT;
+    const found = Math.min(count, data.byteLength / size);
+    return { datatype, shape: [found], data: data.subarray(0, found * size) };
+  }
+  let found = 0;
+  let end = 0;
+  for (let element = nextBytesElement(data, 0); element !== undefined && found < count; element = nextBytesElement(data, end)) {
+    end = element.end;
+    found++;
+  }
+  return { datatype, shape: [found], data: data.subarray(0, end) };
 }

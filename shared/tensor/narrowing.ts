@@ -24,6 +24,8 @@ export function narrowing(before: Signature, after: Signature): string | undefin
 }
 
 function takesAll(before: TensorSpec, after: TensorSpec): boolean {
-  if (before.datatype !== after.datatype || before.shape.length !== after.shape.length) return false;
+  if (before.datatype !== after.datatype) return false;
+  if (after.anyShape === true || before.anyShape === true) return after.anyShape === true;
+  if (before.shape.length !== after.shape.length) return false;
   return after.shape.every((size, axis) => size === -1 || size === before.shape[axis]);
 }

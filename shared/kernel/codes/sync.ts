@@ -55,4 +55,10 @@ export const syncCodes = defineCodes({
     summary: 'No agent runs with this data folder, or it does not answer.',
     action: 'Start it with `skerry-agent run`, or name its folder with --data.',
   },
+  AGENT_NO_ANSWER: {
+    fault: 'environment',
+    http: 504,
+    summary: 'The agent runs, and did not answer a command in its time.',
+    action: 'Look at its log and at how busy the device is; give a long prediction more time with `skerry-agent predict --timeout`.',
+  },
 });

@@ -12,7 +12,7 @@ import { fromValues } from '#shared/tensor/half-values.js';
 import { readNpy, writeNpy } from '#shared/tensor/npy.js';
 import { readSafetensors, writeSafetensors } from '#shared/tensor/safetensors.js';
 import type { Datatype } from '#shared/tensor/datatype.js';
-import { logModel, textModel, tokenModel } from '../../kit/onnx-models.js';
+import { constantModel, logModel, loopModel, namedModel, shapelessModel, textModel, tokenModel } from '../../kit/onnx-models.js';
 import { ONNX_TYPES } from '../../kit/onnx-proto.js';
 import { Processes } from '../../kit/processes.js';
 import { memoryKeyValue, modelName, versionNumber, writeServable } from '../../kit/servables.js';
@@ -69,6 +69,50 @@ beforeAll(async () => {
       inputs: [floats('text', 'BYTES')],
       outputs: [floats('answer', 'BYTES')],
       samples: [{ inputs: { text: fromValues('BYTES', [1], ['a'], 'x') }, outputs: { answer: fromValues('BYTES', [1], ['a'], 'x') } }],
+    }),
+  );
+  const odd = ['constructor', '__proto__'];
+  const two = fromValues('FP32', [2], [0, 0], 'x');
+  await serve(
+    'odd',
+    writeServable(namedModel(odd), {
+      model: 'odd',
+      inputs: odd.map((name) => ({ name, datatype: 'FP32', shape: [2] })),
+      outputs: odd.map((name) => ({ name: `out ${name}`, datatype: 'FP32', shape: [2] })),
+      samples: [
+        {
+          inputs: Object.fromEntries(odd.map((name) => [name, two])),
+          outputs: Object.fromEntries(odd.map((name) => [`out ${name}`, two])),
+        },
+      ],
+    }),
+  );
+  await serve(
+    'constant',
+    writeServable(constantModel(), {
+      model: 'constant',
+      inputs: [],
+      outputs: [{ name: 'y', datatype: 'FP32', shape: [2] }],
+      samples: [{ inputs: {}, outputs: { y: fromValues('FP32', [2], [1, 2], 'y') } }],
+    }),
+  );
+  await serve(
+    'shapeless',
+    writeServable(shapelessModel(), {
+      model: 'shapeless',
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [], anyShape: true }],
+      outputs: [{ name: 'y', datatype: 'FP32', shape: [], anyShape: true }],
+      samples: [{ inputs: { x: two }, outputs: { y: two } }],
+    }),
+  );
+  const four = fromValues('FP32', [1, 4], [0, 0, 0, 0], 'x');
+  await serve(
+    'slow',
+    writeServable(loopModel({ iterations: 1_000_000 }), {
+      model: 'slow',
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 4] }],
+      outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 4] }],
+      samples: [{ inputs: { x: four }, outputs: { y: four } }],
     }),
   );
   server = createInferenceServer({
@@ -149,7 +193,56 @@ describe('skerry-agent predict speaks binary', () => {
     expect(await asked('half', '--file', file('request.json'))).toEqual({ y: [1, 2] });
   });
 
+  test('a model of any shape is asked with the nesting, and not with a flat list', async () => {
+    const { stdout } = await predict('shapeless', '--input', 'x=[[1, 2], [3, 4]]');
+    expect(stdout).toMatch(/y +FP32 \[2, 2\] +-1 -2 -3 -4\n/);
+    expect((await predict('shapeless', '--input', 'x=5')).stdout).toMatch(/y +FP32 \[\] +-5\n/);
+  });
+
+  test('a model without inputs is asked by its name', async () => {
+    expect(await asked('constant')).toEqual({ y: [1, 2] });
+    await writeFile(file('none.json'), '{"inputs": {}}');
+    expect(await asked('constant', '--file', file('none.json'))).toEqual({ y: [1, 2] });
+  });
+
+  test('inputs may be called as what every object has', async () => {
+    const answer = [
+      ['out constructor', [-1, -2]],
+      ['out __proto__', [-3, -4]],
+    ];
+    expect(Object.entries(await asked('odd', '--input', 'constructor=[1, 2]', '--input', '__proto__=[3, 4]'))).toEqual(answer);
+    await writeFile(file('odd.json'), '{"inputs": {"constructor": [1, 2], "__proto__": [3, 4]}}');
+    expect(Object.entries(await asked('odd', '--file', file('odd.json')))).toEqual(answer);
+    const shaped = await predict('odd', '--input', 'constructor=[1, 2]', '--input', '__proto__=[3, 4]', '--shape', '__proto__=3');
+    expect(shaped.stderr).toMatch(/__proto__/);
+  });
+
+  test('only the values that are shown are turned into text', async () => {
+    const shown = await predict('single', '--input', `x=[${Array.from({ length: 20 }, (_, at) => at).join(',')}]`);
+    expect(shown.stdout).toMatch(/y +FP32 \[20\] +0 1 2 .* 15 \.\.\. 4 more/);
+    const many = await predict('text', '--input', `text=${JSON.stringify(Array.from({ length: 18 }, () => 'é'))}`);
+    expect(many.stdout).toMatch(/"é" \.\.\. 2 more/);
+  });
+
+  test.each([
+    ['the time said', {}, ['--timeout', '200ms']],
+    ['the time that the request says', { parameters: { timeout: 200_000 } }, []],
+    ['the time said, whatever the request says', { parameters: { timeout: 60_000_000 } }, ['--timeout', '200ms']],
+  ])('a prediction may take %s', async (_, extra, args) => {
+    const data = [1, 2, 3, 4];
+    await writeFile(file('late.json'), JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4], data }], ...extra }));
+    await writeFile(file('late-values.json'), JSON.stringify({ inputs: { x: data }, ...extra }));
+    for (const name of ['late.json', 'late-values.json']) {
+      const began = performance.now();
+      const { stderr } = await predict('slow', '--file', file(name), ...args);
+      expect(stderr).toMatch(/INFERENCE_TIMEOUT/);
+      expect(performance.now() - began).toBeLessThan(10_000);
+    }
+  });
+
   test.each<[string, readonly string[], RegExp]>([
+    ['a time that is none', ['half', '--input', 'x=[1]', '--timeout', '1 hour'], /wants a duration/],
+    ['a ragged list', ['half', '--input', 'x=[[1, 2], [3]]'], /different lengths[^]*\[CLI_USAGE\]/],
     ['a file of another datatype', ['single', '--input', 'x=@x.npy'], /the file has FP16[^]*\[TENSOR_DATATYPE\]/],
     ['an unnamed npy file', ['half', '--input', '@x.npy'], /name the input[^]*\[CLI_USAGE\]/],
     ['no such file', ['half', '--input', 'x=@none.npy'], /there is no file[^]*\[CLI_USAGE\]/],

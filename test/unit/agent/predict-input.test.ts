@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type InputSpec, keepDigits, tensorAsInput, valuesAsTensor } from '#agent/cli/predict-input.js';
+import { type InputSpec, keepDigits, listInputs, tensorAsInput, valuesAsTensor } from '#agent/cli/predict-input.js';
 
 const spec = (shape: readonly number[]): InputSpec => ({ name: 'x', datatype: 'FP32', shape });
 const shapeOf = (value: unknown, shape: readonly number[], said?: string): readonly number[] =>
@@ -23,6 +23,13 @@ describe('valuesAsTensor', () => {
     expect(shapeOf([1, 2, 3, 4], [-1, -1], '4,1')).toEqual([4, 1]);
     expect(shapeOf([1, 2], [-1, -1], '1x2')).toEqual([1, 2]);
     expect(() => shapeOf([1], [1], '1,two')).toThrow(/wants sizes/);
+  });
+
+  it('keeps the nesting where the model takes any shape', () => {
+    const any: InputSpec = { ...spec([-1]), anyShape: true };
+    const shape = (value: unknown): readonly number[] => valuesAsTensor({ name: 'x', value, shape: undefined }, [any]).shape;
+    expect([shape([[1, 2], [3, 4]]), shape([1, 2]), shape(7)]).toEqual([[2, 2], [2], []]);
+    expect(listInputs([any, { ...spec([2]), name: 'y' }])).toBe('x (FP32 of any shape), y (FP32 [2])');
   });
 
   it('asks where it cannot tell, and for a name the model has not', () => {

@@ -19,3 +19,14 @@ test.each<[string, Partial<Signature>, string | undefined]>([
 ])('%s', (_title, changed, reason) => {
   expect(narrowing(before, { ...before, ...changed })).toBe(reason);
 });
+
+const any = (name: string): TensorSpec => ({ ...spec(name, []), anyShape: true });
+
+test.each<[string, TensorSpec, TensorSpec, string | undefined]>([
+  ['a shape to any shape', spec('x', [-1, 4]), any('x'), undefined],
+  ['any shape to any shape', any('x'), any('x'), undefined],
+  ['any shape to a scalar', any('x'), spec('x', []), 'input x FP32 of any shape became x FP32 []'],
+  ['any shape to any sizes', any('x'), spec('x', [-1]), 'input x FP32 of any shape became x FP32 [-1]'],
+])('from %s', (_title, known, next, reason) => {
+  expect(narrowing({ inputs: [known], outputs: [] }, { inputs: [next], outputs: [] })).toBe(reason);
+});
