@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { firstRuntimeFor } from '#shared/bundle/opsets.js';
+import { runtimesFor } from '#shared/bundle/opsets.js';
 import { formatBytes } from '#shared/terminal/format.js';
 import { requireFiles } from '#shared/terminal/named-files.js';
 import { type Output, paint, printJson, printLine, printNote, printTable } from '#shared/terminal/output.js';
@@ -71,9 +71,17 @@ function headline({ sizeBytes, irVersion, opset, opsets, producer, form }: Model
 
 /** Which runtimes of devices know the model: by its opset, and the one here that loaded it. */
 function devicesFor({ opset, runtime }: ModelInspection): string {
-  const minor = opset === undefined ? undefined : firstRuntimeFor(opset);
-  const since = minor === undefined ? 'devices with any ONNX Runtime 1' : `devices with ONNX Runtime 1.${minor} or newer (opset ${opset})`;
+  const since = sinceOf(opset);
   return runtime === undefined ? since : `${since}; ${runtime} loaded it here`;
+}
+
+function sinceOf(opset: number | undefined): string {
+  const needed = opset === undefined ? undefined : runtimesFor(opset);
+  if (needed === undefined) return 'devices with any ONNX Runtime 1';
+  const { earliest, surely } = needed;
+  if (surely === earliest) return `devices with ONNX Runtime 1.${earliest} or newer (opset ${opset})`;
+  if (surely === undefined) return `no release for sure: of 1.${earliest} and newer it is not known (opset ${opset})`;
+  return `devices with ONNX Runtime 1.${surely} or newer; of 1.${earliest} to 1.${surely - 1} it is not known (opset ${opset})`;
 }
 
 function printValues(out: Output, { inputs, outputs }: ModelInspection): void {

@@ -121,10 +121,14 @@ function buildReference(request: BuildRequest, onStep: (step: BuildStep) => void
     if (notFinite !== undefined) onStep({ kind: 'not-finite', outputs: notFinite });
     const { outputs, differing } = await settleShapes(request, model, samples);
     if (differing.length > 0) onStep({ kind: 'shapes-observed', shapes: differing });
-    const observed = { ...model, outputs: outputs.map((spec) => ({ spec, dimensions: spec.shape })) };
-    if (request.maxBatchSize !== undefined) await checkBatching(name, observed, samples);
+    if (request.maxBatchSize !== undefined) await checkBatching(name, asObserved(model, outputs), samples);
     return { name, inspection, samples, inputs: specsOf(model.inputs), outputs };
   });
+}
+
+/** A model with the outputs as the samples showed them, which is what the version says of them. */
+function asObserved(model: LoadedModel, outputs: readonly TensorSpec[]): LoadedModel {
+  return { ...model, outputs: outputs.map((spec) => ({ spec, dimensions: spec.shape })) };
 }
 
 /** Two variants of one form may be meant; the name of the others is the publisher's. */
@@ -142,7 +146,7 @@ function checkedVariant(
     onStep({ kind: 'inspected', variant: name, inspection });
     checkSameSignature(name, model, reference);
     const { maxError } = await checkVariant(name, model, reference.samples);
-    if (request.maxBatchSize !== undefined) await checkBatching(name, model, reference.samples);
+    if (request.maxBatchSize !== undefined) await checkBatching(name, asObserved(model, reference.outputs), reference.samples);
     onStep({ kind: 'agreed', variant: name, maxError });
     return inspection;
   });

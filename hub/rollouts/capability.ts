@@ -1,7 +1,7 @@
 import { type AgentVariant, PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
 import { lackingFeatures } from '#shared/bundle/features.js';
 import type { Variant } from '#shared/bundle/model-manifest.js';
-import { firstRuntimeFor } from '#shared/bundle/opsets.js';
+import { runtimesFor } from '#shared/bundle/opsets.js';
 import type { VersionNumber } from '#shared/bundle/names.js';
 import type { Capabilities } from '#shared/protocol/device.js';
 
@@ -54,10 +54,28 @@ function whyNot({ opset, requires }: Pick<Variant, 'opset' | 'requires'>, device
   if (requires.memoryBytes !== undefined && requires.memoryBytes > device.memoryBytes) {
     return `needs ${requires.memoryBytes} bytes of memory, the device has ${device.memoryBytes}`;
   }
-  const needed = opset === undefined ? undefined : firstRuntimeFor(opset);
-  const minor = /^1\.(\d+)\./.exec(device.runtime.version)?.[1];
-  if (needed !== undefined && minor !== undefined && device.runtime.name.startsWith('onnxruntime') && Number(minor) < needed) {
-    return `opset ${opset} needs runtime 1.${needed}, the device has ${device.runtime.version}`;
-  }
-  return undefined;
+  const known = knowledge(opset, device);
+  return known.kind === 'no' ? `opset ${opset} needs runtime ${known.needs}, the device has ${device.runtime.version}` : undefined;
+}
+
+type Knowledge = { readonly kind: 'yes' | 'unknown' } | { readonly kind: 'no'; readonly needs: string };
+
+/** Whether the runtime of a device knows an opset; unknown where its release cannot be told, or is not known to. */
+function knowledge(opset: number | undefined, { runtime }: Pick<Capabilities, 'runtime'>): Knowledge {
+  const needed = opset === undefined ? undefined : runtimesFor(opset);
+  if (needed === undefined) return { kind: 'yes' };
+  const release = runtime.name.startsWith('onnxruntime') ? /^(\d+)\.(\d+)\./.exec(runtime.version) : null;
+  const minor = release?.[1] === '1' ? Number(release[2]) : undefined;
+  if (minor === undefined) return { kind: 'unknown' };
+  if (minor < needed.earliest) return { kind: 'no', needs: `1.${needed.earliest}${needed.surely === needed.earliest ? '' : ' or newer'}` };
+  return { kind: needed.surely !== undefined && minor >= needed.surely ? 'yes' : 'unknown' };
+}
+
+/**
+ * The opset that a device that may run the version is not known to know: it is told, and shows. `undefined` where it has a variant
+ * that it surely can run, or can run none.
+ */
+export function unsureOpset(variants: readonly Runnable[], device: Capabilities): number | undefined {
+  const models = variants.flatMap((variant) => ('platform' in variant || whyNot(variant, device) !== undefined ? [] : [variant]));
+  return models.every(({ opset }) => knowledge(opset, device).kind === 'unknown') ? models[0]?.opset : undefined;
 }

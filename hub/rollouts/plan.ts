@@ -4,7 +4,7 @@ import { openObject } from '#shared/kernel/open-object.js';
 import { deviceIdSchema, type Capabilities, type DeviceId, type Labels } from '#shared/protocol/device.js';
 import type { Selector } from '#hub/fleet/selector.js';
 import { TIME_ZONE_LABEL, timeZoneOf } from '#hub/fleet/time-zone.js';
-import { type Runnable, whyIncapable } from './capability.js';
+import { type Runnable, unsureOpset, whyIncapable } from './capability.js';
 import type { Cohort } from './document-parts.js';
 import { isBeside, type RolloutDocument, type WaveDocument } from './document.js';
 import { type Gate, isComparison } from './gate-document.js';
@@ -103,7 +103,7 @@ export function planRollout(input: PlanInput): Plan {
   });
   if (rest.length > 0) waves.push(reserveWave(document, rest));
   if (document.strategy.kind === 'blue-green') waves.unshift(stageWave(document, order));
-  warnings.push(...zoneWarnings(document, members));
+  warnings.push(...zoneWarnings(document, members), ...opsetWarnings(input.variants, able));
   if (order.length > 0) warnings.push(...controlWarnings(waves, order.length));
   // Said once, not for every wave.
   else
@@ -225,8 +225,6 @@ function zoneWarnings({ schedule }: RolloutDocument, members: readonly PlanDevic
   const wrong = zones.flatMap(({ id, unknown }) => (unknown === undefined ? [] : [`${id} "${unknown}"`]));
   const silent = zones.filter(({ zone, unknown }) => zone === undefined && unknown === undefined).map(({ id }) => id);
   const instead = [...new Set(local.map((window) => window.timeZone))].join(', ');
-  const some = (names: readonly string[]): string =>
-    names.slice(0, NAMED).join(', ') + (names.length > NAMED ? `, and ${names.length - NAMED} more` : '');
   return [
     ...(wrong.length > 0 ? [`label ${TIME_ZONE_LABEL} of ${some(wrong)} names no time zone; windows there are in ${instead}`] : []),
     ...(silent.length > 0 ? [`no label ${TIME_ZONE_LABEL} on ${some(silent)}; windows there are in ${instead}`] : []),
@@ -235,6 +233,23 @@ function zoneWarnings({ schedule }: RolloutDocument, members: readonly PlanDevic
 
 /** Devices named in a warning. */
 const NAMED = 5;
+
+function some(names: readonly string[]): string {
+  return names.slice(0, NAMED).join(', ') + (names.length > NAMED ? `, and ${names.length - NAMED} more` : '');
+}
+
+/** Who is told a version whose opset its runtime is not known to know: it goes back to what it ran should it fail to load. */
+function opsetWarnings(variants: readonly Runnable[], devices: readonly PlanDevice[]): string[] {
+  const unsure = new Map<number, string[]>();
+  for (const { id, capabilities } of devices) {
+    const opset = unsureOpset(variants, capabilities);
+    if (opset === undefined) continue;
+    const names = unsure.get(opset) ?? [];
+    names.push(`${id} (${capabilities.runtime.version})`);
+    unsure.set(opset, names);
+  }
+  return [...unsure].map(([opset, names]) => `it is not known whether the runtime knows opset ${opset} on ${some(names)}`);
+}
 
 function controlWarnings(waves: readonly PlanWave[], total: number): string[] {
   let told = 0;

@@ -7,8 +7,23 @@ const OPSET_SINCE: readonly (readonly [opset: number, minor: number])[] = [
   [17, 12],
   [16, 11],
 ];
+/** The last release in that table: it ends at the first opset above, so newer opsets need a newer release. */
+const TABLE_ENDS = 20;
+/** A later release, and the newest opset it was seen to load; which release between the two first knew the opset is not known. */
+const SEEN = { minor: 30, opset: 26 };
 
-/** Minor number of the first release of ONNX Runtime 1 that knows the opset; `undefined` for those that every supported one knows. */
-export function firstRuntimeFor(opset: number): number | undefined {
-  return OPSET_SINCE.find(([since]) => opset >= since)?.[1];
+/** Which releases of ONNX Runtime 1 know an opset, by their minor numbers. */
+export interface RuntimesFor {
+  /** Releases before this one do not know it. */
+  readonly earliest: number;
+  /** Releases from this one on know it; left out where none is known to. Between the two nobody knows. */
+  readonly surely?: number;
+}
+
+/** `undefined` for an opset that every supported release knows. */
+export function runtimesFor(opset: number): RuntimesFor | undefined {
+  const newest = OPSET_SINCE[0]?.[0] ?? 0;
+  if (opset > newest) return opset > SEEN.opset ? { earliest: TABLE_ENDS + 1 } : { earliest: TABLE_ENDS + 1, surely: SEEN.minor };
+  const minor = OPSET_SINCE.find(([since]) => opset >= since)?.[1];
+  return minor === undefined ? undefined : { earliest: minor, surely: minor };
 }

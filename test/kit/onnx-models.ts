@@ -421,8 +421,8 @@ export function constantModel(): Uint8Array {
   return model({ nodes: [node('Constant', [], ['y'], [value])], inputs: [], outputs: [valueInfo('y', FLOAT, [2])] });
 }
 
-/** y = x, FP32 [-1, 4], where the model declares [-1, 3, 7]; computed so that the runtime cannot tell before it runs. */
-export function misdeclaredModel(): Uint8Array {
+/** y = x, FP32 [-1, 4], where the model declares [batch, 3, 7]; computed so that the runtime cannot tell before it runs. */
+export function misdeclaredModel({ batch = 'batch' }: { batch?: number | string } = {}): Uint8Array {
   return model({
     nodes: [
       node('Shape', ['x'], ['sizes']),
@@ -431,6 +431,6 @@ export function misdeclaredModel(): Uint8Array {
       node('Reshape', ['x', 'shape'], ['y']),
     ],
     inputs: [valueInfo('x', FLOAT, ['batch', 4])],
-    outputs: [valueInfo('y', FLOAT, ['batch', 3, 7])],
+    outputs: [valueInfo('y', FLOAT, [batch, 3, 7])],
   });
 }

@@ -219,6 +219,16 @@ describe('buildVersion', () => {
     );
   });
 
+  it('batches variants whose outputs come otherwise than declared, as their reference', async () => {
+    const misdeclared = await file('misdeclared.onnx', models.misdeclaredModel({ batch: 1 }));
+    const plain = await file('identity.onnx', models.identityModel());
+    const base = await request(models.identityModel(), { maxBatchSize: 8 });
+    const both = (first: string, second: string) => buildVersion({ ...base, variants: [{ path: first }, { name: 'other', path: second }] });
+    for (const built of [await both(plain, misdeclared), await both(misdeclared, plain)]) {
+      expect(built.content).toMatchObject({ batching: { maxBatchSize: 8 }, outputs: [{ name: 'y', shape: [-1, 4] }] });
+    }
+  });
+
   it('batches with one golden sample, whose altered self shows that rows stay apart', async () => {
     const golden = [await file('constant.json', { inputs: { x: { shape: [2, 4], fill: 3 } } })];
     await expect(buildVersion(await request(models.affineModel(), { golden, maxBatchSize: 8 }))).resolves.toBeDefined();

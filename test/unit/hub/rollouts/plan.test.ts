@@ -46,6 +46,18 @@ describe('planRollout', () => {
     expect(plan({ waves: ['50%', { percent: '50%', name: 'same' }] }).warnings).toContain('wave "same" has no devices of its own');
   });
 
+  it('leaves out runtimes that do not know the opset, and names those of which that is not known', () => {
+    const runtime = (version: string, name = 'onnxruntime') => device(`v${version.replaceAll('.', '-')}`, {}, { runtime: { name, version } });
+    const devices = [runtime('1.20.2'), runtime('1.21.0'), runtime('1.30.0'), runtime('7.2.0', 'tract')];
+    const of = (opset: number) => plan({ waves: ['100%'] }, devices, [{ name: 'fp32', opset, requires: { providers: ['cpu'] } }]);
+    const seen = of(23);
+    expect(seen.incapable).toEqual([{ device: 'v1-20-2', why: 'fp32: opset 23 needs runtime 1.21 or newer, the device has 1.20.2' }]);
+    expect(seen.warnings[0]).toBe('it is not known whether the runtime knows opset 23 on v1-21-0 (1.21.0), v7-2-0 (7.2.0)');
+    expect(of(27).warnings[0]).toMatch(/opset 27 on v1-21-0 .* v1-30-0 \(1\.30\.0\)/);
+    expect(of(21)).toMatchObject({ incapable: [], devices: 4 });
+    expect(of(21).warnings[0]).toBe('it is not known whether the runtime knows opset 21 on v7-2-0 (7.2.0)');
+  });
+
   it('has waves by cohort, and none for whom the cohort does not name', () => {
     const { waves } = plan({ cohort: 'site', waves: [{ cohort: { saved: 'lab' } }, { percent: '60%', name: 'more' }] });
     expect(waves[0]?.devices).toHaveLength(50);
