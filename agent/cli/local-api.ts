@@ -31,10 +31,14 @@ const refusalSchema = z.object({ error: z.string(), code: z.string(), details: z
 /** Of the binary tensor data extension, both ways. */
 const HEADER_LENGTH = 'inference-header-content-length';
 
-/** What an answer may take that needs no computing. */
-const ANSWER_TIME: Millis = seconds(60);
-/** What a prediction's answer may take on its way, beyond the time it may be computed; it includes what the agent needs to tell that it took too long. */
-const MARGIN: Millis = seconds(30);
+/** How long is waited for answers. */
+interface Waits {
+  /** For one that needs no computing. */
+  readonly answer: Millis;
+  /** For a prediction, beyond the time it may be computed: its way here, and the agent's word that it took too long. */
+  readonly margin: Millis;
+}
+const WAITS: Waits = { answer: seconds(60), margin: seconds(30) };
 
 interface AgentAnswer {
   readonly status: number;
@@ -46,20 +50,22 @@ interface AgentAnswer {
 export class LocalApi {
   readonly agent: RunningAgent;
   readonly #target: RequestOptions;
+  readonly #waits: Waits;
 
-  private constructor(agent: RunningAgent, target: RequestOptions) {
+  private constructor(agent: RunningAgent, target: RequestOptions, waits: Waits) {
     this.agent = agent;
+    this.#waits = waits;
     this.#target = target;
   }
 
   /** Finds the agent; `AGENT_NOT_RUNNING` when none runs there. */
-  static async find(data: string): Promise<LocalApi> {
+  static async find(data: string, waits: Waits = WAITS): Promise<LocalApi> {
     const agent = await findRunning(data);
     if (agent === undefined) throw new SkerryError('AGENT_NOT_RUNNING', `no agent runs with ${data}`);
-    if (agent.socket !== null) return new LocalApi(agent, { socketPath: agent.socket });
+    if (agent.socket !== null) return new LocalApi(agent, { socketPath: agent.socket }, waits);
     if (agent.http === null) throw new SkerryError('AGENT_NOT_RUNNING', 'the agent listens nowhere');
     const { hostname, port } = new URL(agent.http);
-    return new LocalApi(agent, { host: hostname, port });
+    return new LocalApi(agent, { host: hostname, port }, waits);
   }
 
   status(): Promise<Status> {
@@ -96,9 +102,13 @@ export class LocalApi {
     throw fromErrorBody({ code, message: error, ...(details === undefined ? {} : { details }) });
   }
 
+  /** 0 is for ever: what has no limit is waited for. */
+  #waitFor({ timeout }: RequestBody): Millis {
+    return timeout === undefined ? 0 : Math.min(LONGEST_TIMER, Math.ceil(timeout) + this.#waits.margin);
+  }
+
   #send(method: string, path: string, body: RequestBody | undefined): Promise<AgentAnswer> {
-    // 0 is none: a request without a limit is waited for.
-    const timeout = body === undefined ? ANSWER_TIME : body.timeout === undefined ? 0 : Math.min(LONGEST_TIMER, Math.ceil(body.timeout) + MARGIN);
+    const timeout = body === undefined ? this.#waits.answer : this.#waitFor(body);
     return new Promise((resolve, reject) => {
       const headers = body === undefined ? {} : { 'content-length': body.bytes.byteLength, [HEADER_LENGTH]: body.headerLength };
       const request = httpRequest({ ...this.#target, method, path, headers, timeout, agent: false }, (response) => {

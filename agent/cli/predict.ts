@@ -50,9 +50,9 @@ export function addPredict(program: Command): void {
     .addHelpText(
       'after',
       `
-The values are JSON, so they want quotes in a shell; their nesting is the shape of the tensor, or a flat list takes the shape of the
-model. A name that is wrong is answered with the inputs that the model takes; 'skerry-agent models' lists the models. A model without
-inputs is asked with its name alone.
+Without inputs, the command says which ones the model takes, and of what type and shape; a model that takes none is asked so.
+'skerry-agent models' lists the models. Values are JSON (in quotes, for the shell). Their nesting is the shape of the tensor; a flat list
+takes the shape that the model declares.
 
 Every tensor travels as binary data, so FP16, BF16, NaN, infinities and 64-bit integers go through as they are; as JSON, NaN and
 infinities are the strings "NaN", "Infinity" and "-Infinity".
@@ -102,7 +102,9 @@ const tensorSchema = z
 const metadataSchema = z.object({ inputs: z.array(tensorSchema), outputs: z.array(tensorSchema) });
 
 /** Members are read one by one: z.record drops one called `__proto__`, which a tensor may be. */
-const namedSchema = z.custom<Readonly<Record<string, unknown>>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value));
+const namedSchema = z.custom<Readonly<Record<string, unknown>>>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+);
 const requestSchema = z.looseObject({ inputs: z.union([z.array(z.unknown()), namedSchema]), parameters: z.looseObject({}).nullish() });
 
 async function runPredict(model: string, options: PredictOptions): Promise<void> {
@@ -160,7 +162,9 @@ async function readInput(text: string, shapes: PredictOptions['shape'], specs: r
     const found = await readInputFile(path);
     if (found.kind !== 'tensors')
       throw new SkerryError('CLI_USAGE', `${path} is no safetensors file; name the input: --input NAME=@${path}`);
-    const named = Object.entries(found.tensors).map(([name, tensor]) => [name, tensorAsInput(name, tensor, shapeSaid(shapes, name), specs)] as const);
+    const named = Object.entries(found.tensors).map(
+      ([name, tensor]) => [name, tensorAsInput(name, tensor, shapeSaid(shapes, name), specs)] as const,
+    );
     return Object.fromEntries(named);
   }
   const [name, values] = split(text);

@@ -73,8 +73,8 @@ class InstanceHost {
       case 'load': {
         this.#witness ??= message.witness === undefined ? undefined : NativeWitness.open(message.witness, message.of);
         this.#witness?.entered('load');
-        const { file, provider, threads, outputs } = message;
-        this.#session = await OrtSession.open(await loadOrt(), file, provider, threads, outputs);
+        const { file, provider, threads, outputs: offered, replaced } = message;
+        this.#session = await OrtSession.open(await loadOrt(), file, provider, threads, { offered, replaced });
         return { kind: 'loaded', id, inputs: this.#session.inputs, outputs: this.#session.outputs };
       }
       case 'check':

@@ -46,6 +46,8 @@ export type ToInstance =
       readonly threads: number;
       /** What is computed when no outputs are named. */
       readonly outputs: readonly string[];
+      /** Outputs in which golden samples show U+FFFD. */
+      readonly replaced: readonly string[];
       readonly of: VersionId;
       /** Where the instance writes down that it is in native code; left out where its process is its own. */
       readonly witness?: WitnessSlot;

@@ -23,6 +23,8 @@ export interface LoadOptions {
   readonly threads: number;
   /** What is computed when no outputs are named. */
   readonly outputs: readonly string[];
+  /** Outputs in which golden samples show U+FFFD, which stands for bytes that are no UTF-8 elsewhere. */
+  readonly replaced: readonly string[];
   readonly of: VersionId;
   /** Where the instance writes down that it is in native code; left out: nowhere. */
   readonly witness?: WitnessSlot;

@@ -2,6 +2,7 @@ import { asSkerryError, type ErrorDetails, SkerryError } from '#shared/kernel/er
 import type { Millis } from '#shared/kernel/clock.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { notFiniteIn, type NotFiniteOutputs } from '#shared/tensor/not-finite.js';
+import { replacedIn } from '#shared/tensor/strings.js';
 import type { ServableSpec } from './contract.js';
 import { emptySizes, type EmptySizes } from './empty-sizes.js';
 import { type GoldenSample, goldenMismatch, readGoldenSample } from './golden.js';
@@ -36,6 +37,7 @@ export interface Placed {
 export interface Chosen extends Placed {
   readonly empties: EmptySizes;
   readonly notFinite: NotFiniteOutputs;
+  readonly replaced: readonly string[];
 }
 
 /** What the device offers, and what it knows of candidates from earlier. */
@@ -68,12 +70,13 @@ export class Loader {
     const remembered = chooseRemembered(candidates, recall.verdict);
     const failures: Failure[] = [];
     let best: Placed | undefined;
-    let shown: Pick<Chosen, 'empties' | 'notFinite'> | undefined;
+    let shown: Pick<Chosen, 'empties' | 'notFinite' | 'replaced'> | undefined;
     try {
       // Already knowing the best one, the others are tried only should it fail.
       const order = remembered === undefined ? candidates : [remembered, ...candidates.filter((other) => other !== remembered)];
       const samples = await Promise.all(spec.goldenSamples.map((sample) => readGoldenSample(spec, sample)));
-      shown = { empties: emptySizes(samples), notFinite: notFiniteIn(samples.map((sample) => sample.expected)) };
+      const expected = samples.map((sample) => sample.expected);
+      shown = { empties: emptySizes(samples), notFinite: notFiniteIn(expected), replaced: replacedIn(expected) };
       for (const candidate of order) {
         if (signal.aborted) throw new SkerryError('ABORTED', `loading ${spec.model}@${spec.version} was cancelled`);
         if (best !== undefined && best.candidate === remembered) break;
@@ -94,11 +97,11 @@ export class Loader {
     return { ...best, ...shown };
   }
 
-  /** One more warm instance of a candidate that was placed before. */
-  async again(spec: ServableSpec, candidate: Candidate): Promise<Instance> {
+  /** One more warm instance of a candidate that was placed before, and of what its golden samples showed then. */
+  async again(spec: ServableSpec, { candidate, replaced }: Pick<Chosen, 'candidate' | 'replaced'>): Promise<Instance> {
     const instance = this.#parts.start(spec);
     try {
-      await instance.load(this.#toLoad(spec, candidate, instance));
+      await instance.load(this.#toLoad(spec, candidate, replaced, instance));
       const [sample] = spec.goldenSamples;
       if (sample !== undefined) await this.#check(spec, candidate, instance, await readGoldenSample(spec, sample), 1);
       return instance;
@@ -124,7 +127,7 @@ export class Loader {
     if (key !== undefined && accelerated) await memory.remember(key, { kind: 'trying' });
     const instance = this.#parts.start(spec);
     try {
-      const signature = await instance.load(this.#toLoad(spec, candidate, instance));
+      const signature = await instance.load(this.#toLoad(spec, candidate, replacedIn(samples.map((sample) => sample.expected)), instance));
       checkSignature(spec, signature, candidate.variant.name);
       onLoaded();
       let millis = 0;
@@ -143,13 +146,19 @@ export class Loader {
     }
   }
 
-  #toLoad({ model, version, outputs }: ServableSpec, { variant, provider }: Candidate, instance: Instance): LoadOptions {
+  #toLoad(
+    { model, version, outputs }: ServableSpec,
+    { variant, provider }: Candidate,
+    replaced: readonly string[],
+    instance: Instance,
+  ): LoadOptions {
     const witness = this.#parts.slotOf(instance);
     return {
       file: variant.file,
       provider,
       threads: this.#parts.settings.threads,
       outputs: outputs.map(({ name }) => name),
+      replaced,
       of: { model, version },
       ...(witness && { witness }),
     };

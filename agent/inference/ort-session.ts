@@ -64,11 +64,14 @@ export class OrtSession {
   readonly #session: InferenceSession;
   readonly #offered: readonly string[] | undefined;
   readonly #inherited: readonly string[];
+  /** Outputs that may hold U+FFFD. */
+  readonly #replaced: ReadonlySet<string>;
   readonly inputs: readonly DeclaredInput[];
   /** The outputs that are tensors; others, such as sequences of maps, cannot be offered. */
   readonly outputs: readonly TensorSpec[];
 
-  private constructor(ort: Ort, session: InferenceSession, offered: readonly string[] | undefined) {
+  private constructor(ort: Ort, session: InferenceSession, offered: readonly string[] | undefined, replaced: readonly string[]) {
+    this.#replaced = new Set(replaced);
     this.#ort = ort;
     this.#session = session;
     this.#offered = offered;
@@ -80,16 +83,23 @@ export class OrtSession {
 
   /**
    * Opens the model file by path, so that the runtime reads it and no second copy lies in our heap. `offered`: the outputs that
-   * the version offers and that are computed when none are named; all when left out.
+   * the version offers and that are computed when none are named; all when left out. `replaced`: the outputs in which its golden
+   * samples show U+FFFD.
    */
-  static async open(ort: Ort, file: string, provider: string, threads: number, offered?: readonly string[]): Promise<OrtSession> {
+  static async open(
+    ort: Ort,
+    file: string,
+    provider: string,
+    threads: number,
+    { offered, replaced = [] }: { readonly offered?: readonly string[]; readonly replaced?: readonly string[] } = {},
+  ): Promise<OrtSession> {
     try {
       const session = await ort.InferenceSession.create(file, {
         ...SESSION_OPTIONS,
         executionProviders: [provider],
         intraOpNumThreads: threads,
       });
-      return new OrtSession(ort, session, offered);
+      return new OrtSession(ort, session, offered, replaced);
     } catch (cause) {
       throw ortError(cause, 'load', `provider ${provider}`);
     }
@@ -111,7 +121,7 @@ export class OrtSession {
     const isWanted = (name: string): boolean => wanted === undefined || this.#inherited.length === 0 || wanted.includes(name);
     const given = Object.entries(results).filter(([name]) => isWanted(name));
     const tensors = namedTensors(given.map(([name, value]) => [name, fromOrt(value, `output ${name}`)] as const));
-    checkStringOutputs(inputs, tensors);
+    checkStringOutputs(inputs, tensors, this.#replaced);
     return tensors;
   }
 

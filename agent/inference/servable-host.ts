@@ -156,7 +156,7 @@ export class ServableHost {
       const onLoaded = (): void => {
         if (this.#state === 'loading') this.#move('loaded');
       };
-      const { candidate, instance, empties, notFinite, shared } = await loader.place(this.spec, onLoaded, this.#cancel.signal);
+      const { candidate, instance, empties, notFinite, replaced, shared } = await loader.place(this.spec, onLoaded, this.#cancel.signal);
       const scheduler = new Scheduler<Instance>({
         pool: { acquire: () => pool?.acquire(), release: (one) => pool?.release(one) },
         clock,
@@ -169,7 +169,7 @@ export class ServableHost {
       });
       pool = new InstancePool(
         {
-          start: () => loader.again(this.spec, candidate),
+          start: () => loader.again(this.spec, { candidate, replaced }),
           clock,
           random,
           settings,

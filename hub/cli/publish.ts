@@ -146,6 +146,12 @@ function showBuild(out: Output, progress: Progress): (step: BuildStep) => void {
       case 'not-finite':
         printNote(out, `on the golden samples ${step.outputs}: devices take such values for right there`);
         break;
+      case 'replaced':
+        printNote(
+          out,
+          `on the golden samples U+FFFD stands in ${namesIn(step.outputs)}: devices take it for right there. Should it stand for text that is not UTF-8, export the model with UTF-8`,
+        );
+        break;
       case 'agreed':
         printNote(out, `${step.variant}: agrees with the golden samples, largest error ${step.maxError.toPrecision(3)}`);
         break;

@@ -6,6 +6,7 @@ import type { GoldenSample, ModelManifest, Variant } from '#shared/bundle/model-
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { describeSpec } from '#shared/tensor/check.js';
+import { replacedIn } from '#shared/tensor/strings.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
 import { type OutputTolerances, type Tolerance, toleranceProblem } from '#shared/tensor/tolerance.js';
 import { checkBatching } from './batching.js';
@@ -45,6 +46,8 @@ export type BuildStep =
   | { readonly kind: 'recorded'; readonly samples: readonly string[] }
   /** Values that are not finite, by output; the request allows them. */
   | { readonly kind: 'not-finite'; readonly outputs: string }
+  /** Outputs that hold U+FFFD on golden samples whose inputs do not. */
+  | { readonly kind: 'replaced'; readonly outputs: readonly string[] }
   /** Outputs that the model has and the version does not offer. */
   | { readonly kind: 'left-out'; readonly outputs: readonly string[] }
   /** Outputs came in other shapes than the model declares. */
@@ -119,6 +122,8 @@ function buildReference(request: BuildRequest, onStep: (step: BuildStep) => void
     const samples = await recordSamples(request, model, onStep);
     const notFinite = checkFinite(samples, request.allowNotFinite ?? []);
     if (notFinite !== undefined) onStep({ kind: 'not-finite', outputs: notFinite });
+    const replaced = replacedIn(samples.filter(({ inputs }) => replacedIn([inputs]).length === 0).map((sample) => sample.outputs));
+    if (replaced.length > 0) onStep({ kind: 'replaced', outputs: replaced });
     const { outputs, differing } = await settleShapes(request, model, samples);
     if (differing.length > 0) onStep({ kind: 'shapes-observed', shapes: differing });
     if (request.maxBatchSize !== undefined) await checkBatching(name, asObserved(model, outputs), samples);

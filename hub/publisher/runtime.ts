@@ -3,7 +3,6 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { silenceOnnxRuntime } from '#shared/kernel/onnx-environment.js';
 import { fromOrt, inheritedNames, makeOrtTensor } from '#shared/tensor/ort.js';
 import { ortMessage } from '#shared/tensor/ort-message.js';
-import { checkStringOutputs } from '#shared/tensor/strings.js';
 import { allowAnyName, namedTensors, type NamedTensors } from '#shared/tensor/tensor.js';
 import type { DeclaredTensor, RuntimeValue } from './model-values.js';
 
@@ -62,9 +61,7 @@ async function run(
   const names = outputs.map(({ spec }) => spec.name);
   const results = await session.run(feeds, [...new Set([...names, ...inheritedNames(session.outputNames)])], { logSeverityLevel: QUIET });
   const given = Object.entries(results).filter(([name]) => names.includes(name));
-  const tensors = namedTensors(given.map(([name, value]) => [name, fromOrt(value, `output ${JSON.stringify(name)}`)] as const));
-  checkStringOutputs(inputs, tensors);
-  return tensors;
+  return namedTensors(given.map(([name, value]) => [name, fromOrt(value, `output ${JSON.stringify(name)}`)] as const));
 }
 
 /** The runtime's sentence, or ours. */

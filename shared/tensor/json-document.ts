@@ -147,7 +147,13 @@ class DocumentReader {
     let open = 0;
     let from = start;
     let at = start;
+    let mark = at + STRIDE;
     do {
+      // White space and brackets by the million have neither commas nor strings between them.
+      if (at >= mark) {
+        mark = at + STRIDE;
+        yield;
+      }
       at = this.#skim(at, from + STRIDE);
       const byte = bytes[at];
       if (byte === COMMA) {

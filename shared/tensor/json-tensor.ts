@@ -33,11 +33,7 @@ export function* fromJsonText(datatype: Datatype, shape: readonly number[], text
     return { datatype, shape, data };
   } catch (cause) {
     if (!(cause instanceof SyntaxError || cause instanceof JsonSyntaxError)) throw cause;
-    const given = Buffer.from(text.bytes.subarray(text.start, text.end));
-    const advice = ['NaN', 'Infinity'].some((word) => given.includes(word))
-      ? '; "NaN", "Infinity" and "-Infinity" are written as strings'
-      : '';
-    throw new SkerryError('TENSOR_DATA', `${what}: its data is not JSON: ${cause.message}${advice}`, { cause });
+    throw new SkerryError('TENSOR_DATA', `${what}: its data is not JSON: ${cause.message}`, { cause });
   }
 }
 
@@ -171,12 +167,27 @@ function* pieces({ bytes, start, end, cuts }: JsonText, exact: boolean): Generat
   let from = start;
   let before = 0;
   for (const { at, depth: after } of [...cuts, { at: end, depth: 0 }]) {
-    if (at - from > 2 * LIMITS.jsonStringBytes) throw new JsonSyntaxError('a string is too long to stand for a number');
+    if (at - from > 2 * LIMITS.jsonStringBytes)
+      throw new JsonSyntaxError(`it has more than ${2 * LIMITS.jsonStringBytes} bytes between two commas`);
     const inside = buffer.toString('utf8', from, at);
     const text = before + after === 0 ? inside : `${'['.repeat(before)}${inside}${']'.repeat(after)}`;
-    yield { value: JSON.parse(exact ? text.replace(LONG_INTEGER, '"$&"') : text), before, after };
+    yield { value: parsePiece(exact ? text.replace(LONG_INTEGER, '"$&"') : text), before, after };
     before = after;
     from = at + 1;
+  }
+}
+
+/** A number that JSON does not have, outside of strings. */
+const BARE_WORD = /(?:^|[[,\s-])(?:NaN|Infinity)(?=$|[\],\s])/;
+const STRING = /"(?:[^"\\]|\\.)*"/g;
+
+function parsePiece(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    // A piece is about as long as a stride, unless it holds what is no number anyway.
+    if (!(cause instanceof SyntaxError) || text.length > 4 * STRIDE || !BARE_WORD.test(text.replace(STRING, '""'))) throw cause;
+    throw new JsonSyntaxError(`${cause.message}; "NaN", "Infinity" and "-Infinity" are written as strings`);
   }
 }
 

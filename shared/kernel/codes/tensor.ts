@@ -48,7 +48,8 @@ export const tensorCodes = defineCodes({
     fault: 'peer',
     http: 500,
     summary: 'A model gave a string that is not UTF-8, and the runtime altered it.',
-    action: 'Export the model with its labels in UTF-8, or leave that output out.',
+    action:
+      'Export the model with its labels in UTF-8, or leave that output out; where it gives U+FFFD rightly, publish it with a golden sample that shows it.',
   },
   TENSOR_TOO_LARGE: {
     fault: 'caller',

@@ -284,6 +284,26 @@ describe('strings that the runtime would alter are refused', () => {
     await runtime.unload(spec.model, spec.version);
   });
 
+  test('a replacement character that a golden sample shows is an answer, in every instance', async () => {
+    const index = (at: bigint) => ({ index: { datatype: 'INT64', shape: [1], data: bytesOf(BigInt64Array.of(at)) } }) as const;
+    const spec = await writeServable(labelModel({ labels: ['ok', '\ufffd', 'a\ufffd'].map((text) => Buffer.from(text)) }), {
+      model: 'rightly',
+      inputs: [{ name: 'index', datatype: 'INT64', shape: [-1] }],
+      outputs: [{ name: 'answer', datatype: 'BYTES', shape: [-1] }],
+      samples: [
+        { inputs: index(0n), outputs: { answer: texts('ok') } },
+        { inputs: index(1n), outputs: { answer: texts('\ufffd') } },
+      ],
+    });
+    await runtime.load(spec);
+    runtime.route(spec.model, spec.version);
+    const replies = await Promise.all(
+      Array.from({ length: 8 }, () => ask('rightly', { inputs: [{ name: 'index', datatype: 'INT64', shape: [1], data: [2] }] })),
+    );
+    for (const reply of replies) expect(((await reply.json()) as JsonReply).outputs[0]?.data).toEqual(['a\ufffd']);
+    await runtime.unload(spec.model, spec.version);
+  });
+
   test('every other text passes as it is', async () => {
     const values = ['', 'ä€𝄞', '\ufeffmark', '\ufffd', '"\\/\b\f\n\r\t', '\u0001\u007f\u0080', 'é', '\ud83d\ude00'];
     const escaped = JSON.stringify(values).replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);

@@ -28,7 +28,14 @@ describe('valuesAsTensor', () => {
   it('keeps the nesting where the model takes any shape', () => {
     const any: InputSpec = { ...spec([-1]), anyShape: true };
     const shape = (value: unknown): readonly number[] => valuesAsTensor({ name: 'x', value, shape: undefined }, [any]).shape;
-    expect([shape([[1, 2], [3, 4]]), shape([1, 2]), shape(7)]).toEqual([[2, 2], [2], []]);
+    expect([
+      shape([
+        [1, 2],
+        [3, 4],
+      ]),
+      shape([1, 2]),
+      shape(7),
+    ]).toEqual([[2, 2], [2], []]);
     expect(listInputs([any, { ...spec([2]), name: 'y' }])).toBe('x (FP32 of any shape), y (FP32 [2])');
   });
 

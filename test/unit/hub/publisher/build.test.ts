@@ -181,6 +181,19 @@ describe('buildVersion', () => {
     await expect(buildVersion({ ...base, golden: golden.slice(0, 1) })).resolves.toBeDefined();
   });
 
+  it('notes outputs that hold U+FFFD, unless an input does', async () => {
+    const texts = ['ok', '\ufffd'].map((text) => Buffer.from(text));
+    const seen = async (model: Uint8Array, inputs: object): Promise<readonly BuildStep[]> => {
+      const steps: BuildStep[] = [];
+      await buildVersion(await request(model, { golden: [await file('text.json', { inputs })] }), (step) => steps.push(step));
+      return steps.filter((step) => step.kind === 'replaced');
+    };
+    const labels = models.labelModel({ labels: texts });
+    expect(await seen(labels, { index: { shape: [1], data: [1] } })).toEqual([{ kind: 'replaced', outputs: ['answer'] }]);
+    expect(await seen(labels, { index: { shape: [1], data: [0] } })).toEqual([]);
+    expect(await seen(models.textModel(), { text: { shape: [1], data: ['\ufffd'] } })).toEqual([]);
+  });
+
   it('refuses a model that is not deterministic', async () => {
     await expect(buildVersion(await request(models.randomModel()))).rejects.toThrow(coded('GOLDEN_NOT_DETERMINISTIC'));
   });

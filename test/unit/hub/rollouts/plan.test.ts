@@ -47,7 +47,8 @@ describe('planRollout', () => {
   });
 
   it('leaves out runtimes that do not know the opset, and names those of which that is not known', () => {
-    const runtime = (version: string, name = 'onnxruntime') => device(`v${version.replaceAll('.', '-')}`, {}, { runtime: { name, version } });
+    const runtime = (version: string, name = 'onnxruntime') =>
+      device(`v${version.replaceAll('.', '-')}`, {}, { runtime: { name, version } });
     const devices = [runtime('1.20.2'), runtime('1.21.0'), runtime('1.30.0'), runtime('7.2.0', 'tract')];
     const of = (opset: number) => plan({ waves: ['100%'] }, devices, [{ name: 'fp32', opset, requires: { providers: ['cpu'] } }]);
     const seen = of(23);
