@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { JsonText, readDocument, STRIDE } from '#shared/tensor/json-document.js';
+import { type JsonText, readDocument, STRIDE } from '#shared/tensor/json-document.js';
 import { fromJsonText } from '#shared/tensor/json-tensor.js';
 import { atOnce } from '#shared/kernel/turns.js';
 
