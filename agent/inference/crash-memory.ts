@@ -77,13 +77,17 @@ export class CrashMemory {
     return this.#isolated.has(nameOf(of));
   }
 
-  /** Throws `INFERENCE_CRASHED_BEFORE` for inputs that are refused. Costs nothing for a version that has none. */
+  /** Throws `INFERENCE_CRASHED_BEFORE` for inputs that are refused. Costs nothing for a version that has none in force. */
   admit(of: VersionId, inputs: NamedTensors): void {
     const version = nameOf(of);
-    if (!this.#refused.some((entry) => entry.version === version)) return;
-    const digest = digestOfInputs(inputs);
+    if (this.#refused.length === 0) return;
     const now = this.#clock.now();
-    const found = this.#refused.find((entry) => entry.version === version && entry.digest === digest && isInForce(entry, now));
+    // What is over must not cost every later request a digest.
+    if (!this.#refused.every((entry) => isInForce(entry, now))) this.#refused = this.#refused.filter((entry) => isInForce(entry, now));
+    const ofVersion = this.#refused.filter((entry) => entry.version === version);
+    if (ofVersion.length === 0) return;
+    const digest = digestOfInputs(inputs);
+    const found = ofVersion.find((entry) => entry.digest === digest);
     if (found === undefined) return;
     const until = new Date(found.until).toISOString();
     const message = `${version} crashed on these inputs before (${found.why}); they are refused until ${until}`;

@@ -9,6 +9,8 @@ const MAX_HEAD_BYTES = 64 * 1024 * 1024;
 const COPY_UP_TO = 64 * 1024;
 
 const BYTES = '$bytes';
+/** A name of a message's own that begins like these has another of these in front. */
+const ESCAPE = '$';
 /** JSON has no form for these numbers. */
 const NUMBER = '$number';
 
@@ -22,7 +24,7 @@ export function encodeFrame(message: object): readonly Uint8Array[] {
       if (original.byteLength > 0) parts.push(original);
       return { [BYTES]: original.byteLength };
     }
-    return typeof value === 'number' && !Number.isFinite(value) ? { [NUMBER]: String(value) } : value;
+    return typeof value === 'number' && !Number.isFinite(value) ? { [NUMBER]: String(value) } : renamed(value, ESCAPE, (name) => ESCAPE + name);
   });
   const head = Buffer.allocUnsafe(4 + Buffer.byteLength(text));
   head.writeUInt32LE(head.byteLength - 4);
@@ -85,13 +87,19 @@ function openFrame(head: Uint8Array): Open {
   const parts: Uint8Array[] = [];
   const message: unknown = JSON.parse(new TextDecoder().decode(head), (_key, value: unknown): unknown => {
     if (typeof value !== 'object' || value === null) return value;
-    if (NUMBER in value) return Number(value[NUMBER]);
-    if (!(BYTES in value)) return value;
-    const bytes = new Uint8Array(Number(value[BYTES]));
+    if (Object.hasOwn(value, NUMBER)) return Number(Reflect.get(value, NUMBER));
+    if (!Object.hasOwn(value, BYTES)) return renamed(value, ESCAPE + ESCAPE, (name) => name.slice(1));
+    const bytes = new Uint8Array(Number(Reflect.get(value, BYTES)));
     if (bytes.byteLength > 0) parts.push(bytes);
     return bytes;
   });
   return { message, parts };
+}
+
+/** A value in which the keys that begin with `prefix` are called otherwise; itself where it has none. */
+function renamed(value: unknown, prefix: string, rename: (name: string) => string): unknown {
+  if (typeof value !== 'object' || value === null || !Object.keys(value).some((name) => name.startsWith(prefix))) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]: [string, unknown]) => [name.startsWith(prefix) ? rename(name) : name, inner]));
 }
 
 /** A message as one of those that belong to this direction; throws `INTERNAL` for any other. */

@@ -7,18 +7,31 @@ const FAULTS = new Set(['SIGFPE', 'SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIG
 /** Windows has no signals; there a fault is an exit code (NTSTATUS) from here on. */
 const NT_ERROR = 0xc0000000;
 
-const DURING: Readonly<Record<ToInstance['kind'], string>> = {
+/** What an instance was doing: a call, or one that runs a copy of a request. */
+export type During = ToInstance['kind'] | 'copy';
+
+const DURING: Readonly<Record<During, string>> = {
   describe: 'while it loaded the runtime',
   load: 'while it loaded the model',
   check: 'while it ran a golden sample',
   run: 'while it ran the request',
+  copy: 'while it ran a copy of a request',
   close: 'while it closed',
 };
+
+/**
+ * Whether an instance that ended so counts as a crash of its version. Not where it did nothing, could not be started, or was killed: the
+ * kernel ends the largest process when memory runs out, which need not be the one that took it. Pure.
+ */
+export function isCrash({ code, details }: SkerryError): boolean {
+  if (code === 'INFERENCE_CRASHED' || code === 'INFERENCE_STUCK') return true;
+  return details?.['during'] !== undefined && details['signal'] !== 'SIGKILL' && details['notStarted'] !== true;
+}
 
 /** Why an instance that ended unasked did, for the call it was in, and for those that only waited behind. `during`: undefined when idle. Pure. */
 export function endOf(
   end: CarrierEnd,
-  during: ToInstance['kind'] | undefined,
+  during: During | undefined,
 ): { readonly reason: SkerryError; readonly bystanders: SkerryError } {
   const { how, signal, cause, notStarted } = end;
   const details = {

@@ -78,7 +78,8 @@ class InstanceHost {
         return { kind: 'loaded', id, inputs: this.#session.inputs, outputs: this.#session.outputs };
       }
       case 'check':
-        this.#witness?.entered('load');
+        if (message.copy === true) this.#witness?.entered('run', message.inputs);
+        else this.#witness?.entered('load');
         return { kind: 'checked', id, result: await this.#check(message) };
       case 'run':
         break;
@@ -92,11 +93,14 @@ class InstanceHost {
   /** Runs a request; a failure that what its caller sent caused is told as such. */
   async #run({ inputs, outputs }: Extract<ToInstance, { readonly kind: 'run' }>): Promise<NamedTensors> {
     const session = this.#loaded();
+    const began = performance.now();
     try {
       return await session.run(inputs, outputs);
     } catch (thrown) {
       const memory = hasCode(thrown, 'INFERENCE_OUT_OF_MEMORY');
       if (!(memory || hasCode(thrown, 'INFERENCE_RUN_FAILED')) || this.#known === undefined) throw thrown;
+      // Experiments would take as long, and the instance would count as stuck.
+      if (performance.now() - began > CAUSE_BUDGET) throw thrown;
       const until = performance.now() + CAUSE_BUDGET;
       const late = (): boolean => performance.now() > until;
       const again = (changed: NamedTensors): Promise<unknown> => (late() ? Promise.reject(thrown) : session.run(changed, outputs));
@@ -116,7 +120,7 @@ class InstanceHost {
     const actual = await session.run(message.inputs, names);
     const times = [performance.now() - began];
     const comparison = compareOutputs(message.expected, actual, message.tolerance);
-    if (comparison.agrees) this.#known ??= knownInputs(message.inputs, session.inputs);
+    if (comparison.agrees && message.copy !== true) this.#known ??= knownInputs(message.inputs, session.inputs);
     if (!comparison.agrees) return { comparison, output: disagreeing(message.expected, actual, message.tolerance), millis: median(times) };
     while (times.length <= message.runs && performance.now() - began < message.budget) {
       const started = performance.now();

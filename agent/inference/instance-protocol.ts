@@ -60,6 +60,8 @@ export type ToInstance =
       readonly tolerance: OutputTolerances;
       readonly runs: number;
       readonly budget: Millis;
+      /** Of a request, and not a golden sample. */
+      readonly copy?: true;
     }
   | { readonly kind: 'run'; readonly id: number; readonly inputs: NamedTensors; readonly outputs: readonly string[] | undefined }
   | { readonly kind: 'close' };

@@ -13,7 +13,7 @@ import type {
   VersionId,
   WitnessSlot,
 } from './instance-protocol.js';
-import { endOf } from './instance-end.js';
+import { type During, endOf } from './instance-end.js';
 import { forPosting } from './transfer.js';
 
 /** What an instance is to load. */
@@ -72,12 +72,14 @@ export interface SampleRun {
   readonly tolerance: OutputTolerances;
   readonly runs: number;
   readonly budget: Millis;
+  /** The inputs are those of a request, not of a golden sample. */
+  readonly copy?: true;
 }
 
 type Call = ToInstance extends infer M ? (M extends { readonly id: number } ? Omit<M, 'id'> : never) : never;
 
 interface Waiting {
-  readonly kind: Call['kind'];
+  readonly during: During;
   /** When the instance counts as stuck, monotonic, and how long it had. */
   readonly until: Millis;
   readonly limit: Millis;
@@ -140,7 +142,8 @@ export class CarriedInstance implements Instance {
   }
 
   async check(sample: SampleRun): Promise<SampleResult> {
-    return (await this.#call({ kind: 'check', ...sample }, 'checked', this.#options.loadLimit)).result;
+    const limit = sample.copy === true ? this.#options.runLimit : this.#options.loadLimit;
+    return (await this.#call({ kind: 'check', ...sample }, 'checked', limit)).result;
   }
 
   run(
@@ -173,7 +176,7 @@ export class CarriedInstance implements Instance {
     const [first, ...others] = this.#waiting.values();
     // Asked to close, and everything answered: however it ended, it did what it was asked to.
     if (this.#closing && first === undefined && end.cause === undefined) return this.#end(undefined);
-    const { reason, bystanders } = endOf(end, first?.kind);
+    const { reason, bystanders } = endOf(end, first?.during);
     this.#waiting.clear();
     // Before its calls fail, so that nobody sends it another.
     this.#over = reason;
@@ -207,7 +210,7 @@ export class CarriedInstance implements Instance {
       this.#carrier.abandon();
       this.#end(
         new SkerryError('INFERENCE_STUCK', `the model has not come back for ${oldest.limit / 1000} s`, {
-          details: { during: oldest.kind },
+          details: { during: oldest.during },
         }),
       );
     });
@@ -220,7 +223,7 @@ export class CarriedInstance implements Instance {
       const until = this.#options.clock.monotonic() + limit;
       this.#watch(until);
       this.#waiting.set(id, {
-        kind: call.kind,
+        during: call.kind === 'check' && call.copy === true ? 'copy' : call.kind,
         until,
         limit,
         settle(message) {

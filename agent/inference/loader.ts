@@ -6,7 +6,7 @@ import { replacedIn } from '#shared/tensor/strings.js';
 import type { ServableSpec } from './contract.js';
 import { emptySizes, type EmptySizes } from './empty-sizes.js';
 import { type GoldenSample, goldenMismatch, readGoldenSample } from './golden.js';
-import type { Instance, LoadOptions } from './instance.js';
+import type { Instance, LoadOptions, Signature } from './instance.js';
 import type { RuntimeDescription, VersionId, WitnessSlot } from './instance-protocol.js';
 import { availableMemory, deviceFingerprint } from './device.js';
 import { beats, type Candidate, chooseRemembered, CPU, type Excluded, planPlacement, type Verdict } from './placement.js';
@@ -99,9 +99,8 @@ export class Loader {
 
   /** One more warm instance of a candidate that was placed before, and of what its golden samples showed then. */
   async again(spec: ServableSpec, { candidate, replaced }: Pick<Chosen, 'candidate' | 'replaced'>): Promise<Instance> {
-    const instance = this.#parts.start(spec);
+    const { instance } = await this.#open(spec, candidate, replaced);
     try {
-      await instance.load(this.#toLoad(spec, candidate, replaced, instance));
       const [sample] = spec.goldenSamples;
       if (sample !== undefined) await this.#check(spec, candidate, instance, await readGoldenSample(spec, sample), 1);
       return instance;
@@ -125,9 +124,11 @@ export class Loader {
     const accelerated = candidate.provider !== CPU;
     // DESIGN R6: written ahead, so that a crash of the process is known to be this candidate's.
     if (key !== undefined && accelerated) await memory.remember(key, { kind: 'trying' });
-    const instance = this.#parts.start(spec);
+    let instance: Instance | undefined;
     try {
-      const signature = await instance.load(this.#toLoad(spec, candidate, replacedIn(samples.map((sample) => sample.expected)), instance));
+      const opened = await this.#open(spec, candidate, replacedIn(samples.map((sample) => sample.expected)));
+      const { signature } = opened;
+      instance = opened.instance;
       checkSignature(spec, signature, candidate.variant.name);
       onLoaded();
       let millis = 0;
@@ -138,11 +139,31 @@ export class Loader {
       return { candidate, instance, millis, shared: sharedSizes(signature.inputs, samples) };
     } catch (cause) {
       const error = asSkerryError(cause);
-      await instance.close();
+      await instance?.close();
       if (key !== undefined && accelerated) await memory.remember(key, verdictOf(error));
       const { variant, provider } = candidate;
       logger.warn({ model: spec.model, version: spec.version, variant: variant.name, provider, code: error.code }, error.message);
       return { candidate, error };
+    }
+  }
+
+  /**
+   * An instance with the model opened. Where the system refused to start a process, which says nothing about the version, it is tried
+   * once more: models run in threads for a while then.
+   */
+  async #open(
+    spec: ServableSpec,
+    candidate: Candidate,
+    replaced: readonly string[],
+    retries = 1,
+  ): Promise<{ readonly instance: Instance; readonly signature: Signature }> {
+    const instance = this.#parts.start(spec);
+    try {
+      return { instance, signature: await instance.load(this.#toLoad(spec, candidate, replaced, instance)) };
+    } catch (cause) {
+      await instance.close();
+      if (retries > 0 && asSkerryError(cause).details?.['notStarted'] === true) return this.#open(spec, candidate, replaced, retries - 1);
+      throw cause;
     }
   }
 

@@ -28,6 +28,8 @@ export interface SchedulerParts<R extends Runner> {
   readonly capacity: number;
   /** Dynamic batching along dimension 0, or none. */
   readonly batching: BatchPolicy | undefined;
+  /** Requests that run by themselves before any share a run, so that the rows of a lone one are seen first. */
+  readonly aloneFirst: number;
   /** Called once, when outputs showed that requests must not share a run: from then on each runs by itself. */
   readonly onBatchingStopped?: (reason: string) => void;
   /** How long a run may take when no caller allowed more. */
@@ -39,6 +41,8 @@ export interface SchedulerParts<R extends Runner> {
 interface Item {
   readonly work: Work;
   readonly rows: number;
+  /** All its inputs agree on the number of rows. */
+  readonly rowed: boolean;
   readonly key: string;
   readonly enqueuedAt: Millis;
   alone: boolean;
@@ -68,7 +72,8 @@ const PERHAPS_A_NEIGHBOUR = new Set([
 /**
  * The waiting line of one servable. INVARIANTS: every request taken is settled exactly once; queued work whose deadline has
  * passed or whose caller has gone is never run; at most `capacity` wait; requests start in the order they came; of a batch
- * whose outputs do not have one row for each input row nothing is handed out, and no batch follows it.
+ * whose outputs do not have one row for each input row nothing is handed out, and no batch follows it; none comes before
+ * `aloneFirst` requests were answered each by itself.
  */
 export class Scheduler<R extends Runner> {
   readonly #parts: SchedulerParts<R>;
@@ -77,10 +82,13 @@ export class Scheduler<R extends Runner> {
   #running = 0;
   #batching: BatchPolicy | undefined;
   #cancelDelay: (() => void) | undefined;
+  /** Requests still to be seen by themselves before any share a run. */
+  #toSeeAlone: number;
 
   constructor(parts: SchedulerParts<R>) {
     this.#parts = parts;
     this.#batching = parts.batching;
+    this.#toSeeAlone = parts.aloneFirst;
   }
 
   /** Requests taken and not yet finished. */
@@ -100,6 +108,7 @@ export class Scheduler<R extends Runner> {
       const item: Item = {
         work,
         rows: rows ?? 1,
+        rowed: rows !== undefined,
         key: rows === undefined ? '' : batchKey(work.inputs),
         enqueuedAt: clock.monotonic(),
         alone: rows === undefined,
@@ -122,7 +131,7 @@ export class Scheduler<R extends Runner> {
     let instance: R | undefined;
     while (this.#queue.length > 0) {
       const now = clock.monotonic();
-      const decision = this.#batching === undefined ? ONE : decideBatch(this.#queue, now, this.#batching);
+      const decision = this.#batching === undefined || this.#toSeeAlone > 0 ? ONE : decideBatch(this.#queue, now, this.#batching);
       if (decision.kind === 'wait') {
         this.#cancelDelay = clock.schedule(decision.until - now, () => this.wake());
         break;
@@ -159,7 +168,10 @@ export class Scheduler<R extends Runner> {
       const limit = this.#limitOf(items, started);
       const { outputs, compute } = await instance.run(inputs, wantedBy(items), alone ? first.work.owned : true, limit);
       const parts = alone ? [outputs] : this.#divide(outputs, items);
-      if (alone && !first.alone) this.#checkRows(outputs, first.rows);
+      if (alone && first.rowed) {
+        this.#checkRows(outputs, first.rows);
+        this.#toSeeAlone--;
+      }
       for (const [index, item] of items.entries()) {
         const result = { outputs: pick(parts[index] ?? {}, item.work.outputs), queue: started - item.enqueuedAt, compute };
         settle(item, () => item.resolve(result));

@@ -9,6 +9,7 @@ import type { PredictionTarget, ServableSpec, ServableStatus } from './contract.
 import type { CrashMemory } from './crash-memory.js';
 import { checkEmptySizes, type EmptySizes } from './empty-sizes.js';
 import { digestOfInputs } from './input-digest.js';
+import { isCrash } from './instance-end.js';
 import type { Instance, SampleRun } from './instance.js';
 import type { SampleResult } from './instance-protocol.js';
 import type { Loader } from './loader.js';
@@ -27,9 +28,12 @@ export interface HostParts {
   readonly logger: Logger;
   /** Called after every change of state. */
   readonly onChange: (host: ServableHost) => void;
-  /** Called when one of its workers ended unasked. */
+  /** Called when one of its workers ended in a way that counts against the version. */
   readonly onCrash: (host: ServableHost, error: SkerryError) => void;
 }
+
+/** Rows of so many lone requests are seen before requests share runs. */
+const ALONE_FIRST = 8;
 
 interface Live {
   readonly target: PredictionTarget;
@@ -116,7 +120,7 @@ export class ServableHost {
    * Runs and compares in a worker nobody waits for; `undefined` when there is none: a shadow never makes a request wait
    * longer than the run it has begun.
    */
-  async shadow(sample: Omit<SampleRun, 'runs' | 'budget'>): Promise<SampleResult | undefined> {
+  async shadow(sample: Omit<SampleRun, 'runs' | 'budget' | 'copy'>): Promise<SampleResult | undefined> {
     const live = this.#state === 'available' ? this.#live : undefined;
     if (live !== undefined) {
       checkEmptySizes(live.empties, sample.inputs);
@@ -127,7 +131,9 @@ export class ServableHost {
     const instance = pool?.acquire();
     if (pool === undefined || instance === undefined) return undefined;
     try {
-      return await instance.check({ ...sample, runs: 0, budget: 0 });
+      return await instance.check({ ...sample, runs: 0, budget: 0, copy: true });
+    } catch (cause) {
+      throw this.#endedBy(sample.inputs, asSkerryError(cause));
     } finally {
       pool.release(instance);
     }
@@ -163,6 +169,7 @@ export class ServableHost {
         capacity: settings.queueCapacity,
         runLimit: settings.predictionLimit,
         onEnded: (work, error) => this.#endedBy(work.inputs, error),
+        aloneFirst: ALONE_FIRST,
         batching: this.spec.batching === undefined ? undefined : batchPolicy(this.spec.batching),
         onBatchingStopped: (reason) =>
           logger.warn({ code: 'INFERENCE_OUTPUT_INVALID' }, `requests no longer share runs, each runs by itself: ${reason}`),
@@ -199,7 +206,7 @@ export class ServableHost {
 
   #instanceEnded(error: SkerryError): void {
     this.#instanceSpoiled(error);
-    this.#parts.onCrash(this, error);
+    if (isCrash(error)) this.#parts.onCrash(this, error);
   }
 
   /** A version that crashed native code, or did not come back from it, runs in a process of its own from now on. */

@@ -86,6 +86,59 @@ export function detectionModel({ width = 4 }: { width?: number } = {}): Uint8Arr
   });
 }
 
+/** As `detectionModel`, of whole numbers. */
+export function countsModel({ width = 4 }: { width?: number } = {}): Uint8Array {
+  return model({
+    nodes: [
+      node('Reshape', ['x', 'flat'], ['values']),
+      node('Greater', ['values', 'zero'], ['above']),
+      node('Compress', ['values', 'above'], ['found'], [attribute.int('axis', 0)]),
+    ],
+    inputs: [valueInfo('x', ONNX_TYPES.INT64, ['batch', width])],
+    outputs: [valueInfo('found', ONNX_TYPES.INT64, ['found', 1])],
+    initializers: [int64s('flat', [2], [-1, 1]), int64s('zero', [], [0])],
+  });
+}
+
+/** y = as many zeros as `repeats` says in all, as a length regulator gives; `index` is looked up in a table of four. */
+export function repeatsModel(): Uint8Array {
+  return model({
+    nodes: [
+      node('ReduceSum', ['repeats'], ['total']),
+      node('Gather', ['table', 'index'], ['looked']),
+      node('ReduceMax', ['looked'], ['largest'], [attribute.int('keepdims', 0)]),
+      node('ConstantOfShape', ['total'], ['zeros']),
+      node('Add', ['zeros', 'largest'], ['sum']),
+      node('Mul', ['sum', 'nothing'], ['y']),
+    ],
+    inputs: [valueInfo('repeats', ONNX_TYPES.INT64, ['batch']), valueInfo('index', ONNX_TYPES.INT64, ['batch'])],
+    outputs: [valueInfo('y', FLOAT, ['frames'])],
+    initializers: [floats('table', [4], [1, 2, 3, 4]), floats('nothing', [], [0])],
+  });
+}
+
+/** y = as many zeros as the numbers in `text` say in all. */
+export function spelledModel(): Uint8Array {
+  return model({
+    nodes: [
+      node('Cast', ['text'], ['repeats'], [attribute.int('to', ONNX_TYPES.INT64)]),
+      node('ReduceSum', ['repeats'], ['total']),
+      node('ConstantOfShape', ['total'], ['y']),
+    ],
+    inputs: [valueInfo('text', ONNX_TYPES.STRING, ['n'])],
+    outputs: [valueInfo('y', FLOAT, ['rows'])],
+  });
+}
+
+/** kept = the flags that are true: as many rows as there are. */
+export function flagsModel(): Uint8Array {
+  return model({
+    nodes: [node('Compress', ['x', 'x'], ['kept'], [attribute.int('axis', 0)])],
+    inputs: [valueInfo('x', ONNX_TYPES.BOOL, ['n'])],
+    outputs: [valueInfo('kept', ONNX_TYPES.BOOL, ['kept'])],
+  });
+}
+
 /** y = x twice, one below the other: two rows for each input row. */
 export function doubleRowsModel({ width = 4 }: { width?: number } = {}): Uint8Array {
   return model({

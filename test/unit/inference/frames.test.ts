@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeFrame, FrameReader } from '#agent/inference/frames.js';
-import { endOf } from '#agent/inference/instance-end.js';
+import { endOf, isCrash } from '#agent/inference/instance-end.js';
 import { digestOfInputs } from '#agent/inference/input-digest.js';
 import { chooseCarrier, type IsolationMode, runnersFor } from '#agent/inference/isolation.js';
 import { encodeVersion, SLOT } from '#agent/inference/witness-slots.js';
@@ -17,7 +17,10 @@ describe('3: messages between the agent and a process of a model', () => {
       kind: fc.constant('run'),
       id: fc.nat(),
       values: fc.dictionary(
-        fc.string().filter((key) => key !== '__proto__'),
+        fc.oneof(
+          fc.string().filter((key) => key !== '__proto__'),
+          fc.constantFrom('$bytes', '$number', '$$bytes', '$', '$$'),
+        ),
         value,
       ),
     });
@@ -35,6 +38,13 @@ describe('3: messages between the agent and a process of a model', () => {
         expect(read).toEqual(messages.map((one) => ({ ...one, values: { ...one.values } })));
       }),
     );
+  });
+
+  test('9: a tensor may be called as the marks of a frame are', () => {
+    const inputs = { $bytes: fp32([1], [1]), $number: fp32([1], [2]), $$bytes: fp32([1], [3]) };
+    const read: unknown[] = [];
+    new FrameReader((one) => read.push(one)).push(Buffer.concat([...encodeFrame({ kind: 'run', id: 1, inputs })]));
+    expect(read).toEqual([{ kind: 'run', id: 1, inputs }]);
   });
 
   test('a stream that is none of frames is refused', () => {
@@ -75,6 +85,7 @@ describe('3: why an instance ended', () => {
     [{ how: 'signal SIGFPE', signal: 'SIGFPE' }, 'run', 'INFERENCE_CRASHED'],
     [{ how: 'signal SIGSEGV', signal: 'SIGSEGV' }, 'load', 'INFERENCE_CRASHED'],
     [{ how: 'signal SIGABRT', signal: 'SIGABRT' }, 'check', 'INFERENCE_CRASHED'],
+    [{ how: 'signal SIGFPE', signal: 'SIGFPE' }, 'copy', 'INFERENCE_CRASHED'],
     [{ how: 'exit code 3221225620', code: 0xc0000094 }, 'run', 'INFERENCE_CRASHED'],
     [{ how: 'signal SIGKILL', signal: 'SIGKILL' }, 'run', 'INFERENCE_INSTANCE_DIED'],
     [{ how: 'exit code 1', code: 1 }, 'run', 'INFERENCE_INSTANCE_DIED'],
@@ -84,6 +95,18 @@ describe('3: why an instance ended', () => {
     expect([reason.code, bystanders.code]).toEqual([code, 'INFERENCE_INSTANCE_DIED']);
     expect(reason.message).toContain(end.how.includes('SIGKILL') ? 'killed' : end.how);
   });
+});
+
+test.each([
+  ['a crash', { how: 'signal SIGFPE', signal: 'SIGFPE' }, 'run', true],
+  ['a crash at a copy of a request', { how: 'signal SIGFPE', signal: 'SIGFPE' }, 'copy', true],
+  ['an end during a run', { how: 'exit code 1', code: 1 }, 'run', true],
+  ['a kill', { how: 'signal SIGKILL', signal: 'SIGKILL' }, 'run', false],
+  ['a kill of an idle one', { how: 'signal SIGKILL', signal: 'SIGKILL' }, undefined, false],
+  ['any end of an idle one', { how: 'signal SIGSEGV', signal: 'SIGSEGV' }, undefined, false],
+  ['one that did not start', { how: 'it could not be started', notStarted: true }, 'load', false],
+] as const)('2: %s counts against the version: %j during %s: %s', (_, end, during, counts) => {
+  expect(isCrash(endOf(end, during).reason)).toBe(counts);
 });
 
 describe('3: what is written down before native code is entered', () => {

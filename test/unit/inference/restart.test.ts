@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { createInferenceRuntime } from '#agent/inference/runtime.js';
+import { SkerryError } from '#shared/kernel/errors.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { coded } from '../../kit/coded.js';
 import { FakeInstance } from '../../kit/fake-instance.js';
@@ -78,4 +79,48 @@ test('one that dies too often is out of service, says so, and can be unloaded', 
   await runtime.unload(MODEL, V1);
   expect(states).toEqual(['failed INFERENCE_SERVABLE_FAILED', 'unloaded INFERENCE_SERVABLE_FAILED']);
   expect(runtime.list()).toEqual([]);
+});
+
+test('2: where no process can be started the load is tried once more, and nothing counts as a crash', async () => {
+  const made: FakeInstance[] = [];
+  const recorder = new MemoryRecorder();
+  const notStarted = new SkerryError('INFERENCE_INSTANCE_DIED', 'it could not be started: EAGAIN', {
+    details: { notStarted: true, during: 'load' },
+  });
+  let failing = 1;
+  const runtime = createInferenceRuntime({
+    store: memoryKeyValue(),
+    recorder,
+    logger: silentLogger,
+    settings: { isolation: 'process' },
+    startInstance: (kind) => {
+      const behaviour = { inputs: [X], outputs: [Y] };
+      const fails = failing-- > 0;
+      const instance = new FakeInstance(fails ? { ...behaviour, onLoad: notStarted } : behaviour);
+      instance.carrier = kind;
+      if (fails) instance.end(notStarted);
+      made.push(instance);
+      return instance;
+    },
+  });
+  const spec = await writeServable(Uint8Array.of(1), { samples: [sample] });
+  await expect(runtime.load(spec)).resolves.toMatchObject({ state: 'available' });
+  expect(made.map(({ carrier }) => carrier)).toEqual(['process', 'thread']);
+  expect(recorder.crashes).toEqual([]);
+  await runtime.close();
+});
+
+test('2: one that was killed, or ended while idle, is replaced and counts as no crash of the version; one in a run does', async () => {
+  const { clock, made, recorder, runtime } = await setUp(9);
+  for (const [details, crashes] of [
+    [{ signal: 'SIGKILL', during: 'run' }, 0],
+    [{ signal: 'SIGSEGV' }, 0],
+    [{ during: 'run' }, 1],
+  ] as const) {
+    const before = made.length;
+    made.at(-1)?.end(new SkerryError('INFERENCE_INSTANCE_DIED', 'it ended', { details }));
+    await restarted(clock, made, before);
+    expect(recorder.crashes).toHaveLength(crashes);
+  }
+  await runtime.close();
 });

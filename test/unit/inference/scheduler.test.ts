@@ -10,7 +10,7 @@ import { settled, VirtualClock } from '../../kit/virtual-clock.js';
 const BEHAVIOUR = { inputs: [X], outputs: [Y] };
 
 function setUp(
-  options: { instances?: number; capacity?: number; batching?: Parameters<typeof batchPolicy>[0]; run?: FakeBehaviour['run'] } = {},
+  options: { instances?: number; aloneFirst?: number; capacity?: number; batching?: Parameters<typeof batchPolicy>[0]; run?: FakeBehaviour['run'] } = {},
 ) {
   const clock = new VirtualClock();
   const behaviour = options.run === undefined ? BEHAVIOUR : { ...BEHAVIOUR, run: options.run };
@@ -28,6 +28,7 @@ function setUp(
     clock,
     capacity: options.capacity ?? 8,
     runLimit: 1_000,
+    aloneFirst: options.aloneFirst ?? 0,
     batching: options.batching === undefined ? undefined : batchPolicy(options.batching),
     onBatchingStopped: (reason) => stopped.push(reason),
   });
@@ -181,6 +182,18 @@ describe('batches', () => {
       instance.runs[run]?.finish();
     }
     expect(await Promise.all(results)).toEqual([[5, 6], []]);
+  });
+
+  test('the first requests run alone, so that one with other rows than its inputs is seen before two share a run', async () => {
+    const { scheduler, instance, stopped } = setUp({ batching, aloneFirst: 3, run: detections });
+    const results = [[1], [2, 3], [4, 0], [5], [6]].map((values) => answer(scheduler.submit(work(values))));
+    for (let run = 0; run < 5; run++) {
+      instance.runs[run]?.finish();
+      await settled();
+    }
+    expect(instance.runs.map((run) => numbersOf(run.inputs['x']))).toEqual([[1], [2, 3], [4, 0], [5], [6]]);
+    expect(stopped).toEqual(['output "y" has 1 rows (shape [1,1]) for 2 input rows']);
+    expect(await Promise.all(results)).toEqual([[1], [2, 3], [4], [5], [6]]);
   });
 
   test('a dead worker fails the whole batch, without a second try', async () => {

@@ -242,6 +242,25 @@ describe('buildVersion', () => {
     }
   });
 
+  it.each([
+    ['INT64 values above 0', models.countsModel(), [{ x: { shape: [1, 4], data: [-1, 1, -2, -3] } }, { x: { shape: [1, 4], data: [-1, 2, -2, -3] } }]],
+    [
+      'a length regulator beside ids',
+      models.repeatsModel(),
+      [
+        { repeats: { shape: [2], data: [1, 1] }, index: { shape: [2], data: [0, 3] } },
+        { repeats: { shape: [2], data: [1, 1] }, index: { shape: [2], data: [3, 2] } },
+      ],
+    ],
+    ['texts', models.spelledModel(), [{ text: { shape: [3], data: ['1', '1', '1'] } }, { text: { shape: [3], data: ['2', '0', '1'] } }]],
+    ['flags', models.flagsModel(), [{ x: { shape: [2], data: [true, true] } }]],
+  ])('refuses to batch a model whose rows depend on whole numbers, texts or flags: %s', async (what, model, inputs) => {
+    const golden = await Promise.all(inputs.map((values, at) => file(`${what}-${at}.json`, { inputs: values })));
+    await expect(buildVersion(await request(model, { golden, maxBatchSize: 8 }))).rejects.toThrow(
+      coded('BATCHING_UNSUPPORTED', /rows .* on sample/),
+    );
+  });
+
   it('batches with one golden sample, whose altered self shows that rows stay apart', async () => {
     const golden = [await file('constant.json', { inputs: { x: { shape: [2, 4], fill: 3 } } })];
     await expect(buildVersion(await request(models.affineModel(), { golden, maxBatchSize: 8 }))).resolves.toBeDefined();
