@@ -84,6 +84,24 @@ export async function causeOf(run: Run, inputs: NamedTensors, known: KnownInputs
   return { kind: 'sizes', inputs: all.filter((name) => formatShape(own(name)) !== formatShape(shown(name))) };
 }
 
+/**
+ * As `causeOf`, of a run for which memory did not suffice: where the golden sample still runs and the request is larger, its sizes are the
+ * cause, its number of rows too. Whether they need too much every time is the caller's to find out.
+ */
+export async function memoryCauseOf(run: Run, inputs: NamedTensors, known: KnownInputs): Promise<Cause> {
+  const cause = await causeOf(run, inputs, known);
+  if (cause.kind !== 'model') return cause;
+  const countOf = (shape: readonly number[]): number => elementCount(shape, 'an input');
+  const larger = Object.entries(inputs).flatMap(([name, { shape }]) => (countOf(shape) > countOf(known.shapes[name] ?? shape) ? [name] : []));
+  const shown = Object.fromEntries(
+    Object.entries(inputs).map(([name, tensor]) => {
+      const values = known.values[name];
+      return [name, values === undefined ? tensor : filled(known.shapes[name] ?? tensor.shape, values)];
+    }),
+  );
+  return larger.length > 0 && (await works(run, shown)) ? { kind: 'sizes', inputs: larger } : cause;
+}
+
 /** Whether a run succeeds. */
 export function works(run: Run, inputs: NamedTensors): Promise<boolean> {
   return run(inputs).then(

@@ -2,7 +2,7 @@ import type { Millis } from '#shared/kernel/clock.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { compareOutputs } from '#shared/tensor/compare.js';
 import { namedTensors, type NamedTensors, tensorNamed } from '#shared/tensor/tensor.js';
-import { callersError, causeOf, type KnownInputs, knownInputs, works } from './failure-cause.js';
+import { callersError, causeOf, type KnownInputs, knownInputs, memoryCauseOf, works } from './failure-cause.js';
 import type { FromInstance, SampleResult, ToInstance } from './instance-protocol.js';
 import { NativeWitness } from './native-witness.js';
 import { describeOrt, loadOrt, OrtSession, wakeOrt } from './ort-session.js';
@@ -104,10 +104,10 @@ class InstanceHost {
       const until = performance.now() + CAUSE_BUDGET;
       const late = (): boolean => performance.now() > until;
       const again = (changed: NamedTensors): Promise<unknown> => (late() ? Promise.reject(thrown) : session.run(changed, outputs));
-      const cause = await causeOf(again, inputs, this.#known);
+      const cause = await (memory ? memoryCauseOf : causeOf)(again, inputs, this.#known);
       if (cause.kind === 'model') throw thrown;
-      // Memory may be short for a moment: values are to blame for it only where they need too much every time.
-      if (memory && (cause.kind !== 'values' || late() || (await works(again, inputs)))) throw thrown;
+      // Memory may be short for a moment: a request is to blame for it only where it needs too much every time.
+      if (memory && (late() || (await works(again, inputs)))) throw thrown;
       throw callersError(thrown, cause, inputs);
     }
   }

@@ -1,5 +1,5 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
-import { type Clock, systemClock } from '#shared/kernel/clock.js';
+import { type Clock, type Millis, systemClock } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
@@ -28,6 +28,7 @@ import type { RuntimeDescription, VersionId } from './instance-protocol.js';
 import { Loader } from './loader.js';
 import { type KeyValue, PlacementMemory } from './placement-memory.js';
 import { ServableHost } from './servable-host.js';
+import type { Work } from './scheduler.js';
 import { ServableTable } from './servable-table.js';
 import type { WitnessFile } from './witness-file.js';
 import { DEFAULT_INFERENCE_SETTINGS, type InferenceSettings } from './settings.js';
@@ -164,7 +165,7 @@ class Runtime implements InferenceRuntime {
       const { outputs, queue, compute } = await host.submit({
         inputs: request.inputs,
         outputs: request.outputs,
-        timeout: request.timeout ?? Math.min(this.#settings.requestTimeout, this.#settings.predictionLimit),
+        ...this.#patience(request.timeout, target, began),
         // What a shadow runs on later must still be here then.
         owned: copy === undefined && (request.owned ?? false),
         abandoned: request.abandoned,
@@ -181,6 +182,16 @@ class Runtime implements InferenceRuntime {
       this.#options.recorder.failed(target, error.code, this.#clock.monotonic() - began);
       throw error;
     }
+  }
+
+  /** How long a request may take. One that allows less than the default is no failure of the version, whose latency is seen all the same. */
+  #patience(asked: Millis | undefined, target: PredictionTarget | undefined, began: Millis): Pick<Work, 'timeout' | 'hurried' | 'late'> {
+    const usual = Math.min(this.#settings.requestTimeout, this.#settings.predictionLimit);
+    if (asked === undefined || asked >= usual) return { timeout: asked ?? usual };
+    const late: Work['late'] = (timing) => {
+      if (target !== undefined) this.#options.recorder.succeeded(target, { ...timing, total: this.#clock.monotonic() - began });
+    };
+    return { timeout: asked, hurried: true, late };
   }
 
   list(): readonly ServableStatus[] {

@@ -10,6 +10,10 @@ export interface Work {
   readonly inputs: NamedTensors;
   readonly outputs: readonly string[] | undefined;
   readonly timeout: Millis;
+  /** The caller named a timeout shorter than the default. */
+  readonly hurried?: boolean;
+  /** The answer came after the timeout, when the caller had its error already. */
+  readonly late?: (timing: Omit<WorkResult, 'outputs'>) => void;
   readonly owned: boolean;
   readonly abandoned: (() => boolean) | undefined;
 }
@@ -96,7 +100,7 @@ export class Scheduler<R extends Runner> {
     return this.#queue.length + this.#running;
   }
 
-  /** Takes a request. Errors: `INFERENCE_QUEUE_FULL`, `INFERENCE_TIMEOUT`, `INFERENCE_ABANDONED`, and those of the run. */
+  /** Takes a request. Errors: `INFERENCE_QUEUE_FULL`, `INFERENCE_TIMEOUT` (`_SHORT`), `INFERENCE_ABANDONED`, and those of the run. */
   submit(work: Work): Promise<WorkResult> {
     const { capacity, clock } = this.#parts;
     if (this.#queue.length >= capacity) {
@@ -174,7 +178,8 @@ export class Scheduler<R extends Runner> {
       }
       for (const [index, item] of items.entries()) {
         const result = { outputs: pick(parts[index] ?? {}, item.work.outputs), queue: started - item.enqueuedAt, compute };
-        settle(item, () => item.resolve(result));
+        if (item.settled) item.work.late?.({ queue: result.queue, compute });
+        else settle(item, () => item.resolve(result));
       }
     } catch (cause) {
       this.#failed(items, asSkerryError(cause));
@@ -232,7 +237,8 @@ export class Scheduler<R extends Runner> {
     const at = this.#queue.indexOf(item);
     if (at >= 0) this.#queue.splice(at, 1);
     const where = at >= 0 ? 'waiting for a free instance' : 'while the model ran';
-    settle(item, () => item.reject(new SkerryError('INFERENCE_TIMEOUT', `the ${item.work.timeout} ms allowed passed ${where}`)));
+    const code = item.work.hurried === true ? 'INFERENCE_TIMEOUT_SHORT' : 'INFERENCE_TIMEOUT';
+    settle(item, () => item.reject(new SkerryError(code, `the ${item.work.timeout} ms allowed passed ${where}`)));
     this.#checkIdle();
   }
 

@@ -9,8 +9,7 @@ import { readSuspects, type Suspect } from './witness-suspects.js';
 
 /**
  * The file in which instances in threads of the agent write down that they are in native code. It outlives the process, not the
- * system: it lies in memory where there is a folder for that, so that no request writes to a disk, and one from before the
- * system was started says nothing.
+ * system: no request waits for a disk, and a file from before the system was started says nothing.
  */
 export class WitnessFile {
   readonly #file: string;
@@ -27,10 +26,10 @@ export class WitnessFile {
   /** Reads what the last run left and begins anew; for one agent at a time in a data folder. `undefined` when no file can be had. */
   static open(dataFolder: string, logger: Logger, env: NodeJS.ProcessEnv = process.env): WitnessFile | undefined {
     const name = `skerry-agent-${createHash('sha256').update(dataFolder).digest('hex').slice(0, 16)}.witness`;
-    // As systemd names it (RuntimeDirectory=); it empties /dev/shm of what a service with RemoveIPC= had there.
+    // In memory where systemd names a folder (RuntimeDirectory=). Else in the data folder: a container has another /dev/shm after each
+    // start, while what was written to a file stays in the page cache, as fast and whatever ends the process.
     const [ofService] = env['RUNTIME_DIRECTORY']?.split(':') ?? [];
-    const inMemory = process.platform === 'linux' ? [ofService, '/dev/shm'] : [];
-    for (const folder of [...inMemory, dataFolder]) {
+    for (const folder of [ofService, dataFolder, process.platform === 'linux' ? '/dev/shm' : undefined]) {
       if (folder === undefined || folder === '') continue;
       const file = join(folder, name);
       try {

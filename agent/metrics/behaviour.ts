@@ -2,7 +2,7 @@ import type { Answer, PredictionRecorder, PredictionTarget, PredictionTiming } f
 import type { BehaviourFigures, BehaviourSource } from '#agent/models/ports.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { type Clock, type Millis, minutes } from '#shared/kernel/clock.js';
-import { isCallersFault } from '#shared/kernel/error-registry.js';
+import { blameFor } from '#shared/kernel/error-registry.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 
 /** How long a version's behaviour is remembered: so much, in cells of so much. */
@@ -25,8 +25,9 @@ interface Kept {
 
 /**
  * Remembers how versions behaved on this device: the last half hour of each, and everything since its trial began. A request
- * whose caller went away counts as nothing, one refused for what its caller sent is no prediction; an answer with values that are not finite counts as failed, as it would for a
- * person, unless golden samples of the version show such values.
+ * whose caller went away or allowed too little time, or that found the queue full, counts as nothing, one refused for what its caller
+ * sent is no prediction; an answer with values that are not finite counts as failed, as it would for a person, unless golden samples
+ * of the version show such values.
  */
 export class BehaviourBook implements PredictionRecorder, BehaviourSource {
   readonly #clock: Clock;
@@ -46,10 +47,11 @@ export class BehaviourBook implements PredictionRecorder, BehaviourSource {
   }
 
   failed(target: PredictionTarget | undefined, code: string): void {
-    if (target === undefined || target.role === 'shadow' || code === 'INFERENCE_ABANDONED') return;
-    const refused = isCallersFault(code);
+    if (target === undefined || target.role === 'shadow') return;
+    const blame = blameFor(code);
+    if (blame === 'nobody') return;
     this.#add(target, (sums) => {
-      if (refused) sums.refused++;
+      if (blame === 'request') sums.refused++;
       else {
         sums.predictions++;
         sums.failed++;

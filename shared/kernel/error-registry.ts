@@ -49,3 +49,12 @@ export function isErrorCode(value: string): value is ErrorCode {
 export function isCallersFault(code: string): boolean {
   return isErrorCode(code) && ERROR_CODES[code].fault === 'caller';
 }
+
+/** Callers that did not wait, or sent more than can wait: whatever version they asked, it says nothing about it. */
+const NOBODYS: ReadonlySet<string> = new Set<ErrorCode>(['INFERENCE_ABANDONED', 'INFERENCE_TIMEOUT_SHORT', 'INFERENCE_QUEUE_FULL']);
+
+/** What a failed prediction counts against: the version, the request (which may have fitted the version before), or nobody. */
+export function blameFor(code: string): 'version' | 'request' | 'nobody' {
+  if (NOBODYS.has(code)) return 'nobody';
+  return isCallersFault(code) ? 'request' : 'version';
+}

@@ -34,8 +34,14 @@ export const inferenceCodes = defineCodes({
   INFERENCE_TIMEOUT: {
     fault: 'environment',
     http: 504,
-    summary: 'The prediction was not ready within the time the request allowed.',
+    summary: 'The prediction was not ready within the default time, or a longer one that the request named.',
     action: 'Allow more time, or send less; the message says whether the time passed waiting or computing.',
+  },
+  INFERENCE_TIMEOUT_SHORT: {
+    fault: 'caller',
+    http: 504,
+    summary: 'The prediction was not ready within the time the request named, which is shorter than the default; this does not count against the version.',
+    action: 'Name a longer timeout, or none; the message says whether the time passed waiting or computing.',
   },
   INFERENCE_ABANDONED: {
     fault: 'caller',

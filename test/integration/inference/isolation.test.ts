@@ -222,6 +222,21 @@ describe('3: an agent that ended without order', () => {
   });
 });
 
+describe('3: where native code is witnessed', () => {
+  test('in the data folder, which a container keeps, unless a service has a folder in memory; in /dev/shm where neither can be written', async () => {
+    const [data, runtime] = [await tempFolder(), await tempFolder()];
+    const folderOf = (dataFolder: string, env: NodeJS.ProcessEnv): string | undefined => {
+      const witness = WitnessFile.open(dataFolder, silentLogger, env);
+      const file = witness?.take()?.file;
+      witness?.close();
+      return file === undefined ? undefined : path.dirname(file);
+    };
+    expect(folderOf(data, {})).toBe(data);
+    expect(folderOf(data, { RUNTIME_DIRECTORY: `${runtime}:/other` })).toBe(runtime);
+    expect(folderOf(path.join(data, 'absent'), {})).toBe('/dev/shm');
+  });
+});
+
 test('7: a thread that does not come back is given up, and a process takes its place', async () => {
   const { runtime } = await runtimeWith({ isolation: 'thread', predictionLimit: 300, loadLimit: 60_000 });
   const x = { x: fp32([1, 4], [1, 2, 3, 4]) };

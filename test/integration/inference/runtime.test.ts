@@ -186,8 +186,8 @@ describe('a servable in real workers', () => {
     const outcomes = Promise.allSettled([slow, queued]);
     await clock.advance(20);
     expect(await outcomes).toMatchObject([
-      { reason: coded('INFERENCE_TIMEOUT', 'while the model ran') },
-      { reason: coded('INFERENCE_TIMEOUT', 'waiting') },
+      { reason: coded('INFERENCE_TIMEOUT_SHORT', 'while the model ran') },
+      { reason: coded('INFERENCE_TIMEOUT_SHORT', 'waiting') },
     ]);
     await expect(runtime.infer({ model: AFFINE, version: V1, inputs: loopSample().inputs })).resolves.toBeDefined();
   });

@@ -83,7 +83,7 @@ describe('7, 15: how long a prediction may take', () => {
     expect(answer.status).toBe(200);
     const late = await ask(one, { inputs: [input], parameters: { timeout: 100_000 } });
     expect(late.status).toBe(504);
-    expect(await late.json()).toMatchObject({ code: 'INFERENCE_TIMEOUT' });
+    expect(await late.json()).toMatchObject({ code: 'INFERENCE_TIMEOUT_SHORT' });
     await runtime.infer({ model: slow, inputs: affineSample().inputs, timeout: 60_000 });
   });
 

@@ -102,6 +102,21 @@ describe('one at a time', () => {
     await idle;
   });
 
+  test('4: a caller that allowed less than the default is told so, and what came too late is told by its timing', async () => {
+    const { scheduler, instance, clock } = setUp();
+    const late: number[] = [];
+    const hurried = { timeout: 10, hurried: true, late: ({ compute }: { compute: number }) => late.push(compute) };
+    const outcome = Promise.allSettled([scheduler.submit(work([1], hurried)), scheduler.submit(work([2], hurried))]);
+    await clock.advance(10);
+    expect(await outcome).toMatchObject([
+      { reason: coded('INFERENCE_TIMEOUT_SHORT', 'while the model ran') },
+      { reason: coded('INFERENCE_TIMEOUT_SHORT', 'waiting') },
+    ]);
+    instance.runs[0]?.finish();
+    await settled();
+    expect(late, 'the one that ran').toEqual([1]);
+  });
+
   test('failAll fails what waits, once', async () => {
     const { scheduler, instance } = setUp();
     const running = scheduler.submit(work([1]));
