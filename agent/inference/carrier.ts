@@ -11,6 +11,8 @@ export interface CarrierEnd {
   readonly signal?: string;
   /** The exit code of a process that no signal ended. */
   readonly code?: number;
+  /** Its JavaScript heap was full, which ends a process as a fault of native code does. */
+  readonly heapFull?: boolean;
   /** It never ran: the system refused to start it. */
   readonly notStarted?: boolean;
   /** What an uncaught error in a thread was. */

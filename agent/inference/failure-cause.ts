@@ -1,5 +1,5 @@
 import { SkerryError } from '#shared/kernel/errors.js';
-import { joinBytesElements, splitBytesElements } from '#shared/tensor/bytes-elements.js';
+import { nextBytesElement } from '#shared/tensor/bytes-elements.js';
 import type { Datatype } from '#shared/tensor/datatype.js';
 import { bytesOf, elementsOf, isFixedSize, newElements } from '#shared/tensor/elements.js';
 import { elementCount, formatShape } from '#shared/tensor/shape.js';
@@ -92,7 +92,9 @@ export async function memoryCauseOf(run: Run, inputs: NamedTensors, known: Known
   const cause = await causeOf(run, inputs, known);
   if (cause.kind !== 'model') return cause;
   const countOf = (shape: readonly number[]): number => elementCount(shape, 'an input');
-  const larger = Object.entries(inputs).flatMap(([name, { shape }]) => (countOf(shape) > countOf(known.shapes[name] ?? shape) ? [name] : []));
+  const larger = Object.entries(inputs).flatMap(([name, { shape }]) =>
+    countOf(shape) > countOf(known.shapes[name] ?? shape) ? [name] : [],
+  );
   const shown = Object.fromEntries(
     Object.entries(inputs).map(([name, tensor]) => {
       const values = known.values[name];
@@ -133,9 +135,11 @@ function filled(shape: readonly number[], source: Tensor): Tensor {
   const count = elementCount(shape, 'a golden input');
   const available = elementCount(source.shape, 'a golden input');
   if (!isFixedSize(source)) {
-    const elements = splitBytesElements(source.data, available, 'a golden input');
-    const data = joinBytesElements(Array.from({ length: count }, (_, at) => elements[at % available] ?? new Uint8Array()));
-    return { datatype: source.datatype, shape, data };
+    return {
+      datatype: source.datatype,
+      shape,
+      data: available === 0 ? new Uint8Array(4 * count) : repeated(source.data, available, count),
+    };
   }
   const data = bytesOf(newElements(source.datatype, count));
   const bytes = bytesOf(elementsOf(source));
@@ -143,4 +147,15 @@ function filled(shape: readonly number[], source: Tensor): Tensor {
     data.set(bytes.subarray(0, Math.min(bytes.byteLength, data.byteLength - at)), at);
   }
   return { datatype: source.datatype, shape, data };
+}
+
+/** `count` of the strings in `data`, which holds `available`, over and over. */
+function repeated(data: Uint8Array, available: number, count: number): Uint8Array {
+  const whole = Math.floor(count / available);
+  let rest = 0;
+  for (let at = 0; at < count % available; at++) rest = nextBytesElement(data, rest)?.end ?? rest;
+  const result = new Uint8Array(whole * data.byteLength + rest);
+  for (let time = 0; time < whole; time++) result.set(data, time * data.byteLength);
+  result.set(data.subarray(0, rest), whole * data.byteLength);
+  return result;
 }

@@ -24,7 +24,9 @@ export function encodeFrame(message: object): readonly Uint8Array[] {
       if (original.byteLength > 0) parts.push(original);
       return { [BYTES]: original.byteLength };
     }
-    return typeof value === 'number' && !Number.isFinite(value) ? { [NUMBER]: String(value) } : renamed(value, ESCAPE, (name) => ESCAPE + name);
+    return typeof value === 'number' && !Number.isFinite(value)
+      ? { [NUMBER]: String(value) }
+      : renamed(value, ESCAPE, (name) => ESCAPE + name);
   });
   const head = Buffer.allocUnsafe(4 + Buffer.byteLength(text));
   head.writeUInt32LE(head.byteLength - 4);
@@ -99,7 +101,9 @@ function openFrame(head: Uint8Array): Open {
 /** A value in which the keys that begin with `prefix` are called otherwise; itself where it has none. */
 function renamed(value: unknown, prefix: string, rename: (name: string) => string): unknown {
   if (typeof value !== 'object' || value === null || !Object.keys(value).some((name) => name.startsWith(prefix))) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]: [string, unknown]) => [name.startsWith(prefix) ? rename(name) : name, inner]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]: [string, unknown]) => [name.startsWith(prefix) ? rename(name) : name, inner]),
+  );
 }
 
 /** A message as one of those that belong to this direction; throws `INTERNAL` for any other. */

@@ -20,22 +20,22 @@ const DURING: Readonly<Record<During, string>> = {
 };
 
 /**
- * Whether an instance that ended so counts as a crash of its version. Not where it did nothing, could not be started, or was killed: the
- * kernel ends the largest process when memory runs out, which need not be the one that took it. Pure.
+ * Whether an instance that ended so counts as a crash of its version. Not where it did nothing, could not be started, had its own heap full, or was killed:
+ * the kernel ends the largest process when memory runs out, which need not be the one that took it. Pure.
  */
 export function isCrash({ code, details }: SkerryError): boolean {
   if (code === 'INFERENCE_CRASHED' || code === 'INFERENCE_STUCK') return true;
-  return details?.['during'] !== undefined && details['signal'] !== 'SIGKILL' && details['notStarted'] !== true;
+  return (
+    details?.['during'] !== undefined && details['signal'] !== 'SIGKILL' && details['notStarted'] !== true && details['heapFull'] !== true
+  );
 }
 
 /** Why an instance that ended unasked did, for the call it was in, and for those that only waited behind. `during`: undefined when idle. Pure. */
-export function endOf(
-  end: CarrierEnd,
-  during: During | undefined,
-): { readonly reason: SkerryError; readonly bystanders: SkerryError } {
-  const { how, signal, cause, notStarted } = end;
+export function endOf(end: CarrierEnd, during: During | undefined): { readonly reason: SkerryError; readonly bystanders: SkerryError } {
+  const { how, signal, cause, notStarted, heapFull } = end;
   const details = {
     ...(notStarted === true ? { notStarted } : {}),
+    ...(heapFull === true ? { heapFull } : {}),
     ...(signal === undefined ? {} : { signal }),
     ...(during === undefined ? {} : { during }),
   };
@@ -43,6 +43,10 @@ export function endOf(
   const bystanders = new SkerryError('INFERENCE_INSTANCE_DIED', `the worker running the model ended: ${how}`, options);
   if (during === undefined) return { reason: bystanders, bystanders };
   const when = DURING[during];
+  if (heapFull === true) {
+    const message = `the process of the model had no room left in its JavaScript heap ${when}: what was sent or computed is too large for it`;
+    return { reason: new SkerryError('INFERENCE_INSTANCE_DIED', message, options), bystanders };
+  }
   if ((signal !== undefined && FAULTS.has(signal)) || (end.code ?? 0) >= NT_ERROR) {
     return { reason: new SkerryError('INFERENCE_CRASHED', `native code crashed (${how}) ${when}`, options), bystanders };
   }

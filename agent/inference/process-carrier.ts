@@ -7,21 +7,35 @@ import type { Carrier, CarrierEnd } from './carrier.js';
 import { encodeFrame, FrameReader, narrow } from './frames.js';
 import { type FromInstance, isFromInstance, type ToInstance } from './instance-protocol.js';
 
+/** What is kept of what a process said last; the engine prints some stacks after its reason. */
+const KEPT_CHARACTERS = 16 * 1024;
+const HEAP_FULL = 'JavaScript heap out of memory';
+
 /** Starts a process for one instance: this program again, as `instance-runner`. */
 export function startProcess(): Carrier {
-  return new ProcessCarrier(startRunner('instance-runner', new URL('./instance-runner.js', import.meta.url), [nativePartsHome() ?? '']));
+  return carryBy(startRunner('instance-runner', new URL('./instance-runner.js', import.meta.url), [nativePartsHome() ?? '']));
+}
+
+/** A carrier over a process that was started with `runnerOptions`. */
+export function carryBy(child: ChildProcess): Carrier {
+  return new ProcessCarrier(child);
 }
 
 class ProcessCarrier implements Carrier {
   readonly kind = 'process';
   readonly #child: ChildProcess;
   readonly #socket: Socket | undefined;
+  #said = '';
 
   constructor(child: ChildProcess) {
     this.#child = child;
     // The fourth of its standard streams is a socket in both directions; there is none when the process could not be started.
     const [, , , messages] = child.stdio;
     this.#socket = messages instanceof Socket ? messages : undefined;
+    child.stderr?.on('data', (chunk: Uint8Array) => {
+      process.stderr.write(chunk);
+      this.#said = (this.#said + Buffer.from(chunk).toString('latin1')).slice(-KEPT_CHARACTERS);
+    });
     // Where writing fails the process is gone, or about to be: its end says so.
     this.#socket?.on('error', () => undefined);
   }
@@ -55,7 +69,8 @@ class ProcessCarrier implements Carrier {
     });
     // After its last answer was read.
     this.#child.once('close', (code, signal) => {
-      end(signal === null ? { how: `exit code ${code}`, code: code ?? 0 } : { how: `signal ${signal}`, signal });
+      const heapFull = this.#said.includes(HEAP_FULL) ? { heapFull: true } : {};
+      end(signal === null ? { how: `exit code ${code}`, code: code ?? 0, ...heapFull } : { how: `signal ${signal}`, signal, ...heapFull });
     });
   }
 

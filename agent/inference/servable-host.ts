@@ -221,7 +221,7 @@ export class ServableHost {
    * Who killed a process is not known: once may be chance, twice is not.
    */
   #endedBy(inputs: NamedTensors, error: SkerryError): SkerryError {
-    const killed = error.details?.['signal'] === 'SIGKILL';
+    const killed = error.details?.['signal'] === 'SIGKILL' || error.details?.['heapFull'] === true;
     if (error.code !== 'INFERENCE_CRASHED' && !killed) return error;
     const { model, version } = this.spec;
     const digest = digestOfInputs(inputs);

@@ -41,8 +41,8 @@ Variants
 Batching
   --batch lets a device stack requests along dimension 0. It takes a model that gives one row of every output
   for each input row, whose rows do not influence one another. Publishing runs different samples together and
-  apart and refuses a model that does not hold. A device checks the rows of every run; should one not hold,
-  it answers each request by itself and stops batching that version.
+  apart and refuses a model that does not hold. A device runs the first requests alone and checks the rows of every
+  run; should one not hold, it answers each request by itself and stops batching that version.
 
 Examples
   skerry publish vad.onnx --name vad --golden speech.json --golden silence.json --keys ./publisher

@@ -42,44 +42,65 @@ export function scaled(inputs: NamedTensors, factor: number): NamedTensors {
 
 /** Integers and booleans all 0, strings all empty; floating-point inputs as they are. */
 export function codesCleared(inputs: NamedTensors): NamedTensors {
-  return mapped(inputs, (tensor) => withCodes(tensor, (elements) => elements.fill(0n), () => EMPTY));
+  return mapped(inputs, (tensor) =>
+    withCodes(
+      tensor,
+      (elements) => elements.fill(0n),
+      () => EMPTY,
+    ),
+  );
 }
 
 /** Integers and booleans all as the largest of theirs, strings all as the first. */
 export function codesAlike(inputs: NamedTensors): NamedTensors {
   return mapped(inputs, (tensor) => {
     let first: Uint8Array | undefined;
-    return withCodes(tensor, (elements) => elements.fill(largestOf(elements)), (element) => (first ??= element));
+    return withCodes(
+      tensor,
+      (elements) => elements.fill(largestOf(elements)),
+      (element) => (first ??= element),
+    );
   });
 }
 
 /** Integers twice as large, booleans inverted, strings twice behind one another. */
 export function codesDoubled(inputs: NamedTensors): NamedTensors {
-  const change = (tensor: Tensor) => (value: bigint): bigint => (tensor.datatype === 'BOOL' ? 1n - value : value * 2n);
+  const change =
+    (tensor: Tensor) =>
+    (value: bigint): bigint =>
+      tensor.datatype === 'BOOL' ? 1n - value : value * 2n;
   return mapped(inputs, (tensor) =>
-    withCodes(tensor, (elements) => elements.map(change(tensor)), (element) => Buffer.concat([element, element])),
+    withCodes(
+      tensor,
+      (elements) => elements.map(change(tensor)),
+      (element) => Buffer.concat([element, element]),
+    ),
   );
 }
 
 /** Integers one nearer to 0 and 0 made 1, booleans inverted, strings without their last character. */
 export function codesOneLess(inputs: NamedTensors): NamedTensors {
   const nearer = (value: bigint): bigint => (value === 0n ? 1n : value > 0n ? value - 1n : value + 1n);
-  return mapped(inputs, (tensor) => withCodes(tensor, (elements) => elements.map(nearer), (element) => withoutLast(element)));
+  return mapped(inputs, (tensor) =>
+    withCodes(
+      tensor,
+      (elements) => elements.map(nearer),
+      (element) => withoutLast(element),
+    ),
+  );
 }
 
 /** Some inputs of one, the rest of another. */
 export function mixed(inputs: NamedTensors, other: NamedTensors, names: readonly string[]): NamedTensors {
-  return Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, names.includes(name) ? (other[name] ?? tensor) : tensor]));
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, tensor]) => [name, names.includes(name) ? (other[name] ?? tensor) : tensor]),
+  );
 }
 
 const EMPTY = new Uint8Array();
 
 /** What is not floating-point: integers and booleans as whole numbers of any size, which wrap where the datatype ends; strings one by one. */
-function withCodes(
-  tensor: Tensor,
-  change: (values: bigint[]) => bigint[],
-  changeString: (element: Uint8Array) => Uint8Array,
-): Tensor {
+function withCodes(tensor: Tensor, change: (values: bigint[]) => bigint[], changeString: (element: Uint8Array) => Uint8Array): Tensor {
   if (!isFixedSize(tensor)) {
     const elements = splitBytesElements(tensor.data, elementCount(tensor.shape, 'input'), 'input');
     return { ...tensor, data: joinBytesElements(elements.map(changeString)) };

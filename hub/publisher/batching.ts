@@ -3,7 +3,18 @@ import { compareOutputs } from '#shared/tensor/compare.js';
 import { batchKey, rowProblem, rowsOf, stack, unstack } from '#shared/tensor/rows.js';
 import { formatShape } from '#shared/tensor/shape.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
-import { codesAlike, codesCleared, codesDoubled, codesOneLess, mixed, negated, oneLess, reversed, scaled, zeros } from './altered-inputs.js';
+import {
+  codesAlike,
+  codesCleared,
+  codesDoubled,
+  codesOneLess,
+  mixed,
+  negated,
+  oneLess,
+  reversed,
+  scaled,
+  zeros,
+} from './altered-inputs.js';
 import type { RecordedSample } from './golden.js';
 import { type LoadedModel, messageOf } from './runtime.js';
 

@@ -16,6 +16,18 @@ export function joinBytesElements(elements: readonly Uint8Array[]): Uint8Array {
   return data;
 }
 
+/** As `joinBytesElements`, of the texts of values, without a copy of each. */
+export function encodeBytesElements(values: readonly unknown[]): Uint8Array {
+  const data = Buffer.alloc(values.reduce<number>((sum, value) => sum + LENGTH_BYTES + Buffer.byteLength(String(value)), 0));
+  let offset = 0;
+  for (const value of values) {
+    const length = data.write(String(value), offset + LENGTH_BYTES);
+    data.writeUInt32LE(length, offset);
+    offset += LENGTH_BYTES + length;
+  }
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
 /**
  * The element that begins at `offset` of a BYTES tensor's data (a view, not a copy), and where it ends; `undefined` at the end of the
  * data. The data was checked.

@@ -1,4 +1,5 @@
-import { splitBytesElements } from './bytes-elements.js';
+import { atOnce } from '#shared/kernel/turns.js';
+import { checkBytesElements, nextBytesElement } from './bytes-elements.js';
 import { elementsOf, isFixedSize } from './elements.js';
 import { bfloat16ToNumber, halfToNumber } from './half.js';
 import { elementCount, formatShape } from './shape.js';
@@ -64,14 +65,20 @@ export function compareOutputs(expected: NamedTensors, actual: NamedTensors, tol
   return { ...combined, agrees: false, reason: combined.reason ?? `output ${JSON.stringify(extra)} was not expected` };
 }
 
-type Numbers = ArrayLike<number> | ArrayLike<bigint>;
+/** Values are read one at a time: numbers of a large tensor would not fit the heap. */
+interface Numbers {
+  readonly length: number;
+  at(index: number): number | bigint;
+}
 
 function numbersOf(tensor: Tensor): Numbers {
-  if (!isFixedSize(tensor)) return [];
+  if (!isFixedSize(tensor)) return { length: 0, at: () => 0 };
   const elements = elementsOf(tensor);
-  if (tensor.datatype === 'FP16') return Array.from<number | bigint, number>(elements, (bits) => halfToNumber(Number(bits)));
-  if (tensor.datatype === 'BF16') return Array.from<number | bigint, number>(elements, (bits) => bfloat16ToNumber(Number(bits)));
-  return elements;
+  const { length } = elements;
+  const { datatype } = tensor;
+  if (datatype !== 'FP16' && datatype !== 'BF16') return { length, at: (index) => elements[index] ?? 0 };
+  const read = datatype === 'FP16' ? halfToNumber : bfloat16ToNumber;
+  return { length, at: (index) => read(Number(elements[index] ?? 0)) };
 }
 
 function compareNumbers(expected: Numbers, actual: Numbers, tolerance: Tolerance): Comparison {
@@ -80,8 +87,9 @@ function compareNumbers(expected: Numbers, actual: Numbers, tolerance: Tolerance
   let worstExcess = Number.NEGATIVE_INFINITY;
   let worstIndex = -1;
   for (let index = 0; index < expected.length; index++) {
-    const error = distance(expected[index] ?? 0, actual[index] ?? 0);
-    const bound = tolerance.absolute + tolerance.relative * Math.abs(Number(expected[index]));
+    const wanted = expected.at(index);
+    const error = distance(wanted, actual.at(index));
+    const bound = tolerance.absolute + tolerance.relative * Math.abs(Number(wanted));
     // An infinite error or a bound that is not a number is a mismatch; equal elements have error 0.
     const agrees = error === 0 || (Number.isFinite(error) && error <= bound);
     if (!agrees) mismatches++;
@@ -93,7 +101,7 @@ function compareNumbers(expected: Numbers, actual: Numbers, tolerance: Tolerance
     }
   }
   const worst =
-    worstIndex < 0 ? undefined : { index: worstIndex, expected: String(expected[worstIndex]), actual: String(actual[worstIndex]) };
+    worstIndex < 0 ? undefined : { index: worstIndex, expected: String(expected.at(worstIndex)), actual: String(actual.at(worstIndex)) };
   if (mismatches === 0 || worst === undefined) return { agrees: true, mismatches, maxError, worst, reason: undefined };
   const reason = `differs in ${mismatches} of ${expected.length} elements, most at element ${worst.index}: ${worst.actual} instead of ${worst.expected} (largest error ${maxError.toPrecision(3)})`;
   return { agrees: false, mismatches, maxError, worst, reason };
@@ -110,13 +118,25 @@ function distance(expected: number | bigint, actual: number | bigint): number {
 
 function compareBytes(expected: Tensor, actual: Tensor): Comparison {
   const count = elementCount(expected.shape, 'expected tensor');
-  const wanted = splitBytesElements(expected.data, count, 'expected tensor');
-  const given = splitBytesElements(actual.data, count, 'tensor');
-  const differing = wanted.flatMap((element, index) => (Buffer.compare(element, given[index] ?? new Uint8Array()) === 0 ? [] : [index]));
-  const [index] = differing;
-  if (index === undefined) return AGREES;
-  const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString('utf8', 0, 64);
-  const worst = { index, expected: text(wanted[index]), actual: text(given[index]) };
-  const reason = `differs in ${differing.length} of ${count} elements, first at element ${index}: ${JSON.stringify(worst.actual)} instead of ${JSON.stringify(worst.expected)}`;
-  return { agrees: false, mismatches: differing.length, maxError: Number.POSITIVE_INFINITY, worst, reason };
+  atOnce(checkBytesElements(expected.data, count, 'expected tensor'));
+  atOnce(checkBytesElements(actual.data, count, 'tensor'));
+  let mismatches = 0;
+  let worst: Comparison['worst'];
+  let wanted = nextBytesElement(expected.data, 0);
+  let given = nextBytesElement(actual.data, 0);
+  for (let index = 0; wanted !== undefined && given !== undefined; index++) {
+    if (Buffer.compare(wanted.bytes, given.bytes) !== 0) {
+      mismatches++;
+      worst ??= { index, expected: textOf(wanted.bytes), actual: textOf(given.bytes) };
+    }
+    wanted = nextBytesElement(expected.data, wanted.end);
+    given = nextBytesElement(actual.data, given.end);
+  }
+  if (worst === undefined) return AGREES;
+  const reason = `differs in ${mismatches} of ${count} elements, first at element ${worst.index}: ${JSON.stringify(worst.actual)} instead of ${JSON.stringify(worst.expected)}`;
+  return { agrees: false, mismatches, maxError: Number.POSITIVE_INFINITY, worst, reason };
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('utf8', 0, 64);
 }

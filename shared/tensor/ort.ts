@@ -1,6 +1,6 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import { atOnce } from '#shared/kernel/turns.js';
-import { joinBytesElements, splitBytesElements } from './bytes-elements.js';
+import { checkBytesElements, encodeBytesElements, nextBytesElement } from './bytes-elements.js';
 import type { Datatype } from './datatype.js';
 import { bytesOf, type ElementArray, elementsOf, isFixedSize } from './elements.js';
 import { elementCount } from './shape.js';
@@ -82,8 +82,13 @@ export function toOrt(tensor: Tensor, what: string): OrtTensorParts {
   if (isFixedSize(tensor)) return { type, data: elementsOf(tensor), dims: tensor.shape };
   atOnce(checkStrings(tensor, what));
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  const elements = splitBytesElements(tensor.data, elementCount(tensor.shape, what), what);
-  return { type, data: elements.map((element) => decoder.decode(element)), dims: tensor.shape };
+  atOnce(checkBytesElements(tensor.data, elementCount(tensor.shape, what), what));
+  // One after the other: a view of every element beside its string would not fit the heap of a process that runs a model.
+  const data: string[] = [];
+  for (let element = nextBytesElement(tensor.data, 0); element !== undefined; element = nextBytesElement(tensor.data, element.end)) {
+    data.push(decoder.decode(element.bytes));
+  }
+  return { type, data, dims: tensor.shape };
 }
 
 /** The `Tensor` class of ONNX Runtime, as far as it is used here. */
@@ -111,8 +116,7 @@ export function fromOrt(parts: { type: string; data: unknown; dims: readonly num
   const datatype = datatypeOfOrt(parts.type, what);
   if (ArrayBuffer.isView(parts.data)) return { datatype, shape: parts.dims, data: bytesOf(parts.data) };
   if (Array.isArray(parts.data) && datatype === 'BYTES') {
-    const encoder = new TextEncoder();
-    return { datatype, shape: parts.dims, data: joinBytesElements(parts.data.map((element) => encoder.encode(String(element)))) };
+    return { datatype, shape: parts.dims, data: encodeBytesElements(parts.data) };
   }
   throw new SkerryError('TENSOR_UNSUPPORTED', `${what} came from the runtime in a form that is not supported`);
 }

@@ -1,5 +1,5 @@
 import { SkerryError } from '#shared/kernel/errors.js';
-import { splitBytesElements } from './bytes-elements.js';
+import { nextBytesElement } from './bytes-elements.js';
 import { elementSize } from './datatype.js';
 import { elementCount, formatShape } from './shape.js';
 import { namedTensors, type NamedTensors, type Tensor } from './tensor.js';
@@ -77,11 +77,11 @@ function rowBounds(tensor: Tensor, rows: number, name: string): (row: number) =>
   const perRow = elementCount(tensor.shape.slice(1), name);
   const size = elementSize(tensor.datatype);
   if (size !== undefined) return (row) => row * perRow * size;
-  const offsets = [0];
-  let offset = 0;
-  for (const element of splitBytesElements(tensor.data, rows * perRow, name)) {
-    offset += 4 + element.byteLength;
-    offsets.push(offset);
+  const starts = [0];
+  let end = 0;
+  for (let row = 0; row < rows; row++) {
+    for (let at = 0; at < perRow; at++) end = nextBytesElement(tensor.data, end)?.end ?? end;
+    starts.push(end);
   }
-  return (row) => offsets[row * perRow] ?? 0;
+  return (row) => starts[row] ?? 0;
 }

@@ -40,7 +40,8 @@ export const inferenceCodes = defineCodes({
   INFERENCE_TIMEOUT_SHORT: {
     fault: 'caller',
     http: 504,
-    summary: 'The prediction was not ready within the time the request named, which is shorter than the default; this does not count against the version.',
+    summary:
+      'The prediction was not ready within the time the request named, which is shorter than the default; this does not count against the version.',
     action: 'Name a longer timeout, or none; the message says whether the time passed waiting or computing.',
   },
   INFERENCE_ABANDONED: {

@@ -29,7 +29,13 @@ async function found(fails: (inputs: NamedTensors) => boolean, request = REQUEST
 test('4: a request larger than the golden sample that needs too much memory is its own cause, by its rows as well', async () => {
   const elements = (inputs: NamedTensors): number => numbersOf(inputs['x']).length;
   const run = (most: number) => (inputs: NamedTensors) => (elements(inputs) > most ? Promise.reject(new Error('no')) : Promise.resolve());
-  const rows: NamedTensors = { ids: int([3, 2], [3, 4, 3, 4, 3, 4]), x: fp32([3, 4], Array.from({ length: 12 }, () => 7)) };
+  const rows: NamedTensors = {
+    ids: int([3, 2], [3, 4, 3, 4, 3, 4]),
+    x: fp32(
+      [3, 4],
+      Array.from({ length: 12 }, () => 7),
+    ),
+  };
   expect(await causeOf(run(8), rows, KNOWN)).toEqual({ kind: 'model' });
   expect(await memoryCauseOf(run(8), rows, KNOWN)).toEqual({ kind: 'sizes', inputs: ['ids', 'x'] });
   expect(await memoryCauseOf(run(0), rows, KNOWN), 'nothing runs any more').toEqual({ kind: 'model' });

@@ -88,12 +88,14 @@ describe('3: why an instance ended', () => {
     [{ how: 'signal SIGFPE', signal: 'SIGFPE' }, 'copy', 'INFERENCE_CRASHED'],
     [{ how: 'exit code 3221225620', code: 0xc0000094 }, 'run', 'INFERENCE_CRASHED'],
     [{ how: 'signal SIGKILL', signal: 'SIGKILL' }, 'run', 'INFERENCE_INSTANCE_DIED'],
+    [{ how: 'signal SIGABRT', signal: 'SIGABRT', heapFull: true }, 'run', 'INFERENCE_INSTANCE_DIED'],
+    [{ how: 'exit code 134', code: 134, heapFull: true }, 'run', 'INFERENCE_INSTANCE_DIED'],
     [{ how: 'exit code 1', code: 1 }, 'run', 'INFERENCE_INSTANCE_DIED'],
     [{ how: 'signal SIGSEGV', signal: 'SIGSEGV' }, undefined, 'INFERENCE_INSTANCE_DIED'],
   ] as const)('%j during %s: %s', (end, during, code) => {
     const { reason, bystanders } = endOf(end, during);
     expect([reason.code, bystanders.code]).toEqual([code, 'INFERENCE_INSTANCE_DIED']);
-    expect(reason.message).toContain(end.how.includes('SIGKILL') ? 'killed' : end.how);
+    expect(reason.message).toContain('heapFull' in end ? 'JavaScript heap' : end.how.includes('SIGKILL') ? 'killed' : end.how);
   });
 });
 
@@ -104,6 +106,7 @@ test.each([
   ['a kill', { how: 'signal SIGKILL', signal: 'SIGKILL' }, 'run', false],
   ['a kill of an idle one', { how: 'signal SIGKILL', signal: 'SIGKILL' }, undefined, false],
   ['any end of an idle one', { how: 'signal SIGSEGV', signal: 'SIGSEGV' }, undefined, false],
+  ['a full heap', { how: 'signal SIGABRT', signal: 'SIGABRT', heapFull: true }, 'run', false],
   ['one that did not start', { how: 'it could not be started', notStarted: true }, 'load', false],
 ] as const)('2: %s counts against the version: %j during %s: %s', (_, end, during, counts) => {
   expect(isCrash(endOf(end, during).reason)).toBe(counts);

@@ -124,3 +124,26 @@ test('2: one that was killed, or ended while idle, is replaced and counts as no 
   }
   await runtime.close();
 });
+
+test('6: a request that crashes a shadow is remembered, and the shadow is asked for it as for a request', async () => {
+  const { made, recorder, runtime } = await setUp(9);
+  const two = versionNumber(2);
+  await runtime.load(await writeServable(Uint8Array.of(1), { version: 2, samples: [sample] }));
+  const [serving, candidate] = [made[0], made.at(-1)];
+  const asked: unknown[] = [];
+  candidate!.check = ({ copy }) => {
+    asked.push(copy);
+    return Promise.reject(new SkerryError('INFERENCE_CRASHED', 'native code crashed (signal SIGFPE) while it ran a copy of a request'));
+  };
+  runtime.direct(MODEL, { candidate: two, action: 'shadow', share: 1, sticky: 'key', salt: 's' });
+  for (const [index, code] of ['INFERENCE_CRASHED', 'INFERENCE_SHADOW_REFUSED'].entries()) {
+    const answer = runtime.infer({ model: MODEL, inputs });
+    await waitFor(() => serving!.runs.length > index).promise;
+    serving!.runs[index]?.finish();
+    await answer;
+    await waitFor(() => recorder.failures.length > index).promise;
+    expect(recorder.failures[index]).toMatchObject({ code, target: { version: 2, role: 'shadow' } });
+  }
+  expect(asked, 'the second was refused before').toEqual([true]);
+  await runtime.close();
+});

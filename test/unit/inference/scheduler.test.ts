@@ -10,7 +10,13 @@ import { settled, VirtualClock } from '../../kit/virtual-clock.js';
 const BEHAVIOUR = { inputs: [X], outputs: [Y] };
 
 function setUp(
-  options: { instances?: number; aloneFirst?: number; capacity?: number; batching?: Parameters<typeof batchPolicy>[0]; run?: FakeBehaviour['run'] } = {},
+  options: {
+    instances?: number;
+    aloneFirst?: number;
+    capacity?: number;
+    batching?: Parameters<typeof batchPolicy>[0];
+    run?: FakeBehaviour['run'];
+  } = {},
 ) {
   const clock = new VirtualClock();
   const behaviour = options.run === undefined ? BEHAVIOUR : { ...BEHAVIOUR, run: options.run };

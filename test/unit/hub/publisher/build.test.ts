@@ -243,7 +243,11 @@ describe('buildVersion', () => {
   });
 
   it.each([
-    ['INT64 values above 0', models.countsModel(), [{ x: { shape: [1, 4], data: [-1, 1, -2, -3] } }, { x: { shape: [1, 4], data: [-1, 2, -2, -3] } }]],
+    [
+      'INT64 values above 0',
+      models.countsModel(),
+      [{ x: { shape: [1, 4], data: [-1, 1, -2, -3] } }, { x: { shape: [1, 4], data: [-1, 2, -2, -3] } }],
+    ],
     [
       'a length regulator beside ids',
       models.repeatsModel(),
