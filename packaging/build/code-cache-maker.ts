@@ -8,7 +8,9 @@ import { Script } from 'node:vm';
 // runs, so that the same script gives the same bytes, whatever the machine is like.
 const [, , file = '', offsets = '', cache = ''] = process.argv;
 const source = readFileSync(file, 'latin1');
-const script = new Script(source, { filename: path.basename(file) });
+// A copy of the name: a part of a longer string would take the whole of it, the folder of this build, into the cache.
+const filename = Buffer.from(path.basename(file)).toString('latin1');
+const script = new Script(source, { filename });
 // Its value is the outermost function, which is not called; before that the debugger does not know of the script.
 script.runInThisContext();
 
@@ -19,7 +21,7 @@ const session = new Session();
 session.connect();
 let scriptId = '';
 session.on('Debugger.scriptParsed', ({ params }) => {
-  if (params.url === path.basename(file)) scriptId = params.scriptId;
+  if (params.url === filename) scriptId = params.scriptId;
 });
 await session.post('Debugger.enable');
 let line = 0;
