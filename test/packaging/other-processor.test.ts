@@ -77,7 +77,9 @@ describe.skipIf(reason !== undefined)(`the arm64 executable, emulated${reason ==
       const enrol = ['enroll', '--data', data, '--hub', fleet.hub.url, '--token', token, '--name', 'arm-1'];
       await processes.json('skerry-agent', enrol);
       const logFile = path.join(folder, 'arm.log');
-      const agent = processes.start('skerry-agent', ['run', '--data', data, '--http-port', '0', '--bake', '1s'], { logFile });
+      // The emulator is not what /proc/self/exe names to a process that starts itself again: models run in threads.
+      const inThreads = ['--isolation', 'thread'];
+      const agent = processes.start('skerry-agent', ['run', '--data', data, '--http-port', '0', '--bake', '1s', ...inThreads], { logFile });
       const url = await agentUrl(data, agent.pid, SLOW);
       const values = await firstPrediction(url, SLOW);
 
@@ -117,7 +119,7 @@ describe.skipIf(reason !== undefined)(`the arm64 executable, emulated${reason ==
     afterAll(() => programs?.close());
 
     const launch = (): RunningProcess =>
-      programs.start('skerry-agent', ['launch', '--data', data, '--http-port', '0', '--reconnect-max', '300ms'], {
+      programs.start('skerry-agent', ['launch', '--data', data, '--isolation', 'thread', '--http-port', '0', '--reconnect-max', '300ms'], {
         logFile: path.join(folder, 'arm-launched.log'),
       });
     const release = async (agent: RunningProcess): Promise<SelfUpdate | undefined> => {

@@ -12,6 +12,7 @@ import { telemetrySchema } from '#shared/protocol/messages.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 import { modelName, versionNumber } from '../kit/servables.js';
 import { VirtualClock } from '../kit/virtual-clock.js';
+import { until } from '../kit/until.js';
 
 const target = (model: string, version = 1) => ({
   model: modelName(model),
@@ -131,8 +132,10 @@ describe('metrics windows', () => {
     );
     await reporter.start();
     await clock.advance(60_000);
+    await until('the first window', () => stored.length === 1);
     known = true;
     await clock.advance(60_000);
+    await until('the second window', () => stored.length === 2);
     await reporter.close();
     expect(stored[0]).toMatchObject({ undated: true, to: 1_000 });
     expect(stored[1]).toMatchObject({ from: said + 60_000, to: said + 120_000 });
