@@ -27,7 +27,7 @@ export const COMMANDS: readonly LazyCommand[] = [
   },
   {
     name: 'inspect',
-    description: 'show what an ONNX model takes and gives, as the runtime sees it',
+    description: 'show what an ONNX model takes and gives, its operators, and what its exporter noted',
     register: async (program, deps) => (await import('./inspect.js')).registerInspectCommand(program, deps.output),
   },
   {

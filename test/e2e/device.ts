@@ -147,14 +147,14 @@ export class Device {
   }
 
   /** Waits until a prediction is answered, by whichever version. */
-  answered(model: string, x: readonly number[], deadlineMs = 90_000): Promise<Answer> {
+  answered(model: string, x: readonly number[], input: InputOptions = {}): Promise<Answer> {
     const answered = until(
       `${this.name} to answer for ${model}`,
       async () => {
-        const answer = await this.predict(model, x);
+        const answer = await this.predict(model, x, input);
         return answer.status === 200 && answer;
       },
-      { deadlineMs },
+      { deadlineMs: input.deadlineMs ?? 90_000 },
     );
     return this.#orLog(answered);
   }
