@@ -3,7 +3,7 @@ import { FEATURES } from '#shared/bundle/features.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { Capabilities } from '#shared/protocol/device.js';
-import type { RuntimeDescription } from './inference/instance-protocol.js';
+import type { RuntimeDescription } from './inference/instances/instance-protocol.js';
 
 /** What this device can do, given what its runtime said of itself. */
 export function describeDevice(runtime: RuntimeDescription): Capabilities {

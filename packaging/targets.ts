@@ -95,8 +95,8 @@ export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
     executable: 'skerry-agent',
     packageName: 'skerry-agent',
     entry: 'packaging/program/agent.js',
-    workers: { instance: 'agent/inference/instance-worker.js', store: 'agent/store/store-worker.js' },
-    runners: { 'instance-runner': 'agent/inference/instance-runner.js' },
+    workers: { instance: 'agent/inference/instances/instance-worker.js', store: 'agent/store/store-worker.js' },
+    runners: { 'instance-runner': 'agent/inference/instances/instance-runner.js' },
     earlyWorkers: { run: ['instance', 'store'], launch: ['instance', 'store'] },
     // One helper thread for compiling and collecting instead of four, each of which keeps memory of its own; the first line of
     // agent/main.ts says the same for an agent from source.

@@ -1,5 +1,5 @@
 import { silentLogger } from '#shared/kernel/logger.js';
-import type { RuntimeDescription } from '../inference/instance-protocol.js';
+import type { RuntimeDescription } from '../inference/instances/instance-protocol.js';
 
 /** Asks the inference runtime, in a worker of its own that ends again, what it is and offers here. Rejects when it does not load. */
 export async function probeRuntime(): Promise<RuntimeDescription> {

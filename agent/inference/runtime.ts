@@ -16,25 +16,25 @@ import type {
   ServableStatus,
   TrafficPolicy,
 } from './contract.js';
-import { holdsUnexpected } from './finite.js';
-import { recheckGolden } from './golden.js';
-import type { CarrierKind } from './carrier.js';
-import { CrashMemory } from './crash-memory.js';
+import { holdsUnexpected } from './checks/finite.js';
+import { recheckGolden } from './placement/golden.js';
+import type { CarrierKind } from './instances/carrier.js';
+import { CrashMemory } from './faults/crash-memory.js';
 import { usableMemory } from '#shared/kernel/usable-memory.js';
-import type { Instance } from './instance.js';
-import { InstanceSupply } from './instance-supply.js';
-import { startInstance } from './start-instance.js';
-import type { RuntimeDescription, VersionId } from './instance-protocol.js';
-import { Loader } from './loader.js';
-import { type KeyValue, PlacementMemory } from './placement-memory.js';
-import { ServableHost } from './servable-host.js';
-import type { Work } from './scheduler.js';
-import { ServableTable } from './servable-table.js';
-import type { WitnessFile } from './witness-file.js';
+import type { Instance } from './instances/instance.js';
+import { InstanceSupply } from './instances/instance-supply.js';
+import { startInstance } from './instances/start-instance.js';
+import type { RuntimeDescription, VersionId } from './instances/instance-protocol.js';
+import { Loader } from './placement/loader.js';
+import { type KeyValue, PlacementMemory } from './placement/placement-memory.js';
+import { ServableHost } from './servables/servable-host.js';
+import type { Work } from './batching/scheduler.js';
+import { ServableTable } from './servables/servable-table.js';
+import type { WitnessFile } from './faults/witness-file.js';
 import { DEFAULT_INFERENCE_SETTINGS, type InferenceSettings } from './settings.js';
-import { type KeptRequest, ShadowRunner } from './shadow.js';
-import { checkOutputs } from './signature.js';
-import { checkTexts, hasTexts } from './texts.js';
+import { type KeptRequest, ShadowRunner } from './servables/shadow.js';
+import { checkOutputs } from './placement/signature.js';
+import { checkTexts, hasTexts } from './checks/texts.js';
 
 export interface InferenceRuntimeOptions {
   readonly store: KeyValue;

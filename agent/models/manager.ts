@@ -4,7 +4,7 @@ import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import type { ServableControl } from '#agent/inference/contract.js';
-import type { VersionId } from '#agent/inference/instance-protocol.js';
+import type { VersionId } from '#agent/inference/instances/instance-protocol.js';
 import type { BlobStore, StateStore } from '#agent/store/contract.js';
 import type { EventSink } from '#agent/store/events.js';
 import type { Observe } from './observe.js';

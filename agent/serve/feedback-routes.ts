@@ -7,11 +7,11 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import { METRICS_PER_WINDOW, metricNameSchema } from '#shared/protocol/messages.js';
 import { MAX_MAGNITUDE } from '#shared/stats/sketch-mapping.js';
 import type { AnswerLog } from './answer-log.js';
-import { readBody } from './body.js';
+import { readBody } from './http/body.js';
 import { namedModel } from './named.js';
-import { jsonAnswer } from './oip-response.js';
-import type { Route } from './router.js';
-import type { Exchange, Handler } from './exchange.js';
+import { jsonAnswer } from './oip/oip-response.js';
+import type { Route } from './http/router.js';
+import type { Exchange, Handler } from './http/exchange.js';
 
 /** Where the application's word on answers goes. */
 export interface FeedbackSink {

@@ -2,14 +2,14 @@ import type { DataPlane, ServableStatus } from '#agent/inference/contract.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { atOnce, inTurns } from '#shared/kernel/turns.js';
-import { readBody } from './body.js';
-import type { Handler } from './exchange.js';
+import { readBody } from './http/body.js';
+import type { Handler } from './http/exchange.js';
 import { AnswerLog } from './answer-log.js';
 import { feedbackRoutes, type FeedbackSink } from './feedback-routes.js';
 import { namedModel, unknownModel } from './named.js';
-import { HEADER_LENGTH_FIELD, KEY_FIELD, parseInferRequest, readKey } from './oip-request.js';
-import { inferAnswer, jsonAnswer, modelMetadata } from './oip-response.js';
-import type { Route } from './router.js';
+import { HEADER_LENGTH_FIELD, KEY_FIELD, parseInferRequest, readKey } from './oip/oip-request.js';
+import { inferAnswer, jsonAnswer, modelMetadata } from './oip/oip-response.js';
+import type { Route } from './http/router.js';
 
 export interface RouteParts {
   readonly dataPlane: DataPlane;

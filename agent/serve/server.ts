@@ -7,14 +7,14 @@ import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { FeedbackSink } from './feedback-routes.js';
 import { DEFAULT_SERVE_SETTINGS, type ServeConfig, type ServeSettings } from './config.js';
-import { listenTcp, listenUnix } from './listener.js';
-import { type Answer, errorAnswer } from './oip-response.js';
-import { expectsContinue } from './body.js';
-import { refuseTunnel, refuseUnreadable, type Unfinished } from './refusals.js';
-import { matchRoute, pathOf, type Route } from './router.js';
-import type { Handler } from './exchange.js';
+import { listenTcp, listenUnix } from './http/listener.js';
+import { type Answer, errorAnswer } from './oip/oip-response.js';
+import { expectsContinue } from './http/body.js';
+import { refuseTunnel, refuseUnreadable, type Unfinished } from './http/refusals.js';
+import { matchRoute, pathOf, type Route } from './http/router.js';
+import type { Handler } from './http/exchange.js';
 import { localRoutes } from './routes.js';
-import { writeAnswer } from './write-answer.js';
+import { writeAnswer } from './http/write-answer.js';
 
 export interface InferenceServerOptions {
   readonly dataPlane: DataPlane;

@@ -22,7 +22,7 @@ const position = { boot: z.int().min(1), bootId: bootIdSchema.optional(), seq: z
 
 const errorSchema = openObject({ code: z.string().max(64), message: z.string().max(2048) });
 
-/** States of a servable (DESIGN, "Nouns"); each is a promise, see agent/inference/servable.ts. */
+/** States of a servable (DESIGN, "Nouns"); each is a promise, see agent/inference/servables/servable.ts. */
 export const SERVABLE_STATES = ['loading', 'warming', 'available', 'draining', 'unloaded', 'failed'] as const;
 export type ServableState = (typeof SERVABLE_STATES)[number];
 

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command } from 'commander';
-import type { CarrierKind } from '#agent/inference/carrier.js';
+import type { CarrierKind } from '#agent/inference/instances/carrier.js';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';

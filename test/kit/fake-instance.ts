@@ -1,6 +1,6 @@
-import type { CarrierKind } from '#agent/inference/carrier.js';
-import type { Instance, LoadOptions, SampleRun } from '#agent/inference/instance.js';
-import type { RuntimeDescription, SampleResult } from '#agent/inference/instance-protocol.js';
+import type { CarrierKind } from '#agent/inference/instances/carrier.js';
+import type { Instance, LoadOptions, SampleRun } from '#agent/inference/instances/instance.js';
+import type { RuntimeDescription, SampleResult } from '#agent/inference/instances/instance-protocol.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { compareOutputs } from '#shared/tensor/compare.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';

@@ -11,7 +11,7 @@ import type {
   ServableSpec,
   ShadowResult,
 } from '#agent/inference/contract.js';
-import type { KeyValue } from '#agent/inference/placement-memory.js';
+import type { KeyValue } from '#agent/inference/placement/placement-memory.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { bytesOf } from '#shared/tensor/elements.js';
 import { writeSafetensors } from '#shared/tensor/safetensors.js';

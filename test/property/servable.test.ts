@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { acceptedEvents, type ServableEvent, transition } from '#agent/inference/servable.js';
+import { acceptedEvents, type ServableEvent, transition } from '#agent/inference/servables/servable.js';
 import { SERVABLE_STATES, type ServableState } from '#shared/protocol/messages.js';
 import { coded } from '../kit/coded.js';
 

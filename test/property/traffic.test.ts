@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TrafficPolicy } from '#agent/inference/contract.js';
-import { direct, positionOf } from '#agent/inference/traffic.js';
+import { direct, positionOf } from '#agent/inference/servables/traffic.js';
 import { versionNumber } from '../kit/servables.js';
 
 const [old, candidate] = [versionNumber(1), versionNumber(2)];

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { endOrphans } from '#agent/inference/orphans.js';
+import { endOrphans } from '#agent/inference/instances/orphans.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { tempFolder } from '../../kit/temp-folder.js';
 import { until } from '../../kit/until.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { loadOrt, wakeOrt } from '#agent/inference/ort-session.js';
+import { loadOrt, wakeOrt } from '#agent/inference/instances/ort-session.js';
 
 test('what wakes ONNX Runtime before the first model is a model it takes', async () => {
   await expect(wakeOrt(await loadOrt())).resolves.toBeUndefined();

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { createInferenceRuntime } from '#agent/inference/runtime.js';
-import { OrtSession, loadOrt } from '#agent/inference/ort-session.js';
+import { OrtSession, loadOrt } from '#agent/inference/instances/ort-session.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { MemoryRecorder, memoryKeyValue, writeServable } from '../../kit/servables.js';
 import { SILERO, sileroBytes, sileroInputs } from '../../kit/silero.js';

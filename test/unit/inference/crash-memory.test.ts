@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { CrashMemory } from '#agent/inference/crash-memory.js';
-import { digestOfInputs } from '#agent/inference/input-digest.js';
+import { CrashMemory } from '#agent/inference/faults/crash-memory.js';
+import { digestOfInputs } from '#agent/inference/faults/input-digest.js';
 import { hours, minutes } from '#shared/kernel/clock.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';

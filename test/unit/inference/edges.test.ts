@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { ortError } from '#agent/inference/ort-errors.js';
-import { checkSignature } from '#agent/inference/signature.js';
-import { forPosting } from '#agent/inference/transfer.js';
+import { ortError } from '#agent/inference/instances/ort-errors.js';
+import { checkSignature } from '#agent/inference/placement/signature.js';
+import { forPosting } from '#agent/inference/instances/transfer.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { coded } from '../../kit/coded.js';
 import { fp32, X, Y } from '../../kit/servables.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { causeOf, knownInputs, memoryCauseOf } from '#agent/inference/failure-cause.js';
+import { causeOf, knownInputs, memoryCauseOf } from '#agent/inference/faults/failure-cause.js';
 import type { NamedTensors, Tensor, TensorSpec } from '#shared/tensor/tensor.js';
 import { fp32, numbersOf } from '../../kit/servables.js';
 

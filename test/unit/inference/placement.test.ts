@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { planPlacement, type Verdict } from '#agent/inference/placement.js';
-import { PlacementMemory, placementKey } from '#agent/inference/placement-memory.js';
+import { planPlacement, type Verdict } from '#agent/inference/placement/placement.js';
+import { PlacementMemory, placementKey } from '#agent/inference/placement/placement-memory.js';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { silentLogger } from '#shared/kernel/logger.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { InstancePool } from '#agent/inference/pool.js';
+import { InstancePool } from '#agent/inference/instances/pool.js';
 import { hours } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { silentLogger } from '#shared/kernel/logger.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { batchPolicy } from '#agent/inference/batch-policy.js';
-import { Scheduler, type Work } from '#agent/inference/scheduler.js';
+import { batchPolicy } from '#agent/inference/batching/batch-policy.js';
+import { Scheduler, type Work } from '#agent/inference/batching/scheduler.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { coded } from '../../kit/coded.js';
 import { type FakeBehaviour, FakeInstance } from '../../kit/fake-instance.js';

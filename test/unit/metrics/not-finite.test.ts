@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { holdsUnexpected } from '#agent/inference/finite.js';
+import { holdsUnexpected } from '#agent/inference/checks/finite.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { notFiniteIn } from '#shared/tensor/not-finite.js';
 import type { Tensor } from '#shared/tensor/tensor.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { matchRoute, pathOf, type Route } from '#agent/serve/router.js';
+import { matchRoute, pathOf, type Route } from '#agent/serve/http/router.js';
 
 const ROUTES: readonly Route<string>[] = [
   { method: 'GET', path: '/v2', handle: 'server' },

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadOrt, OrtSession } from '#agent/inference/ort-session.js';
+import { loadOrt, OrtSession } from '#agent/inference/instances/ort-session.js';
 import { withModel } from '#hub/publisher/inspect.js';
 import { joinBytesElements } from '#shared/tensor/bytes-elements.js';
 import type { Tensor } from '#shared/tensor/tensor.js';

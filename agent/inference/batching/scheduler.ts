@@ -3,7 +3,7 @@ import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { batchKey, rowProblem, rowsOf, stack, unstack } from '#shared/tensor/rows.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
 import { type BatchDecision, type BatchPolicy, decideBatch } from './batch-policy.js';
-import type { Instance } from './instance.js';
+import type { Instance } from '../instances/instance.js';
 
 /** One request as the scheduler takes it: already checked against the model. */
 export interface Work {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Answer } from './oip-response.js';
+import type { Answer } from '../oip/oip-response.js';
 
 export interface Exchange {
   readonly request: IncomingMessage;

@@ -3,16 +3,16 @@ import type { Millis } from '#shared/kernel/clock.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { notFiniteIn, type NotFiniteOutputs } from '#shared/tensor/not-finite.js';
 import { replacedIn } from '#shared/tensor/strings.js';
-import type { ServableSpec } from './contract.js';
-import { emptySizes, type EmptySizes } from './empty-sizes.js';
+import type { ServableSpec } from '../contract.js';
+import { emptySizes, type EmptySizes } from '../checks/empty-sizes.js';
 import { type GoldenSample, goldenMismatch, readGoldenSample } from './golden.js';
-import type { Instance, LoadOptions, Signature } from './instance.js';
-import type { RuntimeDescription, VersionId, WitnessSlot } from './instance-protocol.js';
+import type { Instance, LoadOptions, Signature } from '../instances/instance.js';
+import type { RuntimeDescription, VersionId, WitnessSlot } from '../instances/instance-protocol.js';
 import { availableMemory, deviceFingerprint } from './device.js';
 import { beats, type Candidate, chooseRemembered, CPU, type Excluded, planPlacement, type Verdict } from './placement.js';
 import { placementKey, type PlacementMemory } from './placement-memory.js';
-import type { InferenceSettings } from './settings.js';
-import { sharedSizes, type SharedSizes } from './shared-sizes.js';
+import type { InferenceSettings } from '../settings.js';
+import { sharedSizes, type SharedSizes } from '../checks/shared-sizes.js';
 import { checkSignature } from './signature.js';
 
 export interface LoaderParts {

@@ -1,6 +1,6 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import type { InferRequest, PredictionTarget, TrafficPolicy } from './contract.js';
+import type { InferRequest, PredictionTarget, TrafficPolicy } from '../contract.js';
 import type { ServableHost } from './servable-host.js';
 import { direct } from './traffic.js';
 

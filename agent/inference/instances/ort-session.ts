@@ -6,7 +6,7 @@ import { checkStringOutputs } from '#shared/tensor/strings.js';
 import { allowAnyName, namedTensors, type NamedTensors, type Tensor, type TensorSpec } from '#shared/tensor/tensor.js';
 import type { RuntimeDescription } from './instance-protocol.js';
 import { ortError } from './ort-errors.js';
-import type { DeclaredInput } from './shared-sizes.js';
+import type { DeclaredInput } from '../checks/shared-sizes.js';
 
 type Ort = typeof OrtModule;
 

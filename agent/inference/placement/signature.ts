@@ -1,7 +1,7 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import { describeSpec } from '#shared/tensor/check.js';
 import type { TensorSpec } from '#shared/tensor/tensor.js';
-import type { ServableSpec } from './contract.js';
+import type { ServableSpec } from '../contract.js';
 
 /**
  * Compares what the manifest declares with what the model file says of itself: same inputs, every output that the version offers

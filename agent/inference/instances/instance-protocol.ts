@@ -3,7 +3,7 @@ import type { Millis } from '#shared/kernel/clock.js';
 import type { ErrorBody } from '#shared/kernel/errors.js';
 import type { Comparison } from '#shared/tensor/compare.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
-import type { DeclaredInput } from './shared-sizes.js';
+import type { DeclaredInput } from '../checks/shared-sizes.js';
 import type { OutputTolerances } from '#shared/tensor/tolerance.js';
 
 /** The version whose model an instance holds. */

@@ -3,7 +3,7 @@ import { type Clock, hours, type Millis } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { Instance } from './instance.js';
-import type { InferenceSettings } from './settings.js';
+import type { InferenceSettings } from '../settings.js';
 
 export interface PoolParts {
   /** Brings up one more warm instance. */

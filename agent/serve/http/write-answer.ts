@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { Exchange } from './exchange.js';
 import { expectsContinue } from './body.js';
-import type { Answer } from './oip-response.js';
+import type { Answer } from '../oip/oip-response.js';
 
 type Ends = Pick<Exchange, 'request' | 'response'>;
 

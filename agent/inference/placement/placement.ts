@@ -1,5 +1,5 @@
 import type { Millis } from '#shared/kernel/clock.js';
-import type { ServableSpec } from './contract.js';
+import type { ServableSpec } from '../contract.js';
 
 type Variant = ServableSpec['variants'][number];
 

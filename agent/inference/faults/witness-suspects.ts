@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
-import type { VersionId } from './instance-protocol.js';
+import type { VersionId } from '../instances/instance-protocol.js';
 import { type NativeWork, SLOT } from './witness-slots.js';
 
 const versionSchema = z.object({ model: modelNameSchema, version: versionNumberSchema });

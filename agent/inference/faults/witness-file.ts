@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync,
 import { join } from 'node:path';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
-import type { WitnessSlot } from './instance-protocol.js';
+import type { WitnessSlot } from '../instances/instance-protocol.js';
 import { MAX_SLOTS, SLOT } from './witness-slots.js';
 import { readSuspects, type Suspect } from './witness-suspects.js';
 

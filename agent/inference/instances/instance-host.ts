@@ -2,9 +2,9 @@ import type { Millis } from '#shared/kernel/clock.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { compareOutputs } from '#shared/tensor/compare.js';
 import { namedTensors, type NamedTensors, tensorNamed } from '#shared/tensor/tensor.js';
-import { callersError, causeOf, type KnownInputs, knownInputs, memoryCauseOf, works } from './failure-cause.js';
+import { callersError, causeOf, type KnownInputs, knownInputs, memoryCauseOf, works } from '../faults/failure-cause.js';
 import type { FromInstance, SampleResult, ToInstance } from './instance-protocol.js';
-import { NativeWitness } from './native-witness.js';
+import { NativeWitness } from '../faults/native-witness.js';
 import { describeOrt, loadOrt, OrtSession, wakeOrt } from './ort-session.js';
 import { median } from './timing.js';
 

@@ -1,4 +1,4 @@
-import type { VersionId } from './instance-protocol.js';
+import type { VersionId } from '../instances/instance-protocol.js';
 
 // The file in which instances write down that they are in native code: a header, then a slot for each instance. A slot: one byte
 // for what is under way, 32 bytes for the digest of the inputs, and from byte 64 on the version as JSON, filled up with spaces.

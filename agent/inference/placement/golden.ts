@@ -6,8 +6,8 @@ import { compareOutputs } from '#shared/tensor/compare.js';
 import { readSafetensors } from '#shared/tensor/safetensors.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
 import type { OutputTolerances, Tolerance } from '#shared/tensor/tolerance.js';
-import type { Recheck, ServableSpec } from './contract.js';
-import type { SampleResult } from './instance-protocol.js';
+import type { Recheck, ServableSpec } from '../contract.js';
+import type { SampleResult } from '../instances/instance-protocol.js';
 
 const INPUTS = 'inputs/';
 const OUTPUTS = 'outputs/';

@@ -3,8 +3,8 @@ import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { checkTensors } from '#shared/tensor/check.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
-import type { InferRequest, PredictionRecorder, PredictionTarget } from './contract.js';
-import { shadowTolerance } from './golden.js';
+import type { InferRequest, PredictionRecorder, PredictionTarget } from '../contract.js';
+import { shadowTolerance } from '../placement/golden.js';
 import type { ServableHost } from './servable-host.js';
 
 /** Requests kept for shadows at one time, all models together; and the largest that is kept, bytes of its inputs. */

@@ -6,8 +6,8 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
 import { digestOfInputs } from './input-digest.js';
-import type { VersionId } from './instance-protocol.js';
-import type { KeyValue } from './placement-memory.js';
+import type { VersionId } from '../instances/instance-protocol.js';
+import type { KeyValue } from '../placement/placement-memory.js';
 
 const STORE_KEY = 'inference.crashes';
 const MAX_BYTES = 512 * 1024;

@@ -3,7 +3,7 @@ import type { SkerryError } from '#shared/kernel/errors.js';
 import type { CarrierKind } from './carrier.js';
 import type { Instance } from './instance.js';
 import type { VersionId, WitnessSlot } from './instance-protocol.js';
-import type { WitnessFile } from './witness-file.js';
+import type { WitnessFile } from '../faults/witness-file.js';
 import { chooseCarrier, type IsolationMode } from './isolation.js';
 
 /** How long models run in threads after the system refused to start a process. */

@@ -4,7 +4,7 @@ import { foregroundClock, type Millis } from '#shared/kernel/clock.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import type { Exchange } from './exchange.js';
-import { errorAnswer } from './oip-response.js';
+import { errorAnswer } from '../oip/oip-response.js';
 
 /** Time a client is given to read a refusal and to close, while what it still sends is dropped. */
 const LINGER: Millis = 1_000;

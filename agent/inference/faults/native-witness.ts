@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
 import { digestOfInputs } from './input-digest.js';
-import type { VersionId, WitnessSlot } from './instance-protocol.js';
+import type { VersionId, WitnessSlot } from '../instances/instance-protocol.js';
 import { encodeVersion, offsetOf, SLOT, type NativeWork } from './witness-slots.js';
 
 /**

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { VersionNumber } from '#shared/bundle/names.js';
-import type { TrafficPolicy } from './contract.js';
+import type { TrafficPolicy } from '../contract.js';
 
 /** What of a request decides where it goes. */
 export interface RequestTraits {
