@@ -1,4 +1,5 @@
-import { type Clock, type Millis, seconds } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { type Millis, seconds } from '#shared/kernel/time.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { announce, type RunningAgent } from './running.js';
 import { isReadOnly } from './store/read-only.js';

@@ -1,7 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
-import { seconds, sleep, systemClock } from '#shared/kernel/clock.js';
+import { sleep, systemClock } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/time.js';
 import { asSkerryError, fromErrorBody, type SkerryError } from '#shared/kernel/errors.js';
 import { packagedProgram } from '#shared/kernel/packaged-program.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { ISOLATION_MODES } from './inference/instances/isolation.js';
+import { ISOLATION_MODES } from './inference/decide/isolation.js';
 import { durationSchema } from '#shared/kernel/duration.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';

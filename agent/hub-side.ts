@@ -1,5 +1,6 @@
 import os from 'node:os';
-import { type Clock, seconds } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/time.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { type AgentConfig, readAuthorities } from './config.js';
 import type { Boot } from './store/contract.js';

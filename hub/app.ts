@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type Clock, days, systemClock } from '#shared/kernel/clock.js';
+import { type Clock, systemClock } from '#shared/kernel/clock.js';
+import { days } from '#shared/kernel/time.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import { type Service, ServiceGroup } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
@@ -9,9 +10,9 @@ import { brokerEndpoints, localHttpUrl } from './addresses.js';
 import { AuditLog } from './api/audit.js';
 import { Authenticator } from './api/authenticator.js';
 import { trustedProxies } from './api/client-address.js';
-import { FailureLimiter } from './api/failure-limiter.js';
+import { FailureLimiter } from './kernel/failure-limiter.js';
 import { HttpMetrics } from './api/http-metrics.js';
-import { LiveBus } from './api/live.js';
+import { LiveBus } from './kernel/live-bus.js';
 import { LiveFeed } from './api/live-feed.js';
 import { LIVE_PATH } from './api/live-path.js';
 import { accessRoutes } from './api/routes/access.js';
@@ -50,19 +51,19 @@ import { hubPublicKeys } from './registry/tuf/hub-keys.js';
 import { TrustWatch } from './registry/trust-watch.js';
 import { TufRepository } from './registry/tuf/repository.js';
 import { VersionStore } from './registry/version-store.js';
-import { whyIncapable } from './rollouts/capability.js';
+import { whyIncapable } from './rollouts/decide/capability.js';
 import { fleetUsers } from './fleet/version-users.js';
 import { rolloutsUnderWay } from './rollouts/claims.js';
 import { rolloutUsers } from './rollouts/version-users.js';
 import { Cohorts } from './rollouts/cohorts.js';
 import { RolloutController } from './rollouts/controller.js';
-import { AllAlerts, LogAlerts, WebhookAlerts } from './rollouts/hub/alert-sinks.js';
-import { HubEvidence } from './rollouts/hub/hub-evidence.js';
-import { HubFleet } from './rollouts/hub/hub-fleet.js';
-import { HubOutcome } from './rollouts/hub/hub-outcome.js';
-import { HubRegistry } from './rollouts/hub/hub-registry.js';
-import { webhookKey } from './rollouts/hub/webhook-secret.js';
-import { ObservedStore, type ObserveWritten } from './rollouts/hub/observed-store.js';
+import { AllAlerts, LogAlerts, WebhookAlerts } from './rollouts/adapters/alert-sinks.js';
+import { TelemetryEvidence } from './rollouts/adapters/telemetry-evidence.js';
+import { FleetAdapter } from './rollouts/adapters/fleet-adapter.js';
+import { TelemetryTrialOutcome } from './rollouts/adapters/telemetry-trial-outcome.js';
+import { RegistryAdapter } from './rollouts/adapters/registry-adapter.js';
+import { webhookKey } from './rollouts/adapters/webhook-secret.js';
+import { ObservedStore, type ObserveWritten } from './rollouts/adapters/observed-store.js';
 import { ArtifactFolder } from './store/artifact-folder.js';
 import { openDatabase } from './store/open.js';
 import { lockDataFolder } from './store/sqlite.js';
@@ -209,15 +210,15 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
     });
 
     // Rollouts: waves of wishes, watched by gates.
-    const rolloutRegistry = new HubRegistry(store);
-    const rolloutFleet = new HubFleet({ db, issuer: fleet.issuer, clock, logger });
+    const rolloutRegistry = new RegistryAdapter(store);
+    const rolloutFleet = new FleetAdapter({ db, issuer: fleet.issuer, clock, logger });
     const rolloutStore = new ObservedStore(observe, db, (trx, wishes) => rolloutFleet.write(trx, wishes));
     const cohorts = new Cohorts(db, rolloutStore, clock);
     const rollouts = new RolloutController({
       store: rolloutStore,
       fleet: rolloutFleet,
-      evidence: new HubEvidence({ db, clock, bucket: widths.device, refresh: config.rolloutLook * 3 }),
-      outcomes: new HubOutcome(db, widths.device),
+      evidence: new TelemetryEvidence({ db, clock, bucket: widths.device, refresh: config.rolloutLook * 3 }),
+      outcomes: new TelemetryTrialOutcome(db, widths.device),
       registry: rolloutRegistry,
       cohorts,
       alerts: new AllAlerts([new LogAlerts(logger), ...(webhook === undefined ? [] : [webhook])]),

@@ -3,7 +3,7 @@ import { chmod, chown, mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
-import { seconds } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/time.js';
 import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { mosquittoAcl, mosquittoPasswordFile } from './broker/mosquitto.js';

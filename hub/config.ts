@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { hours, seconds } from '#shared/kernel/clock.js';
+import { hours, seconds } from '#shared/kernel/time.js';
 import { durationSchema } from '#shared/kernel/duration.js';
 import {
   loadSettings,

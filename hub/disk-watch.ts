@@ -1,6 +1,7 @@
 import { rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, type EpochMillis, type Millis, seconds } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { type EpochMillis, type Millis, seconds } from '#shared/kernel/time.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { MetricFamily } from '#shared/kernel/exposition.js';
 import type { Logger } from '#shared/kernel/logger.js';

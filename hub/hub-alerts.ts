@@ -1,9 +1,10 @@
 import type { AuditLog } from './api/audit.js';
-import type { LiveBus } from './api/live.js';
-import type { ClockVerdict } from './clock/clock-verdict.js';
+import type { LiveBus } from './kernel/live-bus.js';
+import type { ClockVerdict } from './clock/decide/clock-verdict.js';
 import type { Recovered } from './fleet/held.js';
-import type { WebhookMessage } from './rollouts/hub/alert-sinks.js';
-import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
+import type { WebhookMessage } from './rollouts/adapters/alert-sinks.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 

@@ -4,7 +4,7 @@ import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { writeFileAtomic } from '#shared/kernel/atomic-file.js';
-import { seconds } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { makeFolder } from '#shared/kernel/make-folder.js';
 import { type PackagedProgram, packagedProgram } from '#shared/kernel/packaged-program.js';

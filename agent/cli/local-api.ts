@@ -1,6 +1,7 @@
 import { type IncomingHttpHeaders, request as httpRequest, type RequestOptions } from 'node:http';
 import { z } from 'zod';
-import { LONGEST_TIMER, type Millis, seconds } from '#shared/kernel/clock.js';
+import { LONGEST_TIMER } from '#shared/kernel/clock.js';
+import { type Millis, seconds } from '#shared/kernel/time.js';
 import { formatDuration } from '#shared/kernel/duration.js';
 import { asSkerryError, fromErrorBody, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { parseDuration } from '#shared/kernel/duration.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { DATATYPES } from '#shared/tensor/datatype.js';

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { AGENT_MODEL } from '#shared/bundle/names.js';
-import { foregroundClock, type Millis, SAME_WISH, systemClock } from '#shared/kernel/clock.js';
+import { foregroundClock, systemClock } from '#shared/kernel/clock.js';
+import { type Millis, SAME_WISH } from '#shared/kernel/time.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
@@ -84,7 +85,10 @@ async function untilSignal(flags: RunFlags, launched: Launched | undefined, sign
 
 /** Another agent works in the folder. That says nothing against this release, so its start no longer counts. */
 async function takeBackStart(data: string, runs: Launched['runs']): Promise<void> {
-  const [{ SlotFolder }, { uncount }] = await Promise.all([import('../update/slot-folder.js'), import('../update/slot-changes.js')]);
+  const [{ SlotFolder }, { uncount }] = await Promise.all([
+    import('../update/slot-folder.js'),
+    import('#agent/update/decide/slot-changes.js'),
+  ]);
   const folder = new SlotFolder(data);
   const slots = await folder.read().catch(() => undefined);
   if (slots === undefined) return;

@@ -1,6 +1,6 @@
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import type { SkerryError } from '#shared/kernel/errors.js';
 import type { ServableState, WindowRole } from '#shared/protocol/messages.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';

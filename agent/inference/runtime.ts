@@ -1,5 +1,6 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
-import { type Clock, type Millis, systemClock } from '#shared/kernel/clock.js';
+import { type Clock, systemClock } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';

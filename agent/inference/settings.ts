@@ -1,5 +1,5 @@
-import type { Millis } from '#shared/kernel/clock.js';
-import type { IsolationMode } from './instances/isolation.js';
+import type { Millis } from '#shared/kernel/time.js';
+import type { IsolationMode } from './decide/isolation.js';
 
 /** Settings of the data plane; `DEFAULT_INFERENCE_SETTINGS` fits a small device. */
 export interface InferenceSettings {

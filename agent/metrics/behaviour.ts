@@ -1,7 +1,8 @@
 import type { Answer, PredictionRecorder, PredictionTarget, PredictionTiming } from '#agent/inference/contract.js';
 import type { BehaviourFigures, BehaviourSource } from '#agent/models/ports.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
-import { type Clock, type Millis, minutes } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { type Millis, minutes } from '#shared/kernel/time.js';
 import { blameFor } from '#shared/kernel/error-registry.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 

@@ -1,6 +1,6 @@
 import type { PredictionRecorder, PredictionTarget, ServableControl } from '#agent/inference/contract.js';
 import type { CrashMemory } from '#agent/inference/faults/crash-memory.js';
-import type { Suspect } from '#agent/inference/faults/witness-suspects.js';
+import type { Suspect } from '#agent/inference/decide/witness-suspects.js';
 import type { StateStore } from '#agent/store/contract.js';
 import type { EventSink } from '#agent/store/events.js';
 import { versionNumberSchema } from '#shared/bundle/names.js';

@@ -1,12 +1,13 @@
 import type { PredictionTarget } from '#agent/inference/contract.js';
-import type { Clock, EpochMillis, Millis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { EpochMillis, Millis } from '#shared/kernel/time.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { MetricsWindow, Telemetry } from '#shared/protocol/messages.js';
-import type { MeasuredTime } from '#shared/trust/trusted-time.js';
+import type { MeasuredTime } from '#shared/trust/decide/trusted-time.js';
 import type { HealthMonitor } from './health.js';
 import type { MetricsRecorder, TakenWindow } from './recorder.js';
 import type { WindowSeries } from './series.js';
@@ -23,7 +24,7 @@ export interface ReporterOptions {
   /** Stores a message durably (`outbox.append('telemetry', payload)`). */
   readonly append: (payload: TelemetryPayload) => Promise<unknown>;
   readonly clock: Clock;
-  /** What windows are dated with (shared/trust/trusted-time.ts). */
+  /** What windows are dated with (shared/trust/decide/trusted-time.ts). */
   readonly time: () => MeasuredTime;
   readonly window: Millis;
   readonly logger: Logger;

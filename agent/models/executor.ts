@@ -1,4 +1,4 @@
-import type { Step, StepKind } from './step.js';
+import type { Step, StepKind } from './decide/step.js';
 import type { Handler, StepContext } from './steps/context.js';
 import { fetchArtifact, fetchManifest } from './steps/fetch.js';
 import { accept, forget, lack, markBad, markGood, refuse, settle, supersede } from './steps/records.js';

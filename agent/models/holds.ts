@@ -1,7 +1,7 @@
 import { fullJitter, type BackoffOptions } from '#shared/kernel/backoff.js';
-import type { Millis } from '#shared/kernel/clock.js';
-import type { HeldStep } from './snapshot.js';
-import { type Step, stepKey } from './step.js';
+import type { Millis } from '#shared/kernel/time.js';
+import type { HeldStep } from './decide/snapshot.js';
+import { type Step, stepKey } from './decide/step.js';
 
 const NONE: readonly HeldStep[] = [];
 

@@ -3,9 +3,9 @@ import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { ServingRecord, StateStore, VersionRecord } from '#agent/store/contract.js';
 import type { EventSink } from '#agent/store/events.js';
-import { type InstallEvent, nextState } from './install-table.js';
+import { type InstallEvent, nextState } from './decide/install-table.js';
 import type { Observe } from './observe.js';
-import type { StepError } from './step.js';
+import type { StepError } from './decide/step.js';
 
 export interface LedgerDeps {
   readonly state: StateStore;

@@ -1,5 +1,6 @@
 import type { Digest } from '#shared/bundle/names.js';
-import { type Clock, type Millis, minutes, seconds } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { type Millis, minutes, seconds } from '#shared/kernel/time.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { Reported } from '#shared/protocol/messages.js';

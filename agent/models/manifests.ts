@@ -3,7 +3,7 @@ import type { ModelManifest } from '#shared/bundle/model-manifest.js';
 import type { Digest } from '#shared/bundle/names.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { BlobStore } from '#agent/store/contract.js';
-import type { ManifestFacts } from './snapshot.js';
+import type { ManifestFacts } from './decide/snapshot.js';
 import { usableVariants, type Machine } from './variants.js';
 
 /** Manifests on this device: read when needed, only the figures planning needs are kept in memory. */

@@ -1,7 +1,8 @@
-import type { Clock, Millis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { Holds } from './holds.js';
 import { Lane } from './lane.js';
-import type { Step } from './step.js';
+import type { Step } from './decide/step.js';
 
 /** Steps of one model without its plan ever becoming empty, before that is taken for a loop and left alone for a while. */
 const MAX_LAPS = 1_000;

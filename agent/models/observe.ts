@@ -1,6 +1,6 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { InstallState } from '#shared/protocol/messages.js';
-import type { Step } from './step.js';
+import type { Step } from './decide/step.js';
 
 /** A moment in the work of the manager at which a test may look, or cut the power. */
 export type Moment =

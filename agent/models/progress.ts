@@ -1,5 +1,5 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
-import type { StepError } from './step.js';
+import type { StepError } from './decide/step.js';
 
 export interface FetchProgress {
   readonly have: number;

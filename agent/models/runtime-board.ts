@@ -1,5 +1,6 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
-import { type Clock, hours, type Millis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { hours, type Millis } from '#shared/kernel/time.js';
 import type { Recheck, ServableControl, ServableSpec, ServableStatus, TrafficPolicy } from '#agent/inference/contract.js';
 
 /** A version that served for so long before it stopped by itself does not keep failing. */

@@ -1,15 +1,15 @@
 import type { ModelName } from '#shared/bundle/names.js';
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
 import { execute } from './executor.js';
 import { Lane } from './lane.js';
 import type { Observe } from './observe.js';
-import { planContext } from './plan.js';
-import { isOff, isProtected, nextCollection } from './plan-space.js';
-import type { DeviceSnapshot } from './snapshot.js';
-import type { Step } from './step.js';
+import { planContext } from './decide/plan.js';
+import { isOff, isProtected, nextCollection } from './decide/plan-space.js';
+import type { DeviceSnapshot } from './decide/snapshot.js';
+import type { Step } from './decide/step.js';
 import type { StepContext } from './steps/context.js';
 
 export interface SpaceKeeperDeps {

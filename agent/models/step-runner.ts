@@ -1,13 +1,13 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { asSkerryError, hasCode, type SkerryError } from '#shared/kernel/errors.js';
 import { execute } from './executor.js';
-import { fallbacks, selfServing } from './facts.js';
+import { fallbacks, selfServing } from './decide/facts.js';
 import type { Holds } from './holds.js';
-import { judge, type Verdict } from './judge.js';
+import { judge, type Verdict } from './decide/judge.js';
 import type { ModelManagerDeps } from './manager.js';
-import { planContext } from './plan.js';
-import type { DeviceSnapshot } from './snapshot.js';
-import type { Step, StepError } from './step.js';
+import { planContext } from './decide/plan.js';
+import type { DeviceSnapshot } from './decide/snapshot.js';
+import type { Step, StepError } from './decide/step.js';
 import type { StepContext } from './steps/context.js';
 import { giveUp, recoverDamaged } from './steps/verdicts.js';
 

@@ -4,14 +4,14 @@ import type { Clock } from '#shared/kernel/clock.js';
 import { narrowing } from '#shared/tensor/narrowing.js';
 import type { DesiredModel, DesiredState } from '#shared/trust/desired.js';
 import type { BlobStore, ServingRecord, VersionRecord } from '#agent/store/contract.js';
-import { completeDigests } from './facts.js';
-import { guardLimits, isTripped, type TrialFigures } from './guard.js';
-import type { HeldStep } from './snapshot.js';
+import { completeDigests } from './decide/facts.js';
+import { guardLimits, isTripped, type TrialFigures } from './decide/guard.js';
+import type { HeldStep } from './decide/snapshot.js';
 import type { Ledger } from './ledger.js';
 import type { Manifests } from './manifests.js';
 import type { BehaviourSource } from './ports.js';
 import type { RuntimeBoard } from './runtime-board.js';
-import type { DeviceSnapshot, ManifestFacts, ModelSnapshot, VersionFacts } from './snapshot.js';
+import type { DeviceSnapshot, ManifestFacts, ModelSnapshot, VersionFacts } from './decide/snapshot.js';
 import type { Trials } from './trials.js';
 import type { Machine } from './variants.js';
 

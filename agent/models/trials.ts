@@ -5,7 +5,7 @@ import { parseJson } from '#shared/kernel/json.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 import type { StateStore } from '#agent/store/contract.js';
-import { BREAKER_LIMIT } from './guard.js';
+import { BREAKER_LIMIT } from './decide/guard.js';
 import type { BehaviourFigures } from './ports.js';
 
 const KEY = 'models/trials';

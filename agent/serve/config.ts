@@ -1,4 +1,4 @@
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 
 /** Where and how the local API listens. */

@@ -1,4 +1,4 @@
-import { hours, type Millis } from '#shared/kernel/clock.js';
+import { hours, type Millis } from '#shared/kernel/time.js';
 
 /** Bounds of everything the store keeps (DESIGN R4: one rule for all of them, oldest and coarsest first, and it is reported). */
 export interface StoreLimits {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { bitmapToBase64, countBits, hasBit } from '#shared/bundle/bitmap.js';
 import type { Digest } from '#shared/bundle/names.js';
-import type { Clock, Millis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { encodeMessage } from '#shared/protocol/codec.js';

@@ -1,5 +1,5 @@
 import type { Digest } from '#shared/bundle/names.js';
-import { seconds } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/time.js';
 import { fromErrorBody, SkerryError } from '#shared/kernel/errors.js';
 import type { Cmd } from '#shared/protocol/messages.js';
 import type { BlobFetcher } from '#agent/models/ports.js';

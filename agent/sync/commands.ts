@@ -1,4 +1,4 @@
-import { parseTimestamp } from '#shared/kernel/clock.js';
+import { parseTimestamp } from '#shared/kernel/time.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { decodeMessage } from '#shared/protocol/codec.js';
 import { type Cmd, unknownCommandKind } from '#shared/protocol/messages.js';

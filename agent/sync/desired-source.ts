@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { type Clock, type Millis, seconds } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { type Millis, seconds } from '#shared/kernel/time.js';
 import { asSkerryError, hasCode, type SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import { type DesiredState, desiredStateSchema } from '#shared/trust/desired.js';
-import { verifyDesired } from '#shared/trust/desired-verify.js';
+import { verifyDesired } from '#shared/trust/decide/desired-verify.js';
 import type { PublicKey } from '#shared/trust/keys.js';
 import type { DesiredSource } from '#agent/models/ports.js';
 import type { StateStore } from '#agent/store/contract.js';

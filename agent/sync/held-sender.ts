@@ -1,4 +1,5 @@
-import { type Clock, type Millis, minutes } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { type Millis, minutes } from '#shared/kernel/time.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';

@@ -1,6 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import { type RequestOptions, request as httpsRequest } from 'node:https';
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 
 export interface HttpAnswer {

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { MqttClient } from 'mqtt';
-import { type Millis, seconds } from '#shared/kernel/clock.js';
+import { type Millis, seconds } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { BrokerAddress } from './contract.js';
 

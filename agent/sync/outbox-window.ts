@@ -1,4 +1,4 @@
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 
 export interface WindowSettings {
   /** Records on the way at once. */

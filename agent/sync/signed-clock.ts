@@ -1,4 +1,5 @@
-import { type Clock, type EpochMillis, type Millis, minutes } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { type EpochMillis, type Millis, minutes } from '#shared/kernel/time.js';
 import {
   CLOCK_AHEAD_LIMIT,
   clocksAgree,
@@ -7,7 +8,7 @@ import {
   type TimeEvidence,
   type TrustedTime,
   trustedTime,
-} from '#shared/trust/trusted-time.js';
+} from '#shared/trust/decide/trusted-time.js';
 import type { StateStore } from '#agent/store/contract.js';
 import type { EventSink } from '#agent/store/events.js';
 

@@ -1,5 +1,6 @@
-import type { Clock, EpochMillis, Millis } from '#shared/kernel/clock.js';
-import { seconds } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { EpochMillis, Millis } from '#shared/kernel/time.js';
+import { seconds } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { PublicKey } from '#shared/trust/keys.js';
 import type { TrustClient, VerifiedTarget } from '#agent/models/ports.js';

@@ -1,4 +1,5 @@
-import { type Clock, hours, type Millis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { hours, type Millis } from '#shared/kernel/time.js';
 import { asSkerryError, type SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';

@@ -2,12 +2,12 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Metadata, MetadataKind, type Targets } from '@tufjs/models';
 import { type Fetcher, Updater } from 'tuf-js';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { type MetadataFile, readObject } from '#shared/trust/metadata.js';
 import { isSigned } from '#shared/trust/signatures.js';
-import { type TrustedSet, type UnavailableRole, type UpdateWalk, withRoot } from '#shared/trust/update-walk.js';
+import { type TrustedSet, type UnavailableRole, type UpdateWalk, withRoot } from '#shared/trust/decide/update-walk.js';
 import { readableTimestamp, rootsForLibrary } from './trust-library-input.js';
 import type { MirroredFiles } from './trust-mirror.js';
 

@@ -1,7 +1,7 @@
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { parseMetadata, sha256Hex } from '#shared/trust/metadata.js';
-import { issuedAt, type TrustedSet, walkUpdate } from '#shared/trust/update-walk.js';
+import { issuedAt, type TrustedSet, walkUpdate } from '#shared/trust/decide/update-walk.js';
 import type { StateFiles, TrustFolder } from './trust-folder.js';
 import type { MirroredFiles } from './trust-mirror.js';
 import { directorTarget, readDirector, TrustState } from './trust-state.js';

@@ -1,11 +1,11 @@
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { type DirectorKeys, DIRECTOR_TARGET_PATH, directorKeysSchema } from '#shared/trust/desired.js';
 import { type Kind, type MetadataFile, parseMetadata, sha256Hex } from '#shared/trust/metadata.js';
 import { checkSignatures, type Delegator } from '#shared/trust/signatures.js';
 import { findTarget, type ListedTarget, minimumVersions, type TargetRoles } from '#shared/trust/target-lookup.js';
-import { delegatedRoleNames, issuedAt, type TrustedSet, type UnavailableRole } from '#shared/trust/update-walk.js';
+import { delegatedRoleNames, issuedAt, type TrustedSet, type UnavailableRole } from '#shared/trust/decide/update-walk.js';
 import type { StateFiles } from './trust-folder.js';
 
 /** Name of the director file within a state; no role can have it. */

@@ -8,7 +8,7 @@ import type { DesiredModel } from '#shared/trust/desired.js';
 import type { Handover, UpdaterDeps } from './ports.js';
 import type { ReleaseRecords } from './records.js';
 import { noSlots, type Runnable, type SlotName, type Slots, spareSlot } from './slots.js';
-import type { ReleaseFacts } from './update-plan.js';
+import type { ReleaseFacts } from './decide/update-plan.js';
 
 /** Everything steps of self-update work with: the ports, and what is known beside the records. */
 export class Desk {

@@ -1,9 +1,9 @@
 import { MIGRATIONS } from '#agent/store/worker/migrations.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { PackagedProgram } from '#shared/kernel/packaged-program.js';
-import { type LaunchNote, type LaunchPlan, planLaunch, type SlotContent, slotsInQuestion } from './launch-plan.js';
+import { type LaunchNote, type LaunchPlan, planLaunch, type SlotContent, slotsInQuestion } from './decide/launch-plan.js';
 import { LAUNCHED_VARIABLE, type Launched } from './launched.js';
-import { refuseTrial } from './slot-changes.js';
+import { refuseTrial } from './decide/slot-changes.js';
 import type { SlotFolder } from './slot-folder.js';
 import { SLOT_NAMES, type SlotName, type Slots } from './slots.js';
 

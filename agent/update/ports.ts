@@ -1,4 +1,5 @@
-import type { Clock, Millis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { PackagedProgram } from '#shared/kernel/packaged-program.js';
 import type { Reported } from '#shared/protocol/messages.js';
@@ -7,7 +8,7 @@ import type { BlobStore, StateStore } from '#agent/store/contract.js';
 import type { AgentEvent, EventSink } from '#agent/store/events.js';
 import type { Launched } from './launched.js';
 import type { SlotFolder } from './slot-folder.js';
-import type { UpdateStep } from './update-plan.js';
+import type { UpdateStep } from './decide/update-plan.js';
 
 /** Why the process makes room for another program. */
 export interface Handover {

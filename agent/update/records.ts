@@ -6,7 +6,7 @@ import { openObject } from '#shared/kernel/open-object.js';
 import { INSTALL_STATES } from '#shared/protocol/messages.js';
 import type { StateStore } from '#agent/store/contract.js';
 import type { EventSink } from '#agent/store/events.js';
-import { type InstallEvent, nextState } from '#agent/models/install-table.js';
+import { type InstallEvent, nextState } from '#agent/models/decide/install-table.js';
 
 const KEY = 'update.releases';
 const MAX_BYTES = 256 * 1024;
@@ -37,7 +37,7 @@ export interface RecordsDeps {
 
 /**
  * The durable facts about releases, mirrored in memory: oldest word first. The same states as a model's version, and the same
- * table of transitions (agent/models/install-table.ts).
+ * table of transitions (agent/models/decide/install-table.ts).
  * INVARIANTS: the store is written first and the mirror after it; every change is told to the hub once it is durable.
  */
 export class ReleaseRecords {

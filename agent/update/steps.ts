@@ -8,9 +8,9 @@ import { targetPieces } from '#agent/models/steps/fetch.js';
 import type { BlobPlan } from '#agent/store/contract.js';
 import type { Desk } from './desk.js';
 import type { ReleaseRecord } from './records.js';
-import { concludeTrial, leaveGood, newWatch, refuseTrial } from './slot-changes.js';
+import { concludeTrial, leaveGood, newWatch, refuseTrial } from './decide/slot-changes.js';
 import { SLOT_NAMES } from './slots.js';
-import type { UpdateStep, UpdateStepKind } from './update-plan.js';
+import type { UpdateStep, UpdateStepKind } from './decide/update-plan.js';
 
 type Handler<K extends UpdateStepKind> = (step: UpdateStep<K>, desk: Desk, signal: AbortSignal) => Promise<void>;
 

@@ -1,5 +1,5 @@
 import { AGENT_MODEL, type VersionNumber } from '#shared/bundle/names.js';
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Desk } from './desk.js';
 

@@ -1,20 +1,20 @@
 import { AGENT_MODEL, type Digest } from '#shared/bundle/names.js';
 import { fullJitter } from '#shared/kernel/backoff.js';
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { asSkerryError, type SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { SelfUpdate } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
-import { judge } from '#agent/models/judge.js';
+import { judge } from '#agent/models/decide/judge.js';
 import { Lane } from '#agent/models/lane.js';
 import { MIGRATIONS } from '#agent/store/worker/migrations.js';
 import { Desk } from './desk.js';
 import type { UpdaterDeps } from './ports.js';
 import { ReleaseRecords } from './records.js';
-import { uncount } from './slot-changes.js';
+import { uncount } from './decide/slot-changes.js';
 import { execute } from './steps.js';
 import { TrialWatch } from './trial-watch.js';
-import { planUpdate, type UpdatePlan, type UpdateStep, type UpdateStepKind } from './update-plan.js';
+import { planUpdate, type UpdatePlan, type UpdateStep, type UpdateStepKind } from './decide/update-plan.js';
 
 /**
  * Keeps this agent at the release the hub wants (docs/adr/0003-self-update.md).

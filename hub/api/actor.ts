@@ -1,5 +1,5 @@
 import type { Caller } from './route.js';
-import type { Role } from './capabilities.js';
+import type { Role } from '#hub/kernel/roles.js';
 
 /** Who does something, and from where: recorded with every decision that follows. */
 export interface ApiActor {

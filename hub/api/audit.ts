@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Db } from '#hub/store/database.js';
-import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import type { AuditEntry } from './audit-entry.js';
 import { RefusalSums } from './refusal-sums.js';
 import type { AuditRecord } from './views.js';

@@ -1,6 +1,6 @@
 import { SkerryError } from '#shared/kernel/errors.js';
-import { type Capability, CAPABILITIES, roleMay } from './capabilities.js';
-import type { FailureLimiter } from './failure-limiter.js';
+import { type Capability, CAPABILITIES, roleMay } from '#hub/kernel/roles.js';
+import type { FailureLimiter } from '#hub/kernel/failure-limiter.js';
 import type { Caller, TokenCaller } from './route.js';
 import type { ApiTokens } from './tokens.js';
 

@@ -1,18 +1,19 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { type Clock, seconds } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { type Authenticator, authorize } from './authenticator.js';
 import { clientAddress, type TrustedProxies } from './client-address.js';
 import { toApiError } from './error-body.js';
-import type { LiveBus, LiveEvent } from './live.js';
+import type { LiveBus, LiveEvent } from '#hub/kernel/live-bus.js';
 import { LIVE_PATH, LIVE_PROTOCOL, LIVE_TOKEN_PROTOCOL, LIVE_UNAUTHENTICATED } from './live-path.js';
 import type { TokenCaller } from './route.js';
 import type { ApiTokens } from './tokens.js';
-import { refuseUpgrade, upgradeTarget } from './upgrade.js';
+import { refuseUpgrade, upgradeTarget } from '#hub/kernel/upgrade.js';
 
 const MAX_CLIENTS = 1_000;
 /** A client that lets this much pile up is cut off: it must not cost the others memory (DESIGN R4). */

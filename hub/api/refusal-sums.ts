@@ -1,4 +1,4 @@
-import { type EpochMillis, type Millis, minutes } from '#shared/kernel/clock.js';
+import { type EpochMillis, type Millis, minutes } from '#shared/kernel/time.js';
 import type { AuditEntry } from './audit-entry.js';
 
 export interface RefusalLimits {

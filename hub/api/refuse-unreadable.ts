@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
-import { refuseUpgrade } from './upgrade.js';
+import { refuseUpgrade } from '#hub/kernel/upgrade.js';
 
 const STATUS = { HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large', ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout' } as const;
 

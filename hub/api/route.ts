@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
-import type { Capability, Role } from './capabilities.js';
+import type { Capability, Role } from '#hub/kernel/roles.js';
 
 /** Who makes a request. */
 export type TokenCaller = Extract<Caller, { kind: 'token' }>;

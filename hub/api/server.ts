@@ -4,8 +4,8 @@ import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
-import { Connections, TLS_HANDSHAKE } from '#hub/connections.js';
-import { minutes, seconds } from '#shared/kernel/clock.js';
+import { Connections, TLS_HANDSHAKE } from '#hub/kernel/connections.js';
+import { minutes, seconds } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -17,7 +17,7 @@ import { type MountDeps, mountRoutes } from './mount.js';
 import { collectOpenApi } from './openapi.js';
 import { refuseUnreadable } from './refuse-unreadable.js';
 import type { Route } from './route.js';
-import { refuseUpgrade, upgradeTarget } from './upgrade.js';
+import { refuseUpgrade, upgradeTarget } from '#hub/kernel/upgrade.js';
 
 export interface ApiServerOptions extends MountDeps {
   /** Reverse proxies whose word on the client's address, host and protocol is believed. */

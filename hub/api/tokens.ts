@@ -1,10 +1,11 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Db } from '#hub/store/database.js';
-import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import type { Role } from './capabilities.js';
+import type { Role } from '#hub/kernel/roles.js';
 import type { TokenCaller } from './route.js';
-import type { ApiTokensTable } from './tables.js';
+import type { ApiTokensTable } from '#hub/store/tables/api-tables.js';
 import type { ApiToken, CreatedToken } from './views.js';
 
 /** Makes a token recognisable, to people and to secret scanners. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { LIMITS } from '#shared/kernel/limits.js';
-import { ROLES } from './capabilities.js';
+import { ROLES } from '#hub/kernel/roles.js';
 
 // What the API says about itself, its tokens and its audit log; routes declare it, clients check by it.
 

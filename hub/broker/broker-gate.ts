@@ -6,7 +6,7 @@ import type { Logger } from '#shared/kernel/logger.js';
 import { decodeMessage } from '#shared/protocol/codec.js';
 import type { Presence } from '#shared/protocol/messages.js';
 import { type DeviceCredentials, type FetchPolicy, hashPassword, passwordMatches } from './credentials.js';
-import { allowed, type Identity } from './rules.js';
+import { allowed, type Identity } from './decide/topic-rules.js';
 import type { Subscriptions } from './subscriptions.js';
 
 export interface GateOptions {

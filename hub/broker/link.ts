@@ -1,7 +1,8 @@
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { type BackoffOptions, fullJitter } from '#shared/kernel/backoff.js';
-import type { Clock, EpochMillis, Millis } from '#shared/kernel/clock.js';
-import { seconds } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { EpochMillis, Millis } from '#shared/kernel/time.js';
+import { seconds } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';

@@ -2,7 +2,7 @@ import { pbkdf2Sync, randomBytes } from 'node:crypto';
 import { DEVICE_CHANNELS, TOPIC_ROOT } from '#shared/protocol/topics.js';
 
 /**
- * The topic rules of hub/broker/rules.ts as a mosquitto `acl_file`. `%u` is the user name, which is the device id; the
+ * The topic rules of hub/broker/decide/topic-rules.ts as a mosquitto `acl_file`. `%u` is the user name, which is the device id; the
  * shard level stays a wildcard because mosquitto can not compute it, and the hub drops messages whose shard does not fit.
  * Set `use_username_as_clientid true` beside it, so that no device can take over another's session.
  */

@@ -1,7 +1,7 @@
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { parseDuration } from '#shared/kernel/duration.js';
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 
 // How arguments that several commands share are read. All throw `CLI_USAGE`.
 

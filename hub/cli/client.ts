@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { type Millis, seconds } from '#shared/kernel/clock.js';
+import { type Millis, seconds } from '#shared/kernel/time.js';
 import { fromErrorBody, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';

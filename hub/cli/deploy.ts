@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { type Millis, sleep } from '#shared/kernel/clock.js';
+import { sleep } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { formatDuration } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine, printNote } from '#shared/terminal/output.js';

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { type Millis, SAME_WISH, systemClock } from '#shared/kernel/clock.js';
+import { systemClock } from '#shared/kernel/clock.js';
+import { type Millis, SAME_WISH } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { packagedProgram } from '#shared/kernel/packaged-program.js';

@@ -1,8 +1,9 @@
 import { fullJitter } from '#shared/kernel/backoff.js';
-import { type Clock, seconds, sleep } from '#shared/kernel/clock.js';
+import { type Clock, sleep } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import type { LiveEvent } from '../api/live.js';
+import type { LiveEvent } from '#hub/kernel/live-bus.js';
 import type { HubClient } from './client.js';
 
 const BACKOFF = { base: 500, max: seconds(15) };
@@ -35,7 +36,7 @@ export async function followLive(options: LiveOptions): Promise<void> {
 async function listen(options: LiveOptions, opened: () => void): Promise<string> {
   const [{ WebSocket }, { readLiveEvent }, { LIVE_PATH, LIVE_UNAUTHENTICATED }] = await Promise.all([
     import('ws'),
-    import('../api/live.js'),
+    import('#hub/kernel/live-bus.js'),
     import('../api/live-path.js'),
   ]);
   const { hub, kinds, signal } = options;

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { type Clock, seconds, sleep } from '#shared/kernel/clock.js';
+import { type Clock, sleep } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { printJson, printLine } from '#shared/terminal/output.js';
 import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { type Clock, type Millis, sleep } from '#shared/kernel/clock.js';
+import { type Clock, sleep } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { formatDuration } from '#shared/terminal/format.js';
 import { printLine } from '#shared/terminal/output.js';

@@ -15,7 +15,7 @@ export function isTrial({ strategy }: RolloutDetail): boolean {
 }
 
 export async function showOutcome({ out, hub }: HubCommand, id: string): Promise<void> {
-  const { outcomeSchema } = await import('../rollouts/outcome.js');
+  const { outcomeSchema } = await import('#hub/rollouts/decide/trial-outcome.js');
   const outcome = await hub.get(outcomeSchema, `${pathOf(id)}/outcome`);
   if (out.json) printJson(out, outcome);
   else printOutcome(out, outcome);

@@ -2,7 +2,7 @@ import { counted } from '#shared/kernel/counted.js';
 import { formatAgo, formatDuration } from '#shared/terminal/format.js';
 import { type Output, paint, printLine, printTable } from '#shared/terminal/output.js';
 import { EXIT, type ExitCode } from '#shared/terminal/run-cli.js';
-import type { Outcome } from '../rollouts/outcome.js';
+import type { TrialOutcome } from '#hub/rollouts/decide/trial-outcome.js';
 import type { DecisionView, PlanView, RolloutDetail } from '../rollouts/views.js';
 
 const COLOUR = { pass: 'green', fail: 'red', error: 'red', insufficient: 'yellow' } as const;
@@ -111,7 +111,7 @@ function printIncapable(out: Output, incapable: PlanView['incapable']): void {
 const NAMED = 10;
 
 /** Both versions side by side, and how they compare. */
-export function printOutcome(out: Output, outcome: Outcome): void {
+export function printOutcome(out: Output, outcome: TrialOutcome): void {
   const sides = [
     { side: 'new', ...outcome.new },
     { side: 'old', ...outcome.old },

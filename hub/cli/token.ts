@@ -3,7 +3,7 @@ import { Argument, type Command } from 'commander';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { formatAgo } from '#shared/terminal/format.js';
 import { type Output, printJson, printLine, printNote, printTable } from '#shared/terminal/output.js';
-import { ROLES } from '../api/capabilities.js';
+import { ROLES } from '#hub/kernel/roles.js';
 import { collectText } from './publish-options.js';
 import { parseLabels, parseSpan, parseWhole } from './arguments.js';
 import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';

@@ -1,9 +1,9 @@
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { formatDuration } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
 import type { PublisherHub } from '../publisher/hub-port.js';
-import { warningsDue } from '../registry/tuf/expiry.js';
+import { warningsDue } from '#hub/registry/tuf/decide/expiry.js';
 import { readTrustOverview, type RoleOverview } from '../publisher/trust-overview.js';
 
 /** Prints what the hub publishes about trust; `TRUST_ROOT_MISSING` when it has no root yet. */

@@ -1,7 +1,8 @@
-import { type Clock, type EpochMillis, hours, type Millis, minutes, seconds } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { type EpochMillis, hours, type Millis, minutes, seconds } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
-import { type ClockVerdict, judgeClock } from './clock-verdict.js';
+import { type ClockVerdict, judgeClock } from './decide/clock-verdict.js';
 
 export interface HubClockDeps {
   readonly clock: Clock;

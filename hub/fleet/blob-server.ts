@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { FailureLimiter } from '#hub/api/failure-limiter.js';
+import { FailureLimiter } from '#hub/kernel/failure-limiter.js';
 import type { FetchPolicy } from '#hub/broker/credentials.js';
 import type { BrokerPort } from '#hub/broker/link.js';
 import { bitmapFromBase64, countBits } from '#shared/bundle/bitmap.js';
 import type { Digest } from '#shared/bundle/names.js';
-import { type Clock, type Millis, minutes } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { type Millis, minutes } from '#shared/kernel/time.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';

@@ -1,12 +1,12 @@
 import type { Queryable } from '#hub/store/database.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
-import { reachOf } from './deployment-reach.js';
+import { reachOf } from './decide/deployment-reach.js';
 import type { DesiredDecision } from './desired-rows.js';
 import { readLabels } from './labels.js';
-import type { DeploymentsTable } from './tables.js';
+import type { DeploymentsTable } from '#hub/store/tables/fleet-tables.js';
 
 export type DeploymentRow = Omit<DeploymentsTable, 'id'> & { readonly id: number };
 

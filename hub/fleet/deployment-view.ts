@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
-import { PROGRESS_STATES, progressSchema } from './progress.js';
+import { PROGRESS_STATES, progressSchema } from './decide/progress.js';
 
 // What the API says about deployments; routes declare it, clients check by it.
 

@@ -1,4 +1,4 @@
-import type { LiveBus } from '#hub/api/live.js';
+import type { LiveBus } from '#hub/kernel/live-bus.js';
 import type { HubClock } from '#hub/clock/hub-clock.js';
 import type { Db, Queryable } from '#hub/store/database.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
@@ -15,12 +15,12 @@ import {
   takeOff,
   type WithdrawOptions,
 } from './deployment-rows.js';
-import { reachOf } from './deployment-reach.js';
+import { reachOf } from './decide/deployment-reach.js';
 import type { DesiredIssuer } from './desired-issuer.js';
 import { reportedOf } from './device-view.js';
 import { readLabels } from './labels.js';
-import { type Progress, progressOf, removalProgress } from './progress.js';
-import { parseSelector } from './selector.js';
+import { type Progress, progressOf, removalProgress } from './decide/progress.js';
+import { parseSelector } from './decide/selector.js';
 import { type Decider, requireUnclaimed, type RolloutClaims } from './rollout-claims.js';
 
 export interface NewDeployment {

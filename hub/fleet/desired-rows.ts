@@ -1,8 +1,8 @@
 import type { Queryable } from '#hub/store/database.js';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import type { DeviceId } from '#shared/protocol/device.js';
-import type { DesiredModelsTable } from './tables.js';
+import type { DesiredModelsTable } from '#hub/store/tables/fleet-tables.js';
 import type { DesiredState } from '#shared/trust/desired.js';
 import type { CandidateAction, DesiredCandidate, DesiredGuard, DesiredRollout } from '#shared/trust/desired-rollout.js';
 

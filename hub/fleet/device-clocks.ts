@@ -1,5 +1,5 @@
 import type { HubClock } from '#hub/clock/hub-clock.js';
-import { type EpochMillis, hours, type Millis, parseTimestamp } from '#shared/kernel/clock.js';
+import { type EpochMillis, hours, type Millis, parseTimestamp } from '#shared/kernel/time.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import { formatDuration } from '#shared/terminal/format.js';

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import type { LiveBus } from '#hub/api/live.js';
+import type { LiveBus } from '#hub/kernel/live-bus.js';
 import type { Db, Queryable } from '#hub/store/database.js';
-import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
 

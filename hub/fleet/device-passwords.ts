@@ -3,7 +3,7 @@ import type { Db, Queryable } from '#hub/store/database.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
 import type { Presence } from '#shared/protocol/messages.js';
-import { type DeviceStarts, isRefused, noteRefused, readStarts } from './device-starts.js';
+import { type DeviceStarts, isRefused, noteRefused, readStarts } from './decide/device-starts.js';
 
 /** What brokers need to know of the devices: who may connect, and by which password. */
 export class DevicePasswords implements DeviceCredentials {

@@ -1,16 +1,17 @@
-import type { LiveBus } from '#hub/api/live.js';
+import type { LiveBus } from '#hub/kernel/live-bus.js';
 import type { Db, Queryable } from '#hub/store/database.js';
-import { type Clock, type EpochMillis, type Millis, parseTimestamp, seconds } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { type EpochMillis, type Millis, parseTimestamp, seconds } from '#shared/kernel/time.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { Presence, Reported } from '#shared/protocol/messages.js';
 import { admitBoot } from '#hub/telemetry/seen.js';
-import { type Birth, type DeviceStarts, hearBirth, isRefused, readStarts, type StartVerdict } from './device-starts.js';
-import { type PresenceMark, presenceSupersedes } from './presence.js';
-import { type ReportedMark, reportedSupersedes } from './reported.js';
-import type { DeviceStatesTable } from './tables.js';
+import { type Birth, type DeviceStarts, hearBirth, isRefused, readStarts, type StartVerdict } from './decide/device-starts.js';
+import { type PresenceMark, presenceSupersedes } from './decide/presence.js';
+import { type ReportedMark, reportedSupersedes } from './decide/reported.js';
+import type { DeviceStatesTable } from '#hub/store/tables/fleet-tables.js';
 import { WhenRoom } from './when-room.js';
 
 export interface DeviceStatesDeps {

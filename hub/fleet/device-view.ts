@@ -5,7 +5,7 @@ import { capabilitiesSchema, deviceIdSchema, labelsSchema, selfUpdateSchema } fr
 import { type Reported, reportedSchema } from '#shared/protocol/messages.js';
 import { markSchema, type ShownMark } from './device-marks.js';
 import { hubLabelsSchema, readHubLabels, readLabels } from './labels.js';
-import type { DeviceStatesTable, DevicesTable } from './tables.js';
+import type { DeviceStatesTable, DevicesTable } from '#hub/store/tables/fleet-tables.js';
 
 const time = z.iso.datetime();
 

@@ -1,4 +1,4 @@
-import type { LiveBus } from '#hub/api/live.js';
+import type { LiveBus } from '#hub/kernel/live-bus.js';
 import type { Db, Queryable } from '#hub/store/database.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
@@ -8,8 +8,8 @@ import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { type DeviceDetail, type DeviceRow, type DeviceSummary, detailOf, iso, summaryOf } from './device-view.js';
 import type { DeviceMarks } from './device-marks.js';
 import { effectiveLabels, type HubLabels, readHubLabels, readLabels } from './labels.js';
-import { parseSelector } from './selector.js';
-import { requireTimeZone } from './time-zone.js';
+import { parseSelector } from './decide/selector.js';
+import { requireTimeZone } from './decide/time-zone.js';
 
 export interface DeviceFilter {
   /** Label selector in the grammar of Kubernetes. */

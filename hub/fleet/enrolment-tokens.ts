@@ -1,12 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Db, Queryable } from '#hub/store/database.js';
-import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
 import type { CreatedEnrolmentToken, EnrolmentTokenView } from './enrolment-view.js';
 import { readLabels } from './labels.js';
-import { requireTimeZone } from './time-zone.js';
-import type { EnrolmentTokensTable } from './tables.js';
+import { requireTimeZone } from './decide/time-zone.js';
+import type { EnrolmentTokensTable } from '#hub/store/tables/fleet-tables.js';
 
 export interface NewEnrolmentToken {
   readonly name: string;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { days, hours, seconds } from '#shared/kernel/clock.js';
+import { days, hours, seconds } from '#shared/kernel/time.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { deviceIdSchema, labelsSchema } from '#shared/protocol/device.js';
 

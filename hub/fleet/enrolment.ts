@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import type { LiveBus } from '#hub/api/live.js';
+import type { LiveBus } from '#hub/kernel/live-bus.js';
 import { hashPassword, newPassword } from '#hub/broker/credentials.js';
 import { mosquittoHash } from '#hub/broker/mosquitto.js';
 import type { Db, Queryable } from '#hub/store/database.js';
-import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { narrow } from '#shared/kernel/json.js';
 import { type DeviceId, deviceIdSchema, type FleetId, type Labels, labelsSchema } from '#shared/protocol/device.js';
@@ -11,7 +12,7 @@ import { type EnrollRequest, type EnrollResponse, enrolmentStatement } from '#sh
 import { publicKeySchema, verifySignature } from '#shared/trust/keys.js';
 import type { EnrolmentTokens } from './enrolment-tokens.js';
 import { effectiveLabels, type HubLabels, readHubLabels, readLabels } from './labels.js';
-import type { DevicesTable } from './tables.js';
+import type { DevicesTable } from '#hub/store/tables/fleet-tables.js';
 
 export interface EnrolmentDeps {
   readonly db: Db;

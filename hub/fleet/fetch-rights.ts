@@ -1,8 +1,8 @@
 import type { Db, Queryable } from '#hub/store/database.js';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { DesiredState } from '#shared/trust/desired.js';
-import type { FetchRightsTable } from './tables.js';
+import type { FetchRightsTable } from '#hub/store/tables/fleet-tables.js';
 
 /** Versions of one model a device may fetch: the newest it was told of. It may have to fetch one again that it rolls back to. */
 const VERSIONS_PER_MODEL = 4;

@@ -1,4 +1,4 @@
-import type { LiveBus } from '#hub/api/live.js';
+import type { LiveBus } from '#hub/kernel/live-bus.js';
 import type { BrokerPort } from '#hub/broker/link.js';
 import type { HubClock } from '#hub/clock/hub-clock.js';
 import type { Db } from '#hub/store/database.js';
@@ -16,7 +16,7 @@ import type { HubPlace } from '#shared/trust/desired.js';
 import type { SigningKey } from '#shared/trust/keys.js';
 import { BlobServer, type BlobServerSettings } from './blob-server.js';
 import { Deployments } from './deployments.js';
-import type { IssuePolicy } from './desired-content.js';
+import type { IssuePolicy } from './decide/desired-content.js';
 import { DesiredIssuer } from './desired-issuer.js';
 import { Devices } from './devices.js';
 import { type DeviceAlert, DeviceMarks } from './device-marks.js';

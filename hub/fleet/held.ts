@@ -3,7 +3,7 @@ import type { Logger } from '#shared/kernel/logger.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { Held, Reported } from '#shared/protocol/messages.js';
 import type { PublicKey } from '#shared/trust/keys.js';
-import { readSigned } from '#shared/trust/desired-verify.js';
+import { readSigned } from '#shared/trust/decide/desired-verify.js';
 import type { DesiredIssuer } from './desired-issuer.js';
 import type { DeviceMarks } from './device-marks.js';
 

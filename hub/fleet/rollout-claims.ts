@@ -1,4 +1,4 @@
-import type { Role } from '#hub/api/capabilities.js';
+import type { Role } from '#hub/kernel/roles.js';
 import type { Queryable } from '#hub/store/database.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';

@@ -1,11 +1,11 @@
 import type { Queryable } from '#hub/store/database.js';
 import { type Digest, digestSchema, type ModelName, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { type Capabilities, capabilitiesSchema, type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
 import { writeDecision } from './desired-rows.js';
 import { readLabels } from './labels.js';
-import { reachOf } from './deployment-reach.js';
-import { parseSelector } from './selector.js';
+import { reachOf } from './decide/deployment-reach.js';
+import { parseSelector } from './decide/selector.js';
 
 /** What a completed rollout leaves behind: its version stays wished for, by deployments like any other. */
 export interface Standing {

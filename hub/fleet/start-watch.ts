@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { BrokerPort } from '#hub/broker/link.js';
 import type { Db } from '#hub/store/database.js';
-import { type Clock, minutes } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { minutes } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import type { DeviceMarks } from './device-marks.js';
-import { type DeviceStarts, isRefused, namesOf, readStarts, settleCopies } from './device-starts.js';
+import { type DeviceStarts, isRefused, namesOf, readStarts, settleCopies } from './decide/device-starts.js';
 import type { HeardStart } from './device-states.js';
 
 export interface StartWatchDeps {

@@ -2,7 +2,7 @@ import type { VersionUsers } from '#hub/registry/version-needs.js';
 import { type ModelName, AGENT_MODEL, type VersionNumber } from '#shared/bundle/names.js';
 import { capabilitiesSchema } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
-import { beside } from './desired-content.js';
+import { beside } from './decide/desired-content.js';
 import { reportedOf } from './device-view.js';
 
 /** Deployments that count, devices that are told to run a version, and devices that report that they have it. */

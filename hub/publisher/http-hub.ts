@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { pipeline, Readable, Transform } from 'node:stream';
 import { z } from 'zod';
-import { minutes, seconds } from '#shared/kernel/clock.js';
+import { minutes, seconds } from '#shared/kernel/time.js';
 import { fromErrorBody, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { modelNameSchema } from '#shared/bundle/names.js';
 import { syncFolder, writeFileAtomic } from '#shared/kernel/atomic-file.js';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { asSkerryError, errnoOf } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';

@@ -1,4 +1,5 @@
-import { type Clock, days, type Millis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { days, type Millis } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { DIRECTOR_TARGET_PATH, type DirectorKeys } from '#shared/trust/desired.js';
 import type { KeySecret } from '#shared/trust/key-file.js';

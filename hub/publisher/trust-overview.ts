@@ -1,4 +1,4 @@
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { type Kind, type MetadataFile, parseMetadata } from '#shared/trust/metadata.js';
 import { delegationsOf, topRolesOf } from './trust-current.js';
 import type { PublisherHub } from './hub-port.js';

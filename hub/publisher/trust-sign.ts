@@ -1,4 +1,5 @@
-import { type Clock, days, type Millis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { days, type Millis } from '#shared/kernel/time.js';
 import type { ManifestTargetCustom } from '#shared/bundle/manifest.js';
 import type { Digest } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';

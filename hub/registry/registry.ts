@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { LiveBus } from '#hub/api/live.js';
+import type { LiveBus } from '#hub/kernel/live-bus.js';
 import type { ArtifactStorage } from '#hub/store/artifacts.js';
 import { manifestTargetPath } from '#shared/bundle/manifest.js';
 import {
@@ -10,11 +10,12 @@ import {
   type VersionNumber,
   versionNumberSchema,
 } from '#shared/bundle/names.js';
-import { type Clock, days, parseTimestamp } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { days, parseTimestamp } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { asVersion } from '#shared/trust/target-lookup.js';
-import type { DeletedVersionsTable } from './tables.js';
+import type { DeletedVersionsTable } from '#hub/store/tables/registry-tables.js';
 import { checkReleaseFree } from './release-check.js';
 import { checkTargetOf } from './target-check.js';
 import type { TufRepository } from './tuf/repository.js';

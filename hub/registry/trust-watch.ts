@@ -1,7 +1,8 @@
-import type { Clock, EpochMillis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { formatDuration } from '#shared/terminal/format.js';
-import { type RoleExpiry, warningsDue } from './tuf/expiry.js';
+import { type RoleExpiry, warningsDue } from './tuf/decide/expiry.js';
 import type { TufRepository } from './tuf/repository.js';
 
 /** A role whose signatures end soon, or ended. */

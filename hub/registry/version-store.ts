@@ -1,10 +1,10 @@
 import { manifestSchema, type Manifest } from '#shared/bundle/manifest.js';
 import { contentIdentity } from '#shared/bundle/manifest-codec.js';
 import type { Db, Queryable } from '#hub/store/database.js';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import type { DeletedVersionsTable, VersionsTable } from './tables.js';
+import type { DeletedVersionsTable, VersionsTable } from '#hub/store/tables/registry-tables.js';
 import type { Candidate } from './version-checks.js';
 
 /** A version's row without its manifest, which may be megabytes. */

@@ -1,6 +1,6 @@
 import { SkerryError } from '#shared/kernel/errors.js';
-import { actionsOf } from './apply.js';
-import { isActive, type OperatorEvent, statesAllowing } from './machine.js';
+import { actionsOf } from './decide/apply.js';
+import { isActive, type OperatorEvent, statesAllowing } from './decide/machine.js';
 import type { RegistryPort } from './ports.js';
 import type { Actor, RolloutDevice, RolloutRecord } from './record.js';
 

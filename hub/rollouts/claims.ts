@@ -1,7 +1,7 @@
 import type { Claim } from '#hub/fleet/rollout-claims.js';
 import type { Queryable } from '#hub/store/database.js';
 import { type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
-import { isUnderWay, ROLLOUT_STATES } from './machine.js';
+import { isUnderWay, ROLLOUT_STATES } from './decide/machine.js';
 
 const UNDER_WAY = ROLLOUT_STATES.filter(isUnderWay);
 /** Beyond so many devices all rows of a rollout are read at once (SQLite binds at most 32,766 values). */

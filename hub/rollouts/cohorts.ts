@@ -1,9 +1,9 @@
-import { parseSelector } from '#hub/fleet/selector.js';
+import { parseSelector } from '#hub/fleet/decide/selector.js';
 import type { Db } from '#hub/store/database.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { SavedCohort } from './cohort-view.js';
-import { isActive, ROLLOUT_STATES } from './machine.js';
+import { isActive, ROLLOUT_STATES } from './decide/machine.js';
 import type { CohortsPort, RolloutStore } from './ports.js';
 
 /** Selectors saved under names. */

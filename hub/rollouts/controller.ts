@@ -1,21 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import type { HubClock } from '#hub/clock/hub-clock.js';
-import { parseSelector } from '#hub/fleet/selector.js';
+import { parseSelector } from '#hub/fleet/decide/selector.js';
 import type { Queryable } from '#hub/store/database.js';
-import { minutes, type Millis, seconds } from '#shared/kernel/clock.js';
+import { minutes, type Millis, seconds } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { currentOf, newRollout, newRow, type PlanDeps, prepare } from './create.js';
 import { isBeside, promoted, type RolloutDocument } from './document.js';
-import { isActive, isReturning, isUnderWay, type OperatorEvent, ROLLOUT_STATES } from './machine.js';
-import type { Outcome } from './outcome.js';
-import { type Plan, type PlanDevice, waveOfJoiner, whyNot } from './plan.js';
+import { isActive, isReturning, isUnderWay, type OperatorEvent, ROLLOUT_STATES } from './decide/machine.js';
+import type { TrialOutcome } from './decide/trial-outcome.js';
+import { type Plan, type PlanDevice, waveOfJoiner, whyNot } from './decide/plan.js';
 import type { FleetPort } from './ports.js';
-import { joiningRow, mayComeBack } from './membership.js';
+import { joiningRow, mayComeBack } from './decide/membership.js';
 import type { Actor, RolloutDevice, RolloutRecord } from './record.js';
-import { outcomeQuery } from './outcome-query.js';
-import { type ScheduleOutlook, scheduleOutlook, zonesOf } from './schedule.js';
+import { outcomeQuery } from './decide/trial-outcome-query.js';
+import { type ScheduleOutlook, scheduleOutlook, zonesOf } from './decide/schedule.js';
 import { type Move, type Outlook, RolloutRunner, type RunnerDeps } from './runner.js';
 
 export interface ControllerDeps extends RunnerDeps, Omit<PlanDeps, 'fleet'> {
@@ -165,7 +165,7 @@ export class RolloutController implements Service {
    * Both versions side by side, since the first wave began: as recorded with the decision that ended a trial, otherwise as reported until
    * now, or until the rollout ended.
    */
-  async outcome(id: string): Promise<Outcome> {
+  async outcome(id: string): Promise<TrialOutcome> {
     const { store, outcomes, clock } = this.#deps;
     const recorded = (await store.decisions(id)).findLast((decision) => decision.figures?.outcome !== undefined)?.figures?.outcome;
     if (recorded !== undefined) return recorded;

@@ -1,12 +1,12 @@
-import { parseSelector, type Selector } from '#hub/fleet/selector.js';
+import { parseSelector, type Selector } from '#hub/fleet/decide/selector.js';
 import type { Digest } from '#shared/bundle/names.js';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { hasCode, SkerryError } from '#shared/kernel/errors.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { narrowing, type Signature } from '#shared/tensor/narrowing.js';
 import { isBeside, type RolloutDocument } from './document.js';
 import type { Cohort } from './document-parts.js';
-import { type Plan, type PlanDevice, type PlanInput, planRollout } from './plan.js';
+import { type Plan, type PlanDevice, type PlanInput, planRollout } from './decide/plan.js';
 import type { CohortsPort, FleetPort, RegistryPort } from './ports.js';
 import type { RolloutDevice, RolloutRecord } from './record.js';
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { hasCode } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import { parseSelector } from '#hub/fleet/selector.js';
-import { isTimeZone } from '#hub/fleet/time-zone.js';
+import { parseSelector } from '#hub/fleet/decide/selector.js';
+import { isTimeZone } from '#hub/fleet/decide/time-zone.js';
 
 /** A share as `"5%"` or as a number from 0 to 1; a number from 0 to 1 comes out. */
 export const shareSchema = z.union(

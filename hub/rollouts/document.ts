@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { ROLES } from '#hub/api/capabilities.js';
+import { ROLES } from '#hub/kernel/roles.js';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
-import { days, hours, minutes } from '#shared/kernel/clock.js';
+import { days, hours, minutes } from '#shared/kernel/time.js';
 import { durationSchema } from '#shared/kernel/duration.js';
 import { narrow } from '#shared/kernel/json.js';
 import { checkAgentRollout, withAgentDefaults } from './agent-rules.js';
 import { cohortSchema, positiveShareSchema, selectorSchema, shareSchema } from './document-parts.js';
 import { parseYaml } from './document-text.js';
 import { DEFAULT_GATES, gateName, gateSchema, isOnShadows } from './gate-document.js';
-import { scheduleSchema } from './schedule.js';
+import { scheduleSchema } from './decide/schedule.js';
 
 export const ROLLOUT_SCHEMA = 'skerry.rollout/1';
 

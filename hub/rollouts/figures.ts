@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { outcomeSchema } from './outcome.js';
-import { hours } from '#shared/kernel/clock.js';
+import { outcomeSchema } from './decide/trial-outcome.js';
+import { hours } from '#shared/kernel/time.js';
 
 // Everything a decision may rest on. Figures are recorded with each decision as JSON and read back for a replay (DESIGN
 // R8), so they are plain data with a schema, and the gates see nothing else.

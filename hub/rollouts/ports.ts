@@ -1,16 +1,16 @@
 import type { Standing } from '#hub/fleet/standing.js';
 import type { Queryable } from '#hub/store/database.js';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import type { DeviceId, Labels } from '#shared/protocol/device.js';
 import type { Signature } from '#shared/tensor/narrowing.js';
 import type { DesiredGuard } from '#shared/trust/desired-rollout.js';
-import type { Runnable } from './capability.js';
-import type { Observation } from './devices.js';
-import type { Outcome } from './outcome.js';
-import type { WAVE_ACTIONS, PlanDevice } from './plan.js';
+import type { Runnable } from './decide/capability.js';
+import type { Observation } from './decide/devices.js';
+import type { TrialOutcome } from './decide/trial-outcome.js';
+import type { WAVE_ACTIONS, PlanDevice } from './decide/plan.js';
 import type { Decision, RolloutDevice, RolloutRecord } from './record.js';
-import type { RolloutState } from './machine.js';
+import type { RolloutState } from './decide/machine.js';
 
 // What the rollouts need from the rest of the hub; `app` joins them, the simulator and the tests bring their own.
 
@@ -111,7 +111,7 @@ export interface CohortsPort {
   saved(name: string): Promise<string>;
 }
 
-export interface OutcomeQuery {
+export interface TrialOutcomeQuery {
   readonly model: ModelName;
   readonly version: VersionNumber;
   readonly from: EpochMillis;
@@ -124,8 +124,8 @@ export interface OutcomeQuery {
 }
 
 /** Both versions side by side. */
-export interface OutcomeSource {
-  outcome(query: OutcomeQuery): Promise<Outcome>;
+export interface TrialOutcomeSource {
+  outcome(query: TrialOutcomeQuery): Promise<TrialOutcome>;
 }
 
 export const ALERT_KINDS = ['paused', 'rolling-back', 'rolled-back', 'approval-needed', 'near-limit', 'completed', 'aborted'] as const;

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import type { Role } from '#hub/api/capabilities.js';
+import type { Role } from '#hub/kernel/roles.js';
 import { digestSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { openObject } from '#shared/kernel/open-object.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
 import type { RolloutDocument } from './document.js';
 import { waveFiguresSchema } from './figures.js';
-import { gateResultSchema } from './gates/result.js';
-import { ROLLOUT_EVENTS, ROLLOUT_STATES } from './machine.js';
-import { planSchema } from './plan.js';
+import { gateResultSchema } from './decide/gates/result.js';
+import { ROLLOUT_EVENTS, ROLLOUT_STATES } from './decide/machine.js';
+import { planSchema } from './decide/plan.js';
 
 /** What a rollback takes back: devices of the current wave, every device told, or only those still on the way. */
 export const ROLLBACK_SCOPES = ['wave', 'all', 'in-flight'] as const;

@@ -2,20 +2,20 @@ import type { Clock } from '#shared/kernel/clock.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { isBeside } from './document.js';
-import { evidenceQuery, installed } from './evidence-query.js';
-import { rollbackProgress } from './devices.js';
-import type { EvidenceSource } from './evidence/source.js';
+import { evidenceQuery, installed } from './decide/evidence-query.js';
+import { rollbackProgress } from './decide/devices.js';
+import type { EvidenceSource } from './evidence-source.js';
 import type { WaveFigures } from './figures.js';
 import { gateName } from './gate-document.js';
-import { isReturning } from './machine.js';
-import { tellableTime, type Zones } from './schedule.js';
-import { outcomeQuery } from './outcome-query.js';
-import type { OutcomeSource } from './ports.js';
+import { isReturning } from './decide/machine.js';
+import { tellableTime, type Zones } from './decide/schedule.js';
+import { outcomeQuery } from './decide/trial-outcome-query.js';
+import type { TrialOutcomeSource } from './ports.js';
 import type { RolloutDevice, RolloutRecord } from './record.js';
 
 export interface FigureSources {
   readonly evidence: EvidenceSource;
-  readonly outcomes: OutcomeSource;
+  readonly outcomes: TrialOutcomeSource;
   readonly clock: Clock;
   readonly logger: Logger;
 }

@@ -1,23 +1,23 @@
 import { SkerryError } from '#shared/kernel/errors.js';
-import { parseSelector } from '#hub/fleet/selector.js';
+import { parseSelector } from '#hub/fleet/decide/selector.js';
 import type { DeviceId } from '#shared/protocol/device.js';
-import { alertOf, NEAR_LIMIT, nearLimitAlert } from './alerts.js';
+import { alertOf, NEAR_LIMIT, nearLimitAlert } from './decide/alerts.js';
 import { checkAllowed, checkRole, checkVersions } from './allowed.js';
-import { apply } from './apply.js';
-import { decide } from './decide.js';
-import { nextToRevert, nextToTell, OBSERVED, observe, reclaim, resetBy } from './devices.js';
+import { apply } from './decide/apply.js';
+import { decide } from './decide/next-event.js';
+import { nextToRevert, nextToTell, OBSERVED, observe, reclaim, resetBy } from './decide/devices.js';
 import { isBeside } from './document.js';
 import type { WaveFigures } from './figures.js';
-import type { GateResult } from './gates/result.js';
-import { ENDS_TRIAL } from './outcome-query.js';
-import { exclusion, leavers, mayLeave, whyReleased } from './membership.js';
-import { isActive, isReturning, type OperatorEvent, type RolloutEvent } from './machine.js';
+import type { GateResult } from './decide/gates/result.js';
+import { ENDS_TRIAL } from './decide/trial-outcome-query.js';
+import { exclusion, leavers, mayLeave, whyReleased } from './decide/membership.js';
+import { isActive, isReturning, type OperatorEvent, type RolloutEvent } from './decide/machine.js';
 import type { AlertSink, Change, CohortsPort, FleetPort, RegistryPort, RolloutStore } from './ports.js';
 import { type Actor, type Decision, HUB_ACTOR, type RolloutDevice, type RolloutRecord } from './record.js';
 import { type FigureSources, readFigures, withOutcome } from './runner-figures.js';
-import { deviceMayBeTold, hubMayAct, type Zones, zonesOf } from './schedule.js';
+import { deviceMayBeTold, hubMayAct, type Zones, zonesOf } from './decide/schedule.js';
 import { standingOf } from './standing.js';
-import { wishOf } from './wish.js';
+import { wishOf } from './decide/wish.js';
 
 export interface RunnerDeps extends FigureSources {
   readonly store: RolloutStore;
@@ -53,7 +53,7 @@ interface Deciding {
   readonly out?: readonly DeviceId[];
 }
 
-/** Automatic events that take a wave from its begin to the next one (hub/rollouts/machine.ts). */
+/** Automatic events that take a wave from its begin to the next one (hub/rollouts/decide/machine.ts). */
 const EVENTS_PER_WAVE = 5;
 /** And those that may follow the last: the end of a trial or of a way back. */
 const EVENTS_AFTER = 4;

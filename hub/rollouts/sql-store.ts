@@ -1,12 +1,12 @@
 import type { Insertable } from 'kysely';
 import type { Db, Queryable } from '#hub/store/database.js';
 import { leaveStanding, type Standing, withdrawStanding } from '#hub/fleet/standing.js';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { DeviceId } from '#shared/protocol/device.js';
-import type { RolloutState } from './machine.js';
+import type { RolloutState } from './decide/machine.js';
 import type { Change, RolloutPage, RolloutStore, Wish } from './ports.js';
 import {
   type Decision,
@@ -16,7 +16,7 @@ import {
   type RolloutRecord,
   rolloutRecordSchema,
 } from './record.js';
-import type { RolloutDevicesTable } from './tables.js';
+import type { RolloutDevicesTable } from '#hub/store/tables/rollout-tables.js';
 
 /** Writes wishes in the transaction of the change they belong to. */
 export type WriteWishes = (trx: Queryable, wishes: readonly Wish[]) => Promise<void>;

@@ -1,10 +1,10 @@
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import type { Capabilities } from '#shared/protocol/device.js';
-import { whyIncapable } from './capability.js';
+import { whyIncapable } from './decide/capability.js';
 import { isBeside } from './document.js';
-import type { Plan } from './plan.js';
+import type { Plan } from './decide/plan.js';
 import type { Change, CohortsPort, RegistryPort } from './ports.js';
-import { isExcluded } from './membership.js';
+import { isExcluded } from './decide/membership.js';
 import type { RolloutDevice, RolloutRecord } from './record.js';
 
 /**

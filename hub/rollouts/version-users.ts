@@ -1,5 +1,5 @@
 import type { VersionUsers } from '#hub/registry/version-needs.js';
-import { isActive, ROLLOUT_STATES } from './machine.js';
+import { isActive, ROLLOUT_STATES } from './decide/machine.js';
 
 const ACTIVE = ROLLOUT_STATES.filter(isActive);
 

@@ -2,16 +2,16 @@ import { z } from 'zod';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
-import { actionsOf } from './apply.js';
+import { actionsOf } from './decide/apply.js';
 import { isStatistical } from './gate-document.js';
-import { levelsOf } from './budget.js';
+import { levelsOf } from './decide/budget.js';
 import { waveFiguresSchema } from './figures.js';
-import { gateResultSchema } from './gates/result.js';
-import { OPERATOR_EVENTS, ROLLOUT_EVENTS, ROLLOUT_STATES } from './machine.js';
-import { WAVE_ACTIONS } from './plan.js';
+import { gateResultSchema } from './decide/gates/result.js';
+import { OPERATOR_EVENTS, ROLLOUT_EVENTS, ROLLOUT_STATES } from './decide/machine.js';
+import { WAVE_ACTIONS } from './decide/plan.js';
 import { type Decision, DEVICE_STATUSES, RELEASES, type RolloutDevice, type RolloutRecord } from './record.js';
 import type { Outlook } from './runner.js';
-import type { ScheduleOutlook } from './schedule.js';
+import type { ScheduleOutlook } from './decide/schedule.js';
 
 // What the API says about rollouts; routes declare it, clients check by it.
 

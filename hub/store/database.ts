@@ -1,9 +1,9 @@
 import type { Generated, Kysely, Transaction } from 'kysely';
-import type { ApiTables } from '#hub/api/tables.js';
-import type { FleetTables } from '#hub/fleet/tables.js';
-import type { RegistryTables } from '#hub/registry/tables.js';
-import type { RolloutTables } from '#hub/rollouts/tables.js';
-import type { TelemetryTables } from '#hub/telemetry/tables.js';
+import type { ApiTables } from './tables/api-tables.js';
+import type { FleetTables } from './tables/fleet-tables.js';
+import type { RegistryTables } from './tables/registry-tables.js';
+import type { RolloutTables } from './tables/rollout-tables.js';
+import type { TelemetryTables } from './tables/telemetry-tables.js';
 
 /** Releases of Skerry that worked with this database, oldest first. */
 interface ReleasesTable {
@@ -12,7 +12,7 @@ interface ReleasesTable {
   at: number;
 }
 
-/** Every table of the hub: each room states its own in `hub/<room>/tables.ts` and its migration in `migrations/`. */
+/** Every table of the hub: by room in `tables/`, their migrations in `migrations/`. */
 export interface Database extends ApiTables, RegistryTables, FleetTables, TelemetryTables, RolloutTables {
   releases: ReleasesTable;
 }

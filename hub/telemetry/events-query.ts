@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Db } from '#hub/store/database.js';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import type { StoredEvent } from './views.js';
 
 export interface EventFilter {

@@ -1,7 +1,8 @@
 import { isCallersFault } from '#shared/kernel/error-registry.js';
 import type { MetricFamily, MetricSample } from '#shared/kernel/exposition.js';
 import type { Db } from '#hub/store/database.js';
-import { type Clock, type Millis, minutes } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { type Millis, minutes } from '#shared/kernel/time.js';
 import type { Ingest } from './ingest.js';
 import { readErrors } from './measure.js';
 import type { MetricsQuery } from './metrics-query.js';

@@ -1,4 +1,4 @@
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import type { MetricFamily } from '#shared/kernel/exposition.js';
 import type { RecordKind } from './record.js';
 

@@ -1,5 +1,5 @@
 import type { Queryable } from '#hub/store/database.js';
-import { type EpochMillis, parseTimestamp } from '#shared/kernel/clock.js';
+import { type EpochMillis, parseTimestamp } from '#shared/kernel/time.js';
 import { emptyMeasure, measureColumns, mergeErrors, mergeMeasure, readErrors, readMeasure, writeErrors } from './measure.js';
 import type { IngestRecord } from './record.js';
 import { type DeviceKey, measuredAt, type ModelKey, type RollUp, rollUp, type RollUpWidths } from './roll-up.js';

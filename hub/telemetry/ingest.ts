@@ -1,7 +1,8 @@
-import type { LiveBus } from '#hub/api/live.js';
+import type { LiveBus } from '#hub/kernel/live-bus.js';
 import type { BrokerPort } from '#hub/broker/link.js';
 import type { Db } from '#hub/store/database.js';
-import { type Clock, type Millis, minutes, seconds, sleep } from '#shared/kernel/clock.js';
+import { type Clock, sleep } from '#shared/kernel/clock.js';
+import { type Millis, minutes, seconds } from '#shared/kernel/time.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';

@@ -1,10 +1,10 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { Db } from '#hub/store/database.js';
 import { versionNumberSchema } from '#shared/bundle/names.js';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { ERROR_CODES, isErrorCode } from '#shared/kernel/error-registry.js';
 import type { QuantileSketch } from '#shared/stats/sketch.js';
-import type { MetricsModelTable } from './tables.js';
+import type { MetricsModelTable } from '#hub/store/tables/telemetry-tables.js';
 import type { Quantiles, VersionMetrics } from './views.js';
 import type { Signals } from './signals.js';
 import { failuresOf } from './failures.js';

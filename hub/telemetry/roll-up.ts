@@ -1,4 +1,4 @@
-import { days, type EpochMillis, type Millis } from '#shared/kernel/clock.js';
+import { days, type EpochMillis, type Millis } from '#shared/kernel/time.js';
 import type { Telemetry } from '#shared/protocol/messages.js';
 import { emptyMeasure, type Measure, mergeErrors, mergeMeasure } from './measure.js';
 import type { IngestRecord } from './record.js';

@@ -1,5 +1,5 @@
 import type { Queryable } from '#hub/store/database.js';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import type { Position } from './record.js';
 import { SeqRanges } from './seq-ranges.js';
 

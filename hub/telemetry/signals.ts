@@ -1,7 +1,7 @@
 import { decode, encode } from 'cborg';
 import { z } from 'zod';
 import { openObject } from '#shared/kernel/open-object.js';
-import { days, type EpochMillis, type Millis } from '#shared/kernel/clock.js';
+import { days, type EpochMillis, type Millis } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { METRICS_PER_WINDOW, type MetricsWindow, OUTPUTS_PER_WINDOW, type Telemetry } from '#shared/protocol/messages.js';
 import { histogramOf } from '#shared/stats/drift.js';

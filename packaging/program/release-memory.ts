@@ -1,4 +1,5 @@
-import { seconds, systemClock } from '#shared/kernel/clock.js';
+import { systemClock } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/time.js';
 import { systemAddon } from './system-addon.js';
 
 /** After the first, models from the disk serve and the link is up; after the second, what is called often has been compiled. */

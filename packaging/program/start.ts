@@ -1,6 +1,6 @@
 import type { WorkerName } from '#shared/kernel/worker-names.js';
 import { usableMemory } from '#shared/kernel/usable-memory.js';
-import { chooseCarrier, isolationMode } from '#agent/inference/instances/isolation.js';
+import { chooseCarrier, isolationMode } from '#agent/inference/decide/isolation.js';
 import { silenceOnnxRuntime } from '#shared/kernel/onnx-environment.js';
 import { leavesForSlot, startEarlyWorkers } from './early-workers.js';
 import { runScript } from './script.js';

@@ -1,4 +1,4 @@
-import type { Millis } from './clock.js';
+import type { Millis } from './time.js';
 
 export interface BackoffOptions {
   /** Ceiling of the first delay. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Millis } from './clock.js';
+import type { Millis } from './time.js';
 
 const UNITS = [
   ['d', 86_400_000],

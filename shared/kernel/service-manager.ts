@@ -1,4 +1,5 @@
-import type { Clock, Millis } from './clock.js';
+import type { Clock } from './clock.js';
+import type { Millis } from './time.js';
 import { asSkerryError } from './errors.js';
 import type { Logger } from './logger.js';
 import { openNotifySocket, type NotifySocket } from './notify-socket.js';

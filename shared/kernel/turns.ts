@@ -1,4 +1,4 @@
-import type { Millis } from './clock.js';
+import type { Millis } from './time.js';
 
 /** Longest stretch of work at a time: with what else a turn of the event loop does, well below what a caller of something small notices. */
 const SLICE: Millis = 4;

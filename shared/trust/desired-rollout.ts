@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { digestSchema, versionNumberSchema } from '#shared/bundle/names.js';
-import { days } from '#shared/kernel/clock.js';
+import { days } from '#shared/kernel/time.js';
 import { openObject } from '#shared/kernel/open-object.js';
 
 /** What a device does with a version beside the one that serves. */

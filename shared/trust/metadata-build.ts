@@ -1,4 +1,4 @@
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { type PublicKey, tufKeyId, tufKeyObject } from './keys.js';
 import { type JsonObject, type Kind, type MetadataFile, sha256Hex } from './metadata.js';
 

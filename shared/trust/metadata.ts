@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Metadata, MetadataKind, type Root, type Snapshot, type Targets, type Timestamp } from '@tufjs/models';
 import { z } from 'zod';
-import { type EpochMillis, parseTimestamp } from '#shared/kernel/clock.js';
+import { type EpochMillis, parseTimestamp } from '#shared/kernel/time.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { narrow } from '#shared/kernel/json.js';

@@ -1,7 +1,7 @@
 import { type Digest, digestSchema, type ModelName, type VersionNumber } from '#shared/bundle/names.js';
 import { type ManifestTargetCustom, manifestTargetCustomSchema, manifestTargetPath } from '#shared/bundle/manifest.js';
 import type { MetadataFile } from './metadata.js';
-import type { UnavailableRole } from './update-walk.js';
+import type { UnavailableRole } from './decide/update-walk.js';
 
 const NONE_UNAVAILABLE: ReadonlyMap<string, UnavailableRole> = new Map();
 

@@ -96,9 +96,9 @@ export default {
     ),
     forbid(
       'pure-decisions',
-      { path: '(plan|policy|machine|gates/[^/]+|slice|selector|topic-rules)\\.ts$', pathNot: '^(test|hub/cli)/' },
+      { path: ['^(agent|hub|shared)/.+/decide/', '^shared/stats/'] },
       { path: '^(node:)?(fs|net|http|https|child_process|worker_threads|timers)(/|$)' },
-      'Files that decide do no I/O.',
+      'What decides lies in a folder `decide/`, or in shared/stats, and does no I/O.',
     ),
     forbid(
       'no-test-code-shipped',

@@ -5,9 +5,9 @@ import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseRollout } from '#hub/rollouts/document.js';
 import { gateSchema } from '#hub/rollouts/gate-document.js';
-import { signature } from '#hub/rollouts/hub/alert-sinks.js';
-import { webhookKey } from '#hub/rollouts/hub/webhook-secret.js';
-import { actionsIn, ROLLOUT_STATES } from '#hub/rollouts/machine.js';
+import { signature } from '#hub/rollouts/adapters/alert-sinks.js';
+import { webhookKey } from '#hub/rollouts/adapters/webhook-secret.js';
+import { actionsIn, ROLLOUT_STATES } from '#hub/rollouts/decide/machine.js';
 import { ALERT_KINDS } from '#hub/rollouts/ports.js';
 import { DEVICE_STATUSES } from '#hub/rollouts/record.js';
 

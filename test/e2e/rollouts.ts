@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect } from 'vitest';
 import type { DeviceDetail } from '#hub/fleet/device-view.js';
-import type { OperatorEvent, RolloutState } from '#hub/rollouts/machine.js';
+import type { OperatorEvent, RolloutState } from '#hub/rollouts/decide/machine.js';
 import type { DecisionView, RolloutDetail, RolloutDeviceView } from '#hub/rollouts/views.js';
 import { until } from '../kit/until.js';
 import type { Device, InputOptions, StartOptions } from './device.js';

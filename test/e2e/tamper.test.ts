@@ -3,7 +3,7 @@ import { openHubKeys } from '#hub/registry/tuf/hub-keys.js';
 import type { EventKind } from '#shared/protocol/messages.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import { DESIRED_SCHEMA, type DesiredState, desiredStateSchema } from '#shared/trust/desired.js';
-import { signDesired } from '#shared/trust/desired-verify.js';
+import { signDesired } from '#shared/trust/decide/desired-verify.js';
 import { keyFileSecret } from '#shared/trust/key-file.js';
 import path from 'node:path';
 import { TestBroker } from '../kit/broker.js';

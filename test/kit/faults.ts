@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Moment } from '#agent/models/observe.js';
-import type { WrittenAct } from '#hub/rollouts/hub/observed-store.js';
+import type { WrittenAct } from '#hub/rollouts/adapters/observed-store.js';
 import { PROJECT_ROOT } from './processes.js';
 
 /** What a program started from `AGENT_WITH_FAULTS` or `HUB_WITH_FAULTS` does beside its work. */

@@ -1,6 +1,6 @@
 import { startHub } from '#hub/app.js';
 import { loadHubConfig, settingEntries } from '#hub/config.js';
-import type { WrittenAct } from '#hub/rollouts/hub/observed-store.js';
+import type { WrittenAct } from '#hub/rollouts/adapters/observed-store.js';
 import { createPinoLogger } from '#shared/terminal/pino-logger.js';
 import { writtenName, type Faults, FAULTS_VARIABLE } from './faults.js';
 import { settingFlags } from './setting-flags.js';

@@ -1,18 +1,18 @@
-import { parseSelector } from '#hub/fleet/selector.js';
+import { parseSelector } from '#hub/fleet/decide/selector.js';
 import type { Standing } from '#hub/fleet/standing.js';
-import type { Observation } from '#hub/rollouts/devices.js';
-import type { Evidence, EvidenceQuery, EvidenceSource } from '#hub/rollouts/evidence/source.js';
+import type { Observation } from '#hub/rollouts/decide/devices.js';
+import type { Evidence, EvidenceQuery, EvidenceSource } from '#hub/rollouts/evidence-source.js';
 import type { GateFigures } from '#hub/rollouts/figures.js';
 import { gateName } from '#hub/rollouts/gate-document.js';
-import type { PlanDevice } from '#hub/rollouts/plan.js';
-import type { Outcome } from '#hub/rollouts/outcome.js';
+import type { PlanDevice } from '#hub/rollouts/decide/plan.js';
+import type { TrialOutcome } from '#hub/rollouts/decide/trial-outcome.js';
 import type {
   AlertSink,
   Change,
   CohortsPort,
   FleetPort,
-  OutcomeQuery,
-  OutcomeSource,
+  TrialOutcomeQuery,
+  TrialOutcomeSource,
   RegistryPort,
   RolloutAlert,
   Wish,
@@ -217,7 +217,7 @@ function wishOf({ rollout, model, version, manifest, attempt, at }: Standing, de
 }
 
 /** Figures set by hand. */
-export class KitEvidence implements EvidenceSource, OutcomeSource {
+export class KitEvidence implements EvidenceSource, TrialOutcomeSource {
   /** Canary events per 10,000 exposure, against 100 of 100,000 of the control; undefined: nothing reported. */
   canary: number | undefined = 10;
   /** Throws instead, as a broken database would. */
@@ -232,7 +232,7 @@ export class KitEvidence implements EvidenceSource, OutcomeSource {
     });
   }
 
-  outcome({ from, to }: OutcomeQuery): Promise<Outcome> {
+  outcome({ from, to }: TrialOutcomeQuery): Promise<TrialOutcome> {
     const side = { versions: [], devices: 0, predictions: 0, failed: 0, latency: null, feedback: null, metrics: {} };
     return Promise.resolve({ from, to, new: side, old: side, ratios: [], shadow: null });
   }

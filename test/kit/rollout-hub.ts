@@ -1,27 +1,28 @@
 import { isDeepStrictEqual } from 'node:util';
-import { desiredModels } from '#hub/fleet/desired-content.js';
+import { desiredModels } from '#hub/fleet/decide/desired-content.js';
 import type { RolloutClaims } from '#hub/fleet/rollout-claims.js';
 import { VersionStore } from '#hub/registry/version-store.js';
-import { whyIncapable } from '#hub/rollouts/capability.js';
+import { whyIncapable } from '#hub/rollouts/decide/capability.js';
 import { Cohorts } from '#hub/rollouts/cohorts.js';
 import { RolloutController } from '#hub/rollouts/controller.js';
-import { HubEvidence } from '#hub/rollouts/hub/hub-evidence.js';
-import { HubFleet } from '#hub/rollouts/hub/hub-fleet.js';
-import { HubOutcome } from '#hub/rollouts/hub/hub-outcome.js';
-import { HubRegistry } from '#hub/rollouts/hub/hub-registry.js';
+import { TelemetryEvidence } from '#hub/rollouts/adapters/telemetry-evidence.js';
+import { FleetAdapter } from '#hub/rollouts/adapters/fleet-adapter.js';
+import { TelemetryTrialOutcome } from '#hub/rollouts/adapters/telemetry-trial-outcome.js';
+import { RegistryAdapter } from '#hub/rollouts/adapters/registry-adapter.js';
 import { SqlRolloutStore } from '#hub/rollouts/sql-store.js';
 import { addDeviceMeasures } from '#hub/telemetry/ingest-store.js';
 import { emptyMeasure, type Measure } from '#hub/telemetry/measure.js';
 import { PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
 import { AGENT_MODEL, type Digest, type ModelName, modelNameSchema } from '#shared/bundle/names.js';
-import { type Clock, minutes, systemClock } from '#shared/kernel/clock.js';
+import { type Clock, systemClock } from '#shared/kernel/clock.js';
+import { minutes } from '#shared/kernel/time.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import type { Labels } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import type { DesiredModel, DesiredState } from '#shared/trust/desired.js';
-import { verifyDesired } from '#shared/trust/desired-verify.js';
+import { verifyDesired } from '#shared/trust/decide/desired-verify.js';
 import { FLEET, FleetHub, type TestDevice } from './fleet-hub.js';
 import { CAPABILITIES, reportedOf } from './messages.js';
 import { SeededRandom } from './random.js';
@@ -44,7 +45,7 @@ export class RolloutHub {
   readonly #clock: Clock;
   /** How far the hub's clock is ahead: time passes without anybody waiting. */
   readonly #skew: { by: number };
-  readonly #registry: HubRegistry;
+  readonly #registry: RegistryAdapter;
 
   /** With the name of the agent its releases are what is rolled out, and the devices begin with the one of their package. */
   static async start(devices: number, labels: (index: number) => Labels = () => ({}), model = MODEL): Promise<RolloutHub> {
@@ -70,14 +71,14 @@ export class RolloutHub {
     this.#model = model;
     this.#clock = clock;
     this.#skew = skew;
-    this.#registry = new HubRegistry(new VersionStore(hub.db));
-    const fleet = new HubFleet({ db: hub.db, issuer: hub.fleet.issuer, clock, logger: silentLogger });
+    this.#registry = new RegistryAdapter(new VersionStore(hub.db));
+    const fleet = new FleetAdapter({ db: hub.db, issuer: hub.fleet.issuer, clock, logger: silentLogger });
     this.store = new SqlRolloutStore(hub.db, (trx, wishes) => fleet.write(trx, wishes));
     this.controller = new RolloutController({
       store: this.store,
       fleet,
-      evidence: new HubEvidence({ db: hub.db, clock, bucket: BUCKET, refresh: 0 }),
-      outcomes: new HubOutcome(hub.db, BUCKET),
+      evidence: new TelemetryEvidence({ db: hub.db, clock, bucket: BUCKET, refresh: 0 }),
+      outcomes: new TelemetryTrialOutcome(hub.db, BUCKET),
       registry: this.#registry,
       cohorts: new Cohorts(hub.db, this.store, clock),
       alerts: { notify: () => undefined },

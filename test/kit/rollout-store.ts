@@ -1,4 +1,4 @@
-import type { RolloutState } from '#hub/rollouts/machine.js';
+import type { RolloutState } from '#hub/rollouts/decide/machine.js';
 import type { Change, RolloutPage, RolloutStore, Wish } from '#hub/rollouts/ports.js';
 import type { Decision, RolloutDevice, RolloutRecord } from '#hub/rollouts/record.js';
 import { SkerryError } from '#shared/kernel/errors.js';

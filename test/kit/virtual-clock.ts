@@ -1,4 +1,5 @@
-import { type Clock, type EpochMillis, LONGEST_TIMER, type Millis, type RawTimers, scheduleOn } from '#shared/kernel/clock.js';
+import { type Clock, LONGEST_TIMER, type RawTimers, scheduleOn } from '#shared/kernel/clock.js';
+import type { EpochMillis, Millis } from '#shared/kernel/time.js';
 
 /** Time that stands still until a test moves it. Its raw timers overflow as those of Node do. */
 export class VirtualClock implements Clock, RawTimers {

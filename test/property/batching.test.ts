@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { batchPolicy, decideBatch } from '#agent/inference/batching/batch-policy.js';
+import { batchPolicy, decideBatch } from '#agent/inference/decide/batch-policy.js';
 import { batchKey, rowsOf, stack, unstack } from '#shared/tensor/rows.js';
 import { joinBytesElements } from '#shared/tensor/bytes-elements.js';
 import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';

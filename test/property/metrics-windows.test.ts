@@ -4,7 +4,7 @@ import { agentTarget } from '#agent/metrics/agent-target.js';
 import { HealthMonitor } from '#agent/metrics/health.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { type TelemetryPayload, TelemetryReporter } from '#agent/metrics/reporter.js';
-import type { MeasuredTime } from '#shared/trust/trusted-time.js';
+import type { MeasuredTime } from '#shared/trust/decide/trusted-time.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';

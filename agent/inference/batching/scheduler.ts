@@ -1,8 +1,9 @@
-import type { Clock, Millis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { batchKey, rowProblem, rowsOf, stack, unstack } from '#shared/tensor/rows.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
-import { type BatchDecision, type BatchPolicy, decideBatch } from './batch-policy.js';
+import { type BatchDecision, type BatchPolicy, decideBatch } from '../decide/batch-policy.js';
 import type { Instance } from '../instances/instance.js';
 
 /** One request as the scheduler takes it: already checked against the model. */

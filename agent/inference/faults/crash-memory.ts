@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type Clock, type EpochMillis, hours, type Millis, minutes } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { type EpochMillis, hours, type Millis, minutes } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';

@@ -5,7 +5,7 @@ import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { WitnessSlot } from '../instances/instance-protocol.js';
 import { MAX_SLOTS, SLOT } from './witness-slots.js';
-import { readSuspects, type Suspect } from './witness-suspects.js';
+import { readSuspects, type Suspect } from '../decide/witness-suspects.js';
 
 /**
  * The file in which instances in threads of the agent write down that they are in native code. It outlives the process, not the

@@ -1,4 +1,4 @@
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { compareOutputs } from '#shared/tensor/compare.js';
 import { namedTensors, type NamedTensors, tensorNamed } from '#shared/tensor/tensor.js';

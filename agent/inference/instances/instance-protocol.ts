@@ -1,5 +1,5 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import type { ErrorBody } from '#shared/kernel/errors.js';
 import type { Comparison } from '#shared/tensor/compare.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';

@@ -1,10 +1,11 @@
-import { type Clock, type Millis, minutes } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { type Millis, minutes } from '#shared/kernel/time.js';
 import type { SkerryError } from '#shared/kernel/errors.js';
 import type { CarrierKind } from './carrier.js';
 import type { Instance } from './instance.js';
 import type { VersionId, WitnessSlot } from './instance-protocol.js';
 import type { WitnessFile } from '../faults/witness-file.js';
-import { chooseCarrier, type IsolationMode } from './isolation.js';
+import { chooseCarrier, type IsolationMode } from '../decide/isolation.js';
 
 /** How long models run in threads after the system refused to start a process. */
 const WITHOUT_PROCESSES: Millis = minutes(1);

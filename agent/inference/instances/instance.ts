@@ -1,4 +1,5 @@
-import type { Clock, Millis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { asSkerryError, fromErrorBody, SkerryError } from '#shared/kernel/errors.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
 import type { OutputTolerances } from '#shared/tensor/tolerance.js';
@@ -13,7 +14,7 @@ import type {
   VersionId,
   WitnessSlot,
 } from './instance-protocol.js';
-import { type During, endOf } from './instance-end.js';
+import { type During, endOf } from '../decide/instance-end.js';
 import { forPosting } from './transfer.js';
 
 /** What an instance is to load. */

@@ -1,5 +1,6 @@
 import { fullJitter } from '#shared/kernel/backoff.js';
-import { type Clock, hours, type Millis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { hours, type Millis } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { Instance } from './instance.js';

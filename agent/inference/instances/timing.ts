@@ -1,4 +1,4 @@
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 
 /** Median of at least one duration (the lower one of two middles). */
 export function median(times: readonly Millis[]): Millis {

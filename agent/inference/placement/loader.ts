@@ -1,5 +1,5 @@
 import { asSkerryError, type ErrorDetails, SkerryError } from '#shared/kernel/errors.js';
-import type { Millis } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { notFiniteIn, type NotFiniteOutputs } from '#shared/tensor/not-finite.js';
 import { replacedIn } from '#shared/tensor/strings.js';
@@ -9,7 +9,7 @@ import { type GoldenSample, goldenMismatch, readGoldenSample } from './golden.js
 import type { Instance, LoadOptions, Signature } from '../instances/instance.js';
 import type { RuntimeDescription, VersionId, WitnessSlot } from '../instances/instance-protocol.js';
 import { availableMemory, deviceFingerprint } from './device.js';
-import { beats, type Candidate, chooseRemembered, CPU, type Excluded, planPlacement, type Verdict } from './placement.js';
+import { beats, type Candidate, chooseRemembered, CPU, type Excluded, planPlacement, type Verdict } from '../decide/placement.js';
 import { placementKey, type PlacementMemory } from './placement-memory.js';
 import type { InferenceSettings } from '../settings.js';
 import { sharedSizes, type SharedSizes } from '../checks/shared-sizes.js';

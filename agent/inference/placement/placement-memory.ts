@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import type { Logger } from '#shared/kernel/logger.js';
-import type { Candidate, Verdict } from './placement.js';
+import type { Candidate, Verdict } from '../decide/placement.js';
 
 /** Durable text by key: `set` resolves once what it wrote survives a power cut (agent/store's `StateStore` is one). */
 export interface KeyValue {

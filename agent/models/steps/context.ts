@@ -9,7 +9,7 @@ import type { BehaviourSource, BlobFetcher, TrustClient } from '../ports.js';
 import type { ProgressBoard } from '../progress.js';
 import type { RuntimeBoard } from '../runtime-board.js';
 import type { Machine } from '../variants.js';
-import type { Step, StepKind } from '../step.js';
+import type { Step, StepKind } from '../decide/step.js';
 import type { Trials } from '../trials.js';
 
 /** What steps work with. */

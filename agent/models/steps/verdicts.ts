@@ -1,6 +1,6 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import type { StepError } from '../step.js';
+import type { StepError } from '../decide/step.js';
 import type { StepContext } from './context.js';
 
 /** Times a complete version may find files missing or damaged before it is given up. */

@@ -1,6 +1,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { foregroundClock, type Millis } from '#shared/kernel/clock.js';
+import { foregroundClock } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import type { Exchange } from './exchange.js';

@@ -3,7 +3,7 @@ import { deviceDetailSchema } from '#hub/fleet/device-view.js';
 import type { Devices } from '#hub/fleet/devices.js';
 import type { EnrolmentTokens } from '#hub/fleet/enrolment-tokens.js';
 import { createdEnrolmentTokenSchema, newReplacementSchema } from '#hub/fleet/enrolment-view.js';
-import { seconds } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
 import { actorOf } from '../actor.js';

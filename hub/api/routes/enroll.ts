@@ -7,12 +7,12 @@ import {
   enrolmentTokenViewSchema,
   newEnrolmentTokenSchema,
 } from '#hub/fleet/enrolment-view.js';
-import { seconds } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/time.js';
 import { hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { enrollRequestSchema, enrollResponseSchema } from '#shared/protocol/enrolment.js';
 import { defineRoute } from '../define-route.js';
-import type { FailureLimiter } from '../failure-limiter.js';
+import type { FailureLimiter } from '#hub/kernel/failure-limiter.js';
 import type { Route } from '../route.js';
 
 const tokenParams = z.strictObject({ token: z.string().regex(/^[0-9a-f]{12}$/, 'the id of an enrolment token') });

@@ -6,8 +6,8 @@ import type { RolloutController } from '#hub/rollouts/controller.js';
 import { readRollout, readWaves } from '#hub/rollouts/document.js';
 import { cohortNameSchema } from '#hub/rollouts/document-parts.js';
 import { gateName } from '#hub/rollouts/gate-document.js';
-import { OPERATOR_EVENTS, ROLLOUT_STATES } from '#hub/rollouts/machine.js';
-import { outcomeSchema } from '#hub/rollouts/outcome.js';
+import { OPERATOR_EVENTS, ROLLOUT_STATES } from '#hub/rollouts/decide/machine.js';
+import { outcomeSchema } from '#hub/rollouts/decide/trial-outcome.js';
 import type { RolloutStore } from '#hub/rollouts/ports.js';
 import {
   decisionListSchema,

@@ -4,7 +4,7 @@ import { listEvents } from '#hub/telemetry/events-query.js';
 import type { MetricsQuery } from '#hub/telemetry/metrics-query.js';
 import { eventListSchema, modelMetricsSchema } from '#hub/telemetry/views.js';
 import { modelNameSchema } from '#shared/bundle/names.js';
-import { hours, parseTimestamp } from '#shared/kernel/clock.js';
+import { hours, parseTimestamp } from '#shared/kernel/time.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
 import { EVENT_KINDS } from '#shared/protocol/messages.js';
 import { defineRoute } from '../define-route.js';

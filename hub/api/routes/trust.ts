@@ -5,7 +5,7 @@ import type { TufRepository } from '#hub/registry/tuf/repository.js';
 import { metadataFileSchema } from '#hub/registry/wire.js';
 import { decodeTrustUpdate, type HubPublicKeys, hubPublicKeysSchema, trustUpdateSchema } from '#shared/trust/update.js';
 import { defineRoute } from '../define-route.js';
-import type { Capability } from '../capabilities.js';
+import type { Capability } from '#hub/kernel/roles.js';
 import type { Route } from '../route.js';
 
 const versionsSchema = z.object({ root: z.int(), targets: z.int(), snapshot: z.int(), timestamp: z.int() });

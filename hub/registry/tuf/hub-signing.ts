@@ -1,4 +1,4 @@
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { type JsonObject, type MetadataFile, signMetadata } from '#shared/trust/metadata.js';
 import { commonFields, metaFileOf, tufDate } from '#shared/trust/metadata-build.js';
 import type { HubKeys } from './hub-keys.js';

@@ -4,7 +4,7 @@ import { digestSchema } from '#shared/bundle/names.js';
 import type { TrustIndex } from '#shared/protocol/messages.js';
 import { sha256Hex } from '#shared/trust/metadata.js';
 import { roleNameSchema } from '#shared/trust/update.js';
-import type { CompleteSet } from '#shared/trust/update-walk.js';
+import type { CompleteSet } from '#shared/trust/decide/update-walk.js';
 
 /** Everything devices fetch, consistent, as published now. */
 export interface Published extends CompleteSet {

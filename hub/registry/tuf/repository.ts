@@ -1,17 +1,18 @@
-import { type Clock, days, type EpochMillis, type Millis } from '#shared/kernel/clock.js';
+import type { Clock } from '#shared/kernel/clock.js';
+import { days, type EpochMillis, type Millis } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { checkExpiry, type MetadataFile, parseMetadata } from '#shared/trust/metadata.js';
 import { checkSignatures } from '#shared/trust/signatures.js';
 import { findTarget, type ListedTarget } from '#shared/trust/target-lookup.js';
 import type { TrustUpdate } from '#shared/trust/update.js';
-import { delegatedRoleNames, issuedAt, nextRoot, walkComplete } from '#shared/trust/update-walk.js';
-import { expiriesOf, type RoleExpiry } from './expiry.js';
+import { delegatedRoleNames, issuedAt, nextRoot, walkComplete } from '#shared/trust/decide/update-walk.js';
+import { expiriesOf, type RoleExpiry } from './decide/expiry.js';
 import type { HubKeys } from './hub-keys.js';
 import { nextSnapshot, nextTimestamp } from './hub-signing.js';
 import { type Publication, publicationOf, type Published } from './publication.js';
-import { checkDirector, checkHubKeys, checkKeepsTargets, checkNextVersion, checkTargetRules } from './rules.js';
+import { checkDirector, checkHubKeys, checkKeepsTargets, checkNextVersion, checkTargetRules } from './decide/publication-rules.js';
 import { commitPublished, loadPublished } from './stored-set.js';
-import { lostFiles, lostVersions, whatWasLost } from './lost.js';
+import { lostFiles, lostVersions, whatWasLost } from './decide/lost.js';
 import type { TufStorage } from './storage.js';
 
 export interface TufRepositoryOptions {

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { required, type SqlTypes } from '../dialect.js';
 
-/** API tokens and the audit log (hub/api/tables.ts). */
+/** API tokens and the audit log (hub/store/tables/api-tables.ts). */
 export async function createApiTables(db: Kysely<unknown>, types: SqlTypes): Promise<void> {
   await db.schema
     .createTable('api_tokens')

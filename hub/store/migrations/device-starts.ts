@@ -2,8 +2,8 @@ import { type Kysely, sql } from 'kysely';
 import { required, type SqlTypes } from '../dialect.js';
 
 /**
- * Starts of devices by name, beside their number: what was counted of each (hub/telemetry/tables.ts), which were heard and which
- * statement a device holds (hub/fleet/tables.ts), and what the hub noticed of a device.
+ * Starts of devices by name, beside their number: what was counted of each (hub/store/tables/telemetry-tables.ts), which were heard and which
+ * statement a device holds (hub/store/tables/fleet-tables.ts), and what the hub noticed of a device.
  */
 export async function addDeviceStarts(db: Kysely<unknown>, _types: SqlTypes): Promise<void> {
   await db.schema

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { required, type SqlTypes } from '../dialect.js';
 
-/** Devices, enrolment tokens, deployments and desired states (hub/fleet/tables.ts). */
+/** Devices, enrolment tokens, deployments and desired states (hub/store/tables/fleet-tables.ts). */
 export async function createFleetTables(db: Kysely<unknown>, types: SqlTypes): Promise<void> {
   await db.schema
     .createTable('devices')

@@ -2,8 +2,8 @@ import type { Kysely } from 'kysely';
 import { required, type SqlTypes } from '../dialect.js';
 
 /**
- * What lets rollouts read only what is new: a number for every change of a device's measurements (hub/telemetry/tables.ts) and
- * of its state (hub/fleet/tables.ts), and what each device did before a rollout (hub/rollouts/tables.ts).
+ * What lets rollouts read only what is new: a number for every change of a device's measurements (hub/store/tables/telemetry-tables.ts) and
+ * of its state (hub/store/tables/fleet-tables.ts), and what each device did before a rollout (hub/store/tables/rollout-tables.ts).
  */
 export async function addIncremental(db: Kysely<unknown>, _types: SqlTypes): Promise<void> {
   const zero = (column: Parameters<typeof required>[0]) => column.notNull().defaultTo(0);

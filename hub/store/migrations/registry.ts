@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { required, type SqlTypes } from '../dialect.js';
 
-/** Models, versions, artifacts and the files of the TUF repository (hub/registry/tables.ts). */
+/** Models, versions, artifacts and the files of the TUF repository (hub/store/tables/registry-tables.ts). */
 export async function createRegistryTables(db: Kysely<unknown>, types: SqlTypes): Promise<void> {
   await db.schema
     .createTable('models')

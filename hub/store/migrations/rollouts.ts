@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { required, type SqlTypes } from '../dialect.js';
 
-/** Rollouts, their devices and decisions, and saved cohorts (hub/rollouts/tables.ts). */
+/** Rollouts, their devices and decisions, and saved cohorts (hub/store/tables/rollout-tables.ts). */
 export async function createRolloutTables(db: Kysely<unknown>, types: SqlTypes): Promise<void> {
   await types
     .identity(db.schema.createTable('rollouts'), 'number')

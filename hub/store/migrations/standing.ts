@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 
-/** Deployments that completed rollouts leave behind, and those taken back (hub/fleet/tables.ts). */
+/** Deployments that completed rollouts leave behind, and those taken back (hub/store/tables/fleet-tables.ts). */
 export async function addStanding(db: Kysely<unknown>): Promise<void> {
   await db.schema.alterTable('deployments').addColumn('rollout', 'text').execute();
   await db.schema.alterTable('deployments').addColumn('withdrawn_at', 'bigint').execute();

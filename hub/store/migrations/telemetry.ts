@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { required, type SqlTypes } from '../dialect.js';
 
-/** Measurements, events and what was counted already (hub/telemetry/tables.ts). */
+/** Measurements, events and what was counted already (hub/store/tables/telemetry-tables.ts). */
 export async function createTelemetryTables(db: Kysely<unknown>, types: SqlTypes): Promise<void> {
   await db.schema
     .createTable('ingest_seen')

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import { required, type SqlTypes } from '../dialect.js';
 
-/** Deployments that take a model off, who withdrew one, and versions that were deleted (hub/fleet/tables.ts, hub/registry/tables.ts). */
+/** Deployments that take a model off, who withdrew one, and versions that were deleted (hub/store/tables/fleet-tables.ts, hub/store/tables/registry-tables.ts). */
 export async function addUndoing(db: Kysely<unknown>, types: SqlTypes): Promise<void> {
   await types
     .identity(db.schema.createTable('deployments_next'), 'id')

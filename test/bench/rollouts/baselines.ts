@@ -1,4 +1,4 @@
-import { sliceCount, sliceOrder } from '#hub/rollouts/slice.js';
+import { sliceCount, sliceOrder } from '#hub/rollouts/decide/slice.js';
 import type { Outcome } from './run.js';
 import { beginOf, type Truth, WINDOW } from './truth.js';
 import { groupOf, World } from './world.js';

@@ -1,11 +1,11 @@
 import { RolloutController } from '#hub/rollouts/controller.js';
-import type { Observation } from '#hub/rollouts/devices.js';
+import type { Observation } from '#hub/rollouts/decide/devices.js';
 import { readRollout } from '#hub/rollouts/document.js';
-import { EvidenceBook } from '#hub/rollouts/evidence/book.js';
-import type { Lane } from '#hub/rollouts/evidence/lane.js';
-import type { Evidence, EvidenceQuery, EvidenceSource } from '#hub/rollouts/evidence/source.js';
-import type { DeviceWindow, Group } from '#hub/rollouts/evidence/window.js';
-import type { PlanDevice } from '#hub/rollouts/plan.js';
+import { EvidenceBook } from '#hub/rollouts/decide/evidence/book.js';
+import type { Lane } from '#hub/rollouts/decide/evidence/lane.js';
+import type { Evidence, EvidenceQuery, EvidenceSource } from '#hub/rollouts/evidence-source.js';
+import type { DeviceWindow, Group } from '#hub/rollouts/decide/evidence/window.js';
+import type { PlanDevice } from '#hub/rollouts/decide/plan.js';
 import type { FleetPort, RegistryPort, Wish } from '#hub/rollouts/ports.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import type { DeviceId } from '#shared/protocol/device.js';

@@ -1,4 +1,4 @@
-import { hours } from '#shared/kernel/clock.js';
+import { hours } from '#shared/kernel/time.js';
 import type { Truth } from './truth.js';
 
 /** Versions that are worse, and how: `early`: the share that has to be caught within the first two waves, where that is an aim. */

@@ -1,5 +1,5 @@
-import type { EpochMillis, Millis } from '#shared/kernel/clock.js';
-import { hours, minutes } from '#shared/kernel/clock.js';
+import type { EpochMillis, Millis } from '#shared/kernel/time.js';
+import { hours, minutes } from '#shared/kernel/time.js';
 
 /** What is really so in a simulated fleet; the controller never sees it. */
 export interface Truth {

@@ -1,5 +1,5 @@
-import type { Baseline, DeviceWindow, Distribution, Group } from '#hub/rollouts/evidence/window.js';
-import type { EpochMillis } from '#shared/kernel/clock.js';
+import type { Baseline, DeviceWindow, Distribution, Group } from '#hub/rollouts/decide/evidence/window.js';
+import type { EpochMillis } from '#shared/kernel/time.js';
 import { type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
 import { SeededRandom } from '../../kit/random.js';
 import { DAY, type Truth, WINDOW } from './truth.js';

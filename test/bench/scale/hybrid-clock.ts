@@ -1,4 +1,5 @@
-import { type Clock, foregroundClock, type Millis } from '#shared/kernel/clock.js';
+import { type Clock, foregroundClock } from '#shared/kernel/clock.js';
+import type { Millis } from '#shared/kernel/time.js';
 
 /** Real time that can be put forward: what takes time takes it, and hours of a fleet's life pass in between at once. */
 export class HybridClock implements Clock {

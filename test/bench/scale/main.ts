@@ -8,14 +8,14 @@ import { VersionStore } from '#hub/registry/version-store.js';
 import { Cohorts } from '#hub/rollouts/cohorts.js';
 import { RolloutController } from '#hub/rollouts/controller.js';
 import { readRollout } from '#hub/rollouts/document.js';
-import type { EvidenceSource } from '#hub/rollouts/evidence/source.js';
-import { HubEvidence } from '#hub/rollouts/hub/hub-evidence.js';
-import { HubFleet } from '#hub/rollouts/hub/hub-fleet.js';
-import { HubOutcome } from '#hub/rollouts/hub/hub-outcome.js';
-import { HubRegistry } from '#hub/rollouts/hub/hub-registry.js';
+import type { EvidenceSource } from '#hub/rollouts/evidence-source.js';
+import { TelemetryEvidence } from '#hub/rollouts/adapters/telemetry-evidence.js';
+import { FleetAdapter } from '#hub/rollouts/adapters/fleet-adapter.js';
+import { TelemetryTrialOutcome } from '#hub/rollouts/adapters/telemetry-trial-outcome.js';
+import { RegistryAdapter } from '#hub/rollouts/adapters/registry-adapter.js';
 import { SqlRolloutStore } from '#hub/rollouts/sql-store.js';
 import { type ModelName, modelNameSchema } from '#shared/bundle/names.js';
-import { seconds } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/time.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { FleetHub } from '../../kit/fleet-hub.js';
 import { until } from '../../kit/until.js';
@@ -95,15 +95,15 @@ try {
 }
 
 async function bench({ db, fleet }: FleetHub): Promise<readonly Figure[]> {
-  const hubFleet = new HubFleet({ db, issuer: fleet.issuer, clock, logger: silentLogger });
+  const hubFleet = new FleetAdapter({ db, issuer: fleet.issuer, clock, logger: silentLogger });
   const store = new SqlRolloutStore(db, (trx, wishes) => hubFleet.write(trx, wishes));
-  const evidence = new Exchangeable(new HubEvidence({ db, clock, bucket: BUCKET }));
+  const evidence = new Exchangeable(new TelemetryEvidence({ db, clock, bucket: BUCKET }));
   const controller = new RolloutController({
     store,
     fleet: hubFleet,
     evidence,
-    outcomes: new HubOutcome(db, BUCKET),
-    registry: new HubRegistry(new VersionStore(db)),
+    outcomes: new TelemetryTrialOutcome(db, BUCKET),
+    registry: new RegistryAdapter(new VersionStore(db)),
     cohorts: new Cohorts(db, store, clock),
     alerts: { notify: () => undefined },
     clock,
@@ -137,7 +137,7 @@ async function bench({ db, fleet }: FleetHub): Promise<readonly Figure[]> {
 
   // After a restart, or for whoever looks first.
   const full = await heap();
-  evidence.inner = new HubEvidence({ db, clock, bucket: BUCKET });
+  evidence.inner = new TelemetryEvidence({ db, clock, bucket: BUCKET });
   const memory = full - (await heap());
   clock.skip(EVERY * 4);
   const again = await costOf(() => controller.tick());

@@ -4,7 +4,7 @@ import { readRecord } from '#hub/telemetry/record.js';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import type { Digest, ModelName } from '#shared/bundle/names.js';
 import { versionNumberSchema } from '#shared/bundle/names.js';
-import { minutes } from '#shared/kernel/clock.js';
+import { minutes } from '#shared/kernel/time.js';
 import { type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 import type { FleetHub } from '../../kit/fleet-hub.js';

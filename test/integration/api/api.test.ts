@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { ROLES, roleMay } from '#hub/api/capabilities.js';
+import { ROLES, roleMay } from '#hub/kernel/roles.js';
 import { LIVE_PROTOCOL, LIVE_TOKEN_PROTOCOL, LIVE_UNAUTHENTICATED } from '#hub/api/live-path.js';
 import { type ApiHub, startApiHub } from '../../kit/api-hub.js';
 import { until } from '../../kit/until.js';

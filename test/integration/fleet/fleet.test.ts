@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { DesiredDecision } from '#hub/fleet/desired-rows.js';
-import { days, hours } from '#shared/kernel/clock.js';
+import { days, hours } from '#shared/kernel/time.js';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import { deviceTopic, trustTopic } from '#shared/protocol/topics.js';
 import type { DesiredState } from '#shared/trust/desired.js';
-import { verifyDesired } from '#shared/trust/desired-verify.js';
+import { verifyDesired } from '#shared/trust/decide/desired-verify.js';
 import { generateSigningKey } from '#shared/trust/keys.js';
 import { connectDevice } from '../../kit/brokers.js';
 import { enrolRequest, FLEET, FleetHub, type FleetHubOptions, type TestDevice } from '../../kit/fleet-hub.js';

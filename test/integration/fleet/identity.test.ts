@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import type { DesiredState } from '#shared/trust/desired.js';
-import { verifyDesired } from '#shared/trust/desired-verify.js';
+import { verifyDesired } from '#shared/trust/decide/desired-verify.js';
 import { generateSigningKey, type SigningKey } from '#shared/trust/keys.js';
 import { connectDevice } from '../../kit/brokers.js';
 import { enrolRequest, FLEET, FleetHub, type TestDevice } from '../../kit/fleet-hub.js';

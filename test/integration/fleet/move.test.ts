@@ -4,7 +4,7 @@ import { HubPlaces } from '#hub/fleet/hub-place.js';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import type { DesiredState } from '#shared/trust/desired.js';
-import { verifyDesired } from '#shared/trust/desired-verify.js';
+import { verifyDesired } from '#shared/trust/decide/desired-verify.js';
 import { FLEET, FleetHub, type TestDevice } from '../../kit/fleet-hub.js';
 import { reportedOf } from '../../kit/messages.js';
 import { modelName, versionNumber } from '../../kit/servables.js';

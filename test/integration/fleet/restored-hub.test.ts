@@ -5,7 +5,7 @@ import { afterEach, expect, it } from 'vitest';
 import { listEvents } from '#hub/telemetry/events-query.js';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
-import { signDesired, verifyDesired } from '#shared/trust/desired-verify.js';
+import { signDesired, verifyDesired } from '#shared/trust/decide/desired-verify.js';
 import { generateSigningKey } from '#shared/trust/keys.js';
 import { FLEET, FleetHub, type TestDevice } from '../../kit/fleet-hub.js';
 import { reportedOf } from '../../kit/messages.js';

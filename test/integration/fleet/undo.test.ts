@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { LiveBus } from '#hub/api/live.js';
+import { LiveBus } from '#hub/kernel/live-bus.js';
 import { fleetUsers } from '#hub/fleet/version-users.js';
 import { Registry } from '#hub/registry/registry.js';
 import { VersionStore } from '#hub/registry/version-store.js';

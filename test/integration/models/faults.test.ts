@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { InstallState } from '#shared/protocol/messages.js';
 import type { Moment } from '#agent/models/observe.js';
-import type { StepKind } from '#agent/models/step.js';
+import type { StepKind } from '#agent/models/decide/step.js';
 import type { FakeVersion } from '../../kit/model-fakes.js';
 import { ModelRig } from '../../kit/model-rig.js';
 import { modelName } from '../../kit/servables.js';

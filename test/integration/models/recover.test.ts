@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { hours, minutes } from '#shared/kernel/clock.js';
+import { hours, minutes } from '#shared/kernel/time.js';
 import type { Moment } from '#agent/models/observe.js';
 import type { FakeVersion } from '../../kit/model-fakes.js';
 import { ModelRig } from '../../kit/model-rig.js';

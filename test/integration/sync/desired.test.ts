@@ -12,7 +12,7 @@ import { silentLogger } from '#shared/kernel/logger.js';
 import { deviceIdSchema, fleetIdSchema } from '#shared/protocol/device.js';
 import { deviceTopic, trustTopic } from '#shared/protocol/topics.js';
 import { DESIRED_PAYLOAD_TYPE, type DesiredState, desiredStateSchema } from '#shared/trust/desired.js';
-import { signDesired } from '#shared/trust/desired-verify.js';
+import { signDesired } from '#shared/trust/decide/desired-verify.js';
 import { signEnvelope } from '#shared/trust/dsse.js';
 import { generateSigningKey } from '#shared/trust/keys.js';
 import { TestBroker } from '../../kit/broker.js';

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { topicMatcher } from '#hub/broker/link.js';
-import { allowed, type Identity, type TopicAction } from '#hub/broker/rules.js';
+import { allowed, type Identity, type TopicAction } from '#hub/broker/decide/topic-rules.js';
 import { DEVICE_CHANNELS, type DeviceChannel, deviceTopic } from '#shared/protocol/topics.js';
 
 const ids = fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,20}$/);

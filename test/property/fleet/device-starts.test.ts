@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type DeviceStarts, hearBirth, noteRefused } from '#hub/fleet/device-starts.js';
+import { type DeviceStarts, hearBirth, noteRefused } from '#hub/fleet/decide/device-starts.js';
 
 type Name = 'kept' | 'clone';
 

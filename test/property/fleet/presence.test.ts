@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { comparePresence, type PresenceMark, presenceSupersedes } from '#hub/fleet/presence.js';
+import { comparePresence, type PresenceMark, presenceSupersedes } from '#hub/fleet/decide/presence.js';
 
 const marks: fc.Arbitrary<PresenceMark> = fc.record({
   boot: fc.integer({ min: 1, max: 3 }),

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseSelector } from '#hub/fleet/selector.js';
+import { parseSelector } from '#hub/fleet/decide/selector.js';
 import { hasCode } from '#shared/kernel/errors.js';
 
 const key = fc.constantFrom('a', 'b', 'in', 'notin', 'example.org/c');

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { CronTimes } from '#hub/rollouts/cron-times.js';
-import { days, minutes } from '#shared/kernel/clock.js';
+import { CronTimes } from '#hub/rollouts/decide/cron-times.js';
+import { days, minutes } from '#shared/kernel/time.js';
 
 const ZONES = [
   'Europe/Berlin',

@@ -1,15 +1,15 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { EvidenceQuery } from '#hub/rollouts/evidence/source.js';
+import type { EvidenceQuery } from '#hub/rollouts/evidence-source.js';
 import { gateSchema } from '#hub/rollouts/gate-document.js';
-import { HubEvidence } from '#hub/rollouts/hub/hub-evidence.js';
+import { TelemetryEvidence } from '#hub/rollouts/adapters/telemetry-evidence.js';
 import type { Db } from '#hub/store/database.js';
 import { openDatabase } from '#hub/store/open.js';
 import { type StorableRecord, storeBatch } from '#hub/telemetry/ingest-store.js';
 import { readRecord } from '#hub/telemetry/record.js';
 import { bucketOf } from '#hub/telemetry/roll-up.js';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
-import { hours, minutes } from '#shared/kernel/clock.js';
+import { hours, minutes } from '#shared/kernel/time.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import { type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
@@ -81,7 +81,7 @@ class World {
   readonly #waves: { from: number; lasts: number }[] = [];
   /** Failed predictions of the canary's version, by device and bucket. */
   readonly #failed: { readonly device: DeviceId; readonly bucket: number; readonly failed: number }[] = [];
-  #evidence: HubEvidence;
+  #evidence: TelemetryEvidence;
   #last: StorableRecord | undefined;
   #seq = 0;
 
@@ -171,8 +171,8 @@ class World {
     };
   }
 
-  #fresh(): HubEvidence {
-    return new HubEvidence({ db: this.#db, clock: this.clock, bucket: BUCKET, refresh: 0 });
+  #fresh(): TelemetryEvidence {
+    return new TelemetryEvidence({ db: this.#db, clock: this.clock, bucket: BUCKET, refresh: 0 });
   }
 
   async #store(record: StorableRecord): Promise<void> {

@@ -1,11 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { actionsOf, apply } from '#hub/rollouts/apply.js';
-import { decide } from '#hub/rollouts/decide.js';
-import { AUTOMATIC_EVENTS, isActive, OPERATOR_EVENTS, type OperatorEvent, TRANSITIONS } from '#hub/rollouts/machine.js';
+import { actionsOf, apply } from '#hub/rollouts/decide/apply.js';
+import { decide } from '#hub/rollouts/decide/next-event.js';
+import { AUTOMATIC_EVENTS, isActive, OPERATOR_EVENTS, type OperatorEvent, TRANSITIONS } from '#hub/rollouts/decide/machine.js';
 import { type Decision, decisionSchema, type RolloutRecord, rolloutRecordSchema } from '#hub/rollouts/record.js';
 import { hasCode } from '#shared/kernel/errors.js';
-import { minutes } from '#shared/kernel/clock.js';
+import { minutes } from '#shared/kernel/time.js';
 import { documentOf, OPERATOR, Rig } from '../../unit/hub/rollouts/rig.js';
 
 type Move =

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { slice, sliceCount, sliceOrder, slicePosition } from '#hub/rollouts/slice.js';
+import { slice, sliceCount, sliceOrder, slicePosition } from '#hub/rollouts/decide/slice.js';
 
 const devices = fc.uniqueArray(fc.stringMatching(/^[a-z0-9-]{1,12}$/), { maxLength: 60 });
 const seed = fc.string({ maxLength: 20 });

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { planLaunch } from '#agent/update/launch-plan.js';
-import { concludeTrial, leaveGood, newWatch, refuseTrial, uncount } from '#agent/update/slot-changes.js';
+import { planLaunch } from '#agent/update/decide/launch-plan.js';
+import { concludeTrial, leaveGood, newWatch, refuseTrial, uncount } from '#agent/update/decide/slot-changes.js';
 import { type GoodRelease, noSlots, type Runnable, type SlotName, type Slots, spareSlot } from '#agent/update/slots.js';
 import { DIGESTS, trial, watched } from '../../unit/update/slots-kit.js';
 

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { LocalApi } from '#agent/cli/local-api.js';
 import { inferBody, protocolBody } from '#agent/cli/predict-exchange.js';
 import { announce } from '#agent/running.js';
-import { minutes } from '#shared/kernel/clock.js';
+import { minutes } from '#shared/kernel/time.js';
 import { coded } from '../../kit/coded.js';
 
 test('an agent that does not answer in time is told from one that does not run', async () => {

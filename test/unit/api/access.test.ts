@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { CAPABILITIES, roleMay } from '#hub/api/capabilities.js';
+import { CAPABILITIES, roleMay } from '#hub/kernel/roles.js';
 import { defineRoute } from '#hub/api/define-route.js';
-import { FailureLimiter } from '#hub/api/failure-limiter.js';
-import { LiveBus } from '#hub/api/live.js';
+import { FailureLimiter } from '#hub/kernel/failure-limiter.js';
+import { LiveBus } from '#hub/kernel/live-bus.js';
 import { coded } from '../../kit/coded.js';
 import { recordingLogger } from '../../kit/recorder.js';
 import { VirtualClock } from '../../kit/virtual-clock.js';

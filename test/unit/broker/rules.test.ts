@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { allowed, type Identity, type Ruling, type TopicAction } from '#hub/broker/rules.js';
+import { allowed, type Identity, type Ruling, type TopicAction } from '#hub/broker/decide/topic-rules.js';
 import { devicePrefix, shardOf } from '#shared/protocol/topics.js';
 
 const device: Identity = { kind: 'device', fleet: 'f', device: 'd1' };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { contentHash, desiredModels, isDue } from '#hub/fleet/desired-content.js';
+import { contentHash, desiredModels, isDue } from '#hub/fleet/decide/desired-content.js';
 import { effectiveLabels } from '#hub/fleet/labels.js';
-import { reportedSupersedes } from '#hub/fleet/reported.js';
+import { reportedSupersedes } from '#hub/fleet/decide/reported.js';
 import { inWindow } from '#hub/fleet/window.js';
 
 const row = (model: string, version = 1, attempt = 0) => ({

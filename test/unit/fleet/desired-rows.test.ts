@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { desiredModels } from '#hub/fleet/desired-content.js';
+import { desiredModels } from '#hub/fleet/decide/desired-content.js';
 import { type RolloutWish, writeDecision, writeWishes } from '#hub/fleet/desired-rows.js';
 import type { Db } from '#hub/store/database.js';
 import { openDatabase } from '#hub/store/open.js';

@@ -7,7 +7,7 @@ import {
   noteRefused,
   settleCopies,
   type StartVerdict,
-} from '#hub/fleet/device-starts.js';
+} from '#hub/fleet/decide/device-starts.js';
 
 const birth = (bootId: string, rest: Partial<Birth> = {}): Birth => ({
   bootId,

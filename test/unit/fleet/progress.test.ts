@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Progress, progressOf } from '#hub/fleet/progress.js';
+import { type Progress, progressOf } from '#hub/fleet/decide/progress.js';
 import { reportedSchema } from '#shared/protocol/messages.js';
 import { reportedOf } from '../../kit/messages.js';
 

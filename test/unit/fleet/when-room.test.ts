@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { WhenRoom } from '#hub/fleet/when-room.js';
-import { seconds } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { VirtualClock } from '../../kit/virtual-clock.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { judgeClock } from '#hub/clock/clock-verdict.js';
+import { judgeClock } from '#hub/clock/decide/clock-verdict.js';
 import { HubClock } from '#hub/clock/hub-clock.js';
-import { days, hours, minutes } from '#shared/kernel/clock.js';
+import { days, hours, minutes } from '#shared/kernel/time.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { coded } from '../../kit/coded.js';
 import { VirtualClock } from '../../kit/virtual-clock.js';

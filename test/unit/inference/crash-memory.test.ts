@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { CrashMemory } from '#agent/inference/faults/crash-memory.js';
 import { digestOfInputs } from '#agent/inference/faults/input-digest.js';
-import { hours, minutes } from '#shared/kernel/clock.js';
+import { hours, minutes } from '#shared/kernel/time.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
 import { coded } from '../../kit/coded.js';

@@ -1,11 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeFrame, FrameReader } from '#agent/inference/instances/frames.js';
-import { endOf, isCrash } from '#agent/inference/instances/instance-end.js';
+import { endOf, isCrash } from '#agent/inference/decide/instance-end.js';
 import { digestOfInputs } from '#agent/inference/faults/input-digest.js';
-import { chooseCarrier, type IsolationMode, runnersFor } from '#agent/inference/instances/isolation.js';
+import { chooseCarrier, type IsolationMode, runnersFor } from '#agent/inference/decide/isolation.js';
 import { encodeVersion, SLOT } from '#agent/inference/faults/witness-slots.js';
-import { readSuspects } from '#agent/inference/faults/witness-suspects.js';
+import { readSuspects } from '#agent/inference/decide/witness-suspects.js';
 import { fp32, modelName, versionNumber } from '../../kit/servables.js';
 
 const GiB = 1024 ** 3;

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { planPlacement, type Verdict } from '#agent/inference/placement/placement.js';
+import { planPlacement, type Verdict } from '#agent/inference/decide/placement.js';
 import { PlacementMemory, placementKey } from '#agent/inference/placement/placement-memory.js';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import { SkerryError } from '#shared/kernel/errors.js';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { InstancePool } from '#agent/inference/instances/pool.js';
-import { hours } from '#shared/kernel/clock.js';
+import { hours } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { coded } from '../../kit/coded.js';

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { expect, test } from 'vitest';
 import type { CarrierEnd } from '#agent/inference/instances/carrier.js';
-import { endOf } from '#agent/inference/instances/instance-end.js';
+import { endOf } from '#agent/inference/decide/instance-end.js';
 import { carryBy } from '#agent/inference/instances/process-carrier.js';
 import { runnerOptions } from '#shared/kernel/runner-options.js';
 import { coded } from '../../kit/coded.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { batchPolicy } from '#agent/inference/batching/batch-policy.js';
+import { batchPolicy } from '#agent/inference/decide/batch-policy.js';
 import { Scheduler, type Work } from '#agent/inference/batching/scheduler.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { coded } from '../../kit/coded.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_GUARD, guardLimits, isTripped, judgeTrial } from '#agent/models/guard.js';
+import { DEFAULT_GUARD, guardLimits, isTripped, judgeTrial } from '#agent/models/decide/guard.js';
 import type { BehaviourFigures } from '#agent/models/ports.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 import { SeededRandom } from '../../kit/random.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { INSTALL_STATES } from '#shared/protocol/messages.js';
-import { INSTALL_EVENTS, INSTALL_TABLE, nextState } from '#agent/models/install-table.js';
-import { judge } from '#agent/models/judge.js';
+import { INSTALL_EVENTS, INSTALL_TABLE, nextState } from '#agent/models/decide/install-table.js';
+import { judge } from '#agent/models/decide/judge.js';
 import { coded } from '../../kit/coded.js';
 
 describe('the install table', () => {

@@ -2,7 +2,7 @@ import { encode as encodeCbor } from 'cborg';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { errorBodySchema } from '#hub/api/error-schema.js';
-import { liveEventSchema, readLiveEvent } from '#hub/api/live.js';
+import { liveEventSchema, readLiveEvent } from '#hub/kernel/live-bus.js';
 import { deviceDetailSchema, deviceListSchema } from '#hub/fleet/device-view.js';
 import { deploymentProgressSchema } from '#hub/fleet/deployment-view.js';
 import { hubStateSchema } from '#hub/hub-state.js';
@@ -12,7 +12,7 @@ import { rolloutRecordSchema } from '#hub/rollouts/record.js';
 import { rolloutDetailSchema } from '#hub/rollouts/views.js';
 import { parseRollout } from '#hub/rollouts/document.js';
 import { readRecord } from '#hub/telemetry/record.js';
-import { whyIncapable } from '#hub/rollouts/capability.js';
+import { whyIncapable } from '#hub/rollouts/decide/capability.js';
 import { statusSchema } from '#agent/cli/local-api.js';
 import { identitySchema } from '#agent/sync/identity.js';
 import { canonicalJson } from '#shared/bundle/canonical-json.js';
@@ -36,7 +36,7 @@ import {
   unknownCommandKind,
 } from '#shared/protocol/messages.js';
 import { DESIRED_PAYLOAD_TYPE, desiredStateSchema, directorKeysSchema } from '#shared/trust/desired.js';
-import { verifyDesired } from '#shared/trust/desired-verify.js';
+import { verifyDesired } from '#shared/trust/decide/desired-verify.js';
 import { envelopeSchema, signEnvelope, verifyEnvelope } from '#shared/trust/dsse.js';
 import { generateSigningKey } from '#shared/trust/keys.js';
 import { hubPublicKeysSchema } from '#shared/trust/update.js';

@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
-import { days, LONGEST_TIMER, minutes, sleep, systemClock, timeoutSignal } from '#shared/kernel/clock.js';
+import { LONGEST_TIMER, sleep, systemClock, timeoutSignal } from '#shared/kernel/clock.js';
+import { days, minutes } from '#shared/kernel/time.js';
 import { coded } from '../../kit/coded.js';
 import { ModelRig } from '../../kit/model-rig.js';
 import { settled, VirtualClock } from '../../kit/virtual-clock.js';

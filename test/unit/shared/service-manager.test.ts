@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { seconds } from '#shared/kernel/clock.js';
+import { seconds } from '#shared/kernel/time.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { connectServiceManager, type ServiceManager, watchdogPeriod } from '#shared/kernel/service-manager.js';
 import { VirtualClock } from '../../kit/virtual-clock.js';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { AgentEvent } from '#agent/store/events.js';
 import type { StateStore } from '#agent/store/contract.js';
 import { SignedClock } from '#agent/sync/signed-clock.js';
-import { days, hours, minutes } from '#shared/kernel/clock.js';
+import { days, hours, minutes } from '#shared/kernel/time.js';
 import { memoryState } from '../../kit/memory-store.js';
 import { VirtualClock } from '../../kit/virtual-clock.js';
 

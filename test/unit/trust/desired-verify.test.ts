@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { hours } from '#shared/kernel/clock.js';
+import { hours } from '#shared/kernel/time.js';
 import { DESIRED_PAYLOAD_TYPE, type DesiredState, desiredStateSchema } from '#shared/trust/desired.js';
-import { type DesiredContext, signDesired, verifyDesired } from '#shared/trust/desired-verify.js';
+import { type DesiredContext, signDesired, verifyDesired } from '#shared/trust/decide/desired-verify.js';
 import { signEnvelope } from '#shared/trust/dsse.js';
 import { generateSigningKey } from '#shared/trust/keys.js';
 

@@ -4,7 +4,7 @@ import { reportedTrust } from '#agent/report.js';
 import { trustTroubles } from '#hub/fleet/device-view.js';
 import { renewTrust, rotateRoot } from '#hub/publisher/trust-keeper.js';
 import { renewPublisher } from '#hub/publisher/trust-sign.js';
-import { days } from '#shared/kernel/clock.js';
+import { days } from '#shared/kernel/time.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { reportedOf } from '../../kit/messages.js';
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TufRepository } from '#hub/registry/tuf/repository.js';
-import { days } from '#shared/kernel/clock.js';
+import { days } from '#shared/kernel/time.js';
 import { generateSigningKey } from '#shared/trust/keys.js';
 import { type JsonObject, parseMetadata, signMetadata } from '#shared/trust/metadata.js';
 import { MemoryTufStorage } from '../../kit/memory-tuf-storage.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { TRUST_INDEX_FILE } from '#agent/sync/trust-mirror.js';
 import { rotateRoot } from '#hub/publisher/trust-keeper.js';
-import { days } from '#shared/kernel/clock.js';
+import { days } from '#shared/kernel/time.js';
 import { generateSigningKey, type SigningKey } from '#shared/trust/keys.js';
 import { type JsonObject, type Kind, parseMetadata, sha256Hex, signMetadata } from '#shared/trust/metadata.js';
 import { metaFileOf } from '#shared/trust/metadata-build.js';

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { days, minutes, seconds } from '#shared/kernel/clock.js';
-import { trustedTime } from '#shared/trust/trusted-time.js';
+import { days, minutes, seconds } from '#shared/kernel/time.js';
+import { trustedTime } from '#shared/trust/decide/trusted-time.js';
 
 const signed = Date.parse('2026-05-01T12:00:00Z');
 

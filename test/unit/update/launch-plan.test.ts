@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type LaunchFacts, planLaunch, slotsInQuestion } from '#agent/update/launch-plan.js';
+import { type LaunchFacts, planLaunch, slotsInQuestion } from '#agent/update/decide/launch-plan.js';
 import { isLaterRelease, type Slots } from '#agent/update/slots.js';
 import { DIGESTS, release, slots, trial, watched } from './slots-kit.js';
 

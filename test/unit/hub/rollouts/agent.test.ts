@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { parseSelector } from '#hub/fleet/selector.js';
-import { whyIncapable } from '#hub/rollouts/capability.js';
-import { tookBack } from '#hub/rollouts/devices.js';
+import { parseSelector } from '#hub/fleet/decide/selector.js';
+import { whyIncapable } from '#hub/rollouts/decide/capability.js';
+import { tookBack } from '#hub/rollouts/decide/devices.js';
 import { readRollout } from '#hub/rollouts/document.js';
 import { gateName } from '#hub/rollouts/gate-document.js';
-import { currentTarget } from '#hub/rollouts/hub/current-target.js';
-import { planRollout } from '#hub/rollouts/plan.js';
+import { currentTarget } from '#hub/rollouts/adapters/current-target.js';
+import { planRollout } from '#hub/rollouts/decide/plan.js';
 import type { RolloutDevice } from '#hub/rollouts/record.js';
 import { digestOf } from '#shared/bundle/digest.js';
 import { AGENT_MODEL, versionNumberSchema } from '#shared/bundle/names.js';

@@ -1,10 +1,10 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { signature, WebhookAlerts } from '#hub/rollouts/hub/alert-sinks.js';
+import { signature, WebhookAlerts } from '#hub/rollouts/adapters/alert-sinks.js';
 import type { RolloutAlert } from '#hub/rollouts/ports.js';
 import { systemClock } from '#shared/kernel/clock.js';
-import { webhookKey } from '#hub/rollouts/hub/webhook-secret.js';
+import { webhookKey } from '#hub/rollouts/adapters/webhook-secret.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { until } from '../../../kit/until.js';
 

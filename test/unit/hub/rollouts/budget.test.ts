@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { levelsOf } from '#hub/rollouts/budget.js';
+import { levelsOf } from '#hub/rollouts/decide/budget.js';
 import { DEFAULT_GATES, type Gate, gateSchema } from '#hub/rollouts/gate-document.js';
 
 const DOCUMENT = { falseAlarms: 0.01, missed: 0.05 };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { currentTarget, type Target } from '#hub/rollouts/hub/current-target.js';
+import { currentTarget, type Target } from '#hub/rollouts/adapters/current-target.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Reported, ReportedVersion } from '#shared/protocol/messages.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseRollout, readRollout } from '#hub/rollouts/document.js';
 import { gateName, levelRule } from '#hub/rollouts/gate-document.js';
-import { hours, minutes } from '#shared/kernel/clock.js';
+import { hours, minutes } from '#shared/kernel/time.js';
 import { documentOf } from './rig.js';
 
 const TEXT = `

@@ -1,11 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EvidenceBook } from '#hub/rollouts/evidence/book.js';
-import type { Baseline, DeviceWindow, Group } from '#hub/rollouts/evidence/window.js';
-import type { WaveSpan } from '#hub/rollouts/evidence/layout.js';
+import { EvidenceBook } from '#hub/rollouts/decide/evidence/book.js';
+import type { Baseline, DeviceWindow, Group } from '#hub/rollouts/decide/evidence/window.js';
+import type { WaveSpan } from '#hub/rollouts/decide/evidence/layout.js';
 import { gateSchema } from '#hub/rollouts/gate-document.js';
-import { SketchDistribution } from '#hub/rollouts/hub/sketch-distribution.js';
-import { hours, minutes } from '#shared/kernel/clock.js';
+import { SketchDistribution } from '#hub/rollouts/adapters/sketch-distribution.js';
+import { hours, minutes } from '#shared/kernel/time.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 

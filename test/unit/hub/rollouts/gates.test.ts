@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { GateFigures } from '#hub/rollouts/figures.js';
 import { type Gate, gateSchema } from '#hub/rollouts/gate-document.js';
-import { evaluateGate } from '#hub/rollouts/gates/evaluate.js';
+import { evaluateGate } from '#hub/rollouts/decide/gates/evaluate.js';
 
 const LEVELS = { alarm: 0.001, miss: 0.05 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hours, minutes } from '#shared/kernel/clock.js';
+import { hours, minutes } from '#shared/kernel/time.js';
 import { documentOf, OPERATOR, Rig } from './rig.js';
 
 const INSTALL = { waves: ['100%'], reserve: '0%', gates: [{ gate: 'install', atMost: 1 }] };

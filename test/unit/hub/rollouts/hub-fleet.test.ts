@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { HubFleet } from '#hub/rollouts/hub/hub-fleet.js';
+import { FleetAdapter } from '#hub/rollouts/adapters/fleet-adapter.js';
 import { modelNameSchema } from '#shared/bundle/names.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
@@ -13,11 +13,11 @@ const MODEL = modelNameSchema.parse('vad');
 const WISH = { device: ID, model: MODEL, target: versionOf(2), action: 'serve' as const, decidedAt: Number.MAX_SAFE_INTEGER };
 
 let hub: FleetHub;
-let fleet: HubFleet;
+let fleet: FleetAdapter;
 beforeEach(async () => {
   hub = await FleetHub.start({ clock: new VirtualClock() });
   await hub.device(ID);
-  fleet = new HubFleet({ db: hub.db, issuer: hub.fleet.issuer, clock: new VirtualClock(), logger: silentLogger });
+  fleet = new FleetAdapter({ db: hub.db, issuer: hub.fleet.issuer, clock: new VirtualClock(), logger: silentLogger });
 });
 afterEach(() => hub.close());
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { firstStratumFrom, layoutOf, stratumOf, waveOfStratum } from '#hub/rollouts/evidence/layout.js';
-import { hours, minutes } from '#shared/kernel/clock.js';
+import { firstStratumFrom, layoutOf, stratumOf, waveOfStratum } from '#hub/rollouts/decide/evidence/layout.js';
+import { hours, minutes } from '#shared/kernel/time.js';
 
 const BUCKET = minutes(5);
 const layout = layoutOf(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RolloutDevice } from '#hub/rollouts/record.js';
-import { hours, minutes } from '#shared/kernel/clock.js';
+import { hours, minutes } from '#shared/kernel/time.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
 import { documentOf, OPERATOR, Rig } from './rig.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { parseSelector } from '#hub/fleet/selector.js';
-import { planRollout, type PlanDevice, waveOfJoiner } from '#hub/rollouts/plan.js';
+import { parseSelector } from '#hub/fleet/decide/selector.js';
+import { planRollout, type PlanDevice, waveOfJoiner } from '#hub/rollouts/decide/plan.js';
 import { type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
 import { documentOf } from './rig.js';
 

@@ -2,7 +2,7 @@ import { RolloutController } from '#hub/rollouts/controller.js';
 import { readRollout, type RolloutDocument } from '#hub/rollouts/document.js';
 import type { RolloutStore } from '#hub/rollouts/ports.js';
 import type { Actor, Decision } from '#hub/rollouts/record.js';
-import { minutes } from '#shared/kernel/clock.js';
+import { minutes } from '#shared/kernel/time.js';
 import type { Labels } from '#shared/protocol/device.js';
 import { recordingLogger } from '../../../kit/recorder.js';
 import { KitEvidence, KitFleet } from '../../../kit/rollout-fleet.js';

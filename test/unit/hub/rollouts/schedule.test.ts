@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { deviceMayBeTold, hubMayAct, scheduleOutlook, scheduleSchema, tellableTime, zonesOf } from '#hub/rollouts/schedule.js';
-import { days, hours, minutes } from '#shared/kernel/clock.js';
+import { deviceMayBeTold, hubMayAct, scheduleOutlook, scheduleSchema, tellableTime, zonesOf } from '#hub/rollouts/decide/schedule.js';
+import { days, hours, minutes } from '#shared/kernel/time.js';
 
 const NIGHT = scheduleSchema.parse({ windows: [{ cron: '0 22 * * 1-5', lasts: '4h', timeZone: 'Europe/Berlin' }] });
 const at = (text: string): number => Date.parse(text);

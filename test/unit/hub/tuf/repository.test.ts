@@ -5,7 +5,7 @@ import { initTrust, renewTrust, rotateRoot } from '#hub/publisher/trust-keeper.j
 import { renewPublisher } from '#hub/publisher/trust-sign.js';
 import { hubPublicKeys, openHubKeys } from '#hub/registry/tuf/hub-keys.js';
 import { TufRepository } from '#hub/registry/tuf/repository.js';
-import { days, hours } from '#shared/kernel/clock.js';
+import { days, hours } from '#shared/kernel/time.js';
 import { trustIndexSchema } from '#shared/protocol/messages.js';
 import { KEY_FILE_COST, passphraseSecret } from '#shared/trust/key-file.js';
 import { generateSigningKey, type SigningKey } from '#shared/trust/keys.js';

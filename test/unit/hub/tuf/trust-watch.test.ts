@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { TrustWatch, type TrustAlert } from '#hub/registry/trust-watch.js';
 import { renewTrust } from '#hub/publisher/trust-keeper.js';
 import { renewPublisher } from '#hub/publisher/trust-sign.js';
-import { days, hours } from '#shared/kernel/clock.js';
+import { days, hours } from '#shared/kernel/time.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { ceremony, makeTrustWorld, ROLE, type TrustWorld } from '../../../kit/trust-world.js';
 

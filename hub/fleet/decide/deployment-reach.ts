@@ -1,0 +1,13 @@
+import { z } from 'zod';
+import { type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
+import { parseSelector } from './selector.js';
+import type { DeploymentsTable } from '#hub/store/tables/fleet-tables.js';
+
+const excludedSchema = z.array(deviceIdSchema);
+
+/** Tells whom a deployment is for: devices that its selector matches, without those that were taken out of the rollout that left it. */
+export function reachOf(row: Pick<DeploymentsTable, 'selector' | 'excluded'>): (device: DeviceId, labels: Labels) => boolean {
+  const selector = parseSelector(row.selector);
+  const excluded = new Set(row.excluded === null ? [] : excludedSchema.parse(JSON.parse(row.excluded)));
+  return (device, labels) => !excluded.has(device) && selector.matches(labels);
+}

@@ -1,0 +1,101 @@
+import { isDeepStrictEqual } from 'node:util';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { parseJson } from '#shared/kernel/json.js';
+import { DIRECTOR_TARGET_PATH, directorKeysSchema } from '#shared/trust/desired.js';
+import { type MetadataFile, sha256Hex } from '#shared/trust/metadata.js';
+import { asVersion, findTarget, type ListedTarget, listTargets, type TargetRoles } from '#shared/trust/target-lookup.js';
+import type { HubKeys } from '../hub-keys.js';
+
+// What a hub demands of uploaded metadata beyond the TUF client workflow. Pure.
+
+/** The root must name this hub's snapshot and timestamp keys, each enough alone, or the hub could not sign anything. */
+export function checkHubKeys(root: MetadataFile<'root'>, keys: HubKeys): void {
+  for (const name of ['snapshot', 'timestamp'] as const) {
+    const role = root.metadata.signed.roles[name];
+    if (role === undefined || role.threshold !== 1 || !role.keyIDs.includes(keys[name].keyId)) {
+      throw new SkerryError('TRUST_HUB_KEYS', `root version ${root.version} does not name the ${name} key of this hub`, {
+        details: { role: name, publicKey: keys[name].publicKey },
+      });
+    }
+  }
+}
+
+/** The content of `hub/director.json` must be the file the targets list, for this fleet, and name this hub's director key. */
+export function checkDirector(set: TargetRoles, bytes: Uint8Array | undefined, fleet: string, keys: HubKeys): asserts bytes is Uint8Array {
+  const target = findTarget(set, DIRECTOR_TARGET_PATH);
+  if (target === undefined || bytes === undefined) {
+    throw new SkerryError('TRUST_DIRECTOR_MISSING', `${DIRECTOR_TARGET_PATH} is not listed in the targets or its content is not given`);
+  }
+  if (target.length !== bytes.byteLength || target.digest !== sha256Hex(bytes)) {
+    throw new SkerryError('TRUST_DIRECTOR_HASH', `the content given for ${DIRECTOR_TARGET_PATH} is not the file the targets list`);
+  }
+  const director = parseJson(directorKeysSchema, bytes, { what: DIRECTOR_TARGET_PATH, maxBytes: 16_384, code: 'TRUST_DIRECTOR_FORMAT' });
+  if (director.fleet !== fleet) {
+    throw new SkerryError('TRUST_DIRECTOR_FORMAT', `${DIRECTOR_TARGET_PATH} is for fleet ${director.fleet}, this is ${fleet}`);
+  }
+  if (!director.keys.includes(keys.director.publicKey)) {
+    throw new SkerryError('TRUST_HUB_KEYS', `${DIRECTOR_TARGET_PATH} does not name the director key of this hub`, {
+      details: { role: 'director', publicKey: keys.director.publicKey },
+    });
+  }
+}
+
+/**
+ * Throws `TRUST_TARGETS_VERSION` unless the file continues the one published under its role (version 1 for a new role). A
+ * `recovery` may leave versions out.
+ */
+export function checkNextVersion(file: MetadataFile<'targets'>, published: number | undefined, recovery: boolean): void {
+  const expected = (published ?? 0) + 1;
+  if (file.version === expected || (recovery && file.version > expected)) return;
+  throw new SkerryError('TRUST_TARGETS_VERSION', `${file.role} metadata has version ${file.version}, expected ${expected}`, {
+    details: { role: file.role, version: file.version, expected },
+  });
+}
+
+/** What was listed once stays: same path, same content, a minimum version that never falls. */
+export function checkKeepsTargets(before: MetadataFile<'targets'>, after: MetadataFile<'targets'>): void {
+  for (const [path, old] of Object.entries(before.metadata.signed.targets)) {
+    // Director keys are replaced by a new content under the same path; its version is that of the top-level targets.
+    if (path === DIRECTOR_TARGET_PATH) continue;
+    const now = after.metadata.signed.targets[path];
+    if (now === undefined) throw taken(path, after.role, 'is no longer listed');
+    if (now.length !== old.length || !isDeepStrictEqual(now.hashes, old.hashes)) throw taken(path, after.role, 'would get another content');
+    const [{ minimumVersion: least, ...was }, { minimumVersion: next, ...is }] = [old.custom, now.custom];
+    if (!isDeepStrictEqual(was, is)) throw taken(path, after.role, 'would get another description');
+    if (Number(next) < Number(least)) throw taken(path, after.role, 'would fall to a lower minimum version');
+  }
+}
+
+/** Every target is listed by the one role that may, and describes the version its path names. */
+export function checkTargetRules(set: TargetRoles): void {
+  for (const path of Object.keys(set.targets.metadata.signed.targets)) {
+    if (path !== DIRECTOR_TARGET_PATH) throw forbidden(path, 'targets', `only ${DIRECTOR_TARGET_PATH} stands in the top-level targets`);
+  }
+  const effective = new Map(listTargets(set).map((target) => [target.path, target]));
+  for (const [role, file] of set.roles) {
+    const delegation = set.targets.metadata.signed.delegations?.roles?.[role];
+    for (const path of Object.keys(file.metadata.signed.targets)) {
+      if (delegation === undefined || !delegation.isDelegatedPath(path))
+        throw forbidden(path, role, 'it is not delegated to this publisher');
+      const target = effective.get(path);
+      if (target?.role !== role) throw taken(path, role, `is already published by ${target?.role ?? 'another publisher'}`);
+      checkVersionTarget(target, role);
+    }
+  }
+}
+
+function checkVersionTarget(target: ListedTarget, role: string): void {
+  const version = asVersion(target);
+  if (version === undefined) throw forbidden(target.path, role, 'its description does not fit its path');
+  if (version.custom.minimumVersion > version.custom.version) {
+    throw forbidden(target.path, role, 'its own minimum version rules it out');
+  }
+}
+
+function taken(path: string, role: string, says: string): SkerryError {
+  return new SkerryError('TRUST_TARGET_TAKEN', `target ${path} ${says}`, { details: { path, role } });
+}
+
+function forbidden(path: string, role: string, says: string): SkerryError {
+  return new SkerryError('TRUST_TARGET_FORBIDDEN', `target ${path} of role ${role} is refused: ${says}`, { details: { path, role } });
+}

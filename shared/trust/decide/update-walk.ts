@@ -1,0 +1,292 @@
+import { type EpochMillis, parseTimestamp } from '#shared/kernel/time.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { checkExpiry, type Kind, METADATA_CODES, type MetadataFile, parseMetadata, sha256Hex } from '../metadata.js';
+import { checkSignatures, isSigned, keysOfRole } from '../signatures.js';
+
+/** Longest chain of new roots followed in one update (TUF 5.3.3 asks for a bound). */
+export const MAX_ROOT_STEPS = 256;
+
+/** What a client trusts already; after the first update everything is there. */
+export interface TrustedSet {
+  readonly root: MetadataFile<'root'>;
+  readonly timestamp?: MetadataFile<'timestamp'> | undefined;
+  readonly snapshot?: MetadataFile<'snapshot'> | undefined;
+  readonly targets?: MetadataFile<'targets'> | undefined;
+  /** Delegated publisher roles by name. */
+  readonly roles: ReadonlyMap<string, MetadataFile<'targets'>>;
+}
+
+/** A consistent set: every file is the one its superior names. */
+export interface CompleteSet extends TrustedSet {
+  readonly timestamp: MetadataFile<'timestamp'>;
+  readonly snapshot: MetadataFile<'snapshot'>;
+  readonly targets: MetadataFile<'targets'>;
+}
+
+/** Reads an offered file by its repository name (`2.root.json`, `timestamp.json`); `undefined` when it is not offered. */
+export type OfferedFiles = (name: string) => Uint8Array | undefined;
+
+/** A publisher role whose newest file cannot be used. */
+export interface UnavailableRole {
+  readonly error: SkerryError;
+  /** The newest file, where nothing is wrong with it but its date: it still says which targets are the role's. */
+  readonly lapsed?: MetadataFile<'targets'>;
+}
+
+/** How far an update came. */
+export interface UpdateWalk {
+  /** Everything that is verified by now, for the client to keep whatever failed later (TUF 5.3.8, 5.4.5, 5.5.7, 5.6.6). */
+  readonly trusted: TrustedSet;
+  /** The roots that were followed, in order; the last one is in `trusted`. */
+  readonly newRoots: readonly MetadataFile<'root'>[];
+  /** The check that ended the walk; `undefined` when the top-level roles are up to date. */
+  readonly failure: SkerryError | undefined;
+  /** Publisher roles that could not be brought up to date. They matter to their own targets only. */
+  readonly unavailable: ReadonlyMap<string, UnavailableRole>;
+}
+
+/**
+ * The client workflow (TUF 1.0.x, 5.3 to 5.6) as a list of checks, each failing with its own code. Pure. The hub runs it on
+ * what it is about to publish, the device before it hands the same files to the TUF library. `now` is what expiry is judged
+ * by, and never less than the time at which the newest timestamp was signed; `undefined` leaves expiry out. A timestamp dated after
+ * `latest` is refused: the clock of whoever signed it was wrong, and its time would be taken for the present.
+ */
+export function walkUpdate(trusted: TrustedSet, offered: OfferedFiles, now: EpochMillis | undefined, latest?: EpochMillis): UpdateWalk {
+  const newRoots: MetadataFile<'root'>[] = [];
+  const unavailable = new Map<string, UnavailableRole>();
+  let set = trusted;
+  try {
+    for (const root of walkRoots(trusted.root, offered)) {
+      newRoots.push(root);
+      set = withRoot(set, root); // TUF 5.3.8
+    }
+    checkExpiry(set.root, now); // TUF 5.3.10
+    const timestamp = walkTimestamp(set.root, set.timestamp, offered, now);
+    checkNotAhead(timestamp, set.timestamp, latest);
+    const time = laterTime(now, issuedAt(timestamp));
+    for (const file of [set.root, timestamp]) checkExpiry(file, time);
+    set = { ...set, timestamp }; // TUF 5.4.5
+    const snapshot = walkSnapshot(set.root, timestamp, set.snapshot, offered, time);
+    set = { ...set, snapshot }; // TUF 5.5.7
+    const targets = walkTargets(set.root, snapshot, 'targets', set.targets, offered);
+    checkExpiry(targets, time); // TUF 5.6.5
+    set = { ...set, targets, roles: walkRoles(targets, snapshot, set.roles, offered, time, unavailable) }; // TUF 5.6.6
+    return { trusted: set, newRoots, failure: undefined, unavailable };
+  } catch (cause) {
+    return { trusted: set, newRoots, failure: asSkerryError(cause), unavailable };
+  }
+}
+
+/** The walk of a repository over its own files: throws the first failure, also that of a publisher role. Expiry is left out. */
+export function walkComplete(trusted: TrustedSet, offered: OfferedFiles): CompleteSet {
+  const { trusted: set, failure, unavailable } = walkUpdate(trusted, offered, undefined);
+  const [first] = unavailable.values();
+  if (failure !== undefined || first !== undefined) throw failure ?? first?.error;
+  const { root, timestamp, snapshot, targets, roles } = set;
+  if (timestamp === undefined || snapshot === undefined || targets === undefined)
+    throw new SkerryError('INTERNAL', 'a complete walk left a top-level role out');
+  return { root, timestamp, snapshot, targets, roles };
+}
+
+/** Names of the publisher roles that a top-level targets file delegates to, most trusted first. */
+export function delegatedRoleNames(targets: MetadataFile<'targets'>): readonly string[] {
+  return Object.keys(targets.metadata.signed.delegations?.roles ?? {});
+}
+
+/** When the hub signed a timestamp file. */
+export function issuedAt(timestamp: MetadataFile<'timestamp'>): EpochMillis | undefined {
+  const text = timestamp.metadata.signed.unrecognizedFields['issued_at'];
+  return typeof text === 'string' ? parseTimestamp(text) : undefined;
+}
+
+/** One that was accepted before is not judged again. */
+function checkNotAhead(
+  timestamp: MetadataFile<'timestamp'>,
+  trusted: MetadataFile<'timestamp'> | undefined,
+  latest: EpochMillis | undefined,
+): void {
+  const signed = issuedAt(timestamp);
+  if (latest === undefined || signed === undefined || signed <= latest || timestamp.version === trusted?.version) return;
+  throw new SkerryError(
+    'TRUST_SIGNED_AHEAD',
+    `timestamp version ${timestamp.version} is dated ${new Date(signed).toISOString()}, later than ${new Date(latest).toISOString()}`,
+    { details: { version: timestamp.version } },
+  );
+}
+
+/** A device whose clock is behind has at least the time at which the newest timestamp was signed. */
+function laterTime(now: EpochMillis | undefined, signed: EpochMillis | undefined): EpochMillis | undefined {
+  return now === undefined ? undefined : Math.max(now, signed ?? 0);
+}
+
+function* walkRoots(trusted: MetadataFile<'root'>, offered: OfferedFiles): Generator<MetadataFile<'root'>> {
+  let root = trusted;
+  for (let step = 0; step < MAX_ROOT_STEPS; step += 1) {
+    const bytes = offered(`${root.version + 1}.root.json`);
+    if (bytes === undefined) return;
+    root = nextRoot(root, bytes);
+    yield root;
+  }
+}
+
+/** Checks one root against the one before it and itself; returns it (TUF 5.3.4, 5.3.5). */
+export function nextRoot(previous: MetadataFile<'root'>, bytes: Uint8Array): MetadataFile<'root'> {
+  const next = parseMetadata('root', bytes);
+  if (next.version !== previous.version + 1) {
+    throw refusal(next, 'rollback', `is offered as version ${previous.version + 1}`);
+  }
+  checkSignatures(previous, next);
+  checkSignatures(next, next);
+  return next;
+}
+
+/**
+ * The set under a new root. Files that its keys did not sign are dropped; and where it changed the keys of timestamp or
+ * snapshot both files are, so that versions which somebody with stolen keys drove up block nothing (TUF 5.3.11).
+ */
+export function withRoot(set: TrustedSet, root: MetadataFile<'root'>): TrustedSet {
+  const rotated = (['timestamp', 'snapshot'] as const).some((role) => !hasSameKeys(set.root, root, role));
+  const targets = set.targets !== undefined && isSigned(root, set.targets) ? set.targets : undefined;
+  return {
+    root,
+    timestamp: rotated ? undefined : set.timestamp,
+    snapshot: rotated ? undefined : set.snapshot,
+    targets,
+    roles: targets === undefined ? new Map() : set.roles,
+  };
+}
+
+function hasSameKeys(before: MetadataFile<'root'>, after: MetadataFile<'root'>, role: string): boolean {
+  const [was, is] = [keysOfRole(before, role), keysOfRole(after, role)];
+  const [old, next] = [new Set(was.keys.values()), new Set(is.keys.values())];
+  return was.threshold === is.threshold && old.size === next.size && [...old].every((key) => next.has(key));
+}
+
+function walkTimestamp(
+  root: MetadataFile<'root'>,
+  trusted: MetadataFile<'timestamp'> | undefined,
+  offered: OfferedFiles,
+  now: EpochMillis | undefined,
+): MetadataFile<'timestamp'> {
+  const bytes = offered('timestamp.json') ?? missing('timestamp', 'timestamp', 'timestamp.json');
+  const next = parseMetadata('timestamp', bytes);
+  checkSignatures(root, next); // TUF 5.4.2
+  const previous = trusted;
+  if (previous !== undefined && next.version < previous.version) {
+    throw refusal(next, 'rollback', `is older than version ${previous.version}, accepted before`); // TUF 5.4.3.1
+  }
+  const accepted = previous?.version === next.version ? previous : next;
+  const before = previous?.metadata.signed.snapshotMeta.version ?? 0;
+  if (accepted.metadata.signed.snapshotMeta.version < before) {
+    throw refusal(next, 'rollback', `names a snapshot older than version ${before}, accepted before`); // TUF 5.4.3.2
+  }
+  checkExpiry(accepted, now); // TUF 5.4.4
+  return accepted;
+}
+
+function walkSnapshot(
+  root: MetadataFile<'root'>,
+  timestamp: MetadataFile<'timestamp'>,
+  trusted: MetadataFile<'snapshot'> | undefined,
+  offered: OfferedFiles,
+  now: EpochMillis | undefined,
+): MetadataFile<'snapshot'> {
+  const meta = timestamp.metadata.signed.snapshotMeta;
+  const name = `${meta.version}.snapshot.json`;
+  const bytes = kept(trusted, meta) ?? offered(name) ?? missing('snapshot', 'snapshot', name);
+  checkHash('snapshot', 'snapshot', bytes, meta); // TUF 5.5.2
+  const next = parseMetadata('snapshot', bytes);
+  checkSignatures(root, next); // TUF 5.5.3
+  if (next.version !== meta.version) throw refusal(next, 'rollback', `is not version ${meta.version}, which the timestamp names`); // TUF 5.5.4
+  for (const [file, before] of Object.entries(trusted?.metadata.signed.meta ?? {})) {
+    const after = next.metadata.signed.meta[file];
+    if (after === undefined) throw refusal(next, 'rollback', `no longer lists ${file}`); // TUF 5.5.5
+    if (after.version < before.version)
+      throw refusal(next, 'rollback', `takes ${file} back from version ${before.version} to ${after.version}`);
+  }
+  checkExpiry(next, now); // TUF 5.5.6
+  return next;
+}
+
+function walkTargets(
+  delegator: MetadataFile<'root'> | MetadataFile<'targets'>,
+  snapshot: MetadataFile<'snapshot'>,
+  role: string,
+  trusted: MetadataFile<'targets'> | undefined,
+  offered: OfferedFiles,
+): MetadataFile<'targets'> {
+  const listed = `${role}.json`;
+  const metas = snapshot.metadata.signed.meta;
+  const meta = Object.hasOwn(metas, listed) ? metas[listed] : undefined;
+  if (meta === undefined) return missing('targets', role, `${listed} in the snapshot`);
+  const name = `${meta.version}.${listed}`;
+  const bytes = kept(trusted, meta) ?? offered(name) ?? missing('targets', role, name);
+  checkHash('targets', role, bytes, meta); // TUF 5.6.2
+  const next = parseMetadata('targets', bytes, role);
+  checkSignatures(delegator, next); // TUF 5.6.3
+  if (next.version !== meta.version) throw refusal(next, 'rollback', `is not version ${meta.version}, which the snapshot names`); // TUF 5.6.4
+  if (role !== 'targets' && next.metadata.signed.delegations !== undefined) {
+    throw new SkerryError('TRUST_TARGETS_FORMAT', `publisher role ${role} delegates further, which is not allowed`, { details: { role } });
+  }
+  return next;
+}
+
+/**
+ * Every publisher role by itself. One that cannot be used goes on with the file accepted before, if its delegation still
+ * holds for that, and is named: nobody else's targets wait for it.
+ */
+function walkRoles(
+  targets: MetadataFile<'targets'>,
+  snapshot: MetadataFile<'snapshot'>,
+  trusted: ReadonlyMap<string, MetadataFile<'targets'>>,
+  offered: OfferedFiles,
+  now: EpochMillis | undefined,
+  unavailable: Map<string, UnavailableRole>,
+): ReadonlyMap<string, MetadataFile<'targets'>> {
+  const roles = new Map<string, MetadataFile<'targets'>>();
+  for (const name of delegatedRoleNames(targets)) {
+    const before = trusted.get(name);
+    let verified: MetadataFile<'targets'> | undefined;
+    try {
+      verified = walkTargets(targets, snapshot, name, before, offered);
+      checkExpiry(verified, now); // TUF 5.6.5
+      roles.set(name, verified);
+    } catch (cause) {
+      unavailable.set(name, { error: asSkerryError(cause), ...(verified === undefined ? {} : { lapsed: verified }) });
+      if (before !== undefined && isSigned(targets, before)) roles.set(name, before);
+    }
+  }
+  return roles;
+}
+
+interface ExpectedFile {
+  readonly version: number;
+  readonly length?: number;
+  readonly hashes?: Record<string, string>;
+}
+
+/** The file accepted before, when it is still the one that is named. */
+function kept(trusted: MetadataFile<Kind> | undefined, expected: ExpectedFile): Uint8Array | undefined {
+  return trusted?.version === expected.version && isFile(trusted.bytes, expected) ? trusted.bytes : undefined;
+}
+
+function isFile(bytes: Uint8Array, expected: ExpectedFile): boolean {
+  return bytes.byteLength === expected.length && sha256Hex(bytes) === expected.hashes?.['sha256'];
+}
+
+function checkHash(kind: 'snapshot' | 'targets', role: string, bytes: Uint8Array, expected: ExpectedFile): void {
+  if (isFile(bytes, expected)) return;
+  throw new SkerryError(METADATA_CODES[kind].hash, `${role} metadata version ${expected.version} is not the file whose hash is signed`, {
+    details: { role, version: expected.version, expected: expected.hashes?.['sha256'], actual: sha256Hex(bytes) },
+  });
+}
+
+function missing(kind: Kind, role: string, name: string): never {
+  throw new SkerryError(METADATA_CODES[kind].missing, `${name} is missing`, { details: { role, file: name } });
+}
+
+function refusal(file: MetadataFile<Kind>, why: 'rollback', says: string): SkerryError {
+  return new SkerryError(METADATA_CODES[file.kind][why], `${file.role} metadata version ${file.version} ${says}`, {
+    details: { role: file.role, version: file.version },
+  });
+}
