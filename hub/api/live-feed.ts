@@ -185,5 +185,5 @@ function bearerOfProtocol(header: string | undefined): string | undefined {
 }
 
 function refuse(socket: Duplex, error: SkerryError): void {
-  refuseUpgrade(socket, `${error.entry.http} ${error.code}`, { type: 'application/json', text: JSON.stringify(error.toBody()) });
+  refuseUpgrade(socket, `${error.http} ${error.code}`, { type: 'application/json', text: JSON.stringify(error.toBody()) });
 }

@@ -91,7 +91,7 @@ async function record(route: Route, input: Omit<Attempt, 'reply'>, deps: MountDe
     action: route.access === 'public' ? route.id : route.access,
     target: note.target ?? request.url.split('?', 1)[0] ?? '',
     source: request.ip,
-    ...(error === undefined ? { outcome: 'ok' } : { outcome: error.entry.http >= 500 ? 'failed' : 'refused', code: error.code }),
+    ...(error === undefined ? { outcome: 'ok' } : { outcome: error.http >= 500 ? 'failed' : 'refused', code: error.code }),
     requestId: request.id,
     ...(note.detail === undefined ? {} : { detail: note.detail }),
   };

@@ -139,7 +139,7 @@ async function buildApp(options: ApiServerOptions, server: Server): Promise<Fast
   app.setErrorHandler((thrown, request, reply) => answerError(thrown, request, reply, logger));
   app.setNotFoundHandler((request, reply) => {
     const error = new SkerryError('API_NOT_FOUND', `there is no ${request.method} ${request.url.split('?', 1)[0] ?? ''}`);
-    return reply.code(error.entry.http).send(error.toBody());
+    return reply.code(error.http).send(error.toBody());
   });
   await collectOpenApi(app, options.version);
   await mountRoutes(app, options.routes, options);
@@ -153,9 +153,9 @@ function named(request: FastifyRequest, reply: FastifyReply): FastifyReply {
 
 function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): FastifyReply {
   const error = toApiError(thrown);
-  if (error.entry.http >= 500) logger.error({ requestId: request.id, code: error.code, cause: error }, 'request failed');
+  if (error.http >= 500) logger.error({ requestId: request.id, code: error.code, cause: error }, 'request failed');
   const retryAfter = error.details?.['retryAfterSeconds'];
   if (typeof retryAfter === 'number') reply.header('retry-after', retryAfter);
   if (error.code === 'API_UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer');
-  return named(request, reply).code(error.entry.http).type('application/json').send(error.toBody());
+  return named(request, reply).code(error.http).type('application/json').send(error.toBody());
 }

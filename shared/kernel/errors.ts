@@ -1,5 +1,6 @@
 import type { CodeEntry } from './codes/define.js';
 import { ERROR_CODES, type ErrorCode, isErrorCode } from './error-registry.js';
+import { httpStatusOf, type Status } from './status.js';
 
 export type ErrorDetails = Readonly<Record<string, unknown>>;
 
@@ -26,6 +27,15 @@ export class SkerryError extends Error {
 
   get entry(): CodeEntry {
     return ERROR_CODES[this.code];
+  }
+
+  /** What it is in words of no protocol. */
+  get status(): Status {
+    return this.entry.status;
+  }
+
+  get http(): number {
+    return httpStatusOf(this.entry);
   }
 
   toBody(): ErrorBody {

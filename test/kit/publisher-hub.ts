@@ -82,7 +82,7 @@ export async function startPublisherHub(): Promise<PublisherHubServer> {
   const server = createServer((request, response) => {
     handle(request, response).catch((error: unknown) => {
       if (!(error instanceof SkerryError)) throw error;
-      response.writeHead(error.entry.http, { connection: 'close' }).end(JSON.stringify(error.toBody()));
+      response.writeHead(error.http, { connection: 'close' }).end(JSON.stringify(error.toBody()));
     });
   });
   await new Promise<void>((resolve) => {

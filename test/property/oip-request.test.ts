@@ -11,7 +11,7 @@ function outcomeOf(bytes: Uint8Array, header: string | undefined): string {
     atOnce(parseInferRequest(bytes, header, 100));
     return 'read';
   } catch (error) {
-    return error instanceof SkerryError && error.entry.http < 500 ? error.entry.fault : 'crash';
+    return error instanceof SkerryError && error.http < 500 ? error.entry.fault : 'crash';
   }
 }
 

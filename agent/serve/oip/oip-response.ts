@@ -26,8 +26,8 @@ export function jsonAnswer(value: unknown, status = 200, headers: Readonly<Recor
 /** OIP v2 "Inference Response JSON Error Object", with our code and advice beside its `error`. */
 export function errorAnswer(error: SkerryError, headers: Readonly<Record<string, string>> = {}): ShortAnswer {
   const { message, code, fault, action, details } = error.toBody();
-  const retry = error.entry.http === 503 ? { 'retry-after': '1' } : {};
-  return jsonAnswer({ error: message, code, fault, action, ...(details === undefined ? {} : { details }) }, error.entry.http, {
+  const retry = error.http === 503 ? { 'retry-after': '1' } : {};
+  return jsonAnswer({ error: message, code, fault, action, ...(details === undefined ? {} : { details }) }, error.http, {
     ...headers,
     ...retry,
   });
