@@ -42,6 +42,7 @@ import { Moves } from './fleet/move.js';
 import { DiskWatch } from './disk-watch.js';
 import { Housekeeping } from './housekeeping.js';
 import { HubAlerts } from './hub-alerts.js';
+import { historyChores } from './history-chores.js';
 import { hubMetrics } from './hub-metrics.js';
 import type { HubState } from './hub-state.js';
 import { ArtifactUploads } from './registry/artifact-uploads.js';
@@ -300,6 +301,7 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
           when: '23 3 * * *',
           run: () => whenCredible(() => audit.purge(clock.now() - days(config.auditDays))),
         },
+        ...historyChores({ db, tokens, fleet, before: () => clock.now() - days(config.auditDays), whenCredible }),
         { name: 'drop uploads nobody named', when: '41 3 * * *', run: () => whenCredible(() => registry.purgeOrphans()) },
       ],
       logger,

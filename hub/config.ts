@@ -182,7 +182,12 @@ export const HUB_SETTINGS: Readonly<Record<HubSettingKey, SettingEntry>> = {
     env: 'SKERRY_HUB_ALERT_SECRET_FILE',
     doc: 'file with the secret the webhook messages are signed with',
   },
-  auditDays: { flag: 'audit-days', env: 'SKERRY_HUB_AUDIT_DAYS', default: 400, doc: 'days the audit log is kept' },
+  auditDays: {
+    flag: 'audit-days',
+    env: 'SKERRY_HUB_AUDIT_DAYS',
+    default: 400,
+    doc: 'days the audit log is kept, and what ended: rollouts, withdrawn deployments, revoked and expired tokens',
+  },
   eventDays: { flag: 'event-days', env: 'SKERRY_HUB_EVENT_DAYS', default: 90, doc: 'days device events are kept' },
   metricDays: { flag: 'metric-days', env: 'SKERRY_HUB_METRIC_DAYS', default: 90, doc: 'days measurements are kept' },
   deviceStep: {

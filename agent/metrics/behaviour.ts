@@ -1,14 +1,18 @@
 import type { Answer, PredictionRecorder, PredictionTarget, PredictionTiming } from '#agent/inference/contract.js';
 import type { BehaviourFigures, BehaviourSource } from '#agent/models/ports.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { BoundedMap } from '#shared/kernel/bounded-map.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { type Millis, minutes } from '#shared/kernel/time.js';
 import { blameFor } from '#shared/kernel/error-registry.js';
+import { LIMITS } from '#shared/kernel/limits.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 
 /** How long a version's behaviour is remembered: so much, in cells of so much. */
 const CELL = minutes(1);
 const CELLS = 30;
+/** Versions remembered: each may hold a sketch for every cell, so fewer than of what is a number. */
+const MOST_VERSIONS = 2 * LIMITS.modelsPerDevice;
 
 interface Sums {
   predictions: number;
@@ -32,7 +36,8 @@ interface Kept {
  */
 export class BehaviourBook implements PredictionRecorder, BehaviourSource {
   readonly #clock: Clock;
-  readonly #kept = new Map<string, Kept>();
+  /** Versions that were asked longest ago are evicted first. */
+  readonly #kept = new BoundedMap<string, Kept>(MOST_VERSIONS);
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -104,6 +109,7 @@ export class BehaviourBook implements PredictionRecorder, BehaviourSource {
     if (last === undefined || now - last.from >= CELL) {
       last = { from: now, sums: empty() };
       kept.cells.push(last);
+      this.#kept.set(keyOf(model, version), kept); // Now the newest.
       if (kept.cells.length > CELLS) kept.cells.shift();
     }
     change(last.sums);
@@ -112,7 +118,9 @@ export class BehaviourBook implements PredictionRecorder, BehaviourSource {
 
   #open(model: ModelName, version: VersionNumber): Kept {
     const key = keyOf(model, version);
-    const kept = this.#kept.get(key) ?? { cells: [], trial: undefined };
+    const known = this.#kept.get(key);
+    if (known !== undefined) return known;
+    const kept: Kept = { cells: [], trial: undefined };
     this.#kept.set(key, kept);
     return kept;
   }

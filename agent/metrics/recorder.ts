@@ -1,5 +1,7 @@
 import type { Answer, PredictionRecorder, PredictionTarget, PredictionTiming, Recheck, ShadowResult } from '#agent/inference/contract.js';
+import { BoundedMap } from '#shared/kernel/bounded-map.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
+import { LIMITS } from '#shared/kernel/limits.js';
 import { sampleOutputs } from './output-sample.js';
 import { TotalSeries, WindowSeries } from './series.js';
 
@@ -12,7 +14,8 @@ export type TakenWindow = readonly WindowSeries[];
  */
 export class MetricsRecorder implements PredictionRecorder {
   #window = new Map<string, WindowSeries>();
-  readonly #totals = new Map<string, TotalSeries>();
+  /** What nothing was counted of for longest is evicted first; a scraper sees its series end. */
+  readonly #totals = new BoundedMap<string, TotalSeries>(LIMITS.rememberedVersions);
   readonly #refused = new Map<ErrorCode, number>();
 
   succeeded(target: PredictionTarget, timing: PredictionTiming, answer?: Answer): void {
@@ -66,6 +69,7 @@ export class MetricsRecorder implements PredictionRecorder {
   /** Closes the window and opens the next one. */
   take(): TakenWindow {
     const taken = [...this.#window.values()];
+    for (const { target } of taken) this.#keepTotal(target);
     this.#window = new Map();
     return taken;
   }
@@ -90,6 +94,11 @@ export class MetricsRecorder implements PredictionRecorder {
     let series = this.#window.get(key);
     if (series === undefined) this.#window.set(key, (series = new WindowSeries(target)));
     return series;
+  }
+
+  #keepTotal(target: PredictionTarget): void {
+    const total = this.#totals.get(keyOf(target));
+    if (total !== undefined) this.#totals.set(keyOf(target), total); // Now the newest.
   }
 
   /** Whatever part it played: a scraper knows a version by its labels. */

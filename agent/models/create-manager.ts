@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { BoundedMap } from '#shared/kernel/bounded-map.js';
 import type { Millis } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { LIMITS } from '#shared/kernel/limits.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import type { DesiredModel, DesiredState } from '#shared/trust/desired.js';
 import type { Lane } from './lane.js';
@@ -9,6 +11,7 @@ import { Ledger } from './ledger.js';
 import type { ModelManager, ModelManagerDeps } from './manager.js';
 import { Manifests } from './manifests.js';
 import { ModelLane } from './model-lane.js';
+import { ModelLanes } from './model-lanes.js';
 import { planContext, planModel } from './decide/plan.js';
 import type { PlanContext } from './decide/rule.js';
 import { ProgressBoard } from './progress.js';
@@ -44,10 +47,10 @@ export function createModelManager(deps: ModelManagerDeps): ModelManager {
  */
 class Manager implements ModelManager {
   readonly #deps: ModelManagerDeps;
-  readonly #lanes = new Map<ModelName, ModelLane>();
+  readonly #lanes = new ModelLanes((model) => new ModelLane(this.#deps.clock, (lane, signal) => this.#advance(model, lane, signal)));
   readonly #listeners = new Set<() => void>();
-  readonly #minimums = new Map<string, number>();
-  readonly #refusedManifests = new Map<string, Digest>();
+  readonly #minimums = new BoundedMap<string, number>(LIMITS.rememberedModels);
+  readonly #refusedManifests = new BoundedMap<string, Digest>(LIMITS.rememberedModels);
   readonly #startedAt: Millis;
   /** The desired state that the lanes were last told of. */
   #followed: DesiredState | undefined;
@@ -82,7 +85,7 @@ class Manager implements ModelManager {
   }
 
   retryNow(): void {
-    for (const entry of this.#lanes.values()) entry.retryNow();
+    for (const entry of this.#lanes.all()) entry.retryNow();
   }
 
   makeSpace(): void {
@@ -90,10 +93,7 @@ class Manager implements ModelManager {
   }
 
   async idle(): Promise<void> {
-    const lanes = (): Lane[] => [
-      ...[...this.#lanes.values()].map(({ lane }) => lane),
-      ...(this.#workshop ? [this.#workshop.space.lane] : []),
-    ];
+    const lanes = (): Lane[] => [...this.#lanes.all().map(({ lane }) => lane), ...(this.#workshop ? [this.#workshop.space.lane] : [])];
     while (lanes().some((lane) => lane.busy)) await Promise.all(lanes().map((lane) => lane.settled()));
   }
 
@@ -103,7 +103,7 @@ class Manager implements ModelManager {
     await this.#learnMinimums(this.#modelNames());
     this.#followed = this.#deps.desired.current();
     this.#stopListening = this.#deps.desired.onAccepted(() => void this.#onDesired());
-    for (const model of this.#modelNames()) this.#laneOf(model).lane.kick();
+    for (const model of this.#modelNames()) this.#lanes.of(model).lane.kick();
     this.#workshop.space.lane.kick();
   }
 
@@ -138,11 +138,11 @@ class Manager implements ModelManager {
       }),
       minimums: this.#minimums,
       refusedManifests: this.#refusedManifests,
-      losses: new Map(),
+      losses: new BoundedMap(LIMITS.rememberedVersions),
       downloads: new Map(),
       trials: await Trials.load(state, logger),
       behaviour: this.#deps.behaviour,
-      verdicts: new Map(),
+      verdicts: new BoundedMap(LIMITS.rememberedVersions),
       attemptOf: (record) => {
         const wanted = this.#desired(record.model);
         const entry = [wanted, wanted?.candidate].find((candidate) => candidate?.version === record.version);
@@ -157,7 +157,7 @@ class Manager implements ModelManager {
       observe,
       survey,
       desired: (model) => this.#desired(model),
-      currentStep: (model) => this.#lanes.get(model)?.current,
+      currentStep: (model) => this.#lanes.find(model)?.current,
       onFreed: () => this.retryNow(),
     });
     const runner = new StepRunner({ ...this.#deps, context, survey, onDiskFull: () => space.noteDiskFull() });
@@ -168,7 +168,7 @@ class Manager implements ModelManager {
     await this.#starting?.catch(() => undefined);
     this.#stopListening();
     const { space, context } = this.#workshop ?? {};
-    await Promise.all([space?.lane.close(), ...[...this.#lanes.values()].map((entry) => entry.close())]);
+    await Promise.all([space?.lane.close(), ...this.#lanes.all().map((entry) => entry.close())]);
     context?.board.close();
     await context?.ledger.forgiveStarts().catch((cause: unknown) => {
       this.#deps.logger.warn({ code: asSkerryError(cause).code }, 'starts of versions on trial stay counted');
@@ -178,8 +178,9 @@ class Manager implements ModelManager {
   async #onDesired(): Promise<void> {
     const raised = await this.#learnMinimums(this.#modelNames());
     if (this.#closing !== undefined) return; // A lane made now would outlive the manager.
+    this.#lanes.keepOnly(this.#modelNames());
     for (const model of this.#concerned(raised)) {
-      const entry = this.#laneOf(model);
+      const entry = this.#lanes.of(model);
       entry.renew();
       this.#kick(model, entry);
     }
@@ -194,14 +195,14 @@ class Manager implements ModelManager {
     const isConcerned = (model: ModelName): boolean =>
       before === undefined ||
       raised.has(model) ||
-      this.#laneOf(model).holds.list().length > 0 ||
+      this.#lanes.of(model).holds.list().length > 0 ||
       !isDeepStrictEqual(wishes.get(model), this.#desired(model));
     return [...this.#modelNames()].filter(isConcerned);
   }
 
   #onServableFailed(model: ModelName, version: VersionNumber): void {
     const { context, runner } = this.#opened();
-    const entry = this.#laneOf(model);
+    const entry = this.#lanes.of(model);
     // The first reload is at once; what keeps failing is reloaded ever more slowly.
     const again = context.board.failures(model, version) - 2;
     if (again >= 0) runner.hold({ kind: 'load', model, version, purpose: 'serve' }, entry.holds, again);
@@ -220,14 +221,6 @@ class Manager implements ModelManager {
     const planned = await this.#plan(model).catch(() => ({ step: current }));
     const wanted = planned.step !== undefined && stepKey(planned.step) === stepKey(current);
     if (!wanted && entry.current === current) entry.lane.abort();
-  }
-
-  #laneOf(model: ModelName): ModelLane {
-    const known = this.#lanes.get(model);
-    if (known !== undefined) return known;
-    const entry = new ModelLane(this.#deps.clock, (lane, signal) => this.#advance(model, lane, signal));
-    this.#lanes.set(model, entry);
-    return entry;
   }
 
   /** Plans and does one step of a model; false when there is none now. */
@@ -274,7 +267,7 @@ class Manager implements ModelManager {
       settings,
       startedAt: this.#startedAt,
       desired: () => desired.current(),
-      held: (model) => this.#lanes.get(model)?.holds.list() ?? NO_HOLDS,
+      held: (model) => this.#lanes.find(model)?.holds.list() ?? NO_HOLDS,
       diskFull,
       foreign,
     });

@@ -1,4 +1,6 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { BoundedMap } from '#shared/kernel/bounded-map.js';
+import { LIMITS } from '#shared/kernel/limits.js';
 import type { StepError } from './decide/step.js';
 
 export interface FetchProgress {
@@ -9,7 +11,7 @@ export interface FetchProgress {
 /** What is said about versions on their way and kept nowhere: bytes fetched, and why the last step failed. */
 export class ProgressBoard {
   readonly #fetching = new Map<string, { total: number; complete: number; current: number }>();
-  readonly #errors = new Map<string, StepError>();
+  readonly #errors = new BoundedMap<string, StepError>(LIMITS.rememberedVersions);
   readonly #onChange: () => void;
 
   constructor(onChange: () => void) {

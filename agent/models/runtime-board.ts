@@ -1,5 +1,7 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { BoundedMap } from '#shared/kernel/bounded-map.js';
 import type { Clock } from '#shared/kernel/clock.js';
+import { LIMITS } from '#shared/kernel/limits.js';
 import { hours, type Millis } from '#shared/kernel/time.js';
 import type { Recheck, ServableControl, ServableSpec, ServableStatus, TrafficPolicy } from '#agent/inference/contract.js';
 
@@ -15,9 +17,11 @@ export class RuntimeBoard {
   readonly #traffic = new Map<ModelName, TrafficPolicy>();
   /** Golden samples run again since the version was routed. */
   readonly #rechecked = new Map<string, Recheck>();
-  readonly #failures = new Map<string, number>();
+  readonly #failures = new BoundedMap<string, number>(LIMITS.rememberedVersions);
   readonly #routed = new Map<ModelName, { readonly version: VersionNumber; readonly since: Millis }>();
-  readonly #changes = new Map<ModelName, number>();
+  /** Number of the last change of each model, counted over all models: an evicted one never shows a number it showed before. */
+  readonly #changes = new BoundedMap<ModelName, number>(LIMITS.rememberedModels);
+  #lastChange = 0;
   readonly #stopListening: () => void;
 
   /** `failed` is told of servables that stopped by themselves. */
@@ -38,7 +42,7 @@ export class RuntimeBoard {
     });
   }
 
-  /** Grows whenever something that is said here of a model changes. */
+  /** Differs from before whenever something that is said here of a model changed. */
   changes(model: ModelName): number {
     return this.#changes.get(model) ?? 0;
   }
@@ -136,7 +140,8 @@ export class RuntimeBoard {
   }
 
   #changed(model: ModelName): void {
-    this.#changes.set(model, this.changes(model) + 1);
+    this.#lastChange += 1;
+    this.#changes.set(model, this.#lastChange);
   }
 
   /** It has to be routed again once it is back, and its bake time starts over. */

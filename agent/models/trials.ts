@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { modelNameSchema, type ModelName, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
+import { BoundedMap } from '#shared/kernel/bounded-map.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
+import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 import type { StateStore } from '#agent/store/contract.js';
@@ -44,7 +46,7 @@ interface Kept {
 export class Trials {
   readonly #state: Pick<StateStore, 'get' | 'set'>;
   readonly #logger: Logger;
-  readonly #kept = new Map<ModelName, Kept>();
+  readonly #kept = new BoundedMap<ModelName, Kept>(LIMITS.modelsPerDevice);
 
   private constructor(state: Pick<StateStore, 'get' | 'set'>, logger: Logger) {
     this.#state = state;

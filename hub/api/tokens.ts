@@ -66,6 +66,15 @@ export class ApiTokens {
     return shown(row);
   }
 
+  /** Drops tokens that were revoked or expired before `at`; returns how many. */
+  async purge(at: EpochMillis): Promise<number> {
+    const { numDeletedRows } = await this.#db
+      .deleteFrom('api_tokens')
+      .where((eb) => eb.or([eb('revoked_at', '<', at), eb('expires_at', '<', at)]))
+      .executeTakeFirst();
+    return Number(numDeletedRows);
+  }
+
   /** Calls the listener with the id of each token that is revoked from now on. */
   onRevoked(listener: (id: string) => void): void {
     this.#onRevoked.add(listener);

@@ -16,6 +16,7 @@ import {
   type WithdrawOptions,
 } from './deployment-rows.js';
 import { reachOf } from './decide/deployment-reach.js';
+import { DeploymentReaches } from './deployment-reaches.js';
 import type { DesiredIssuer } from './desired-issuer.js';
 import { reportedOf } from './device-view.js';
 import { readLabels } from './labels.js';
@@ -53,6 +54,7 @@ export interface DeploymentsDeps {
  */
 export class Deployments {
   readonly #deps: DeploymentsDeps;
+  readonly #reaches = new DeploymentReaches();
 
   constructor(deps: DeploymentsDeps) {
     this.#deps = deps;
@@ -133,11 +135,19 @@ export class Deployments {
   /** Gives a device that enrolled or got other labels what the newest matching deployments say, unless something newer was decided. */
   async adopt(device: DeviceId, labels: Labels): Promise<void> {
     const { db, issuer, claims } = this.#deps;
-    const rows = await db.selectFrom('deployments').selectAll().where('withdrawn_at', 'is', null).orderBy('id', 'desc').execute();
+    const standing = await db
+      .selectFrom('deployments')
+      .select(['id', 'model'])
+      .where('withdrawn_at', 'is', null)
+      .orderBy('id', 'desc')
+      .execute();
     const newest = new Map<string, DeploymentRow>();
-    for (const row of rows) {
-      if (newest.has(row.model) || !reachOf(row)(device, labels)) continue;
-      if (await this.#isFor(row, device)) newest.set(row.model, row);
+    for (const { id, model } of standing) {
+      if (newest.has(model)) continue;
+      const reaches = await this.#reaches.of(id, () => deploymentRow(db, id));
+      if (!reaches(device, labels)) continue;
+      const row = await deploymentRow(db, id);
+      if (await this.#isFor(row, device)) newest.set(model, row);
     }
     const free: DeploymentRow[] = [];
     for (const row of newest.values()) if ((await claims.underWay(db, row.model, [device])).length === 0) free.push(row);

@@ -78,6 +78,15 @@ export class EnrolmentTokens {
     return shown(row);
   }
 
+  /** Drops tokens that were revoked or expired before `at`; returns how many. */
+  async purge(at: EpochMillis): Promise<number> {
+    const { numDeletedRows } = await this.#db
+      .deleteFrom('enrolment_tokens')
+      .where((eb) => eb.or([eb('revoked_at', '<', at), eb('expires_at', '<', at)]))
+      .executeTakeFirst();
+    return Number(numDeletedRows);
+  }
+
   /**
    * Takes one use of a token, in the caller's transaction: two devices never share the last one. A device whose answer was
    * lost may ask again with the same token and key, which takes no further use. Throws `ENROL_TOKEN_INVALID`, with one

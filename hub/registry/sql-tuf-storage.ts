@@ -25,4 +25,9 @@ export class SqlTufStorage implements TufStorage {
       .onConflict((conflict) => conflict.column('name').doUpdateSet(values))
       .execute();
   }
+
+  async keepOnly(files: ReadonlySet<string>): Promise<void> {
+    const stored = await this.#db.selectFrom('trust_files').select('name').execute();
+    for (const { name } of stored) if (!files.has(name)) await this.#db.deleteFrom('trust_files').where('name', '=', name).execute();
+  }
 }

@@ -7,6 +7,7 @@ import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { RolloutState } from './decide/machine.js';
+import { planSchema } from './decide/plan.js';
 import type { Change, RolloutPage, RolloutStore, Wish } from './ports.js';
 import {
   type Decision,
@@ -16,7 +17,7 @@ import {
   type RolloutRecord,
   rolloutRecordSchema,
 } from './record.js';
-import type { RolloutDevicesTable } from '#hub/store/tables/rollout-tables.js';
+import type { RolloutDevicesTable, RolloutsTable } from '#hub/store/tables/rollout-tables.js';
 
 /** Writes wishes in the transaction of the change they belong to. */
 export type WriteWishes = (trx: Queryable, wishes: readonly Wish[]) => Promise<void>;
@@ -52,7 +53,7 @@ export class SqlRolloutStore implements RolloutStore {
           version: document.version,
           state,
           decisions,
-          record: JSON.stringify(record),
+          ...textsOf(record),
           created_at: createdAt,
         })
         .execute();
@@ -72,15 +73,15 @@ export class SqlRolloutStore implements RolloutStore {
   }
 
   async read(id: string): Promise<RolloutRecord> {
-    const row = await this.#db.selectFrom('rollouts').select('record').where('id', '=', id).executeTakeFirst();
+    const row = await this.#db.selectFrom('rollouts').select(['record', 'plan']).where('id', '=', id).executeTakeFirst();
     if (row === undefined) throw unknown(id);
-    return readRecord(row.record);
+    return readRecord(row);
   }
 
   async list(states?: readonly RolloutState[]): Promise<RolloutRecord[]> {
-    const query = this.#db.selectFrom('rollouts').select('record').orderBy('number', 'desc');
+    const query = this.#db.selectFrom('rollouts').select(['record', 'plan']).orderBy('number', 'desc');
     const rows = await (states === undefined ? query : query.where('state', 'in', states)).execute();
-    return rows.map((row) => readRecord(row.record));
+    return rows.map(readRecord);
   }
 
   async page({ state, before, limit }: RolloutPage): Promise<string[]> {
@@ -126,7 +127,7 @@ export class SqlRolloutStore implements RolloutStore {
   async #move(trx: Queryable, record: RolloutRecord, expected: number, decision: Decision): Promise<void> {
     const { numUpdatedRows } = await trx
       .updateTable('rollouts')
-      .set({ state: record.state, decisions: record.decisions, record: JSON.stringify(record) })
+      .set({ state: record.state, decisions: record.decisions, record: textsOf(record).record })
       .where('id', '=', record.id)
       .where('decisions', '=', expected)
       .executeTakeFirst();
@@ -145,6 +146,7 @@ export class SqlRolloutStore implements RolloutStore {
 }
 
 const encoder = new TextEncoder();
+const recordWithoutPlan = rolloutRecordSchema.omit({ plan: true });
 
 async function insertDevices(trx: Queryable, rollout: string, devices: readonly RolloutDevice[], from: number): Promise<void> {
   for (let start = 0; start < devices.length; start += ROWS) {
@@ -226,12 +228,15 @@ function deviceOf(row: RolloutDevicesTable): RolloutDevice {
   });
 }
 
-function readRecord(json: string): RolloutRecord {
-  return parseJson(rolloutRecordSchema, encoder.encode(json), {
-    what: 'a stored rollout',
-    maxBytes: LIMITS.rolloutRecordBytes,
-    code: 'INTERNAL',
-  });
+/** A record as its row keeps it: the plan apart, since no event changes it and it names every device. */
+function textsOf({ plan, ...record }: RolloutRecord): Pick<RolloutsTable, 'record' | 'plan'> {
+  return { record: JSON.stringify(record), plan: JSON.stringify(plan) };
+}
+
+function readRecord(row: Pick<RolloutsTable, 'record' | 'plan'>): RolloutRecord {
+  const rules = { what: 'a stored rollout', maxBytes: LIMITS.rolloutRecordBytes, code: 'INTERNAL' } as const;
+  const plan = parseJson(planSchema, encoder.encode(row.plan), rules);
+  return { ...parseJson(recordWithoutPlan, encoder.encode(row.record), rules), plan };
 }
 
 function unknown(id: string): SkerryError {

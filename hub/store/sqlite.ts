@@ -50,6 +50,8 @@ class HubSqliteDriver extends SqliteDriver {
 function openSqlite(file: string): Sqlite.Database {
   try {
     const database = new Sqlite(file, { timeout: 5_000 });
+    // Before the first table is made: pages of deleted rows can be given back to the file system (reclaim.ts).
+    database.pragma('auto_vacuum = INCREMENTAL');
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
     database.pragma('foreign_keys = ON');

@@ -32,6 +32,10 @@ export const LIMITS = {
   labelsPerDevice: 64,
   labelLength: 63,
   modelsPerDevice: 256,
+  /** Versions a device remembers something of that it holds nowhere else: failures, behaviour, counts since the start. Oldest evicted. */
+  rememberedVersions: 1024,
+  /** Models of which it does. */
+  rememberedModels: 1024,
   rolloutBytes: 256 * KiB,
   rolloutRecordBytes: 256 * MiB,
   /** Devices taken out of a rollout by one request. */

@@ -11,7 +11,7 @@ import type { HubKeys } from './hub-keys.js';
 import { nextSnapshot, nextTimestamp } from './hub-signing.js';
 import { type Publication, publicationOf, type Published } from './publication.js';
 import { checkDirector, checkHubKeys, checkKeepsTargets, checkNextVersion, checkTargetRules } from './decide/publication-rules.js';
-import { commitPublished, loadPublished } from './stored-set.js';
+import { commitPublished, dropSuperseded, loadPublished } from './stored-set.js';
 import { lostFiles, lostVersions, whatWasLost } from './decide/lost.js';
 import type { TufStorage } from './storage.js';
 
@@ -194,8 +194,10 @@ export class TufRepository {
   }
 
   async #publish(next: Published): Promise<void> {
-    await commitPublished(this.#options.storage, next);
+    await commitPublished(this.#options.storage, next, this.#published);
     this.#published = next;
+    // What cannot be deleted now is deleted by the next publication.
+    await dropSuperseded(this.#options.storage, next).catch(() => undefined);
     this.#options.guard.signed(issuedAt(next.timestamp) ?? this.#options.clock.now());
     const publication = publicationOf(next);
     for (const listener of this.#listeners) listener(publication);

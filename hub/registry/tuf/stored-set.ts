@@ -46,14 +46,18 @@ async function required(storage: TufStorage, file: string): Promise<Uint8Array> 
 }
 
 /**
- * Stores the files of a set that are not stored yet, then commits by writing `current.json`. A crash before that leaves files
+ * Stores the files that a set has beyond the one before it, then commits by writing `current.json`. A crash before that leaves files
  * nobody names, which the next update of that version replaces.
  */
-export async function commitPublished(storage: TufStorage, next: Published): Promise<void> {
+export async function commitPublished(storage: TufStorage, next: Published, before: Published | undefined): Promise<void> {
+  const stored = before === undefined ? new Map<string, Uint8Array>() : publicationOf(before).files;
   for (const [name, bytes] of publicationOf(next).files) {
-    if (name === 'timestamp.json') continue;
-    const stored = await storage.get(name);
-    if (stored === undefined || Buffer.compare(stored, bytes) !== 0) await storage.put(name, bytes);
+    if (name !== 'timestamp.json' && stored.get(name) !== bytes) await storage.put(name, bytes);
   }
   await storage.put(CURRENT_FILE, new TextEncoder().encode(JSON.stringify(currentOf(next))));
+}
+
+/** Deletes files of earlier sets: devices and publishers only ever ask for the newest of each role, and for every root. */
+export async function dropSuperseded(storage: TufStorage, published: Published): Promise<void> {
+  await storage.keepOnly(new Set([CURRENT_FILE, ...publicationOf(published).files.keys()]));
 }

@@ -11,6 +11,7 @@ export async function createRolloutTables(db: Kysely<unknown>, types: SqlTypes):
     .addColumn('state', 'text', required)
     .addColumn('decisions', 'bigint', required)
     .addColumn('record', 'text', required)
+    .addColumn('plan', 'text', required)
     .addColumn('created_at', 'bigint', required)
     .execute();
   await db.schema.createIndex('rollouts_state').on('rollouts').column('state').execute();

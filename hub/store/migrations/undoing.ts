@@ -24,6 +24,7 @@ export async function addUndoing(db: Kysely<unknown>, types: SqlTypes): Promise<
   await db.schema.dropTable('deployments').execute();
   await db.schema.alterTable('deployments_next').renameTo('deployments').execute();
   await db.schema.createIndex('deployments_model').on('deployments').columns(['model', 'id']).execute();
+  await db.schema.createIndex('deployments_standing').on('deployments').columns(['withdrawn_at', 'id', 'model']).execute();
   await db.schema.createIndex('deployments_rollout').on('deployments').column('rollout').execute();
   await db.schema
     .createTable('deleted_versions')

@@ -11,8 +11,10 @@ export interface RolloutsTable {
   version: number;
   state: string;
   decisions: number;
-  /** JSON of the whole record (hub/rollouts/record.ts). */
+  /** JSON of the record without its plan (hub/rollouts/record.ts); written anew with each decision. */
   record: string;
+  /** JSON of the plan, which names every device: written once. */
+  plan: string;
   created_at: EpochMillis;
 }
 

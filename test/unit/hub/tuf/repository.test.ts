@@ -90,6 +90,15 @@ describe('TufRepository', () => {
     expect(world.hub.target(VAD_1.path)).toBeDefined();
   });
 
+  it('stores the newest file of each role and every root, however much was published', async () => {
+    const world = await makeTrustWorld();
+    for (let version = 1; version <= 8; version += 1) await publishVersion(world, versionTarget('vad', version, `${version}`));
+    await world.hub.accept(await renewTrust(ceremony(world)));
+    const stored = [...world.storage.files.keys()].filter((name) => !name.endsWith('.director.json')).toSorted();
+    expect(stored).toEqual(['1.root.json', '10.snapshot.json', '2.root.json', '2.targets.json', '9.acme.json', 'current.json']);
+    expect(filesOf({ ...world, hub: await TufRepository.open({ ...world, fleet: FLEET }) })).toEqual(filesOf(world));
+  });
+
   it('signs the timestamp again each time and the snapshot when half of its life is gone, and tells listeners', async () => {
     const world = await makeTrustWorld();
     const told: number[] = [];
