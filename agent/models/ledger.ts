@@ -29,8 +29,8 @@ export class Ledger {
   /** The same by model, oldest first; made anew when a record of the model changed. */
   readonly #byModel = new Map<ModelName, readonly VersionRecord[]>();
   readonly #serving = new Map<ModelName, ServingRecord>();
-  /** Starts counted since the agent started: given back when it ends in an orderly way. */
-  readonly #countedBoots = new Map<string, number>();
+  /** Versions whose `boots` hold a start of this run of the agent: given back when it ends in an orderly way. */
+  readonly #counted = new Set<string>();
 
   private constructor(deps: LedgerDeps) {
     this.#deps = deps;
@@ -83,20 +83,21 @@ export class Ledger {
     await this.#told(model, version, before.install, after.install, after.error);
   }
 
-  /** Counts an attempt to load before it is made: if the process does not survive it, the next start knows (DESIGN R2). */
+  /**
+   * Counts an attempt to load before it is made: if the process does not survive it, the next start knows (DESIGN R2). One process
+   * ends once, so a version that is loaded again in the same run counts once.
+   */
   async countStart(model: ModelName, version: VersionNumber): Promise<void> {
-    await this.transition(model, version, 'start', { boots: this.get(model, version).boots + 1 });
     const key = keyOf(model, version);
-    this.#countedBoots.set(key, (this.#countedBoots.get(key) ?? 0) + 1);
+    const { boots } = this.get(model, version);
+    await this.transition(model, version, 'start', { boots: this.#counted.has(key) ? boots : boots + 1 });
+    this.#counted.add(key);
   }
 
   /** An attempt counted last failed, and took nothing down. */
   async forgiveStart(model: ModelName, version: VersionNumber): Promise<void> {
     const key = keyOf(model, version);
-    const counted = this.#countedBoots.get(key) ?? 0;
-    const record = this.#versions.get(key);
-    if (counted > 0) this.#countedBoots.set(key, counted - 1);
-    if (counted > 0 && record !== undefined && record.boots > 0) await this.#put({ ...record, boots: record.boots - 1 });
+    if (this.#counted.delete(key)) await this.#forgiveOne(key);
   }
 
   /**
@@ -112,12 +113,13 @@ export class Ledger {
 
   /** The agent ends in an orderly way: attempts of this run took nothing down. */
   async forgiveStarts(): Promise<void> {
-    for (const [key, counted] of this.#countedBoots) {
-      const record = this.#versions.get(key);
-      if (record === undefined || record.boots === 0) continue;
-      await this.#put({ ...record, boots: Math.max(0, record.boots - counted) });
-    }
-    this.#countedBoots.clear();
+    for (const key of this.#counted) await this.#forgiveOne(key);
+    this.#counted.clear();
+  }
+
+  async #forgiveOne(key: string): Promise<void> {
+    const record = this.#versions.get(key);
+    if (record !== undefined && record.boots > 0) await this.#put({ ...record, boots: record.boots - 1 });
   }
 
   /** Makes `version` serve: serving record and every touched version in one transaction. */
@@ -169,6 +171,7 @@ export class Ledger {
 
   #set(record: VersionRecord): void {
     this.#versions.set(keyOf(record.model, record.version), record);
+    if (record.boots === 0) this.#counted.delete(keyOf(record.model, record.version));
     const others = this.versions(record.model).filter(({ version }) => version !== record.version);
     this.#byModel.set(
       record.model,

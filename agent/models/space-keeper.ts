@@ -4,6 +4,7 @@ import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
 import { execute } from './executor.js';
+import { completeDigests } from './decide/facts.js';
 import { Lane } from './lane.js';
 import type { Observe } from './observe.js';
 import { planContext } from './decide/plan.js';
@@ -95,7 +96,8 @@ export class SpaceKeeper {
     if (current !== undefined && 'version' in current && current.version === version) return false;
     const snapshot = device.models.find((candidate) => candidate.model === model);
     const facts = snapshot?.versions.find(({ record }) => record.version === version);
-    return snapshot !== undefined && facts !== undefined && !isProtected({ ...snapshot, desired: this.#deps.desired(model) }, facts);
+    if (snapshot === undefined || facts === undefined) return false;
+    return !isProtected({ ...snapshot, desired: this.#deps.desired(model) }, facts, completeDigests(device));
   }
 }
 

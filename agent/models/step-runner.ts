@@ -122,9 +122,10 @@ export class StepRunner {
     const { ledger } = this.#deps.context;
     const { serving, lastKnownGood } = ledger.serving(step.model) ?? {};
     // What served may have to be installed again: its files were lost.
-    const served = step.version === serving || step.version === lastKnownGood;
+    const isGood = ledger.find(step.model, step.version)?.install === 'good';
+    const served = isGood || step.version === serving || step.version === lastKnownGood;
     const trial = step.kind === 'load' ? step.purpose === 'install' && !served : serving !== step.version;
-    if (trial || ledger.find(step.model, step.version)?.install === 'probation') return true;
+    if (trial) return true;
     const { device, complete } = planContext(await this.#deps.survey());
     const model = device.models.find((snapshot) => snapshot.model === step.model);
     if (model === undefined) return false;

@@ -63,7 +63,7 @@ function isGivenUpUnnoted({ held }: ModelSnapshot, { record }: VersionFacts): bo
 }
 
 /**
- * What served, or was kept to go back to, and is to be fetched again because no other version can answer: its files were lost.
+ * What served, or was kept to roll back to, and is to be fetched again because no other version can answer: its files were lost.
  * Nothing else would bring it back where the hub wants a version that was given up (DESIGN R2).
  */
 export function toRestore(model: ModelSnapshot, complete: ReadonlySet<Digest>): VersionFacts | undefined {
@@ -86,4 +86,10 @@ export function fallbacks(model: ModelSnapshot, complete: ReadonlySet<Digest>): 
       return isLive(facts) || boots < MAX_BOOTS_OF_GOOD;
     })
     .toSorted((a, b) => rank(a) - rank(b) || b.record.version - a.record.version);
+}
+
+/** What the device counts on for an answer: the version that serves, else the one that takes over, else the last resort. */
+export function mainstay(model: ModelSnapshot, complete: ReadonlySet<Digest>): VersionFacts | undefined {
+  if (model.serving === undefined) return undefined;
+  return selfServing(model, complete) ?? fallbacks(model, complete)[0] ?? toRestore(model, complete);
 }

@@ -2,6 +2,7 @@ import { lackingFeatures } from '#shared/bundle/features.js';
 import type { InstallState } from '#shared/protocol/messages.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
 import { isComplete, isLive, missingArtifacts, toRestore } from './facts.js';
+import { loadsAt } from './plan-serve.js';
 import type { PlanContext, Rule } from './rule.js';
 import type { ModelSnapshot, VersionFacts } from './snapshot.js';
 import type { Step } from './step.js';
@@ -86,10 +87,11 @@ function start(snapshot: ModelSnapshot, facts: VersionFacts, { device, complete 
   if (isLive(facts)) return undefined;
   if (!isComplete(facts, complete)) return { kind: 'fetchManifest', model, version };
   if ((install === 'good' || install === 'probation') && serving?.serving === version) return undefined;
-  if (facts.servable?.state === 'failed') {
+  if (facts.servable?.state === 'failed' && facts !== toRestore(snapshot, complete)) {
     const error = facts.servable.error ?? { code: 'MODELS_SERVABLE_FAILED', message: `${model} ${version} failed while starting` };
     return { kind: 'markBad', model, version, error };
   }
+  if (device.now < loadsAt(facts, device)) return undefined;
   const load = { kind: 'load', model, version, purpose: 'install' } as const;
   const old = snapshot.versions.find(({ record }) => record.version === serving?.serving);
   const short = (facts.manifest?.loadBytes ?? 0) > device.freeMemoryBytes;

@@ -6,13 +6,14 @@ import {
   isAvailable,
   isComplete,
   isLive,
+  mainstay,
   MAX_BOOTS_OF_GOOD,
   maySelfServe,
   selfServing,
   toRestore,
 } from './facts.js';
 import { isRechecked } from './plan-guard.js';
-import type { Rule } from './rule.js';
+import type { PlanContext, Rule } from './rule.js';
 import type { DeviceSnapshot, ModelSnapshot, VersionFacts } from './snapshot.js';
 import { type Step, stepKey } from './step.js';
 
@@ -41,31 +42,27 @@ export const finishSwitchRule: Rule = (snapshot, { complete }) => {
 export const withdrawRule: Rule = ({ model, desired, serving }, { device }) =>
   device.desiredKnown && desired === undefined && serving !== undefined ? { kind: 'withdraw', model } : undefined;
 
-/** Versions that took the process down too often are not loaded again. */
+/**
+ * A version that took the process down too often is not loaded again. One that was good, or is the last that can answer, is kept until
+ * another can: it is loaded again after a pause (DESIGN R2).
+ */
 export const quarantineRule: Rule = (snapshot, { device, complete }) => {
   const { model, serving, desired } = snapshot;
   const serves = factsOf(snapshot, serving?.serving);
-  const error = (facts: VersionFacts) => ({
-    code: 'MODELS_CRASHED',
-    message: `${model} ${facts.record.version}: the agent ended ${facts.record.boots} times while it was starting or on probation`,
-  });
-  if (maySelfServe(serves) && !isLive(serves)) {
-    const good = serves.record.install === 'good';
-    const over = serves.record.boots >= (good ? MAX_BOOTS_OF_GOOD : device.maxBoots);
-    if (over && (!good || fallbacks(snapshot, complete).length > 0)) {
-      return { kind: 'markBad', model, version: serves.record.version, error: error(serves) };
-    }
-  }
-  const wishes = [factsOf(snapshot, desired?.version), factsOf(snapshot, desired?.candidate?.version), toRestore(snapshot, complete)];
-  for (const wanted of wishes) {
-    // What serves may be on its way again, too: its files were lost and fetched anew.
-    const proved = wanted === serves && maySelfServe(serves);
-    const trying = wanted !== undefined && !proved && ['staged', 'starting', 'good'].includes(wanted.record.install);
-    if (trying && !isLive(wanted) && wanted.record.boots >= device.maxBoots) {
-      return { kind: 'markBad', model, version: wanted.record.version, error: error(wanted) };
-    }
-  }
-  return undefined;
+  const last = mainstay(snapshot, complete);
+  const able = [selfServing(snapshot, complete), ...fallbacks(snapshot, complete)].filter((facts) => facts !== undefined);
+  const isCrashed = (facts: VersionFacts | undefined): facts is VersionFacts => {
+    if (facts === undefined || isLive(facts)) return false;
+    const isKept = facts === last || facts.record.install === 'good';
+    if (isKept && able.every((other) => other === facts)) return false;
+    if (facts === serves && maySelfServe(facts)) return isOverBoots(facts, device);
+    return ['staged', 'starting', 'good'].includes(facts.record.install) && facts.record.boots >= device.maxBoots;
+  };
+  const crashed = [serves, factsOf(snapshot, desired?.version), factsOf(snapshot, desired?.candidate?.version)].find(isCrashed);
+  if (crashed === undefined) return undefined;
+  const { version, boots } = crashed.record;
+  const message = `${model} ${version}: the agent ended ${boots} times while it was starting or on probation`;
+  return { kind: 'markBad', model, version, error: { code: 'MODELS_CRASHED', message } };
 };
 
 /** What should serve cannot: bring up the best good version, then go back to it. */
@@ -116,26 +113,32 @@ export const serveRule: Rule = (snapshot, { device, complete }) => {
   return device.now < loadsAt(serves, device) ? undefined : loadToServe(serves);
 };
 
+/** The version took the process down as often as its state allows. */
+function isOverBoots({ record }: VersionFacts, device: DeviceSnapshot): boolean {
+  return record.boots >= (record.install === 'good' ? MAX_BOOTS_OF_GOOD : device.maxBoots);
+}
+
 /**
  * When a version may be loaded, monotonic. The only one there is that took the process down again and again waits after each
  * start of the agent, so that other models answer meanwhile and the hub can send another version. Where several were being loaded
  * when the process ended, one after the other is, the one that was there least often first: it is likely not the one.
  */
-export function loadsAt({ record }: VersionFacts, device: DeviceSnapshot): Millis {
-  if (record.boots < MAX_BOOTS_OF_GOOD) return device.startedAt;
+export function loadsAt(facts: VersionFacts, device: DeviceSnapshot): Millis {
+  if (!isOverBoots(facts, device)) return device.startedAt;
   const suspects = device.models
     .flatMap((model) => factsOf(model, model.serving?.serving) ?? [])
-    .filter((facts) => facts.record.boots >= MAX_BOOTS_OF_GOOD && !isLive(facts))
-    .map((facts) => facts.record)
+    .filter((other) => isOverBoots(other, device) && !isLive(other))
+    .map((other) => other.record)
     .toSorted((a, b) => a.boots - b.boots || (a.model < b.model ? -1 : 1));
-  const turn = suspects.findIndex(({ model }) => model === record.model);
+  const turn = suspects.findIndex(({ model }) => model === facts.record.model);
   return device.startedAt + CRASH_PAUSE * Math.max(1, turn + 1);
 }
 
-/** When what should serve may be loaded; `undefined` when it is loaded, or need not wait. */
-export function servesAt(snapshot: ModelSnapshot, device: DeviceSnapshot): Millis | undefined {
+/** When what should serve, or is to be restored, may be loaded; `undefined` when it is loaded, or need not wait. */
+export function servesAt(snapshot: ModelSnapshot, { device, complete }: PlanContext): Millis | undefined {
   const serves = factsOf(snapshot, snapshot.serving?.serving);
-  return maySelfServe(serves) && !isLive(serves) ? loadsAt(serves, device) : undefined;
+  const next = maySelfServe(serves) ? serves : toRestore(snapshot, complete);
+  return next === undefined || isLive(next) ? undefined : loadsAt(next, device);
 }
 
 export const routeRule: Rule = (snapshot) => {

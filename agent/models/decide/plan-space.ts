@@ -1,6 +1,6 @@
 import type { Digest, ModelName } from '#shared/bundle/names.js';
 import { type Millis, minutes } from '#shared/kernel/time.js';
-import { completeDigests, factsOf, isLive, missingArtifacts, toRestore } from './facts.js';
+import { completeDigests, factsOf, isLive, mainstay, missingArtifacts, toRestore } from './facts.js';
 import type { DeviceSnapshot, ModelSnapshot, VersionFacts } from './snapshot.js';
 import type { Step } from './step.js';
 
@@ -70,8 +70,9 @@ function mostNeeded({ models }: DeviceSnapshot): number {
 }
 
 function takeInventory(device: DeviceSnapshot): Inventory {
+  const complete = completeDigests(device);
   const cached = device.models.flatMap((model) =>
-    model.versions.map((facts) => ({ model: model.model, facts, protected: isProtected(model, facts), files: filesOf(facts) })),
+    model.versions.map((facts) => ({ model: model.model, facts, protected: isProtected(model, facts, complete), files: filesOf(facts) })),
   );
   const owners = new Map<Digest, number>();
   for (const digest of cached.flatMap((entry) => [...new Set(entry.files)])) owners.set(digest, (owners.get(digest) ?? 0) + 1);
@@ -80,17 +81,18 @@ function takeInventory(device: DeviceSnapshot): Inventory {
   const anyMayBeKept = kept.some((entry) => ownsUnknown(entry.facts));
   return {
     present: new Set(device.blobs.map((blob) => blob.digest)),
-    complete: completeDigests(device),
+    complete,
     cached,
     owners,
     isFreeable: (digest) => !anyMayBeKept && !keptFiles.has(digest) && device.foreign?.has(digest) !== true,
   };
 }
 
-/** DESIGN "Store": what serves, the last-known-good and what is being installed are never evicted. */
-export function isProtected(model: ModelSnapshot, facts: VersionFacts): boolean {
+/** What serves or can take over alone, the last-known-good and what is being installed are never evicted (DESIGN R2). */
+export function isProtected(model: ModelSnapshot, facts: VersionFacts, complete: ReadonlySet<Digest>): boolean {
   const { version, install } = facts.record;
   if (version === model.serving?.serving || version === model.serving?.lastKnownGood || isLive(facts)) return true;
+  if (facts === mainstay(model, complete)) return true;
   return (version === model.desired?.version || version === model.desired?.candidate?.version) && install !== 'bad';
 }
 

@@ -80,7 +80,7 @@ export function planModel(model: ModelSnapshot, context: PlanContext): { readonl
   }
   const bake = bakeOf(model, device);
   const proved = model.servingSince === undefined ? undefined : model.servingSince + bake;
-  for (const at of [proved, servesAt(model, device), settlesAt(model, device.bake), nextLook(model, device)])
+  for (const at of [proved, servesAt(model, context), settlesAt(model, device.bake), nextLook(model, device)])
     if (at !== undefined && now < at) wakes.push(at);
   return wakes.length === 0 ? {} : { wakeAt: Math.min(...wakes) };
 }

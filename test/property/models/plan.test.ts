@@ -6,6 +6,7 @@ import { QuantileSketch } from '#shared/stats/sketch.js';
 import { CANDIDATE_ACTIONS, type DesiredCandidate } from '#shared/trust/desired-rollout.js';
 import type { BlobEntry, ServingRecord, VersionRecord } from '#agent/store/contract.js';
 import { guardLimits } from '#agent/models/decide/guard.js';
+import { completeDigests, fallbacks, isComplete, MAX_BOOTS_OF_GOOD, selfServing } from '#agent/models/decide/facts.js';
 import { isProtected } from '#agent/models/decide/plan-space.js';
 import { nextState } from '#agent/models/decide/install-table.js';
 import { plan } from '#agent/models/decide/plan.js';
@@ -270,8 +271,12 @@ function apply(world: World, step: Step): void {
         const cleared = step.replaces === undefined ? model : unloaded(model, step.replaces);
         if (world.sound.has(`${model.model}@${step.version}`))
           return change(cleared, started, { servable: { state: 'available', since: world.snapshot.now } });
-        const isTrial = step.purpose === 'install' || record.install === 'probation';
-        return isTrial
+        const { serving, lastKnownGood } = model.serving ?? {};
+        const served = record.install === 'good' || [serving, lastKnownGood].includes(step.version);
+        const complete = completeDigests(world.snapshot);
+        const others = [selfServing(model, complete), ...fallbacks(model, complete)].filter((other) => other && other !== facts);
+        const isReplaceable = step.purpose === 'install' && (!served || others.length > 0);
+        return isReplaceable || (record.install === 'probation' && others.length > 0)
           ? unloaded(change(cleared, { install: 'bad', attempt: attemptOf(model, record) }), step.version)
           : hold(unloaded(cleared, step.version));
       }
@@ -379,6 +384,18 @@ function wasGood(seed: WorldSeed, model: string, version: number | undefined): b
   return seed.models[Number(model.slice(1))]?.versions.find((known) => known.version === version)?.install === 'good';
 }
 
+/** Whole versions that served, or serve, and are allowed. */
+function ableToServe(world: World, { serving, minimumVersion, versions }: ModelSnapshot): readonly VersionFacts[] {
+  const complete = completeDigests(world.snapshot);
+  return versions.filter((facts) => {
+    const { version, install, boots } = facts.record;
+    if (serving === undefined || !isComplete(facts, complete)) return false;
+    return version === serving.serving
+      ? install === 'good' || install === 'probation'
+      : install === 'good' && boots < MAX_BOOTS_OF_GOOD && version >= minimumVersion;
+  });
+}
+
 /** Every step that was done until the plan was empty and no time would change it. */
 function runToTheEnd(world: World): Step[] {
   const done: Step[] = [];
@@ -422,7 +439,8 @@ describe('the plan, from any state a device can be found in', () => {
         const violations: string[] = [];
         for (let round = 0; round < 60; round += 1) {
           const { steps } = plan(world.snapshot);
-          const kept = world.snapshot.models.flatMap((model) => model.versions.filter((facts) => isProtected(model, facts)));
+          const complete = completeDigests(world.snapshot);
+          const kept = world.snapshot.models.flatMap((model) => model.versions.filter((facts) => isProtected(model, facts, complete)));
           const files = new Set(
             kept.flatMap((facts) => [facts.record.manifest, ...(facts.manifest?.artifacts.map((artifact) => artifact.digest) ?? [])]),
           );
@@ -519,25 +537,37 @@ describe('the plan, from any state a device can be found in', () => {
     expect(next([25, 30, 20].map((until, index) => ({ key: `load/${index + 1}/`, until })))).toEqual({ load: [], wakeAt: 20 });
   });
 
+  it('wants a version to the end wherever a whole one was good or serving, whether it loads or not (R2)', () => {
+    fc.assert(
+      fc.property(worldSeed, (seed) => {
+        const world = build(seed);
+        const wanted = world.snapshot.models.filter((model) => model.desired !== undefined || !world.snapshot.desiredKnown);
+        const able = wanted.filter((model) => ableToServe(world, model).length > 0);
+        runToTheEnd(world);
+        const givenUp = able.filter(({ model }) => {
+          const after = world.snapshot.models.find((other) => other.model === model);
+          return after?.serving === undefined || (after.routed === undefined && ableToServe(world, after).length === 0);
+        });
+        expect(givenUp.map(({ model }) => model)).toEqual([]);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
   it('never leaves a model without an answer that has a good, complete, sound version to give it (R2)', () => {
     fc.assert(
       fc.property(worldSeed, (seed) => {
         const world = build({ ...seed, desiredKnown: false });
-        const able = world.snapshot.models.filter(
-          ({ model, serving, minimumVersion, versions }) =>
-            serving !== undefined &&
-            versions.some(
-              ({ record, manifest }) =>
-                (record.version === serving.serving || record.version >= minimumVersion) &&
-                record.install === 'good' &&
-                record.boots < 5 &&
-                world.sound.has(`${model}@${record.version}`) &&
-                manifest?.usable === true &&
-                manifest.artifacts.every((artifact) => world.snapshot.blobs.some((blob) => blob.digest === artifact.digest)),
-            ),
-        );
-        // A serving version that does not load is only kept when there is nothing to replace it; loads of it are held here for ever.
-        const judged = able.filter(({ model, serving }) => world.sound.has(`${model}@${serving?.serving}`));
+        const judged = world.snapshot.models.filter((model) => {
+          const isSound = (version?: VersionNumber): boolean => world.sound.has(`${model.model}@${version}`);
+          const able = ableToServe(world, model).map(({ record }) => record);
+          // A serving version that does not load is only kept when there is nothing to replace it; loads of it are held here for ever.
+          const proved = able.some(({ install, boots, version }) => install === 'good' && boots < MAX_BOOTS_OF_GOOD && isSound(version));
+          return (
+            (proved && isSound(model.serving?.serving)) ||
+            (able.length > 0 && model.versions.every(({ record }) => isSound(record.version)))
+          );
+        });
         runToTheEnd(world);
         const silent = judged.filter(({ model }) => world.snapshot.models.find((other) => other.model === model)?.routed === undefined);
         expect(silent.map(({ model }) => model)).toEqual([]);
