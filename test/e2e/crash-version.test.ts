@@ -7,6 +7,7 @@ import { publishForged } from '../kit/forged-version.js';
 import { until } from '../kit/until.js';
 import { crashMissing, crashModel, negateModel } from './crash-model.js';
 import type { Answer, Device } from './device.js';
+import { reports } from './rollouts.js';
 import { World } from './world.js';
 
 const probe = mkdtempSync(path.join(os.tmpdir(), 'skerry-probe-'));
@@ -68,9 +69,10 @@ describe.skipIf(missing !== undefined)(
       expect(device.process.alive).toBe(true);
       await device.stop();
 
-      // Nothing but --retry brings it back.
+      // Nothing but --retry brings it back. Until the hub heard that the version is bad, it would call the deployment done.
       await device.start({ args: ARGS });
       await answered(1);
+      await reports(world, device, 'm', 2, 'bad');
       expect(await world.run(['deploy', 'm@2', '--all', '--wait'])).toMatchObject({ code: 1 });
       expect(await world.run(['deploy', 'm@2', '--all', '--retry', '--wait'])).toMatchObject({ code: 0 });
       expect(await ask(HARMLESS)).toMatchObject({ version: 2 });

@@ -7,16 +7,18 @@ import { crashMissing, crashModel, negateModel } from './crash-model.js';
 import type { Device } from './device.js';
 import { answers, type Load, underLoad } from './load.js';
 import { enrolDevices, expectChain, expectTakenBack, QUICK_HUB, Rollout, settle } from './rollouts.js';
-import { Supervisor } from './supervisor.js';
 import { Told } from './told.js';
+import { until } from '../kit/until.js';
 import { World } from './world.js';
 
 const probe = mkdtempSync(path.join(os.tmpdir(), 'skerry-probe-'));
 const missing = await crashMissing(probe);
 rmSync(probe, { recursive: true });
 
-/** One request in fifty is one the new version does not survive. */
-const input = (number: number): readonly number[] => (number % 50 === 49 ? [1, 7, 3, 4] : [1, 2, 3, 4]);
+const HARMLESS = [1, 2, 3, 4];
+/** A request that the new version does not survive. No two are alike: the same inputs would be refused after the first crash. */
+const deadly = (number: number): readonly number[] => [number, 7, 3, 4];
+const AS = { datatype: 'INT64' };
 
 describe.skipIf(missing !== undefined)(
   `a version that takes the process down, under a steady stream of requests${missing === undefined ? '' : ` (skipped: ${missing})`}`,
@@ -24,7 +26,6 @@ describe.skipIf(missing !== undefined)(
     let world: World;
     let devices: Device[];
     let told: readonly Told[];
-    const supervisors: Supervisor[] = [];
 
     beforeAll(async () => {
       world = await World.start({ hubArgs: QUICK_HUB });
@@ -34,61 +35,70 @@ describe.skipIf(missing !== undefined)(
       await world.publish('m', 2, crashModel(), ['--golden', golden]);
       devices = await enrolDevices(world, 'crash', 4);
       told = devices.map((device) => new Told(device));
-      await supervise(['--max-boots', '2']);
+      await Promise.all(devices.map((device) => device.start({ args: ['--isolation', 'process'] })));
       await settle(world, devices, 'm', 1);
     });
-    afterAll(async () => {
-      await Promise.all(supervisors.map((supervisor) => supervisor.stop()));
-      await world.close();
-    });
+    afterAll(() => world.close());
 
-    /** From now on every device is started again as often as its process ends, with these settings. */
-    async function supervise(args: readonly string[]): Promise<void> {
-      await Promise.all(supervisors.splice(0).map((supervisor) => supervisor.stop()));
-      supervisors.push(...(await Promise.all(devices.map((device) => Supervisor.start(device, { args })))));
-      await Promise.all(devices.map((device) => device.online()));
-    }
-
-    async function takenBack(document: object, exposed: number): Promise<string> {
-      return underLoad(devices, { model: 'm', input, as: { datatype: 'INT64' }, everyMs: 5 }, async (loads) => {
+    /** Rolls version 2 out until the hub takes it back. `once` runs when the rollout is under way. The result is the reason of the decision. */
+    async function takenBack(options: {
+      readonly document: object;
+      readonly exposed: number;
+      readonly input: (number: number) => readonly number[];
+      readonly once?: () => Promise<void>;
+    }): Promise<string> {
+      const { document, exposed, input, once } = options;
+      return underLoad(devices, { model: 'm', input, as: AS, everyMs: 5 }, async (loads) => {
         await answers(loads, 1, 100);
         for (const heard of told) heard.mark();
-        const ends = new Map(supervisors.map(({ device, ends: before }) => [device.name, before]));
         const rollout = await Rollout.create(world, { model: 'm', version: 2, cohort: '', ...document });
+        await once?.();
         await rollout.reach('rolled-back');
         expect((await expectChain(rollout)).filter((event) => event !== '0 all-decided' && event !== '0 baked')).toEqual([
           '0 begin-wave',
           '0 gate-failed-rollback',
           '0 reverted',
         ]);
-        const had = await expectTakenBack({ world, told, rollout, model: 'm', from: 2, to: 1, as: { datatype: 'INT64' } });
+        const had = await expectTakenBack({ world, told, rollout, model: 'm', from: 2, to: 1, as: AS });
         expect(had).toHaveLength(exposed);
         await expectServing(loads);
-        for (const { device, ends: after } of supervisors) expect(after > (ends.get(device.name) ?? 0)).toBe(had.includes(device.name));
+        // The crashes were those of the model's processes: every agent is the one that was started.
+        expect(devices.filter((device) => !device.process.alive)).toEqual([]);
         const [stop] = (await rollout.decisions()).filter(({ event }) => event === 'gate-failed-rollback');
         return stop?.reason ?? '';
       });
     }
 
-    /** The old version answers everywhere, the requests that ended the new one included. */
+    /** The old version answers everywhere, the requests that crashed the new one included. */
     async function expectServing(loads: readonly Load[]): Promise<void> {
       const before = loads.map((load) => load.by(1));
       for (const [index, load] of loads.entries()) await answers([load], 1, (before[index] ?? 0) + 100);
     }
 
-    // Skipped until it sends deadly inputs that differ: the same ones are refused after the first crash (`INFERENCE_CRASHED_BEFORE`), and a
-    // version that crashed runs in a process of its own, so the agent does not end again and the rollout sees one crash only.
-    it.skipIf(true)('is given up by the devices themselves (skipped: its load repeats one input)', async () => {
-      const document = { waves: [{ count: 1 }, '100%'], bake: '10m', gates: [{ gate: 'install' }] };
-      expect(await takenBack(document, 1)).toMatch(/^install: 1 of 1 devices took it back by themselves/);
-      expect(await world.events('code=MODELS_CRASHED')).not.toHaveLength(0);
+    it('is taken back by the hub while each device tolerates the one crash it saw', async () => {
+      const document = {
+        waves: [{ count: 3 }, '100%'],
+        bake: '10m',
+        gates: [{ gate: 'install' }, { gate: 'limit', of: 'crashes', atMost: 1 }],
+      };
+      const once = async (): Promise<void> => {
+        const exposed = await until('three devices to serve version 2', async () => {
+          const answered = await Promise.all(devices.map((device) => device.predict('m', HARMLESS, AS)));
+          const on = devices.filter((_, index) => answered[index]?.version === 2);
+          return on.length === 3 && on;
+        });
+        for (const device of exposed) {
+          expect(await device.predict('m', deadly(1), AS)).toMatchObject({ status: 500, code: 'INFERENCE_CRASHED' });
+        }
+      };
+      expect(await takenBack({ document, exposed: 3, input: () => HARMLESS, once })).toMatch(/crashes/);
     });
 
-    // Skipped for the same reason.
-    it.skipIf(true)('is taken back by the hub from devices that would go on trying (skipped: its load repeats one input)', async () => {
-      await supervise(['--max-boots', '1000']);
-      const document = { waves: [{ count: 2 }, '100%'], bake: '10m', gates: [{ gate: 'install' }, { gate: 'crashes' }] };
-      expect(await takenBack(document, 2)).toMatch(/^crashes: crashes per device hour: /);
+    it('is given up by the devices themselves, whose other requests go on being answered', async () => {
+      const document = { waves: [{ count: 1 }, '100%'], bake: '10m', gates: [{ gate: 'install' }] };
+      const input = (number: number): readonly number[] => (number % 50 === 49 ? deadly(number) : HARMLESS);
+      expect(await takenBack({ document, exposed: 1, input })).toMatch(/^install: 1 of 1 devices took it back by themselves/);
+      expect(await world.events('kind=version.crashed')).not.toHaveLength(0);
     });
   },
 );

@@ -106,7 +106,8 @@ export class InstancePool {
       this.#closed = true;
       this.#parts.onFailed(
         new SkerryError(
-          'INFERENCE_SERVABLE_FAILED',
+          // A crash is the version's fault, and is told as one; being killed for memory may be anybody's.
+          reason.code === 'INFERENCE_CRASHED' ? reason.code : 'INFERENCE_SERVABLE_FAILED',
           `its workers ended unasked (${this.#ends.length} in ${settings.restartWindow / 1000} s); the last time: ${reason.message}`,
           { cause: reason },
         ),

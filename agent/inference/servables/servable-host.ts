@@ -141,11 +141,14 @@ export class ServableHost {
 
   /** Why it takes no request now. */
   refusal(): SkerryError {
+    if (this.#error !== undefined && this.#state === 'failed') return this.#failure(this.#error);
     const { model, version } = this.spec;
-    if (this.#error !== undefined && this.#state === 'failed') {
-      return new SkerryError('INFERENCE_SERVABLE_FAILED', `${model}@${version} failed: ${this.#error.message}`, { cause: this.#error });
-    }
     return new SkerryError('INFERENCE_NOT_READY', `${model}@${version} is ${this.#state}`, { details: { state: this.#state } });
+  }
+
+  #failure(cause: SkerryError): SkerryError {
+    const { model, version } = this.spec;
+    return new SkerryError('INFERENCE_SERVABLE_FAILED', `${model}@${version} failed: ${cause.message}`, { cause });
   }
 
   /** Takes no further request, answers those it has, frees everything. Idempotent. */
@@ -236,7 +239,8 @@ export class ServableHost {
 
   #fail(error: SkerryError): void {
     this.#error = error;
-    this.#live?.scheduler.failAll(error);
+    // Who waits in the queue hears that the version failed: none of their requests crashed it.
+    this.#live?.scheduler.failAll(this.#failure(error));
     // While draining or loading, whoever drains or loads it finds out; only an available one changes state by itself.
     if (this.#state === 'available') this.#move('failed');
     void this.#live?.pool.close();

@@ -55,7 +55,8 @@ export function progressOf(wanted: Wanted, reported: Reported | undefined): Prog
   const { desired } = reported;
   const model = reported.models.find((entry) => entry.model === wanted.model);
   const version = model?.versions.find((entry) => entry.version === wanted.version && entry.manifest === wanted.manifest);
-  if (model !== undefined && version !== undefined && model.serving === wanted.version)
+  // One marked bad may still answer, until the version before is loaded: that is no success.
+  if (model !== undefined && version !== undefined && model.serving === wanted.version && version.install !== 'bad')
     return { state: 'serving', install: version.install };
   // What it says of the version was said before it heard of this decision (a retry, for one).
   if (desired.counter < wanted.counter) return refusalProgress(desired);

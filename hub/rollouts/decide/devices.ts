@@ -1,3 +1,4 @@
+import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import type { EpochMillis, Millis } from '#shared/kernel/time.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { isBeside, type RolloutDocument } from '../document.js';
@@ -155,16 +156,26 @@ function tellableWave(record: RolloutRecord): number {
 export function tookBack(rows: Iterable<RolloutDevice>, wave: number): number {
   let count = 0;
   for (const row of rows) {
-    if (row.wave === wave && row.status === 'failed' && TOOK_BACK.test(row.error?.code ?? '')) count += 1;
+    if (row.wave === wave && row.status === 'failed' && TOOK_BACK.has(row.error?.code ?? '')) count += 1;
   }
   return count;
 }
 
 /**
- * Codes a device gives when it went back by itself (shared/kernel/codes/models.ts, update.ts). Not that it had no word from the hub: its
- * network is away more often than chance is reckoned with here.
+ * Codes a device gives when it rolled back by itself. Loss of the hub (`UPDATE_NOT_CONNECTED`) is not among them: networks fail more often
+ * than the chance that is reckoned with here.
  */
-const TOOK_BACK = /^(MODELS_(GUARD_[A-Z]+|CRASHED)|UPDATE_(ENDED|KEPT_ENDING|MODELS_FAILED))$/;
+const TOOK_BACK: ReadonlySet<string> = new Set<ErrorCode>([
+  'MODELS_GUARD_ERRORS',
+  'MODELS_GUARD_LATENCY',
+  'MODELS_GUARD_CRASHES',
+  'MODELS_GUARD_GOLDEN',
+  'MODELS_CRASHED',
+  'INFERENCE_CRASHED',
+  'UPDATE_ENDED',
+  'UPDATE_KEPT_ENDING',
+  'UPDATE_MODELS_FAILED',
+]);
 
 /** Silent devices count as the rollout says; the install gate sees them so. */
 export function installFigures(

@@ -42,6 +42,13 @@ const rows: readonly Row[] = [
     version: { install: 'probation' },
     expected: { state: 'serving', install: 'probation' },
   },
+  {
+    title: 'gave it up and answers with it until the version before is loaded',
+    counter: 5,
+    serving: 2,
+    version: { install: 'bad', error },
+    expected: { state: 'refused', install: 'bad', error },
+  },
   { title: 'serves it already', counter: 4, serving: 2, version: { install: 'good' }, expected: { state: 'serving', install: 'good' } },
   {
     title: 'has other content under the number',

@@ -56,6 +56,13 @@ test('one that dies is replaced at once, then after a growing delay, until the l
   expect(clock.pending).toBe(0);
 });
 
+test('where the last of too many ends was a crash, the version failed of crashes', async () => {
+  const { made, failures } = setUp({ restartLimit: 0 });
+  made[0]?.end(new SkerryError('INFERENCE_CRASHED', 'SIGFPE'));
+  await settled();
+  expect(failures).toEqual([coded('INFERENCE_CRASHED', 'SIGFPE')]);
+});
+
 test('deaths long ago do not count', async () => {
   const { clock, made, failures } = setUp({ restartLimit: 1 });
   for (let death = 0; death < 4; death++) {
