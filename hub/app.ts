@@ -199,8 +199,10 @@ export async function startHub({ config, env, logger, clock = systemClock, obser
       claims: {
         underWay: rolloutsUnderWay,
         supersede: (ended, by, reason, write) => rollouts.supersede(ended, by, reason, write),
-        canRun: async (model, version, device) =>
-          whyIncapable((await rolloutRegistry.version(model, version)).variants, device) === undefined,
+        capability: async (model, version) => {
+          const { runnable } = await rolloutRegistry.version(model, version);
+          return (device) => whyIncapable(runnable, device);
+        },
       },
       // Single devices make a row every few minutes each: kept for as long as devices are compared, no longer.
       retention: { events: days(config.eventDays), models: days(config.metricDays), devices: days(Math.min(config.metricDays, 7)) },

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { AGENT_MODEL } from '#shared/bundle/names.js';
+import { kindRow } from '#shared/bundle/kinds.js';
 import { foregroundClock, systemClock } from '#shared/kernel/clock.js';
 import { type Millis, SAME_WISH } from '#shared/kernel/time.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
@@ -125,7 +125,7 @@ async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): 
 
 /** For `systemctl status`. */
 function inOneLine({ version, link, reported }: AgentStatus): string {
-  const served = reported.models.filter(({ model, serving }) => model !== AGENT_MODEL && serving !== null);
+  const served = reported.models.filter(({ model, serving }) => kindRow(model).predicts && serving !== null);
   return `release ${version}, ${link.kind}; serves ${served.map(({ model, serving }) => `${model}@${serving}`).join(', ') || 'no model'}`;
 }
 

@@ -1,6 +1,7 @@
 import os from 'node:os';
 import type { PredictionTarget } from '#agent/inference/contract.js';
-import { agentVariantName, PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
+import { agentVariantName } from '#shared/bundle/agent-manifest.js';
+import { PACKAGED_RELEASE } from '#shared/bundle/kinds.js';
 import { AGENT_MODEL, type VersionNumber } from '#shared/bundle/names.js';
 
 /**

@@ -1,4 +1,4 @@
-import { AGENT_MODEL } from '#shared/bundle/names.js';
+import { kindNamed } from '#shared/bundle/kinds.js';
 import type { DesiredState } from '#shared/trust/desired.js';
 import type { DesiredSource } from '#agent/models/ports.js';
 
@@ -6,7 +6,7 @@ import type { DesiredSource } from '#agent/models/ports.js';
 export function desiredOfModels(source: DesiredSource): DesiredSource {
   const split = (desired: DesiredState): DesiredState => ({
     ...desired,
-    models: desired.models.filter(({ model }) => model !== AGENT_MODEL),
+    models: desired.models.filter(({ model }) => kindNamed(model) === 'model'),
   });
   return {
     current: () => {

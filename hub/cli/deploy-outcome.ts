@@ -9,16 +9,18 @@ export type DeployOutcome =
   | { readonly kind: 'settled'; readonly exit: ExitCode };
 
 /**
- * Reads the outcome out of the devices' states. Superseded ones were given something newer and count neither way; a
+ * Reads the outcome out of the devices' states. Superseded ones were given something newer and count neither way. One whose agent
+ * cannot yet (`unsupported`) has failed at nothing, and does not serve the version either. A
  * deployment that reached nobody did not do what was asked. Pure.
  */
 export function deployOutcome(devices: DeploymentProgress['devices']): DeployOutcome {
   const serving = devices.filter((device) => device.state === 'serving' || device.state === 'removed').length;
   const refused = devices.filter((device) => device.state === 'refused').length;
+  const unsupported = devices.filter((device) => device.state === 'unsupported').length;
   const superseded = devices.filter((device) => device.state === 'superseded').length;
-  if (serving + refused + superseded < devices.length) return { kind: 'running' };
+  if (serving + refused + unsupported + superseded < devices.length) return { kind: 'running' };
   if (serving === 0) return { kind: 'settled', exit: EXIT.failed };
-  return { kind: 'settled', exit: refused > 0 ? EXIT.partly : EXIT.ok };
+  return { kind: 'settled', exit: refused + unsupported > 0 ? EXIT.partly : EXIT.ok };
 }
 
 type DeviceProgress = DeploymentProgress['devices'][number];
@@ -30,6 +32,7 @@ const PERCENT: Readonly<Record<DeviceProgress['state'], number>> = {
   serving: 100,
   removed: 100,
   refused: 100,
+  unsupported: 100,
   superseded: 100,
 };
 

@@ -1,15 +1,17 @@
 import type { Command } from 'commander';
 import { sleep } from '#shared/kernel/clock.js';
+import { counted } from '#shared/kernel/counted.js';
 import type { Millis } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { formatDuration } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine, printNote } from '#shared/terminal/output.js';
 import { createProgress, type Progress, type ProgressBar } from '#shared/terminal/progress.js';
 import { EXIT, type ExitCode } from '#shared/terminal/run-cli.js';
-import type { CreatedDeployment, DeploymentProgress } from '../fleet/deployment-view.js';
+import type { CreatedDeployment, DeploymentPlan, DeploymentProgress } from '../fleet/deployment-view.js';
 import { parseModelVersion, parseSpan } from './arguments.js';
 import { deployOutcome, deployPercent } from './deploy-outcome.js';
 import { type CliDeps, type CommonFlags, hubCommand, type HubCommand, openHubCommand } from './deps.js';
+import { printIncapable } from './incapable-view.js';
 import { patientReader } from './patience.js';
 
 export interface WaitFlags extends CommonFlags {
@@ -22,6 +24,7 @@ interface DeployFlags extends WaitFlags {
   readonly all?: boolean;
   readonly retry?: boolean;
   readonly supersede?: boolean;
+  readonly dryRun?: boolean;
 }
 
 type DeviceProgress = DeploymentProgress['devices'][number];
@@ -41,6 +44,7 @@ export function registerDeployCommand(program: Command, deps: CliDeps): void {
     .option('--to <selector>', 'labels of the devices, as in Kubernetes')
     .option('--all', 'every device')
     .option('--retry', 'also on devices that refused this version before')
+    .option('--dry-run', 'Show which devices the deployment would reach, and which of them cannot run the version; deploy nothing.')
     .option(
       '--supersede',
       'end rollouts of the model under way on these devices where they stand; without it they are left alone and this is refused',
@@ -55,8 +59,14 @@ export function registerDeployCommand(program: Command, deps: CliDeps): void {
         throw new SkerryError('CLI_USAGE', 'say which devices: --to SELECTOR or --all');
       const timeout = parseSpan(flags.timeout, '--timeout');
       const command = await openHubCommand(deps, flags);
-      const { createdDeploymentSchema } = await import('../fleet/deployment-view.js');
+      const { createdDeploymentSchema, deploymentPlanSchema } = await import('../fleet/deployment-view.js');
       const body = { model, version, selector: flags.to ?? '', retry: flags.retry === true, supersede: flags.supersede === true };
+      if (flags.dryRun === true) {
+        const plan = await command.hub.post(deploymentPlanSchema, '/api/v1/deployments/plan', body);
+        if (command.out.json) printJson(command.out, plan);
+        else printPlanned(command.out, 'would deploy', plan);
+        return;
+      }
       const created = await command.hub.post(createdDeploymentSchema, '/api/v1/deployments', body);
       await finishDeployment(command, created, flags.wait === true ? timeout : undefined, deps);
     });
@@ -80,9 +90,14 @@ export function nameOfDeployment({ model, version }: Pick<CreatedDeployment, 'mo
 
 function printCreated(out: Output, created: CreatedDeployment): void {
   if (out.json) return printJson(out, created);
-  const where = created.selector === '' ? 'all devices' : created.selector;
-  printLine(out, `deployment ${created.id}: ${nameOfDeployment(created)} to ${where}, ${created.matched} device(s) now`);
-  for (const rollout of created.superseded) printLine(out, `ended the rollout ${rollout}`);
+  printPlanned(out, `deployment ${created.id}:`, created);
+}
+
+function printPlanned(out: Output, what: string, plan: DeploymentPlan): void {
+  const where = plan.selector === '' ? 'all devices' : plan.selector;
+  printLine(out, `${what} ${nameOfDeployment(plan)} to ${where}, ${counted(plan.matched, 'device')} now`);
+  printIncapable(out, 'cannot run it yet', plan.incapable);
+  for (const rollout of plan.superseded) printLine(out, `ends the rollout ${rollout}`);
 }
 
 async function wait({ out, hub }: HubCommand, created: CreatedDeployment, timeout: Millis, deps: CliDeps): Promise<ExitCode> {
@@ -90,7 +105,7 @@ async function wait({ out, hub }: HubCommand, created: CreatedDeployment, timeou
   const begun = deps.clock.monotonic();
   const progress = await createProgress(out);
   const bars = deviceBars(progress, nameOfDeployment(created));
-  printNote(out, `deployment ${created.id}: ${created.matched} device(s)`);
+  printNote(out, `deployment ${created.id}: ${counted(created.matched, 'device')}`);
   for (const rollout of created.superseded) printNote(out, `ended the rollout ${rollout}`);
   try {
     const read = patientReader(out, () => hub.get(deploymentProgressSchema, `/api/v1/deployments/${created.id}`));
@@ -119,7 +134,7 @@ async function wait({ out, hub }: HubCommand, created: CreatedDeployment, timeou
 }
 
 function incomplete(state: DeploymentProgress, timeout: Millis): SkerryError {
-  const open = state.devices.filter((device) => !['serving', 'removed', 'refused', 'superseded'].includes(device.state));
+  const open = state.devices.filter((device) => !['serving', 'removed', 'refused', 'unsupported', 'superseded'].includes(device.state));
   const named = open
     .slice(0, 10)
     .map((device) => `${device.device} (${device.state})`)
@@ -134,7 +149,7 @@ function incomplete(state: DeploymentProgress, timeout: Millis): SkerryError {
 function printOutcome(out: Output, state: DeploymentProgress, exit: ExitCode, took: Millis): void {
   if (out.json) return printJson(out, { ...state, seconds: took / 1_000 });
   const name = nameOfDeployment(state);
-  const { serving, removed, refused, superseded } = state.counts;
+  const { serving, removed, superseded } = state.counts;
   if (state.devices.length === 0) printLine(out, `no device matches now; those that come to match get ${name}`);
   else {
     const done =
@@ -145,11 +160,22 @@ function printOutcome(out: Output, state: DeploymentProgress, exit: ExitCode, to
     printLine(out, paint(out, exit === EXIT.ok ? 'green' : 'yellow', text));
   }
   if (superseded > 0) printLine(out, `${superseded} were given something newer meanwhile`);
-  if (refused === 0) return;
-  printLine(out, paint(out, 'red', `${refused} refused it:`));
-  for (const device of state.devices.filter((entry) => entry.state === 'refused')) {
-    printLine(out, `  ${device.device}  ${device.error === undefined ? '' : `${device.error.code}: ${device.error.message}`}`);
-  }
+  printReasons(out, state, 'unsupported', 'yellow', 'cannot run it until their agents are updated:');
+  printReasons(out, state, 'refused', 'red', 'refused it:');
+}
+
+/** Devices in a state, each with its reason. */
+function printReasons(
+  out: Output,
+  { devices }: DeploymentProgress,
+  state: DeviceProgress['state'],
+  colour: 'red' | 'yellow',
+  text: string,
+): void {
+  const named = devices.filter((device) => device.state === state);
+  if (named.length === 0) return;
+  printLine(out, paint(out, colour, `${named.length} ${text}`));
+  for (const { device, error } of named) printLine(out, `  ${device}  ${error === undefined ? '' : `${error.code}: ${error.message}`}`);
 }
 
 /** A bar for each device of a small fleet, one for all of a large one. */
@@ -174,7 +200,7 @@ function deviceBars(progress: Progress, label: string): (devices: readonly Devic
       if (done.has(device.device)) continue;
       const bar = barOf(device.device, 100);
       if (device.state === 'serving' || device.state === 'removed' || device.state === 'superseded') bar.finish(device.state);
-      else if (device.state === 'refused') bar.fail(device.error?.code ?? 'refused');
+      else if (device.state === 'refused' || device.state === 'unsupported') bar.fail(device.error?.code ?? device.state);
       else bar.update(deployPercent(device), device.install ?? device.state);
       if (deployPercent(device) === 100) done.add(device.device);
     }

@@ -1,6 +1,6 @@
 import { LABELS_RULE } from '#shared/protocol/device.js';
 import type { Command } from 'commander';
-import { PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
+import { kindRow, PACKAGED_RELEASE } from '#shared/bundle/kinds.js';
 import { AGENT_MODEL } from '#shared/bundle/names.js';
 import { formatAgo } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine, printNote, printTable } from '#shared/terminal/output.js';
@@ -111,7 +111,7 @@ function troubleText({ troubles, trustTroubles }: DeviceSummary): string {
 
 /** The models; which release of the agent runs stands in a column of its own. */
 function servedModels({ serving }: DeviceSummary): string {
-  const models = serving.filter((entry) => entry.model !== AGENT_MODEL);
+  const models = serving.filter((entry) => kindRow(entry.model).predicts);
   return models.map((entry) => `${entry.model}@${entry.version}`).join(' ');
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { formatDuration } from '#shared/terminal/format.js';
 import { paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
-import { AGENT_MODEL } from '#shared/bundle/names.js';
+import { kindRow } from '#shared/bundle/kinds.js';
 import { parseModelVersion, parseSpan } from './arguments.js';
 import type { HubClient } from './client.js';
 import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
@@ -60,6 +60,6 @@ async function checkNames(hub: HubClient, model: string, device: string | undefi
     import('../registry/views.js'),
     import('../fleet/device-view.js'),
   ]);
-  if (model !== AGENT_MODEL) await hub.get(modelDetailSchema, `/api/v1/models/${model}`);
+  if (kindRow(model).predicts) await hub.get(modelDetailSchema, `/api/v1/models/${model}`);
   if (device !== undefined) await hub.get(deviceDetailSchema, `/api/v1/devices/${encodeURIComponent(device)}`);
 }

@@ -4,6 +4,7 @@ import type { AgentManifest } from '#shared/bundle/agent-manifest.js';
 import type { Manifest } from '#shared/bundle/manifest.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { confirm } from '#shared/terminal/confirm.js';
+import { byKind } from '#shared/bundle/kinds.js';
 import type { ModelManifest } from '#shared/bundle/model-manifest.js';
 import { formatAgo, formatBytes } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
@@ -98,8 +99,10 @@ function printVersion(out: Output, version: VersionDetail, now: number): void {
   printLine(out, `published ${formatAgo(Date.parse(version.acceptedAt), now)} by ${version.publisher}, signed by role ${version.role}`);
   printLine(out, `manifest sha256:${version.manifest}`);
   printLine(out);
-  if (document.kind === 'agent') printAgentContent(out, document);
-  else printModelContent(out, document);
+  byKind(document, {
+    model: (content: ModelManifest) => printModelContent(out, content),
+    agent: (content: AgentManifest) => printAgentContent(out, content),
+  });
   printLine(out, `${formatBytes(version.bytes)} in all`);
 }
 

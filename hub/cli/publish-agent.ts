@@ -1,5 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { agentVariantName, PACKAGED_RELEASE, releaseTextSchema } from '#shared/bundle/agent-manifest.js';
+import { agentVariantName, releaseTextSchema } from '#shared/bundle/agent-manifest.js';
+import { PACKAGED_RELEASE } from '#shared/bundle/kinds.js';
 import type { VersionNumber } from '#shared/bundle/names.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { formatBytes } from '#shared/terminal/format.js';

@@ -1,13 +1,7 @@
 import { LIMITS } from '#shared/kernel/limits.js';
 import { InvalidArgumentError } from 'commander';
-import {
-  AGENT_MODEL,
-  MODEL_NAME_RULE,
-  type ModelName,
-  modelNameSchema,
-  type VersionNumber,
-  versionNumberSchema,
-} from '#shared/bundle/names.js';
+import { MODEL_NAME_RULE, type ModelName, modelNameSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
+import { isReservedName } from '#shared/bundle/kinds.js';
 import type { OutputTolerances, Tolerance } from '#shared/tensor/tolerance.js';
 import type { VariantFile } from '../publisher/build.js';
 
@@ -20,7 +14,7 @@ const VARIANT_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
 export function parseModelName(text: string): ModelName {
   const name = modelNameSchema.safeParse(text);
-  if (name.success && name.data === AGENT_MODEL)
+  if (name.success && isReservedName(name.data))
     throw new InvalidArgumentError('That is the name of the agent\'s own releases: see "skerry publish-agent".');
   if (name.success) return name.data;
   throw new InvalidArgumentError(`A name has ${MODEL_NAME_RULE}, at most ${LIMITS.nameLength} in all.`);

@@ -4,6 +4,7 @@ import { type Output, paint, printLine, printTable } from '#shared/terminal/outp
 import { EXIT, type ExitCode } from '#shared/terminal/run-cli.js';
 import type { TrialOutcome } from '#hub/rollouts/decide/trial-outcome.js';
 import type { DecisionView, PlanView, RolloutDetail } from '../rollouts/views.js';
+import { printIncapable } from './incapable-view.js';
 
 const COLOUR = { pass: 'green', fail: 'red', error: 'red', insufficient: 'yellow' } as const;
 const BAR = 20;
@@ -23,7 +24,7 @@ export function printRollout(out: Output, rollout: RolloutDetail, now: number, n
       { title: 'failed', align: 'right', value: (wave) => wave.counts.failed },
       { title: 'silent', align: 'right', value: (wave) => wave.counts.silent + wave.counts.unproven },
       { title: 'back', align: 'right', value: (wave) => wave.counts.reverted },
-      { title: 'out', align: 'right', value: (wave) => wave.counts.released || undefined },
+      { title: 'out', align: 'right', value: (wave) => wave.counts.released + wave.counts.unsupported || undefined },
       { title: 'of', align: 'right', value: (wave) => total(wave.counts) },
       { title: 'bake', value: (wave) => (wave.bakeSeconds === 0 ? undefined : formatDuration(wave.bakeSeconds * 1_000)) },
       { title: 'approval', value: (wave) => wave.approval ?? undefined },
@@ -32,7 +33,7 @@ export function printRollout(out: Output, rollout: RolloutDetail, now: number, n
   );
   if (notes) {
     for (const warning of rollout.warnings) printLine(out, paint(out, 'yellow', `note: ${warning}`));
-    printIncapable(out, rollout.incapable);
+    printIncapable(out, 'left out', rollout.incapable);
   }
   printWindow(out, rollout.window, now);
   printGates(out, rollout);
@@ -97,18 +98,9 @@ export function printPlan(out: Output, plan: PlanView, now: number): void {
     plan.waves,
   );
   printWindow(out, plan.window, now);
-  printIncapable(out, plan.incapable);
+  printIncapable(out, 'left out', plan.incapable);
   for (const warning of plan.warnings) printLine(out, paint(out, 'yellow', `note: ${warning}`));
 }
-
-/** Devices left out, some by name: a fleet may have thousands of a kind. */
-function printIncapable(out: Output, incapable: PlanView['incapable']): void {
-  for (const { device, why } of incapable.slice(0, NAMED)) printLine(out, paint(out, 'yellow', `left out: ${device} (${why})`));
-  if (incapable.length > NAMED)
-    printLine(out, paint(out, 'yellow', `and ${incapable.length - NAMED} more that cannot take part; --json names all`));
-}
-
-const NAMED = 10;
 
 /** Both versions side by side, and how they compare. */
 export function printOutcome(out: Output, outcome: TrialOutcome): void {

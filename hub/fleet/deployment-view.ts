@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
+import { incapableDeviceSchema } from './decide/incapable.js';
 import { PROGRESS_STATES, progressSchema } from './decide/progress.js';
 
 // What the API says about deployments; routes declare it, clients check by it.
@@ -31,8 +32,22 @@ export const deploymentProgressSchema = deploymentSchema.extend({
 });
 export type DeploymentProgress = z.infer<typeof deploymentProgressSchema>;
 
-/** `matched`: devices the selector matched when it was made. `superseded`: rollouts it ended. */
-export const createdDeploymentSchema = deploymentSchema.extend({ matched: z.int(), superseded: z.array(z.string()) });
+/** What a deployment means for the devices there are. */
+export const deploymentPlanSchema = z.object({
+  model: modelNameSchema,
+  /** Null for one that takes the model off the devices. */
+  version: versionNumberSchema.nullable(),
+  selector: z.string(),
+  /** Number of devices that the selector matches now. */
+  matched: z.int(),
+  /** Those of them that cannot run the version now, and why; `lacks` names features that their agents have to get by an update. */
+  incapable: z.array(incapableDeviceSchema),
+  /** Rollouts that it ends. */
+  superseded: z.array(z.string()),
+});
+export type DeploymentPlan = z.infer<typeof deploymentPlanSchema>;
+
+export const createdDeploymentSchema = deploymentSchema.extend(deploymentPlanSchema.shape);
 export type CreatedDeployment = z.infer<typeof createdDeploymentSchema>;
 
 export const deploymentListSchema = z.object({ deployments: z.array(deploymentSchema) });

@@ -5,7 +5,7 @@ import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bund
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { capabilitiesSchema, type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
-import type { CreatedDeployment, Deployment, DeploymentProgress, WithdrawnDeployment } from './deployment-view.js';
+import type { CreatedDeployment, Deployment, DeploymentPlan, DeploymentProgress, WithdrawnDeployment } from './deployment-view.js';
 import {
   decisionOf,
   type DeploymentRow,
@@ -19,6 +19,7 @@ import { reachOf } from './decide/deployment-reach.js';
 import { DeploymentReaches } from './deployment-reaches.js';
 import type { DesiredIssuer } from './desired-issuer.js';
 import { reportedOf } from './device-view.js';
+import { incapableDevice, type IncapableDevice } from './decide/incapable.js';
 import { readLabels } from './labels.js';
 import { type Progress, progressOf, removalProgress } from './decide/progress.js';
 import { parseSelector } from './decide/selector.js';
@@ -71,16 +72,46 @@ export class Deployments {
     const matches = (labels: Labels): boolean => selector.matches(labels);
     const { issuer, claims } = this.#deps;
     const superseded = await this.#inTheWay(wanted, matches);
-    const { deployment, devices } = await this.#replacing(superseded, wanted, async (trx) => {
+    const { deployment, matching } = await this.#replacing(superseded, wanted, async (trx) => {
       const row = await this.#insert(trx, wanted, selector.toString());
-      const matching = await matchingDevices(trx, matches);
-      await requireUnclaimed(claims, trx, wanted.model, matching);
-      await this.#write(trx, row, matching);
-      return { deployment: row, devices: matching };
+      const found = await matchingDevices(trx, matches);
+      await requireUnclaimed(claims, trx, wanted.model, idsOf(found));
+      await this.#write(trx, row, idsOf(found));
+      return { deployment: row, matching: found };
     });
-    await issuer.issue(devices);
+    await issuer.issue(idsOf(matching));
     this.#tell(deployment.id);
-    return { ...shown(deployment), matched: devices.length, superseded };
+    return { ...shown(deployment), matched: matching.length, incapable: await this.#incapable(wanted, matching), superseded };
+  }
+
+  /** What `create` would do, without doing it; throws what it would throw. */
+  async plan(wanted: NewDeployment): Promise<DeploymentPlan> {
+    const { db, claims } = this.#deps;
+    const selector = parseSelector(wanted.selector);
+    const matches = (labels: Labels): boolean => selector.matches(labels);
+    if (wanted.version === null) await knownModel(db, wanted.model);
+    else await knownVersion(db, wanted.model, wanted.version);
+    const matching = await matchingDevices(db, matches);
+    const superseded = await this.#inTheWay(wanted, matches);
+    if (wanted.supersede === undefined) await requireUnclaimed(claims, db, wanted.model, idsOf(matching));
+    return {
+      model: modelNameSchema.parse(wanted.model),
+      version: versionNumberSchema.nullable().parse(wanted.version),
+      selector: selector.toString(),
+      matched: matching.length,
+      incapable: await this.#incapable(wanted, matching),
+      superseded,
+    };
+  }
+
+  /** Devices that cannot run the version now, and why. They are told of it all the same: a device takes it up once it can. */
+  async #incapable({ model, version }: NewDeployment, devices: readonly MatchingDevice[]): Promise<IncapableDevice[]> {
+    if (version === null || devices.length === 0) return [];
+    const whyNot = await this.#deps.claims.capability(modelNameSchema.parse(model), versionNumberSchema.parse(version));
+    return devices.flatMap(({ id, capabilities }) => {
+      const incapable = whyNot(capabilitiesSchema.parse(JSON.parse(capabilities)));
+      return incapable === undefined ? [] : [incapableDevice(id, incapable)];
+    });
   }
 
   async #write(trx: Queryable, row: DeploymentRow, devices: readonly DeviceId[]): Promise<void> {
@@ -127,7 +158,7 @@ export class Deployments {
   async get(id: number): Promise<DeploymentProgress> {
     const row = await deploymentRow(this.#deps.db, id);
     const devices = await this.#progress(row);
-    const counts = { waiting: 0, fetching: 0, installing: 0, serving: 0, removed: 0, refused: 0, superseded: 0 };
+    const counts = { waiting: 0, fetching: 0, installing: 0, serving: 0, removed: 0, refused: 0, unsupported: 0, superseded: 0 };
     for (const { state } of devices) counts[state] += 1;
     return { ...shown(row), counts, devices };
   }
@@ -168,7 +199,7 @@ export class Deployments {
   async #inTheWay({ supersede, model }: NewDeployment, matches: (labels: Labels) => boolean): Promise<string[]> {
     if (supersede === undefined) return [];
     const { db, claims } = this.#deps;
-    const inTheWay = await claims.underWay(db, model, await matchingDevices(db, matches));
+    const inTheWay = await claims.underWay(db, model, idsOf(await matchingDevices(db, matches)));
     return inTheWay.map(({ rollout }) => rollout);
   }
 
@@ -189,7 +220,8 @@ export class Deployments {
     const { db, claims } = this.#deps;
     const { capabilities } = await db.selectFrom('devices').select('capabilities').where('id', '=', device).executeTakeFirstOrThrow();
     const known = capabilitiesSchema.parse(JSON.parse(capabilities));
-    return claims.canRun(modelNameSchema.parse(model), versionNumberSchema.parse(version), known);
+    const whyNot = await claims.capability(modelNameSchema.parse(model), versionNumberSchema.parse(version));
+    return whyNot(known) === undefined;
   }
 
   async #insert(trx: Queryable, wanted: NewDeployment, selector: string): Promise<DeploymentRow> {
@@ -276,9 +308,19 @@ async function knownVersion(db: Queryable, model: string, version: number): Prom
   return known.manifest_digest;
 }
 
-async function matchingDevices(trx: Queryable, matches: (labels: Labels) => boolean): Promise<DeviceId[]> {
-  const rows = await trx.selectFrom('devices').select(['id', 'labels']).where('revoked_at', 'is', null).execute();
-  return rows.filter((row) => matches(readLabels(row.labels))).map((row) => deviceIdSchema.parse(row.id));
+interface MatchingDevice {
+  readonly id: DeviceId;
+  /** As stored. */
+  readonly capabilities: string;
+}
+
+async function matchingDevices(trx: Queryable, matches: (labels: Labels) => boolean): Promise<MatchingDevice[]> {
+  const rows = await trx.selectFrom('devices').select(['id', 'labels', 'capabilities']).where('revoked_at', 'is', null).execute();
+  return rows.filter((row) => matches(readLabels(row.labels))).map((row) => ({ ...row, id: deviceIdSchema.parse(row.id) }));
+}
+
+function idsOf(devices: readonly MatchingDevice[]): DeviceId[] {
+  return devices.map(({ id }) => id);
 }
 
 function shown(row: DeploymentRow): Deployment {

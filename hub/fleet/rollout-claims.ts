@@ -3,6 +3,7 @@ import type { Queryable } from '#hub/store/database.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Capabilities, DeviceId } from '#shared/protocol/device.js';
+import type { Incapable } from './decide/incapable.js';
 
 /** A rollout under way that decides about a model on some of the devices asked about. */
 export interface Claim {
@@ -24,8 +25,8 @@ export interface RolloutClaims {
   underWay(db: Queryable, model: string, devices: readonly DeviceId[]): Promise<readonly Claim[]>;
   /** Ends rollouts where they stand, in one transaction with what `write` writes in their place; throws without having changed anything. */
   supersede<T>(rollouts: readonly string[], by: Decider, reason: string, write: (trx: Queryable) => Promise<T>): Promise<T>;
-  /** False when the device can run no variant of the version. */
-  canRun(model: ModelName, version: VersionNumber, device: Capabilities): Promise<boolean>;
+  /** Reads a version and tells of each device why it cannot run it; `undefined` of one that can. */
+  capability(model: ModelName, version: VersionNumber): Promise<(device: Capabilities) => Incapable | undefined>;
 }
 
 /** Throws `DEPLOYMENT_OVERLAP` when a rollout under way decides about the model on some of the devices. */

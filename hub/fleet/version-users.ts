@@ -1,6 +1,7 @@
 import type { VersionUsers } from '#hub/registry/version-needs.js';
-import { type ModelName, AGENT_MODEL, type VersionNumber } from '#shared/bundle/names.js';
-import { capabilitiesSchema } from '#shared/protocol/device.js';
+import { kindNamed, type VersionKind } from '#shared/bundle/kinds.js';
+import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { type Capabilities, capabilitiesSchema } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import { beside } from './decide/desired-content.js';
 import { reportedOf } from './device-view.js';
@@ -48,12 +49,18 @@ interface Asked {
   readonly told: boolean;
 }
 
+/** Whether what a device says of itself shows that it runs a version, whatever it reports of its models. */
+const RUNS: Readonly<Record<VersionKind, (device: Capabilities, version: VersionNumber) => boolean>> = {
+  model: () => false,
+  agent: ({ selfUpdate }, version) => selfUpdate?.release === version,
+};
+
 /**
  * What a device gave up is no reason to keep it, nor are files that a model left which was taken off; a release of the agent is kept while
  * it runs.
  */
 function has(reported: Reported | undefined, capabilities: string, { model, version, told }: Asked): boolean {
-  if (model === AGENT_MODEL && capabilitiesSchema.parse(JSON.parse(capabilities)).selfUpdate?.release === version) return true;
+  if (RUNS[kindNamed(model)](capabilitiesSchema.parse(JSON.parse(capabilities)), version)) return true;
   const entry = reported?.models.find((candidate) => candidate.model === model);
   if (entry?.serving === null && !told) return false;
   return entry?.serving === version || entry?.versions.some((known) => known.version === version && known.install !== 'bad') === true;

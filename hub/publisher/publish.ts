@@ -1,4 +1,4 @@
-import { PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
+import { kindRow } from '#shared/bundle/kinds.js';
 import { digestOf } from '#shared/bundle/digest.js';
 import { manifestTargetPath } from '#shared/bundle/manifest.js';
 import { contentIdentity, encodeManifest } from '#shared/bundle/manifest-codec.js';
@@ -90,7 +90,7 @@ async function decideNow(
   least: number,
 ): Promise<Exclude<VersionDecision, { kind: 'conflict' }>> {
   const { model } = built.content;
-  const first = Math.max(least, built.content.kind === 'agent' ? PACKAGED_RELEASE + 1 : 1);
+  const first = Math.max(least, kindRow(model).firstVersion);
   const decision = decideVersion(await hub.versions(model), contentIdentity(built.content), options.version, first);
   if (decision.kind !== 'conflict') return decision;
   throw new SkerryError('VERSION_CONFLICT', `${model}@${decision.version} is already published with other content`);

@@ -16,7 +16,6 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { asVersion } from '#shared/trust/target-lookup.js';
 import type { DeletedVersionsTable } from '#hub/store/tables/registry-tables.js';
-import { checkReleaseFree } from './release-check.js';
 import { checkTargetOf } from './target-check.js';
 import type { TufRepository } from './tuf/repository.js';
 import { type Candidate, checkContent, readCandidate } from './version-checks.js';
@@ -69,8 +68,7 @@ export class Registry {
       const candidate = readCandidate(model, request.manifest);
       const known = await this.#known(candidate);
       if (known !== undefined) return { created: false, version: await this.#detail(known) };
-      if (candidate.manifest.kind === 'agent') await checkReleaseFree(candidate.manifest, this.#deps.store);
-      await checkContent(candidate, this.#deps.storage);
+      await checkContent(candidate, this.#deps);
       checkTargetOf(candidate, request.role, request.targets, (path) => this.#deps.tuf.target(path));
       await this.#deps.tuf.accept({ roles: { [request.role]: request.targets } });
       return { created: true, version: await this.#store(candidate, request) };

@@ -1,5 +1,7 @@
 import type { ArtifactStorage } from '#hub/store/artifacts.js';
+import type { AgentManifest } from '#shared/bundle/agent-manifest.js';
 import { digestOf } from '#shared/bundle/digest.js';
+import { byKind } from '#shared/bundle/kinds.js';
 import type { Manifest } from '#shared/bundle/manifest.js';
 import type { ModelManifest } from '#shared/bundle/model-manifest.js';
 import { decodeManifest } from '#shared/bundle/manifest-codec.js';
@@ -9,6 +11,7 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import { checkExecutables } from './agent-check.js';
 import { checkArtifact } from './artifact-check.js';
 import { checkGoldenSample } from './golden-check.js';
+import { checkReleaseFree, type StoredVersions } from './release-check.js';
 
 /** A manifest read and found to fit the place it was sent to. */
 export interface Candidate {
@@ -26,12 +29,22 @@ export function readCandidate(model: ModelName, bytes: Uint8Array): Candidate {
   return { manifest, bytes, digest: digestOf(bytes) };
 }
 
+export interface CheckDeps {
+  readonly store: StoredVersions;
+  readonly storage: ArtifactStorage;
+}
+
 /** Every check of a candidate's content, in order; the first that does not hold throws. What the publisher checked is checked again. */
-export async function checkContent({ manifest }: Candidate, storage: ArtifactStorage): Promise<void> {
+export async function checkContent({ manifest }: Candidate, { store, storage }: CheckDeps): Promise<void> {
   await checkPresence(manifest, storage);
   for (const artifact of manifest.artifacts) await checkArtifact(storage, artifact);
-  if (manifest.kind === 'agent') await checkExecutables(manifest, storage);
-  else await checkGoldenSamples(manifest, storage);
+  await byKind(manifest, {
+    model: (model: ModelManifest) => checkGoldenSamples(model, storage),
+    agent: async (release: AgentManifest) => {
+      await checkReleaseFree(release, store);
+      await checkExecutables(release, storage);
+    },
+  });
 }
 
 async function checkPresence(manifest: Manifest, storage: ArtifactStorage): Promise<void> {

@@ -294,8 +294,8 @@ export class RolloutController implements Service {
     const known = new Set(runner.rows.filter((row) => !mayComeBack(row)).map((row) => row.device));
     const joining = (await fleet.members()).filter((device) => !known.has(device.id) && cohort.matches(device.labels));
     if (joining.length === 0) return;
-    const { variants } = await registry.version(document.model, document.version);
-    const input = { document, variants, ...(await currentOf(document, joining, this.#deps)) };
+    const { runnable } = await registry.version(document.model, document.version);
+    const input = { document, runnable, ...(await currentOf(document, joining, this.#deps)) };
     const able = joining.filter((device) => whyNot(input, device) === undefined);
     const rowOf = (device: PlanDevice): RolloutDevice => newRow(device.id, waveOfJoiner(plan, device, parseSelector) ?? null);
     await runner.join(able.map((device) => joiningRow(rowOf(device), before.get(device.id))));

@@ -33,7 +33,7 @@ function seedOf({ name, model, version }: RolloutDocument): string {
 
 /** Works out who would be told what, without doing it. Throws for an unknown version or saved cohort. */
 export async function prepare(document: RolloutDocument, deps: PlanDeps): Promise<Prepared> {
-  const { manifest, variants, signature } = await deps.registry.version(document.model, document.version);
+  const { manifest, runnable, signature } = await deps.registry.version(document.model, document.version);
   const names = [document.cohort, ...document.waves.map((wave) => wave.cohort)].flatMap((cohort) =>
     typeof cohort === 'object' ? [cohort.saved] : [],
   );
@@ -47,7 +47,7 @@ export async function prepare(document: RolloutDocument, deps: PlanDeps): Promis
     document,
     seed: seedOf(document),
     devices,
-    variants,
+    runnable,
     selectorOf,
     narrowed: await narrowedFor(document, members, signature, deps),
     ...(await currentOf(document, members, deps)),

@@ -4,10 +4,10 @@ import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { days, hours, minutes } from '#shared/kernel/time.js';
 import { durationSchema } from '#shared/kernel/duration.js';
 import { narrow } from '#shared/kernel/json.js';
-import { checkAgentRollout, withAgentDefaults } from './agent-rules.js';
 import { cohortSchema, positiveShareSchema, selectorSchema, shareSchema } from './document-parts.js';
 import { parseYaml } from './document-text.js';
-import { DEFAULT_GATES, gateName, gateSchema, isOnShadows } from './gate-document.js';
+import { gateName, gateSchema, isOnShadows } from './gate-document.js';
+import { checkKindRules, withKindDefaults } from './kind-rules.js';
 import { scheduleSchema } from './decide/schedule.js';
 
 export const ROLLOUT_SCHEMA = 'skerry.rollout/1';
@@ -86,7 +86,7 @@ const objectSchema = z.strictObject({
   bake: bake.default(minutes(30)),
   evidence: evidence.partial().prefault({}),
   deadline: deadline.default(hours(24)),
-  gates: gates.default(() => DEFAULT_GATES.map((gate) => gateSchema.parse(gate))),
+  gates,
   /** Chance that a version as good as the old one is ever stopped by a gate, over the whole rollout. */
   falseAlarms: z.number().min(1e-6).max(0.5).default(0.01),
   /** Chance that one gate lets a wave pass though the version is as bad as its `ruleOut`. */
@@ -99,7 +99,7 @@ const objectSchema = z.strictObject({
   rollback: z.strictObject({ maxInFlight: z.int().min(1).max(1e6).default(1000) }).prefault({}),
 });
 /** A rollout as written by a person; shares come out as numbers, durations as milliseconds, defaults filled in. */
-export const rolloutDocumentSchema = z.preprocess(withAgentDefaults, objectSchema.superRefine(checkAgentRollout));
+export const rolloutDocumentSchema = z.preprocess(withKindDefaults, objectSchema.superRefine(checkKindRules));
 export type RolloutDocument = z.infer<typeof rolloutDocumentSchema>;
 export type WaveDocument = RolloutDocument['waves'][number];
 

@@ -103,7 +103,7 @@ export interface RegistryPort {
   version(
     model: ModelName,
     version: VersionNumber,
-  ): Promise<{ readonly manifest: Digest; readonly variants: readonly Runnable[]; readonly signature?: Signature }>;
+  ): Promise<{ readonly manifest: Digest; readonly runnable: Runnable; readonly signature?: Signature }>;
 }
 
 export interface CohortsPort {

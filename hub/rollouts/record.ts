@@ -73,7 +73,8 @@ export type Decision = z.infer<typeof decisionSchema>;
 /**
  * Where a device stands in a rollout.
  * `waiting`: not told. `told`: told, not decided. `installed`: reports that it does what it was told. `failed`: reports that
- * it could not. `silent`: told and not heard of for too long. `reverting`: told to go back. `reverted`: reports that it did.
+ * it could not. `unsupported`: reports that its agent lacks something the version needs; not a failure, and taken up once the agent is
+ * updated. `silent`: told and not heard of for too long. `reverting`: told to go back. `reverted`: reports that it did.
  * `unproven`: told to go back and not heard of, not able to, or not there in time. `holdout`: in no wave, part of the control.
  * `released`: the rollout has nothing to do with it any more; `released` says why.
  */
@@ -82,6 +83,7 @@ export const DEVICE_STATUSES = [
   'told',
   'installed',
   'failed',
+  'unsupported',
   'silent',
   'reverting',
   'reverted',

@@ -29,9 +29,9 @@ export async function standingOf(
   if (record.state === 'rolling-back' && rollback?.endsIn === 'rolled-back') return { standing: { withdraw: at } };
   if (record.state !== 'completed') return {};
   const cohort = typeof document.cohort === 'string' ? document.cohort : await cohorts.saved(document.cohort.saved);
-  const { variants } = await registry.version(document.model, document.version);
+  const { runnable } = await registry.version(document.model, document.version);
   const { model, version } = document;
-  const canRun = (device: Capabilities): boolean => whyIncapable(variants, device) === undefined;
+  const canRun = (device: Capabilities): boolean => whyIncapable(runnable, device) === undefined;
   const excluded = rows.filter(isExcluded).map((row) => row.device);
   return {
     standing: {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { incapableDeviceSchema } from '#hub/fleet/decide/incapable.js';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
@@ -53,7 +54,7 @@ const waveViewSchema = z.object({
 export const rolloutDetailSchema = rolloutSummarySchema.extend({
   waveViews: z.array(waveViewSchema),
   holdouts: z.int(),
-  incapable: z.array(z.object({ device: deviceIdSchema, why: z.string() })),
+  incapable: z.array(incapableDeviceSchema),
   warnings: z.array(z.string()),
   falseAlarms: z.number(),
   /** Level at which one gate of one wave raises an alarm. */
@@ -116,7 +117,7 @@ export const planViewSchema = z.object({
       approval: z.string().nullable(),
     }),
   ),
-  incapable: z.array(z.object({ device: deviceIdSchema, why: z.string() })),
+  incapable: z.array(incapableDeviceSchema),
   warnings: z.array(z.string()),
   /** Null where somebody may be told at any time. */
   window: scheduleViewSchema.nullable(),
@@ -173,6 +174,7 @@ export function detailOf(
   window: ScheduleOutlook | null,
 ): RolloutDetail {
   const last = decisions.at(-1);
+  const joined = new Set(rows.map((row) => row.device));
   const gates = record.plan.waves.map((wave) => wave.gates);
   return {
     ...summaryOf(record),
@@ -187,7 +189,8 @@ export function detailOf(
       approval: wave.approval,
     })),
     holdouts: rows.filter((row) => row.wave === null).length,
-    incapable: record.plan.incapable,
+    // Those that joined since, after an update of their agents, are in a wave now.
+    incapable: record.plan.incapable.filter(({ device }) => !joined.has(device)),
     warnings: record.plan.warnings,
     falseAlarms: record.document.falseAlarms,
     gateLevel: Math.min(
@@ -231,6 +234,7 @@ function countsOf(rows: readonly RolloutDevice[]): RolloutDetail['waveViews'][nu
     told: 0,
     installed: 0,
     failed: 0,
+    unsupported: 0,
     silent: 0,
     reverting: 0,
     reverted: 0,

@@ -3,10 +3,10 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import { openObject } from '#shared/kernel/open-object.js';
 import { featureListSchema } from './features.js';
 import { artifactSchema, checkArtifactList, checkNamesListed, checkUniqueNames, MANIFEST_SCHEMA } from './manifest-parts.js';
-import { AGENT_MODEL, digestSchema, modelNameSchema, type VersionNumber, versionNumberSchema } from './names.js';
+import { PACKAGED_RELEASE, VERSION_KINDS } from './kinds.js';
+import { digestSchema, modelNameSchema, versionNumberSchema } from './names.js';
 
-/** What an agent counts as that came with a package and was never replaced: no published release has this number. */
-export const PACKAGED_RELEASE: VersionNumber = versionNumberSchema.parse(1);
+const AGENT = VERSION_KINDS.agent;
 
 /** Operating systems and processors as Node names them (`process.platform`, `process.arch`), and as devices report them. */
 export const AGENT_PLATFORMS = ['linux', 'darwin', 'win32'] as const;
@@ -43,9 +43,12 @@ export const agentManifestSchema = openObject({
   /** Features without which the version would be misread (features.ts). */
   requires: featureListSchema.optional(),
   kind: z.literal('agent'),
-  model: modelNameSchema.refine((name) => name === AGENT_MODEL, `a release of the agent is called "${AGENT_MODEL}"`),
+  model: modelNameSchema.refine((name) => name === AGENT.name, `a release of the agent is called "${AGENT.name}"`),
   /** The release counter, by which releases are ordered. */
-  version: versionNumberSchema.refine((version) => version > PACKAGED_RELEASE, `${PACKAGED_RELEASE} is the agent that came with a package`),
+  version: versionNumberSchema.refine(
+    (version) => version >= AGENT.firstVersion,
+    `${PACKAGED_RELEASE} is the agent that came with a package`,
+  ),
   /** The release as people call it. */
   release: releaseTextSchema,
   description: z.string().max(4096).optional(),

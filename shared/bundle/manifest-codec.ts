@@ -3,7 +3,8 @@ import { narrow, parseUnknown } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { canonicalJson } from './canonical-json.js';
 import { digestOf } from './digest.js';
-import { lackingFeaturesOf, requireFeatures } from './features.js';
+import { lackingFeaturesOfManifest, requireFeatures } from './features.js';
+import { byKind } from './kinds.js';
 import { type Manifest, manifestSchema } from './manifest.js';
 import type { AgentManifest } from './agent-manifest.js';
 import type { ModelManifest } from './model-manifest.js';
@@ -27,7 +28,7 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
 export function decodeManifest(bytes: Uint8Array): Manifest {
   const document = parseUnknown(bytes, { what: 'manifest', maxBytes: LIMITS.manifestBytes, code: CODE });
   // Before its members are looked at: without the features they may have a form that is not known here.
-  requireFeatures(lackingFeaturesOf(document), 'the manifest');
+  requireFeatures(lackingFeaturesOfManifest(document), 'the manifest');
   const manifest = narrow(manifestSchema, document, 'manifest', CODE);
   // Refusing other forms also refuses what JSON parsers disagree on, such as a member given twice.
   if (Buffer.compare(canonicalJson(manifest), bytes) !== 0)
@@ -37,16 +38,22 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
 
 /** `decodeManifest` of what has to be a model's version: a release of the agent is refused with `BUNDLE_MANIFEST_INVALID`. */
 export function decodeModelManifest(bytes: Uint8Array): ModelManifest {
-  const manifest = decodeManifest(bytes);
-  if (manifest.kind !== 'agent') return manifest;
-  throw new SkerryError(CODE, `the manifest is of a release of the agent, ${manifest.release}, not of a model`);
+  return byKind(decodeManifest(bytes), {
+    model: (manifest: ModelManifest) => manifest,
+    agent: ({ release }: AgentManifest): never => {
+      throw new SkerryError(CODE, `the manifest is of a release of the agent, ${release}, not of a model`);
+    },
+  });
 }
 
 /** `decodeManifest` of what has to be a release of the agent: a model's version is refused with `BUNDLE_MANIFEST_INVALID`. */
 export function decodeAgentManifest(bytes: Uint8Array): AgentManifest {
-  const manifest = decodeManifest(bytes);
-  if (manifest.kind === 'agent') return manifest;
-  throw new SkerryError(CODE, `the manifest is of model ${manifest.model}, not of a release of the agent`);
+  return byKind(decodeManifest(bytes), {
+    model: ({ model }: ModelManifest): never => {
+      throw new SkerryError(CODE, `the manifest is of model ${model}, not of a release of the agent`);
+    },
+    agent: (manifest: AgentManifest) => manifest,
+  });
 }
 
 /** What makes two versions the same content: the digest of the manifest without its version number. */

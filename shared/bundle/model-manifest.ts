@@ -5,7 +5,8 @@ import { DATATYPES } from '#shared/tensor/datatype.js';
 import { toleranceProblem } from '#shared/tensor/tolerance.js';
 import { featureListSchema } from './features.js';
 import { artifactSchema, checkArtifactList, checkNamesListed, checkUniqueNames, MANIFEST_SCHEMA } from './manifest-parts.js';
-import { AGENT_MODEL, digestSchema, modelNameSchema, versionNumberSchema } from './names.js';
+import { isReservedName } from './kinds.js';
+import { digestSchema, modelNameSchema, versionNumberSchema } from './names.js';
 
 const tensorNameSchema = z
   .string()
@@ -66,7 +67,7 @@ export const modelManifestSchema = openObject({
   requires: featureListSchema.optional(),
   /** Left out by publishers, so that manifests and their digests are what they were before agents were published too. */
   kind: z.literal('model').optional(),
-  model: modelNameSchema.refine((name) => name !== AGENT_MODEL, `"${AGENT_MODEL}" is the name of the agent's own releases`),
+  model: modelNameSchema.refine((name) => !isReservedName(name), 'is a name that Skerry keeps for its own releases'),
   version: versionNumberSchema,
   description: z.string().max(4096).optional(),
   /** None for a model that computes from nothing, such as a constant or a random one. */

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentStatus } from '#agent/contract.js';
 import type { InstallState } from '#shared/protocol/messages.js';
-import { AGENT_WITH_FAULTS, type Faults, FAULTS_VARIABLE } from '../kit/faults.js';
+import { AGENT_LACKING, AGENT_WITH_FAULTS, type Faults, FAULTS_VARIABLE, LACKS_VARIABLE } from '../kit/faults.js';
 import type { Processes, RunningProcess } from '../kit/processes.js';
 import type { TcpProxy } from '../kit/tcp-proxy.js';
 import { until } from '../kit/until.js';
@@ -15,6 +15,8 @@ export interface StartOptions {
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
   readonly faults?: Faults;
+  /** Features that its agent does not have, as an earlier release. */
+  readonly lacks?: readonly string[];
 }
 
 export interface InputOptions {
@@ -82,9 +84,13 @@ export class Device {
   }
 
   /** Starts the process and does not wait for it. */
-  launch({ args = [], env = {}, faults }: StartOptions = {}): RunningProcess {
-    const script = faults === undefined ? {} : { script: AGENT_WITH_FAULTS };
-    const variables = faults === undefined ? env : { ...env, [FAULTS_VARIABLE]: JSON.stringify(faults) };
+  launch({ args = [], env = {}, faults, lacks }: StartOptions = {}): RunningProcess {
+    const script = faults !== undefined ? { script: AGENT_WITH_FAULTS } : lacks !== undefined ? { script: AGENT_LACKING } : {};
+    const variables = {
+      ...env,
+      ...(faults && { [FAULTS_VARIABLE]: JSON.stringify(faults) }),
+      ...(lacks && { [LACKS_VARIABLE]: lacks.join(',') }),
+    };
     this.#process = this.#processes.start('skerry-agent', ['run', '--data', this.data, ...QUICK, ...args], {
       logFile: this.#logFile,
       env: variables,

@@ -13,6 +13,9 @@ export interface Faults {
 
 export const FAULTS_VARIABLE = 'FAULTS';
 export const HUB_WITH_FAULTS = path.join(PROJECT_ROOT, 'dist/test/kit/hub-with-faults.js');
+/** Names the features that an agent started from `AGENT_LACKING` does not have. */
+export const LACKS_VARIABLE = 'LACKS';
+export const AGENT_LACKING = path.join(PROJECT_ROOT, 'dist/test/kit/agent-lacking.js');
 export const AGENT_WITH_FAULTS = path.join(PROJECT_ROOT, 'dist/test/kit/agent-with-faults.js');
 
 /** One line for a moment: `before load 2`, `persisted staged 2`, `after fetchArtifact 2 1a2b3c4d`. */

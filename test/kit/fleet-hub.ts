@@ -44,7 +44,7 @@ export interface FleetHubOptions {
   /** Ends a rollout for a deployment. */
   readonly supersede?: RolloutClaims['supersede'];
   /** Which devices can run a version: all, unless said otherwise. */
-  readonly canRun?: RolloutClaims['canRun'];
+  readonly capability?: RolloutClaims['capability'];
   readonly fleet?: Partial<Pick<FleetOptions, 'issuePolicy' | 'ingest' | 'blobs'>>;
 }
 
@@ -112,7 +112,7 @@ export class FleetHub {
       claims: {
         underWay: rolloutsUnderWay,
         supersede: options.supersede ?? ((_rollouts, _by, _reason, write) => db.transaction().execute(write)),
-        canRun: options.canRun ?? (() => Promise.resolve(true)),
+        capability: options.capability ?? (() => Promise.resolve(() => undefined)),
       },
       hubClock: this.hubClock,
       alert: (alert) => this.alerts.push(alert),

@@ -1,3 +1,4 @@
+import { FEATURES } from '#shared/bundle/features.js';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
 import type { DeviceEvent, Presence, Reported, Telemetry } from '#shared/protocol/messages.js';
@@ -12,6 +13,7 @@ export const CAPABILITIES = {
   memoryBytes: 1 << 30,
   providers: ['cpu'],
   runtime: { name: 'onnxruntime-node', version: '1.30.0' },
+  features: [...FEATURES],
 };
 
 export function sketchOf(values: readonly number[]): Uint8Array {

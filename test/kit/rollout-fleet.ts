@@ -20,7 +20,7 @@ import type {
 import { type Digest, digestSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
+import { type Capabilities, type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
 
 interface Target {
   readonly version: VersionNumber;
@@ -37,6 +37,9 @@ interface KitDevice extends PlanDevice {
   heardAt: number | null;
   silent: boolean;
   failing: boolean;
+  /** It says that its agent lacks something that the version needs. */
+  unsupported: boolean;
+  capabilities: Capabilities;
   /** What it says when it fails. */
   error: { readonly code: string; readonly message: string };
 }
@@ -52,6 +55,8 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
   readonly removed = new Set<DeviceId>();
   readonly alerts: RolloutAlert[] = [];
   readonly saves = new Map<string, string>();
+  /** Features that every version requires. */
+  requires: string[] = [];
   readonly #stored = new Map<DeviceId, Wish>();
   /** What completed rollouts left, newest last. */
   standing: Standing[] = [];
@@ -82,6 +87,7 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
       heardAt: this.#clock.now(),
       silent: false,
       failing: false,
+      unsupported: false,
       error: { code: 'GOLDEN_MISMATCH', message: 'the golden samples gave other answers' },
     });
     const [standing] = this.standing.filter((left) => reaches(left, labels)).toReversed();
@@ -135,7 +141,7 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
       if (device.silent) continue;
       device.heardAt = this.#clock.now();
       device.accepted = device.wish;
-      if (device.wish !== undefined && !device.failing) device.serving = device.wish.target ?? undefined;
+      if (device.wish !== undefined && !device.failing && !device.unsupported) device.serving = device.wish.target ?? undefined;
     }
   }
 
@@ -165,6 +171,7 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
           const failed = knows && device.failing && !reached;
           const outcome = reached ? ('reached' as const) : failed ? ('failed' as const) : ('pending' as const);
           const { error } = device;
+          if (knows && device.unsupported && !reached) return [id, { outcome: 'unsupported', heardAt: device.heardAt, error }];
           return [id, { outcome, heardAt: device.heardAt, ...(failed ? { error } : {}) }];
         }),
       ),
@@ -187,7 +194,7 @@ export class KitFleet implements FleetPort, RegistryPort, CohortsPort, AlertSink
     const requires = { providers: ['cpu'] };
     return Promise.resolve({
       manifest: versionOf(version).manifest,
-      variants: [{ name: 'fp32', format: 'onnx' as const, opset: 17, artifact: versionOf(version).manifest, requires }],
+      runnable: { requires: this.requires, variants: [{ name: 'fp32', opset: 17, requires }] },
     });
   }
 

@@ -12,7 +12,7 @@ import { RegistryAdapter } from '#hub/rollouts/adapters/registry-adapter.js';
 import { SqlRolloutStore } from '#hub/rollouts/sql-store.js';
 import { addDeviceMeasures } from '#hub/telemetry/ingest-store.js';
 import { emptyMeasure, type Measure } from '#hub/telemetry/measure.js';
-import { PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
+import { PACKAGED_RELEASE } from '#shared/bundle/kinds.js';
 import { AGENT_MODEL, type Digest, type ModelName, modelNameSchema } from '#shared/bundle/names.js';
 import { type Clock, systemClock } from '#shared/kernel/clock.js';
 import { minutes } from '#shared/kernel/time.js';
@@ -52,9 +52,11 @@ export class RolloutHub {
     const skew = { by: 0 };
     const clock: Clock = { ...systemClock, now: () => Date.now() + skew.by };
     const supersede: RolloutClaims['supersede'] = (ids, by, reason, write) => made.controller.supersede(ids, by, reason, write);
-    const canRun: RolloutClaims['canRun'] = async (name, version, device) =>
-      whyIncapable((await made.#registry.version(name, version)).variants, device) === undefined;
-    const made: RolloutHub = new RolloutHub(await FleetHub.start({ clock, supersede, canRun }), clock, skew, model);
+    const capability: RolloutClaims['capability'] = async (name, version) => {
+      const { runnable } = await made.#registry.version(name, version);
+      return (device) => whyIncapable(runnable, device);
+    };
+    const made: RolloutHub = new RolloutHub(await FleetHub.start({ clock, supersede, capability }), clock, skew, model);
     for (let i = 0; i < devices; i++) await made.enrol(`cam-${i}`, labels(i));
     if (model === AGENT_MODEL) {
       for (const version of [2, 3]) await made.hub.addRelease(version);

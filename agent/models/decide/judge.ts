@@ -1,3 +1,4 @@
+import { NEEDS_NEWER_AGENT } from '#shared/bundle/features.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import type { StepKind } from './step.js';
 
@@ -37,9 +38,6 @@ const REFUSED_AFTER_RETRIES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'BUNDLE_DIGEST_MISMATCH',
 ]);
 const RETRIES = 2;
-
-/** This device cannot, which says nothing about the version: the agent takes it up after its own update. */
-const NEEDS_NEWER_AGENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['FEATURE_MISSING', 'FORMAT_NEWER']);
 
 /** Failures of a load that say nothing about the version. */
 const NOT_ITS_FAULT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

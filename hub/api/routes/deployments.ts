@@ -2,6 +2,7 @@ import { z } from 'zod';
 import {
   createdDeploymentSchema,
   deploymentListSchema,
+  deploymentPlanSchema,
   deploymentProgressSchema,
   newDeploymentSchema,
   withdrawnDeploymentSchema,
@@ -39,10 +40,27 @@ export function deploymentRoutes(deployments: Deployments): readonly Route[] {
         const by = actorOf(caller, request.ip);
         const created = await deployments.create({ ...wanted, createdBy: by.name, ...(supersede ? { supersede: by } : {}) });
         const { model, version, retry } = wanted;
-        const { selector, matched, superseded } = created;
+        const { selector, matched, incapable, superseded } = created;
         note.target = `deployments/${created.id}`;
-        note.detail = { model, version, selector, matched, retry, superseded };
+        note.detail = { model, version, selector, matched, incapable: incapable.length, retry, superseded };
         return created;
+      },
+    }),
+    defineRoute({
+      method: 'POST',
+      url: '/api/v1/deployments/plan',
+      id: 'planDeployment',
+      tag: 'deployments',
+      summary: 'What a deployment would do to whom, without doing it',
+      description: '`incapable` names the devices that match and cannot run the version now; `lacks` the features that their agents lack.',
+      access: 'deployment:read',
+      audit: () => 'deployments (plan)',
+      body: newDeploymentSchema,
+      answer: deploymentPlanSchema,
+      errors: ['VERSION_UNKNOWN', 'MODEL_UNKNOWN', 'SELECTOR_INVALID', 'DEPLOYMENT_OVERLAP'],
+      handler: async ({ body: { supersede, ...wanted }, caller, request }) => {
+        const by = actorOf(caller, request.ip);
+        return deployments.plan({ ...wanted, createdBy: by.name, ...(supersede ? { supersede: by } : {}) });
       },
     }),
     defineRoute({

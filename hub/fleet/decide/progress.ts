@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { NEEDS_NEWER_AGENT } from '#shared/bundle/features.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import type { Reported, ReportedVersion } from '#shared/protocol/messages.js';
 import type { CandidateAction } from '#shared/trust/desired-rollout.js';
@@ -6,10 +7,11 @@ import type { CandidateAction } from '#shared/trust/desired-rollout.js';
 /**
  * How far a device is with a version it should run.
  * `waiting`: it has not said that it accepted the wish. `fetching`, `installing`: it says so. `serving`: it answers with it.
- * `removed`: it was to stop serving the model, and has. `refused`: it said no, with a code. `superseded`: a newer decision for the same
+ * `removed`: it was to stop serving the model, and has. `refused`: it said no, with a code. `unsupported`: its agent lacks something that
+ * the version needs, and takes it up once it is updated. `superseded`: a newer decision for the same
  * model took its place.
  */
-export const PROGRESS_STATES = ['waiting', 'fetching', 'installing', 'serving', 'removed', 'refused', 'superseded'] as const;
+export const PROGRESS_STATES = ['waiting', 'fetching', 'installing', 'serving', 'removed', 'refused', 'unsupported', 'superseded'] as const;
 
 export const progressSchema = z.object({
   state: z.enum(PROGRESS_STATES),
@@ -44,8 +46,9 @@ const JUDGED_AGAIN: ReadonlySet<string> = new Set<ErrorCode>([
 ]);
 
 /** How far a device is that has not accepted the newest statement. */
-export function refusalProgress({ refused }: Reported['desired']): Pick<Progress, 'error'> & { readonly state: 'waiting' | 'refused' } {
+export function refusalProgress({ refused }: Reported['desired']): Progress {
   if (refused === undefined) return { state: 'waiting' };
+  if (NEEDS_NEWER_AGENT.has(refused.code)) return { state: 'unsupported', error: refused };
   return { state: JUDGED_AGAIN.has(refused.code) ? 'waiting' : 'refused', error: refused };
 }
 
@@ -90,6 +93,7 @@ function versionProgress(version: ReportedVersion): Progress {
   const { install, error, progress } = version;
   const common = { install, ...(error === undefined ? {} : { error }) };
   if (install === 'bad') return { state: 'refused', ...common };
+  if (error !== undefined && NEEDS_NEWER_AGENT.has(error.code)) return { state: 'unsupported', ...common };
   if (install === 'wanted') return { state: error === undefined ? 'waiting' : 'refused', ...common };
   if (install !== 'fetching') return { state: 'installing', ...common };
   if (progress === undefined || progress.total === 0) return { state: 'fetching', ...common };

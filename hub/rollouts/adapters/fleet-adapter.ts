@@ -218,9 +218,10 @@ export function outcomeOf(wish: ObservedWish, counter: number, reported: Reporte
 }
 
 /** A version that never began for one of these is begun by the device itself once it can: they say nothing of the version. */
-const NOT_ITS_FAULT = /^(TRUST_[A-Z_]+|FEATURE_MISSING|FORMAT_NEWER)$/;
+const NOT_ITS_FAULT = /^TRUST_[A-Z_]+$/;
 
 function toOutcome({ state, install, error }: Pick<Progress, 'state' | 'install' | 'error'>): ReadObservation {
+  if (state === 'unsupported') return error === undefined ? { outcome: 'unsupported' } : { outcome: 'unsupported', error };
   if (state !== 'refused' || (install === 'wanted' && NOT_ITS_FAULT.test(error?.code ?? ''))) return { outcome: 'pending' };
   return error === undefined ? { outcome: 'failed' } : { outcome: 'failed', error };
 }

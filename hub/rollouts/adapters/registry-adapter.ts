@@ -1,4 +1,6 @@
 import type { VersionStore } from '#hub/registry/version-store.js';
+import { byKind } from '#shared/bundle/kinds.js';
+import type { ModelManifest } from '#shared/bundle/model-manifest.js';
 import { digestSchema, type ModelName, type VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { RegistryPort } from '../ports.js';
@@ -15,12 +17,10 @@ export class RegistryAdapter implements RegistryPort {
     const row = await this.#versions.find(model, version);
     const manifest = row === undefined ? undefined : await this.#versions.document(row.manifest_digest);
     if (row === undefined || manifest === undefined) throw new SkerryError('VERSION_UNKNOWN', `there is no version ${version} of ${model}`);
-    const features = manifest.requires;
-    const variants =
-      manifest.kind === 'agent'
-        ? manifest.variants.map((variant) => ({ ...variant, features, takesOverFrom: manifest.takesOverFrom }))
-        : manifest.variants.map((variant) => ({ ...variant, features }));
-    const signature = manifest.kind === 'agent' ? {} : { signature: { inputs: manifest.inputs, outputs: manifest.outputs } };
-    return { manifest: digestSchema.parse(row.manifest_digest), variants, ...signature };
+    const signature = byKind(manifest, {
+      model: ({ inputs, outputs }: ModelManifest) => ({ signature: { inputs, outputs } }),
+      agent: () => ({}),
+    });
+    return { manifest: digestSchema.parse(row.manifest_digest), runnable: manifest, ...signature };
   }
 }

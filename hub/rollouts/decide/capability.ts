@@ -1,30 +1,39 @@
-import { type AgentVariant, PACKAGED_RELEASE } from '#shared/bundle/agent-manifest.js';
-import { lackingFeatures } from '#shared/bundle/features.js';
-import type { Variant } from '#shared/bundle/model-manifest.js';
+import type { Incapable } from '#hub/fleet/decide/incapable.js';
+import type { AgentManifest, AgentVariant } from '#shared/bundle/agent-manifest.js';
+import { lackingFeatures, requiredFeatures } from '#shared/bundle/features.js';
+import { byKind, PACKAGED_RELEASE } from '#shared/bundle/kinds.js';
+import type { ModelManifest, Variant } from '#shared/bundle/model-manifest.js';
 import { runtimesFor } from '#shared/bundle/opsets.js';
-import type { VersionNumber } from '#shared/bundle/names.js';
 import type { Capabilities } from '#shared/protocol/device.js';
 
-/** An executable of the agent, and the oldest release it can follow. */
-export interface AgentExecutable extends Pick<AgentVariant, 'name' | 'platform' | 'arch'> {
-  readonly takesOverFrom: VersionNumber;
+type RunnableVariant = Pick<Variant, 'name' | 'opset' | 'requires'>;
+
+interface RunnableModel extends Pick<ModelManifest, 'kind' | 'requires'> {
+  readonly variants: readonly RunnableVariant[];
 }
 
-/** What of a version decides who can run it. */
-export type Runnable = (Pick<Variant, 'name' | 'opset' | 'requires'> | AgentExecutable) & {
-  /** Features that the version needs of the agent (shared/bundle/features.ts). */
-  readonly features?: readonly string[] | undefined;
-};
+interface RunnableRelease extends Pick<AgentManifest, 'kind' | 'requires' | 'takesOverFrom'> {
+  readonly variants: readonly Pick<AgentVariant, 'name' | 'platform' | 'arch'>[];
+}
 
-/** Why a device can run none of the variants, one reason for each; `undefined` when it can run one. */
-export function whyIncapable(variants: readonly Runnable[], device: Capabilities): string | undefined {
-  const lacking = lackingFeatures(variants[0]?.features, device.features ?? []);
-  if (lacking.length > 0) return `needs ${lacking.join(', ')}, which its agent does not have yet`;
-  const executables = variants.filter((variant) => 'platform' in variant);
-  if (executables.length > 0) return whyNotAgent(executables, device);
+/** What of a version's manifest decides who can run it. */
+export type Runnable = RunnableModel | RunnableRelease;
+
+/** Why a device cannot run a version: its agent lacks features, or it can run none of the variants. `undefined` when it can. */
+export function whyIncapable(version: Runnable, device: Capabilities): Incapable | undefined {
+  const lacks = lackingFeatures(requiredFeatures(version), device.features ?? []);
+  if (lacks.length > 0) return { why: `needs ${lacks.join(', ')}, which its agent does not have yet`, lacks };
+  const why = byKind(version, {
+    model: (model: RunnableModel) => whyNoVariant(model, device),
+    agent: (release: RunnableRelease) => whyNotAgent(release, device),
+  });
+  return why === undefined ? undefined : { why };
+}
+
+/** One reason for each variant. */
+function whyNoVariant({ variants }: RunnableModel, device: Capabilities): string | undefined {
   const reasons: string[] = [];
   for (const variant of variants) {
-    if ('platform' in variant) continue;
     const why = whyNot(variant, device);
     if (why === undefined) return undefined;
     reasons.push(`${variant.name}: ${why}`);
@@ -32,12 +41,10 @@ export function whyIncapable(variants: readonly Runnable[], device: Capabilities
   return reasons.length === 0 ? 'the version has no variants' : reasons.join('; ');
 }
 
-function whyNotAgent(executables: readonly AgentExecutable[], device: Capabilities): string | undefined {
-  const fitting = executables.find(({ platform, arch }) => platform === device.os && arch === device.arch);
-  if (fitting === undefined) {
-    return `the device is ${device.os}-${device.arch}, the release is for ${executables.map(({ name }) => name).join(', ')}`;
+function whyNotAgent({ variants, takesOverFrom }: RunnableRelease, device: Capabilities): string | undefined {
+  if (!variants.some(({ platform, arch }) => platform === device.os && arch === device.arch)) {
+    return `the device is ${device.os}-${device.arch}, the release is for ${variants.map(({ name }) => name).join(', ')}`;
   }
-  const { takesOverFrom } = fitting;
   const { selfUpdate } = device;
   if (selfUpdate === undefined) return 'the agent of the device does not say that it can replace itself';
   if (!selfUpdate.able) return `the agent cannot replace itself: ${selfUpdate.reason ?? 'it does not say why'}`;
@@ -46,7 +53,7 @@ function whyNotAgent(executables: readonly AgentExecutable[], device: Capabiliti
   return running < takesOverFrom ? `takes over from release ${takesOverFrom}, the device runs ${name}` : undefined;
 }
 
-function whyNot({ opset, requires }: Pick<Variant, 'opset' | 'requires'>, device: Capabilities): string | undefined {
+function whyNot({ opset, requires }: RunnableVariant, device: Capabilities): string | undefined {
   const providers = new Set(['cpu', ...device.providers]);
   if (!requires.providers.some((provider) => providers.has(provider))) {
     return `needs ${requires.providers.join(' or ')}, the device has ${[...providers].join(', ')}`;
@@ -75,7 +82,10 @@ function knowledge(opset: number | undefined, { runtime }: Pick<Capabilities, 'r
  * The opset that a device that may run the version is not known to know: it is told, and shows. `undefined` where it has a variant
  * that it surely can run, or can run none.
  */
-export function unsureOpset(variants: readonly Runnable[], device: Capabilities): number | undefined {
-  const models = variants.flatMap((variant) => ('platform' in variant || whyNot(variant, device) !== undefined ? [] : [variant]));
-  return models.every(({ opset }) => knowledge(opset, device).kind === 'unknown') ? models[0]?.opset : undefined;
+export function unsureOpset(version: Runnable, device: Capabilities): number | undefined {
+  const runnable = byKind(version, {
+    model: ({ variants }: RunnableModel) => variants.filter((variant) => whyNot(variant, device) === undefined),
+    agent: () => [],
+  });
+  return runnable.every(({ opset }) => knowledge(opset, device).kind === 'unknown') ? runnable[0]?.opset : undefined;
 }

@@ -11,16 +11,24 @@ import type { DeviceStatus, RolloutDevice, RolloutRecord } from '../record.js';
 export interface Observation {
   /**
    * `reached`: it does what it was told. `failed`: it says that it could not. `gone`: it was removed from the fleet.
-   * `anew`: another machine has its name, and was told nothing.
+   * `anew`: another machine has its name, and was told nothing. `unsupported`: its agent lacks something that the version needs.
    */
-  readonly outcome: 'pending' | 'reached' | 'failed' | 'gone' | 'anew';
+  readonly outcome: 'pending' | 'reached' | 'failed' | 'unsupported' | 'gone' | 'anew';
   /** When the hub last heard of it; null for never. */
   readonly heardAt: EpochMillis | null;
   readonly error?: { readonly code: string; readonly message: string };
 }
 
 /** Statuses in which a device was told something and its reports are looked at. */
-export const OBSERVED: ReadonlySet<DeviceStatus> = new Set(['told', 'installed', 'failed', 'silent', 'reverting', 'unproven']);
+export const OBSERVED: ReadonlySet<DeviceStatus> = new Set([
+  'told',
+  'installed',
+  'failed',
+  'unsupported',
+  'silent',
+  'reverting',
+  'unproven',
+]);
 
 /** How long a device may leave a rollout waiting. */
 export interface Patience {
@@ -37,9 +45,10 @@ export function observe(row: RolloutDevice, seen: Observation, patience: Patienc
   if (seen.outcome === 'anew') return { ...row, status: row.released === null ? 'waiting' : 'released', error: null };
   const status = nextStatus(row, seen, patience, now);
   const back = status === 'reverting' || status === 'reverted' || status === 'unproven';
-  const said = seen.outcome === 'failed' ? (seen.error ?? { code: 'INTERNAL', message: 'the device gave no reason' }) : null;
+  const refused = seen.outcome === 'failed' || seen.outcome === 'unsupported';
+  const said = refused ? (seen.error ?? { code: 'INTERNAL', message: 'the device gave no reason' }) : null;
   // On the way back and after it stays known why.
-  const error = back ? (row.error ?? said) : status === 'failed' ? said : null;
+  const error = back ? (row.error ?? said) : status === 'failed' || status === 'unsupported' ? said : null;
   if (status === row.status && error?.code === row.error?.code && error?.message === row.error?.message) return row;
   return { ...row, status, error };
 }
@@ -51,7 +60,7 @@ function nextStatus(row: RolloutDevice, seen: Observation, { silentAfter, backAf
   // One that cannot go back is named and keeps its place from nobody; when it does after all, that is seen.
   const late = now - (row.toldAt ?? now) >= backAfter;
   if (back) return late || seen.outcome === 'failed' || isSilent(row, seen, silentAfter, now) ? 'unproven' : 'reverting';
-  if (seen.outcome === 'failed') return 'failed';
+  if (seen.outcome === 'failed' || seen.outcome === 'unsupported') return seen.outcome;
   // Once installed or failed, only the opposite report changes it: a device restarting is not undecided again.
   if (row.status === 'installed' || row.status === 'failed') return row.status;
   return isSilent(row, seen, silentAfter, now) ? 'silent' : 'told';
@@ -85,7 +94,8 @@ export function waveProgress(rows: Iterable<RolloutDevice>, wave: number): WaveP
   const counts = { total: 0, waiting: 0, told: 0, installed: 0, failed: 0, silent: 0, released: 0 };
   for (const row of rows) {
     if (row.wave !== wave) continue;
-    if (row.released !== null) {
+    // One whose agent cannot yet is not waited for, and no failure; it counts again once it can.
+    if (row.released !== null || row.status === 'unsupported') {
       counts.released += 1;
       continue;
     }
@@ -121,7 +131,8 @@ export function rollbackProgress(record: RolloutRecord, rows: Iterable<RolloutDe
 export function needsReverting(record: RolloutRecord, row: RolloutDevice): boolean {
   const { rollback } = record;
   if (rollback === null) return false;
-  const onTheWay = row.status === 'told' || row.status === 'silent' || (row.status === 'waiting' && row.toldAt !== null);
+  const onTheWay =
+    row.status === 'told' || row.status === 'unsupported' || row.status === 'silent' || (row.status === 'waiting' && row.toldAt !== null);
   if (rollback.scope === 'in-flight') return onTheWay;
   if (rollback.scope === 'wave' && row.wave !== record.wave) return false;
   return onTheWay || row.status === 'installed' || row.status === 'failed';
@@ -204,7 +215,11 @@ export function resetBy(event: RolloutEvent, record: RolloutRecord, rows: readon
   }
   if (event === 'finished') {
     const beside = isBeside(record.document);
-    const open = rows.filter((row) => (row.status === 'waiting' && !(beside && row.toldAt !== null)) || (row.status === 'told' && !beside));
+    const open = rows.filter(
+      (row) =>
+        (row.status === 'waiting' && !(beside && row.toldAt !== null)) ||
+        ((row.status === 'told' || row.status === 'unsupported') && !beside),
+    );
     return open.map((row) => releasedRow(row, 'over', at));
   }
   const again = (row: RolloutDevice): boolean => {
@@ -245,4 +260,4 @@ export function reclaim(
   return [...lost, ...back];
 }
 
-const OWN: ReadonlySet<DeviceStatus> = new Set(['told', 'installed', 'failed', 'silent']);
+const OWN: ReadonlySet<DeviceStatus> = new Set(['told', 'installed', 'failed', 'unsupported', 'silent']);

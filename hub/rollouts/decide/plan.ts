@@ -1,7 +1,9 @@
 import { counted } from '#shared/kernel/counted.js';
 import { z } from 'zod';
+import { featureListSchema } from '#shared/bundle/features.js';
 import { openObject } from '#shared/kernel/open-object.js';
 import { deviceIdSchema, type Capabilities, type DeviceId, type Labels } from '#shared/protocol/device.js';
+import { incapableDevice, type Incapable } from '#hub/fleet/decide/incapable.js';
 import type { Selector } from '#hub/fleet/decide/selector.js';
 import { TIME_ZONE_LABEL, timeZoneOf } from '#hub/fleet/decide/time-zone.js';
 import { type Runnable, unsureOpset, whyIncapable } from './capability.js';
@@ -35,8 +37,8 @@ export const planSchema = openObject({
   seed: z.string(),
   devices: z.int(),
   waves: z.array(planWaveSchema),
-  /** Devices of the cohort that cannot run any variant, and why. */
-  incapable: z.array(openObject({ device: deviceIdSchema, why: z.string() })),
+  /** Devices of the cohort that cannot run any variant, and why; `lacks` names the features that their agents lack. */
+  incapable: z.array(openObject({ device: deviceIdSchema, why: z.string(), lacks: featureListSchema.optional() })),
   warnings: z.array(z.string()),
   /**
    * Why requests that fitted a version that devices run now may not fit the new one. Only then do requests refused for what callers
@@ -58,7 +60,7 @@ export interface PlanInput {
   /** Fixes who is in which slice. */
   readonly seed: string;
   readonly devices: readonly PlanDevice[];
-  readonly variants: readonly Runnable[];
+  readonly runnable: Runnable;
   /** What each device is to run of the model now; asked for where the version runs beside it only. */
   readonly current?: ReadonlyMap<DeviceId, { readonly version: number }>;
   /** Why requests that fitted a version the devices run may not fit the new one. */
@@ -103,7 +105,7 @@ export function planRollout(input: PlanInput): Plan {
   });
   if (rest.length > 0) waves.push(reserveWave(document, rest));
   if (document.strategy.kind === 'blue-green') waves.unshift(stageWave(document, order));
-  warnings.push(...zoneWarnings(document, members), ...opsetWarnings(input.variants, able));
+  warnings.push(...zoneWarnings(document, members), ...opsetWarnings(input.runnable, able));
   if (order.length > 0) warnings.push(...controlWarnings(waves, order.length));
   // Said once, not for every wave.
   else
@@ -118,7 +120,7 @@ export function planRollout(input: PlanInput): Plan {
     waves: waves.map((wave, index) => ({ ...wave, index })),
     incapable: members.flatMap(({ id }) => {
       const why = reasons.get(id);
-      return why === undefined ? [] : [{ device: id, why }];
+      return why === undefined ? [] : [incapableDevice(id, why)];
     }),
     warnings,
     ...(input.narrowed !== undefined && { narrowed: input.narrowed }),
@@ -127,15 +129,15 @@ export function planRollout(input: PlanInput): Plan {
 
 /** Why a device cannot take part; `undefined` when it can. A version to run beside another needs another. */
 export function whyNot(
-  { document, variants, current }: Pick<PlanInput, 'document' | 'variants' | 'current'>,
+  { document, runnable, current }: Pick<PlanInput, 'document' | 'runnable' | 'current'>,
   device: PlanDevice,
-): string | undefined {
-  const incapable = whyIncapable(variants, device.capabilities);
+): Incapable | undefined {
+  const incapable = whyIncapable(runnable, device.capabilities);
   if (incapable !== undefined || current === undefined) return incapable;
   const { model, version, strategy } = document;
   const runs = current.get(device.id)?.version;
-  if (runs === undefined) return `it runs no version of ${model} for a ${NAMES[strategy.kind]} to run beside`;
-  return runs === version ? `it runs version ${version} already: there is nothing to compare it with` : undefined;
+  if (runs === undefined) return { why: `it runs no version of ${model} for a ${NAMES[strategy.kind]} to run beside` };
+  return runs === version ? { why: `it runs version ${version} already: there is nothing to compare it with` } : undefined;
 }
 
 const NAMES = { canary: 'canary', 'blue-green': 'blue-green', shadow: 'shadow', ab: 'split' } as const;
@@ -239,10 +241,10 @@ function some(names: readonly string[]): string {
 }
 
 /** Who is told a version whose opset its runtime is not known to know: it goes back to what it ran should it fail to load. */
-function opsetWarnings(variants: readonly Runnable[], devices: readonly PlanDevice[]): string[] {
+function opsetWarnings(runnable: Runnable, devices: readonly PlanDevice[]): string[] {
   const unsure = new Map<number, string[]>();
   for (const { id, capabilities } of devices) {
-    const opset = unsureOpset(variants, capabilities);
+    const opset = unsureOpset(runnable, capabilities);
     if (opset === undefined) continue;
     const names = unsure.get(opset) ?? [];
     names.push(`${id} (${capabilities.runtime.version})`);

@@ -140,7 +140,7 @@ class SimFleet implements FleetPort, RegistryPort, EvidenceSource {
     const requires = { providers: ['cpu'] };
     return Promise.resolve({
       manifest: versionOf(2).manifest,
-      variants: [{ name: 'fp32', format: 'onnx' as const, opset: 17, artifact: versionOf(2).manifest, requires }],
+      runnable: { variants: [{ name: 'fp32', opset: 17, requires }] },
     });
   }
 }

@@ -12,7 +12,7 @@ describe('commands against a running hub', () => {
   test('a token is alone on standard output, so that a script can take it', async () => {
     const result = await skerry('token', 'create', '--label', 'site=lab', '--uses', '2');
     expect([result.code, result.stdout]).toEqual([0, expect.stringMatching(/^skt_[\w-]{43}\n$/)]);
-    expect(result.stderr).toContain('2 device(s)');
+    expect(result.stderr).toContain('2 devices');
     expect(parsed(await skerry('token', 'list', '--json'))).toMatchObject({ enrolment: [{ maxUses: 2, labels: { site: 'lab' } }] });
   });
 

@@ -39,7 +39,9 @@ describe('manifest codec', () => {
   });
 
   it('keeps the name of the agent’s own releases from models', () => {
-    expect(() => encodeManifest({ ...manifest, model: modelNameSchema.parse('skerry-agent') })).toThrow(/name of the agent's own releases/);
+    expect(() => encodeManifest({ ...manifest, model: modelNameSchema.parse('skerry-agent') })).toThrow(
+      /a name that Skerry keeps for its own releases/,
+    );
   });
 
   it('calls two versions the same content exactly when only their number differs', () => {

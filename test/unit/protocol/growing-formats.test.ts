@@ -214,9 +214,12 @@ describe('24 S: signed documents', () => {
   });
 
   it('the plan of a rollout knows the devices that lack a feature', () => {
-    const variant = { name: 'fp32', opset: 17, requires: { providers: ['cpu'] }, features: ['mirroring'] };
-    expect(whyIncapable([variant], CAPABILITIES)).toBe('needs mirroring, which its agent does not have yet');
-    expect(whyIncapable([variant], { ...CAPABILITIES, features: ['mirroring'] })).toBeUndefined();
+    const version = { requires: ['mirroring'], variants: [{ name: 'fp32', opset: 17, requires: { providers: ['cpu'] } }] };
+    expect(whyIncapable(version, CAPABILITIES)).toEqual({
+      why: 'needs mirroring, which its agent does not have yet',
+      lacks: ['mirroring'],
+    });
+    expect(whyIncapable(version, { ...CAPABILITIES, features: ['mirroring'] })).toBeUndefined();
     expect(lackingFeatures(['a', 'b'], ['b'])).toEqual(['a']);
   });
 });

@@ -21,13 +21,19 @@ function rolling(changes: Record<string, unknown>) {
 
 function capabilities(changes: Partial<Capabilities> = {}): Capabilities {
   const runtime = { name: 'onnxruntime', version: '1.30.0' };
-  return { os: 'linux', arch: 'x64', cpus: 4, memoryBytes: 1e9, providers: ['cpu'], runtime, selfUpdate: { able: true }, ...changes };
+  const selfUpdate = { able: true };
+  const features = ['kind-agent'];
+  return { os: 'linux', arch: 'x64', cpus: 4, memoryBytes: 1e9, providers: ['cpu'], runtime, selfUpdate, features, ...changes };
 }
 
-const RELEASE = [
-  { name: 'linux-arm64', platform: 'linux', arch: 'arm64', takesOverFrom: version(3) },
-  { name: 'linux-x64', platform: 'linux', arch: 'x64', takesOverFrom: version(3) },
-] as const;
+const RELEASE = {
+  kind: 'agent',
+  takesOverFrom: version(3),
+  variants: [
+    { name: 'linux-arm64', platform: 'linux', arch: 'arm64' },
+    { name: 'linux-x64', platform: 'linux', arch: 'x64' },
+  ],
+} as const;
 
 describe('the rollout of a release of the agent', () => {
   it('watches whether it came up and how often it ended unasked, when it is not told what', () => {
@@ -109,12 +115,12 @@ describe('a device that is to replace its agent', () => {
     ['that is too old', { selfUpdate: { able: true, release: version(2) } }, 'takes over from release 3, the device runs release 2'],
     ['of a package', { selfUpdate: { able: true } }, 'takes over from release 3, the device runs the one of its package'],
   ])('cannot when it is %s', (_, changes, why) => {
-    expect(whyIncapable(RELEASE, capabilities(changes))).toBe(why);
+    expect(whyIncapable(RELEASE, capabilities(changes))).toEqual({ why });
   });
 
   it('cannot when it says nothing of it, as agents before there were releases', () => {
     const { selfUpdate: _, ...before } = capabilities();
-    expect(whyIncapable(RELEASE, before)).toBe('the agent of the device does not say that it can replace itself');
+    expect(whyIncapable(RELEASE, before)?.why).toBe('the agent of the device does not say that it can replace itself');
   });
 
   it('can from the oldest release on that the new one takes over from', () => {
@@ -137,7 +143,7 @@ describe('a device that is to replace its agent', () => {
       },
     ];
     const selectorOf = () => parseSelector('');
-    const plan = planRollout({ document: readRollout(DOCUMENT), seed: 's', devices, variants: RELEASE, selectorOf });
+    const plan = planRollout({ document: readRollout(DOCUMENT), seed: 's', devices, runnable: RELEASE, selectorOf });
     expect(plan.incapable).toEqual([{ device: 'source', why: 'the agent cannot replace itself: runs from source' }]);
     expect(plan.waves.flatMap((wave) => wave.devices)).toEqual(['board']);
   });

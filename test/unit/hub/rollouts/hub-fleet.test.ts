@@ -75,7 +75,9 @@ describe('what reports say of wishes', () => {
   });
 
   it.each([
-    ['FEATURE_MISSING', 'wanted', 'pending'],
+    ['FEATURE_MISSING', 'wanted', 'unsupported'],
+    ['FEATURE_MISSING', 'fetching', 'unsupported'],
+    ['FORMAT_NEWER', 'fetching', 'unsupported'],
     ['TRUST_MIRROR_INCOMPLETE', 'wanted', 'pending'],
     ['MODELS_NOT_TRUSTED', 'wanted', 'failed'],
     ['FEATURE_MISSING', 'bad', 'failed'],

@@ -19,9 +19,9 @@ function device(id: string, labels: Labels = {}, changes: Partial<PlanDevice['ca
 const FLEET = Array.from({ length: 100 }, (_, i) => device(`device-${i}`, { site: i < 50 ? 'lab' : 'field' }));
 const CPU = [{ name: 'int8', opset: 17, requires: { providers: ['cpu'] } }];
 
-function plan(document: Record<string, unknown>, devices: readonly PlanDevice[] = FLEET, variants = CPU) {
+function plan(document: Record<string, unknown>, devices: readonly PlanDevice[] = FLEET, variants: typeof CPU = CPU) {
   const selectorOf = (cohort: string | { saved: string }) => parseSelector(typeof cohort === 'string' ? cohort : 'site=lab');
-  return planRollout({ document: documentOf(document), seed: 's', devices, variants, selectorOf });
+  return planRollout({ document: documentOf(document), seed: 's', devices, runnable: { variants }, selectorOf });
 }
 
 describe('planRollout', () => {
@@ -113,7 +113,13 @@ describe('a version to run beside the old one', () => {
       [deviceIdSchema.parse('same'), { version: 2 }],
       [deviceIdSchema.parse('old'), { version: 1 }],
     ]);
-    const input = { document: documentOf({ strategy: 'shadow', waves: ['100%'] }), seed: 's', devices, variants: CPU, current };
+    const input = {
+      document: documentOf({ strategy: 'shadow', waves: ['100%'] }),
+      seed: 's',
+      devices,
+      runnable: { variants: CPU },
+      current,
+    };
     const { waves, incapable, devices: able } = planRollout({ ...input, selectorOf: () => parseSelector('') });
     expect([able, waves.map((wave) => wave.devices)]).toEqual([1, [['old']]]);
     expect(incapable).toEqual([
