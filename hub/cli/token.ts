@@ -1,3 +1,4 @@
+import { counted } from '#shared/kernel/counted.js';
 import { LABELS_RULE } from '#shared/protocol/device.js';
 import { Argument, type Command } from 'commander';
 import { SkerryError } from '#shared/kernel/errors.js';
@@ -46,7 +47,7 @@ function addCreate(token: Command, deps: CliDeps): void {
         const uses = flags.uses === undefined ? {} : { maxUses: parseWhole(flags.uses, '--uses', 1, 1_000_000) };
         const body = { ...common, ...uses, labels: parseLabels(flags.label) };
         const created = await hub.post(createdEnrolmentTokenSchema, '/api/v1/enrolment-tokens', body);
-        printCreated(out, created, `enrolment token ${created.id}: ${created.maxUses} device(s), until ${created.expiresAt}`);
+        printCreated(out, created, `enrolment token ${created.id}: ${counted(created.maxUses, 'device')}, until ${created.expiresAt}`);
         return;
       }
       if (flags.uses !== undefined || flags.label.length > 0) {
