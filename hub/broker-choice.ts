@@ -8,9 +8,21 @@ import type { HubConfig } from './config.js';
 import { readSetting } from './data-folder.js';
 import type { DevicePasswords } from './fleet/device-passwords.js';
 
+/** Certificate chain and private key of the hub, PEM. */
+export interface Tls {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** What the settings name; `undefined` for a hub that speaks in the clear. */
+export async function readTls({ tlsCertFile, tlsKeyFile }: HubConfig): Promise<Tls | undefined> {
+  if (tlsCertFile === undefined || tlsKeyFile === undefined) return undefined;
+  return { cert: await readSetting(tlsCertFile, 'certificate'), key: await readSetting(tlsKeyFile, 'private key') };
+}
+
 export interface BrokerChoiceOptions {
   readonly config: HubConfig;
-  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  readonly tls: Tls | undefined;
   readonly passwords: DevicePasswords;
   readonly fetchPolicy: FetchPolicy;
   readonly logger: Logger;

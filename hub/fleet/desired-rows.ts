@@ -4,7 +4,7 @@ import type { EpochMillis } from '#shared/kernel/time.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { DesiredModelsTable } from '#hub/store/tables/fleet-tables.js';
 import type { DesiredState } from '#shared/trust/desired.js';
-import type { CandidateAction, DesiredCandidate, DesiredGuard, DesiredRollout } from '#shared/trust/desired-rollout.js';
+import type { CandidateAction, DesiredCandidate, DesiredGuard, DesiredRollout } from '#shared/protocol/desired-rollout.js';
 
 /** One wish for one device; it replaces the wish for the same model. */
 export interface DesiredDecision {

@@ -7,12 +7,13 @@ import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { Presence, Reported } from '#shared/protocol/messages.js';
-import { admitBoot } from '#hub/telemetry/seen.js';
 import { type Birth, type DeviceStarts, hearBirth, isRefused, readStarts, type StartVerdict } from './decide/device-starts.js';
 import { type PresenceMark, presenceSupersedes } from './decide/presence.js';
 import { type ReportedMark, reportedSupersedes } from './decide/reported.js';
 import type { DeviceStatesTable } from '#hub/store/tables/fleet-tables.js';
 import { WhenRoom } from './when-room.js';
+
+export type AdmitStart = (trx: Queryable, device: DeviceId, start: Pick<Birth, 'boot' | 'bootId'>, at: EpochMillis) => Promise<void>;
 
 export interface DeviceStatesDeps {
   readonly db: Db;
@@ -23,6 +24,8 @@ export interface DeviceStatesDeps {
   readonly onReported: (device: DeviceId, reported: Reported, heard: HeardReport) => Promise<void>;
   /** A session began, and what that means was stored. */
   readonly onStart: (device: DeviceId, heard: HeardStart) => Promise<void>;
+  /** Makes what a new start reports count, in the transaction that stores the start. */
+  readonly admitStart: AdmitStart;
   /** How long changes gather before they are written together (default 50 ms). */
   readonly gather?: Millis;
   /** How long what found no room waits (default 1 s). */
@@ -145,12 +148,12 @@ export class DeviceStates implements Service {
    * What found no room is kept, and stored once there is some.
    */
   async #storeAll(batch: readonly (readonly [DeviceId, Pending])[]): Promise<void> {
-    const { db, logger } = this.#deps;
+    const { db, logger, admitStart } = this.#deps;
     let accepted: readonly (readonly [DeviceId, Stored])[];
     try {
       accepted = await db.transaction().execute(async (trx) => {
         const stored: [DeviceId, Stored][] = [];
-        for (const [device, pending] of batch) stored.push([device, await store(trx, device, pending)]);
+        for (const [device, pending] of batch) stored.push([device, await store(trx, device, pending, admitStart)]);
         return stored;
       });
     } catch (cause) {
@@ -212,13 +215,13 @@ function newer(kept: ReportedHeard | undefined, next: ReportedHeard | undefined)
 }
 
 /** Stores what is newer than what is known; returns that part. A device that is not enrolled has no row and stores nothing. */
-async function store(db: Queryable, device: DeviceId, pending: Pending): Promise<Stored> {
+async function store(db: Queryable, device: DeviceId, pending: Pending, admitStart: AdmitStart): Promise<Stored> {
   const row = await db.selectFrom('device_states').selectAll().where('device', '=', device).executeTakeFirst();
   if (row === undefined) return { starts: [] };
   const { presence, heard, starts } = hear(row, pending.presences);
   for (const { birth, verdict } of heard) {
     if (verdict === 'started' || verdict === 'restored' || verdict === 'copied')
-      await admitBoot(db, device, birth.boot, birth.bootId, pending.presences[0]?.received ?? 0);
+      await admitStart(db, device, birth, pending.presences[0]?.received ?? 0);
   }
   const { reported } = pending;
   const known =

@@ -1,14 +1,12 @@
 import type { LiveBus } from '#hub/kernel/live-bus.js';
+import type { DeviceInbox } from '#hub/broker/device-inbox.js';
 import type { BrokerPort } from '#hub/broker/link.js';
 import type { HubClock } from '#hub/clock/hub-clock.js';
 import type { Db } from '#hub/store/database.js';
 import type { ArtifactStorage } from '#hub/store/artifacts.js';
-import { Ingest, INGEST_DEFAULTS, type IngestSettings } from '#hub/telemetry/ingest.js';
-import { MetricsQuery } from '#hub/telemetry/metrics-query.js';
-import { Retention, type RetentionSettings } from '#hub/telemetry/retention.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
-import { type Service, ServiceGroup } from '#shared/kernel/lifecycle.js';
+import { Parts, type Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { DeviceId, FleetId } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
@@ -21,7 +19,7 @@ import { DesiredIssuer } from './desired-issuer.js';
 import { Devices } from './devices.js';
 import { type DeviceAlert, DeviceMarks } from './device-marks.js';
 import { DeviceClocks } from './device-clocks.js';
-import { DeviceStates, type HeardReport } from './device-states.js';
+import { type AdmitStart, DeviceStates, type HeardReport } from './device-states.js';
 import { Enrolment } from './enrolment.js';
 import { EnrolmentTokens } from './enrolment-tokens.js';
 import { FetchRights } from './fetch-rights.js';
@@ -42,6 +40,8 @@ export interface FleetOptions {
   readonly fleet: FleetId;
   /** Not started yet: everything here subscribes first. */
   readonly link: BrokerPort;
+  readonly inbox: DeviceInbox;
+  readonly admitStart: AdmitStart;
   readonly artifacts: ArtifactStorage;
   readonly directorKey: SigningKey;
   /** The published TUF files, and the newest root's exact bytes. */
@@ -63,16 +63,14 @@ export interface FleetOptions {
   readonly place: () => Promise<HubPlace | undefined>;
   /** What rollouts decide, which deployments keep away from. */
   readonly claims: RolloutClaims;
-  readonly retention: RetentionSettings;
   readonly hubClock: HubClock;
   /** Tells people what the hub noticed of a device; must not wait for the network. */
   readonly alert: (alert: DeviceAlert) => void;
   readonly issuePolicy?: IssuePolicy;
-  readonly ingest?: Partial<IngestSettings>;
   readonly blobs?: Partial<BlobServerSettings>;
 }
 
-/** The fleet side of a hub, put together: devices, what they should run, what they fetch and what they report. */
+/** The fleet side of a hub, put together: devices, what they should run, and what they fetch. */
 export class Fleet implements Service {
   readonly tokens: EnrolmentTokens;
   readonly enrolment: Enrolment;
@@ -82,15 +80,13 @@ export class Fleet implements Service {
   readonly trust: TrustPublisher;
   readonly states: DeviceStates;
   readonly blobs: BlobServer;
-  readonly ingest: Ingest;
-  readonly metrics: MetricsQuery;
   readonly marks: DeviceMarks;
   readonly starts: StartWatch;
   readonly held: HeldByDevices;
   readonly #clocks: DeviceClocks;
   readonly #options: FleetOptions;
   readonly #leftovers: Leftovers;
-  readonly #services: ServiceGroup;
+  readonly #parts = new Parts();
   readonly #room: WhenRoom;
 
   constructor(options: FleetOptions) {
@@ -153,6 +149,7 @@ export class Fleet implements Service {
       logger,
       onReported: (device, reported, heard) => this.#reported(device, reported, heard),
       onStart: (device, heard) => this.starts.heard(device, heard),
+      admitStart: options.admitStart,
     });
     this.blobs = new BlobServer({
       link,
@@ -163,41 +160,21 @@ export class Fleet implements Service {
       rights,
       ...(options.blobs === undefined ? {} : { settings: options.blobs }),
     });
-    this.ingest = new Ingest({
-      db,
-      link,
-      fleet,
-      clock,
-      bus,
-      logger,
-      ...(options.ingest === undefined ? {} : { settings: options.ingest }),
-    });
-    this.metrics = new MetricsQuery(db, options.ingest?.widths ?? INGEST_DEFAULTS.widths);
     this.#leftovers = new Leftovers({ db, link, fleet, logger });
-    connectInbound({
-      link,
-      fleet,
-      states: this.states,
-      blobs: this.blobs,
-      ingest: this.ingest,
-      held: this.held,
-      leftovers: this.#leftovers,
-      logger,
-    });
-    const retention = new Retention(db, clock, logger, options.retention, () => options.hubClock.isCredible);
-    this.#services = new ServiceGroup([this.states, this.ingest, this.blobs, this.issuer, retention]);
+    connectInbound({ inbox: options.inbox, states: this.states, blobs: this.blobs, held: this.held, leftovers: this.#leftovers });
+    this.#parts.starts(this.states, this.blobs, this.issuer);
+    this.#parts.onClose(() => this.#room.close());
   }
 
   /** To be called before the link starts. */
   async start(): Promise<void> {
     if (this.#options.brokerForgets) await this.states.allOffline();
-    await this.#services.start();
+    await this.#parts.start();
   }
 
   /** To be called after the link has closed: nothing new comes in, what has come is stored. */
-  async close(): Promise<void> {
-    await this.#room.close();
-    await this.#services.close();
+  close(): Promise<void> {
+    return this.#parts.close();
   }
 
   async #reported(device: DeviceId, reported: Reported, { received, replayed }: HeardReport): Promise<void> {

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { HubConfig } from '#hub/config.js';
 import type { Db } from '#hub/store/database.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -15,6 +14,13 @@ export interface Move {
   readonly brokers: readonly string[];
 }
 
+/** Addresses that the settings of the hub name. */
+export interface SetAddresses {
+  readonly publicUrl?: string | undefined;
+  readonly mqttUrl?: string | undefined;
+  readonly mqttPublicUrl?: string | undefined;
+}
+
 const storedSchema = openObject({ api: z.string().optional(), brokers: z.array(z.string()) });
 const KEY = 'place';
 
@@ -24,26 +30,26 @@ const KEY = 'place';
  */
 export class HubPlaces {
   readonly #db: Db;
-  readonly #config: Pick<HubConfig, 'publicUrl' | 'mqttUrl' | 'mqttPublicUrl'>;
+  readonly #settings: SetAddresses;
 
-  constructor(db: Db, config: Pick<HubConfig, 'publicUrl' | 'mqttUrl' | 'mqttPublicUrl'>) {
+  constructor(db: Db, settings: SetAddresses) {
     this.#db = db;
-    this.#config = config;
+    this.#settings = settings;
   }
 
   /** What devices are told; `undefined` while they need to know no more than at their enrolment. */
   async current(): Promise<HubPlace | undefined> {
     const move = await this.#move();
     // `mqttUrl` alone is where this hub finds the broker; what devices were told of it at their enrolment still holds.
-    const told = this.#config.mqttPublicUrl;
+    const told = this.#settings.mqttPublicUrl;
     const brokers = [...new Set([...(told === undefined ? [] : [told]), ...move.brokers])].slice(0, LIMITS.brokerAddresses);
-    const api = move.api ?? this.#config.publicUrl;
+    const api = move.api ?? this.#settings.publicUrl;
     return brokers.length === 0 ? undefined : { ...(api === undefined ? {} : { api }), brokers };
   }
 
   /** Keeps where the hub moves to. The broker inside a hub is at the new API as well, over WebSocket. */
   async announce({ api, brokers }: Move): Promise<void> {
-    const inside = api === undefined || this.#config.mqttUrl !== undefined ? [] : [brokerBehind(api)];
+    const inside = api === undefined || this.#settings.mqttUrl !== undefined ? [] : [brokerBehind(api)];
     const move = { ...(api === undefined ? {} : { api }), brokers: [...brokers, ...inside] };
     const row = { name: KEY, value: JSON.stringify(move) };
     await this.#db

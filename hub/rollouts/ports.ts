@@ -4,7 +4,7 @@ import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/time.js';
 import type { DeviceId, Labels } from '#shared/protocol/device.js';
 import type { Signature } from '#shared/tensor/narrowing.js';
-import type { DesiredGuard } from '#shared/trust/desired-rollout.js';
+import type { DesiredGuard } from '#shared/protocol/desired-rollout.js';
 import type { Runnable } from './decide/capability.js';
 import type { Observation } from './decide/devices.js';
 import type { TrialOutcome } from './decide/trial-outcome.js';

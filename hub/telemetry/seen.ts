@@ -60,7 +60,12 @@ export async function markSeen<T extends { readonly device: string; readonly at:
  * A start that just connected is no closed one, whatever its number: what it reports from now on counts, also where the device was put
  * back to an image that many starts have followed.
  */
-export async function admitBoot(trx: Queryable, device: string, boot: number, bootId: string, now: EpochMillis): Promise<void> {
+export async function admitStart(
+  trx: Queryable,
+  device: string,
+  { boot, bootId }: { readonly boot: number; readonly bootId: string },
+  now: EpochMillis,
+): Promise<void> {
   const key = { device, boot, boot_id: bootId };
   if (boot > (await lastClosed(trx, device)) || (await rangesOf(trx, key)) !== undefined) return;
   await keep(trx, key, '', now);

@@ -1,3 +1,5 @@
+import { SkerryError } from './errors.js';
+
 /**
  * The one lifecycle vocabulary: `start` resolves when the component does its work ("ready"); `close` is idempotent,
  * waits for a `start` under way, and resolves when nothing of the component runs any more.
@@ -7,32 +9,64 @@ export interface Service {
   close(): Promise<void>;
 }
 
-/** Runs services in order and closes them in reverse; a failing start closes what had started. */
-export class ServiceGroup implements Service {
-  readonly #services: readonly Service[];
-  readonly #started: Service[] = [];
+type Closable = Pick<Service, 'close'>;
+
+interface Part {
+  readonly start?: () => Promise<void>;
+  readonly close: () => Promise<void> | void;
+  /** It was open when it was added, or its start was tried. */
+  isOpen: boolean;
+}
+
+/**
+ * What something is made of, in the order in which it starts; it is closed in the reverse order.
+ *
+ * INVARIANTS: a part is closed if and only if it is open, and at most once; every close is tried, whatever another one throws; whoever
+ * started or closed the parts sees the first error. A start that fails leaves no part open.
+ */
+export class Parts implements Service {
+  readonly #parts: Part[] = [];
   #starting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
+  #hasFailed = false;
 
-  constructor(services: readonly Service[]) {
-    this.#services = services;
-  }
-
-  start(): Promise<void> {
-    this.#starting ??= this.#startAll();
-    return this.#starting;
-  }
-
-  async #startAll(): Promise<void> {
+  /** Opens parts one after the other. When that fails, those that are open are closed before the failure is thrown. */
+  static async open<T>(build: (parts: Parts) => Promise<T>): Promise<T> {
+    const parts = new Parts();
     try {
-      for (const service of this.#services) {
-        this.#started.push(service);
-        await service.start();
-      }
+      return await build(parts);
     } catch (cause) {
-      await this.#closeAll();
+      await parts.close().catch(() => undefined);
       throw cause;
     }
+  }
+
+  /** Takes over a part that is open. */
+  holds<T extends Closable>(part: T): T {
+    this.onClose(() => part.close());
+    return part;
+  }
+
+  /** Something to do at this place of the closing order. */
+  onClose(close: () => Promise<void> | void): void {
+    this.#parts.push({ close, isOpen: true });
+  }
+
+  /** Takes over services that `start` starts. */
+  starts(...services: readonly Service[]): void {
+    for (const service of services) this.#parts.push({ start: () => service.start(), close: () => service.close(), isOpen: false });
+  }
+
+  /** True once a start has failed, also while the parts are being closed for it. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  /** Starts what was not started yet. Rejects with `CLOSED` once it is closing. */
+  start(): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(new SkerryError('CLOSED', 'parts that are closed do not start again'));
+    this.#starting ??= this.#startAll();
+    return this.#starting;
   }
 
   close(): Promise<void> {
@@ -43,10 +77,30 @@ export class ServiceGroup implements Service {
     return this.#closing;
   }
 
+  async #startAll(): Promise<void> {
+    try {
+      for (const part of this.#parts) {
+        if (part.start === undefined) continue;
+        part.isOpen = true;
+        await part.start();
+      }
+    } catch (cause) {
+      this.#hasFailed = true;
+      await this.#closeAll().catch(() => undefined);
+      throw cause;
+    }
+  }
+
   async #closeAll(): Promise<void> {
     const failures: unknown[] = [];
-    for (const service of this.#started.splice(0).toReversed()) {
-      await service.close().catch((cause: unknown) => failures.push(cause));
+    for (const part of this.#parts.toReversed()) {
+      if (!part.isOpen) continue;
+      part.isOpen = false;
+      try {
+        await part.close();
+      } catch (cause) {
+        failures.push(cause);
+      }
     }
     if (failures.length > 0) throw failures[0];
   }

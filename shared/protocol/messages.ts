@@ -3,7 +3,7 @@ import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bund
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { openObject } from '#shared/kernel/open-object.js';
-import { CANDIDATE_ACTIONS } from '#shared/trust/desired-rollout.js';
+import { CANDIDATE_ACTIONS } from './desired-rollout.js';
 import { capabilitiesSchema, deviceIdSchema, labelsSchema } from './device.js';
 
 const at = z.iso.datetime({ offset: true });

@@ -4,7 +4,7 @@ import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bund
 import { LIMITS } from '#shared/kernel/limits.js';
 import { openObject } from '#shared/kernel/open-object.js';
 import { deviceIdSchema, fleetIdSchema } from '#shared/protocol/device.js';
-import { candidateSchema, rolloutRefSchema } from './desired-rollout.js';
+import { candidateSchema, rolloutRefSchema } from '#shared/protocol/desired-rollout.js';
 import { publicKeySchema } from './keys.js';
 
 export const DESIRED_SCHEMA = 'skerry.desired/1';

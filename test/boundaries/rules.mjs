@@ -1,5 +1,61 @@
-/** The direction of imports (docs/ARCHITECTURE.md, "Rooms"), as dependency-cruiser rules. */
+// The direction of imports (docs/ARCHITECTURE.md, "Rooms"): a table of rooms, rules for single files, and what may not be reached by
+// files that decide. `check.mjs` applies them, `boundaries.test.ts` shows that each of them bites.
+
+/** What each room may import of its own side, beside itself. A room that has no row here may not exist. */
+export const ROOMS = {
+  shared: {
+    kernel: [],
+    tensor: ['kernel'],
+    stats: ['kernel'],
+    terminal: ['kernel'],
+    bundle: ['kernel', 'tensor'],
+    protocol: ['kernel', 'bundle'],
+    trust: ['kernel', 'bundle', 'protocol'],
+  },
+  agent: {
+    store: [],
+    inference: [],
+    models: ['inference', 'store'],
+    update: ['models', 'store'],
+    sync: ['store', 'models'],
+    metrics: ['inference', 'store', 'models', 'sync'],
+    serve: ['inference'],
+  },
+  hub: {
+    kernel: [],
+    clock: [],
+    store: ['kernel'],
+    broker: ['kernel'],
+    registry: ['kernel', 'store'],
+    telemetry: ['kernel', 'store', 'broker'],
+    fleet: ['kernel', 'clock', 'store', 'broker', 'registry'],
+    rollouts: ['kernel', 'clock', 'store', 'registry', 'telemetry', 'fleet'],
+    api: ['kernel', 'clock', 'store', 'registry', 'telemetry', 'fleet', 'rollouts'],
+    publisher: [],
+  },
+};
+
+/** Folders that put rooms together or are programs on top of them: they stand above all rooms of their side. */
+export const ABOVE_ROOMS = { shared: [], agent: ['cli'], hub: ['assembly', 'cli'] };
+
 const forbid = (name, from, to, comment) => ({ name, severity: 'error', comment, from, to });
+
+const roomRules = Object.entries(ROOMS).flatMap(([side, rooms]) => [
+  ...Object.entries(rooms).map(([room, allowed]) =>
+    forbid(
+      `${side}-${room}`,
+      { path: `^${side}/${room}/` },
+      { path: `^${side}/(?!(${[room, ...allowed].join('|')})/)` },
+      `${side}/${room} imports only ${[room, ...allowed].join(', ')} of ${side}.`,
+    ),
+  ),
+  forbid(
+    `${side}-rooms-have-a-row`,
+    { path: `^${side}/[^/]+/`, pathNot: `^${side}/(${[...Object.keys(rooms), ...ABOVE_ROOMS[side]].join('|')})/` },
+    {},
+    'A new room gets a place in the direction (ROOMS).',
+  ),
+]);
 
 export default {
   forbidden: [
@@ -25,51 +81,25 @@ export default {
       { path: '^packaging/(?!program/)|node_modules/(esbuild|postject)/' },
       'What runs on a device holds nothing of what built it.',
     ),
-    forbid('kernel-is-lowest', { path: '^shared/kernel/' }, { path: '^shared/(?!kernel/)' }, 'The kernel knows no domain.'),
+    ...roomRules,
     forbid(
       'nobody-imports-serve',
-      { path: '^agent/(?!app\\.ts|contract\\.ts|serve/)' },
+      { path: '^agent/(?!app\\.ts|contract\\.ts|assembly/|serve/)' },
       { path: '^agent/serve/' },
       'Only the composition root builds the servers; its contract names where they listen.',
     ),
-    forbid('serve-only-translates', { path: '^agent/serve/' }, { path: '^agent/(models|sync|store)/' }, 'serve -> inference.'),
     forbid(
-      'inference-stands-alone',
-      { path: '^agent/inference/' },
-      { path: '^agent/(models|sync|store|serve|cli)/' },
-      'Predictions wait for nobody.',
-    ),
-    forbid(
-      'models-way',
-      { path: '^agent/models/' },
-      { path: '^agent/(sync|serve|cli)/' },
-      'models -> inference, store; what it needs of sync are ports.',
-    ),
-    forbid(
-      'sync-way',
-      { path: '^agent/sync/' },
-      { path: '^agent/(inference|serve|cli|metrics)/' },
-      'sync -> store, and the ports of models.',
-    ),
-    forbid(
-      'sync-only-ports',
-      { path: '^agent/sync/' },
+      'only-ports-of-models',
+      { path: '^agent/(sync|metrics)/' },
       { path: '^agent/models/(?!ports\\.ts)' },
-      'sync implements the ports of models and knows no more of it.',
+      'Both implement or read the ports of models and know no more of it.',
     ),
     forbid(
-      'update-way',
-      { path: '^agent/update/' },
-      { path: '^agent/(inference|sync|serve|cli|metrics)/' },
-      'update -> models, store; what it needs of sync are the ports of models and its own.',
+      'only-contract-of-sync',
+      { path: '^agent/metrics/' },
+      { path: '^agent/sync/(?!contract\\.ts)' },
+      'Metrics show the state of the link and know no more of it.',
     ),
-    forbid(
-      'models-know-no-update',
-      { path: '^agent/(models|sync|inference|serve|metrics)/' },
-      { path: '^agent/update/' },
-      'Only app and cli compose it.',
-    ),
-    forbid('store-stands-alone', { path: '^agent/store/' }, { path: '^agent/(?!store/)' }, 'The store serves everyone and asks nobody.'),
     forbid(
       'only-app-composes',
       { path: '^agent/(?!app\\.ts|main\\.ts|cli/)' },
@@ -83,22 +113,22 @@ export default {
       'One composition root.',
     ),
     forbid(
+      'hub-only-app-assembles',
+      { path: '^hub/(?!app\\.ts|assembly/)' },
+      { path: '^hub/assembly/' },
+      'The phases of the composition root are called by it alone.',
+    ),
+    forbid(
+      'hub-cli-is-a-client',
+      { path: '^hub/cli/' },
+      { path: '^hub/(store|broker|assembly)/' },
+      'Commands speak to a hub over its API; they know the forms of its answers, not its tables.',
+    ),
+    forbid(
       'hub-never-publishes',
       { path: '^hub/(?!publisher/|cli/|main\\.ts)' },
       { path: '^hub/publisher/' },
-      'The server never touches what holds publisher keys (DESIGN R1).',
-    ),
-    forbid(
-      'publisher-is-a-client',
-      { path: '^hub/publisher/' },
-      { path: '^hub/(?!publisher/)' },
-      'The publisher side speaks to the hub over its API.',
-    ),
-    forbid(
-      'pure-decisions',
-      { path: ['^(agent|hub|shared)/.+/decide/', '^shared/stats/'] },
-      { path: '^(node:)?(fs|net|http|https|child_process|worker_threads|timers)(/|$)' },
-      'What decides lies in a folder `decide/`, or in shared/stats, and does no I/O.',
+      'The server never touches what holds publisher keys (R1).',
     ),
     forbid(
       'no-test-code-shipped',
@@ -108,3 +138,20 @@ export default {
     ),
   ],
 };
+
+/** Files that decide: plans, policies, gates, state machines, statistics. A snapshot goes in, a decision comes out. */
+export const DECIDING = /^(agent|hub|shared)\/(.+\/)?decide\/|^shared\/stats\//;
+
+/** Modules that do I/O or know the time. Nothing that decides imports them, nor what it imports in turn; types do not count. */
+export const IMPURE_MODULES =
+  /^(node:)?(child_process|cluster|dgram|dns|fs|http|http2|https|net|os|perf_hooks|process|readline|timers|tls|worker_threads)(\/|$)|^(aedes|better-sqlite3|fastify|mqtt|onnxruntime-node|pino|ws)$|^shared\/kernel\/(atomic-file|clock|turns)\.ts$/;
+
+/** Properties of globals that tell the time or are left to chance, which a decision gets as arguments. */
+export const IMPURE_GLOBALS = {
+  Date: ['now'],
+  performance: ['now', 'timeOrigin', 'mark', 'measure'],
+  process: ['hrtime', 'uptime', 'env', 'memoryUsage', 'cpuUsage'],
+  Math: ['random'],
+  crypto: ['randomUUID', 'getRandomValues'],
+};
+export const IMPURE_CALLS = ['setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'fetch'];

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { MqttClient } from 'mqtt';
 import { LiveBus, type LiveEvent } from '#hub/kernel/live-bus.js';
 import { EmbeddedBroker } from '#hub/broker/embedded.js';
+import { DeviceInbox } from '#hub/broker/device-inbox.js';
 import { BrokerLink } from '#hub/broker/link.js';
 import { HubClock } from '#hub/clock/hub-clock.js';
 import type { DeviceAlert } from '#hub/fleet/device-marks.js';
@@ -19,6 +20,9 @@ import { VersionStore } from '#hub/registry/version-store.js';
 import { ArtifactFolder } from '#hub/store/artifact-folder.js';
 import type { Db } from '#hub/store/database.js';
 import { openDatabase } from '#hub/store/open.js';
+import type { IngestSettings } from '#hub/telemetry/ingest.js';
+import { admitStart } from '#hub/telemetry/seen.js';
+import { Telemetry } from '#hub/telemetry/telemetry.js';
 import { agentManifestSchema, agentVariantName } from '#shared/bundle/agent-manifest.js';
 import { cutArtifact } from '#shared/bundle/cut-artifact.js';
 import { decodeManifest, encodeManifest } from '#shared/bundle/manifest-codec.js';
@@ -45,16 +49,18 @@ export interface FleetHubOptions {
   readonly supersede?: RolloutClaims['supersede'];
   /** Which devices can run a version: all, unless said otherwise. */
   readonly capability?: RolloutClaims['capability'];
-  readonly fleet?: Partial<Pick<FleetOptions, 'issuePolicy' | 'ingest' | 'blobs'>>;
+  readonly fleet?: Partial<Pick<FleetOptions, 'issuePolicy' | 'blobs'>>;
+  readonly ingest?: Partial<IngestSettings>;
 }
 
-/** The fleet side of a hub with everything real: database, embedded broker, link; only registry and HTTP are not there. */
+/** Fleet and telemetry of a hub with everything real: database, embedded broker, link; only registry and HTTP are not there. */
 export class FleetHub {
   readonly folder: string;
   readonly db: Db;
   readonly broker: EmbeddedBroker;
   readonly link: BrokerLink;
   readonly fleet: Fleet;
+  readonly telemetry: Telemetry;
   readonly artifacts: ArtifactFolder;
   readonly directorKey: SigningKey;
   readonly places: HubPlaces;
@@ -88,6 +94,19 @@ export class FleetHub {
       random: Math.random,
       backoff: { base: 20, max: 100 },
     });
+    const inbox = new DeviceInbox(this.link, FLEET, silentLogger);
+    this.telemetry = new Telemetry({
+      db,
+      link: this.link,
+      inbox,
+      fleet: FLEET,
+      clock,
+      bus,
+      logger: silentLogger,
+      retention: { events: days(1), models: days(1), devices: days(1) },
+      mayDrop: () => this.hubClock.isCredible,
+      ...(options.ingest === undefined ? {} : { settings: options.ingest }),
+    });
     this.fleet = new Fleet({
       db,
       clock,
@@ -95,6 +114,8 @@ export class FleetHub {
       bus,
       fleet: FLEET,
       link: this.link,
+      inbox,
+      admitStart,
       artifacts,
       directorKey: this.directorKey,
       trust: {
@@ -116,7 +137,6 @@ export class FleetHub {
       },
       hubClock: this.hubClock,
       alert: (alert) => this.alerts.push(alert),
-      retention: { events: days(1), models: days(1), devices: days(1) },
       ...options.fleet,
     });
   }
@@ -126,6 +146,7 @@ export class FleetHub {
     const db = await openDatabase(path.join(folder, 'hub.db'), silentLogger);
     const hub = new FleetHub(folder, db, await ArtifactFolder.open(path.join(folder, 'artifacts')), options);
     await hub.fleet.start();
+    await hub.telemetry.start();
     await hub.broker.start();
     await hub.link.start();
     return hub;
@@ -135,6 +156,7 @@ export class FleetHub {
   async stop(): Promise<void> {
     await this.link.close();
     await this.broker.close();
+    await this.telemetry.close();
     await this.fleet.close();
     await this.db.destroy();
   }

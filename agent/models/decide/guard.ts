@@ -1,7 +1,7 @@
 import { minutes } from '#shared/kernel/time.js';
 import { quantileInterval, quantileRatioInterval } from '#shared/stats/quantile-sequence.js';
 import { rateInterval, rateLimitEvidence } from '#shared/stats/rate-limit.js';
-import type { DesiredGuard } from '#shared/trust/desired-rollout.js';
+import type { DesiredGuard } from '#shared/protocol/desired-rollout.js';
 import type { BehaviourFigures } from '../ports.js';
 
 /** What a version on trial is held to, complete. */

@@ -1,5 +1,5 @@
 import type { TrafficPolicy } from '#agent/inference/contract.js';
-import type { DesiredCandidate } from '#shared/trust/desired-rollout.js';
+import type { DesiredCandidate } from '#shared/protocol/desired-rollout.js';
 import { factsOf, isAvailable, isComplete, isLive } from './facts.js';
 import { bring, type Start } from './plan-install.js';
 import type { Rule } from './rule.js';

@@ -3,7 +3,7 @@ import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bund
 import type { EpochMillis, Millis } from '#shared/kernel/time.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { parseJson } from '#shared/kernel/json.js';
-import { type DesiredCandidate, type DesiredRollout, candidateSchema, rolloutRefSchema } from '#shared/trust/desired-rollout.js';
+import { type DesiredCandidate, type DesiredRollout, candidateSchema, rolloutRefSchema } from '#shared/protocol/desired-rollout.js';
 import { CLOCK_SKEW_TOLERANCE } from '#shared/trust/decide/trusted-time.js';
 import { DESIRED_SCHEMA, type DesiredModel, type DesiredState, type HubPlace } from '#shared/trust/desired.js';
 import type { DesiredModelsTable, DesiredStatesTable } from '#hub/store/tables/fleet-tables.js';

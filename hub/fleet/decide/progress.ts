@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { NEEDS_NEWER_AGENT } from '#shared/bundle/features.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import type { Reported, ReportedVersion } from '#shared/protocol/messages.js';
-import type { CandidateAction } from '#shared/trust/desired-rollout.js';
+import type { CandidateAction } from '#shared/protocol/desired-rollout.js';
 
 /**
  * How far a device is with a version it should run.

@@ -1,4 +1,4 @@
-import type { DesiredGuard } from '#shared/trust/desired-rollout.js';
+import type { DesiredGuard } from '#shared/protocol/desired-rollout.js';
 import type { PlanWave } from './plan.js';
 
 /**

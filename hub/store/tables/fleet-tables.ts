@@ -111,7 +111,7 @@ export interface DesiredModelsTable {
   /** Who decided: `deployment:12`, `rollout:...`. */
   source: string;
   decided_at: EpochMillis;
-  /** JSON (shared/trust/desired-rollout.ts): a version to have loaded beside it. */
+  /** JSON (shared/protocol/desired-rollout.ts): a version to have loaded beside it. */
   candidate: string | null;
   /** JSON: the rollout the entry belongs to, with what the device holds the version to. */
   rollout: string | null;

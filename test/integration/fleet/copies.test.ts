@@ -88,7 +88,7 @@ describe('a device put back to an older image', () => {
       'reported',
       encodeMessage('reported', reportedOf('cam-7', { boot: 50, bootId: 'before-the-image', agentVersion: '2' })),
     );
-    await until('its figures to be stored', () => hub.fleet.ingest.figures.snapshot.stored.telemetry === 2);
+    await until('its figures to be stored', () => hub.telemetry.ingest.figures.snapshot.stored.telemetry === 2);
     await before.close();
     await until('it to be offline', async () => (await presence('cam-7')) === 'offline');
 
@@ -109,7 +109,7 @@ describe('a device put back to an older image', () => {
     );
     await until('both to be acknowledged', () => acks.length === 2);
     expect(new Set(acks.map(({ bootId }) => bootId))).toEqual(new Set(['after-the-image', 'in-the-image']));
-    expect(hub.fleet.ingest.figures.snapshot).toMatchObject({ stored: { telemetry: 3 }, duplicates: 1 });
+    expect(hub.telemetry.ingest.figures.snapshot).toMatchObject({ stored: { telemetry: 3 }, duplicates: 1 });
     await until('its report to be taken', async () => (await hub.fleet.devices.get('cam-7')).agentVersion === '1');
 
     expect(await marks('cam-7')).toEqual(['restored']);

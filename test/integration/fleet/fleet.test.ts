@@ -283,7 +283,7 @@ describe('what devices say', () => {
     const other = track(await hub.device('cam-2'));
     await device.say(deviceTopic(FLEET, device.id, 'presence'), encodeMessage('presence', presenceOf('cam-2')), true);
     await other.say(deviceTopic(FLEET, other.id, 'event'), encodeMessage('event', eventOf('cam-2', 1)));
-    await until('the honest event', () => hub.fleet.ingest.figures.snapshot.stored.event === 1);
+    await until('the honest event', () => hub.telemetry.ingest.figures.snapshot.stored.event === 1);
     await hub.fleet.states.flush();
     expect((await hub.fleet.devices.get('cam-2')).presence.state).toBe('never');
   });

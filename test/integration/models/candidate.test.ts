@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SkerryError } from '#shared/kernel/errors.js';
-import type { DesiredCandidate } from '#shared/trust/desired-rollout.js';
+import type { DesiredCandidate } from '#shared/protocol/desired-rollout.js';
 import type { FakeVersion } from '../../kit/model-fakes.js';
 import { ModelRig } from '../../kit/model-rig.js';
 import { modelName } from '../../kit/servables.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { DesiredRollout } from '#shared/trust/desired-rollout.js';
+import type { DesiredRollout } from '#shared/protocol/desired-rollout.js';
 import type { VersionOptions } from '../../kit/model-fakes.js';
 import { ModelRig } from '../../kit/model-rig.js';
 import { modelName } from '../../kit/servables.js';

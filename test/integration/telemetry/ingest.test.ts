@@ -57,7 +57,7 @@ describe('ingest', () => {
     await until('the second acknowledgement', () => acks(device).length === 2);
     expect(acks(device)).toEqual(['1/1', '1/1']);
     expect(await totals(hub)).toEqual([{ version: 1, predictions: 3 }]);
-    expect(hub.fleet.ingest.figures.snapshot).toMatchObject({ stored: { telemetry: 1 }, duplicates: 1 });
+    expect(hub.telemetry.ingest.figures.snapshot).toMatchObject({ stored: { telemetry: 1 }, duplicates: 1 });
   });
 
   it('counts once what was committed but not acknowledged before the hub died', async () => {
@@ -83,10 +83,10 @@ describe('ingest', () => {
   });
 
   it('leaves nothing of a batch whose transaction fails, and does not acknowledge it', async () => {
-    const { hub, device } = await start({ fleet: { ingest: { retryAfter: 1 } } });
+    const { hub, device } = await start({ ingest: { retryAfter: 1 } });
     await hub.db.schema.alterTable('metrics_total').renameTo('hidden').execute();
     await report(device, { seq: 1, values: [1] });
-    await until('the failure', () => hub.fleet.ingest.figures.snapshot.failedBatches > 0);
+    await until('the failure', () => hub.telemetry.ingest.figures.snapshot.failedBatches > 0);
     expect(await hub.db.selectFrom('ingest_positions').selectAll().execute()).toEqual([]);
     await hub.db.schema.alterTable('hidden').renameTo('metrics_total').execute();
     expect(await acksUntilNow(hub, device)).toEqual([]);
@@ -118,7 +118,7 @@ describe('ingest', () => {
       '1/5 PROTOCOL_MESSAGE_INVALID',
       '1/6',
     ]);
-    expect(hub.fleet.ingest.figures.snapshot).toMatchObject({
+    expect(hub.telemetry.ingest.figures.snapshot).toMatchObject({
       unreadable: 1,
       refused: { PROTOCOL_MESSAGE_INVALID: 3, PROTOCOL_DEVICE_MISMATCH: 1, SKETCH_INVALID: 1 },
     });
@@ -129,21 +129,21 @@ describe('ingest', () => {
     const payload = encodeMessage('event', eventOf('d1', 1));
     await hub.db.updateTable('devices').set({ revoked_at: 1 }).execute();
     await device.say(deviceTopic(FLEET, device.id, 'event'), payload);
-    await until('the record to be seen', () => hub.fleet.ingest.figures.snapshot.foreign === 1);
+    await until('the record to be seen', () => hub.telemetry.ingest.figures.snapshot.foreign === 1);
     expect(await listEvents(hub.db, { limit: 10 })).toEqual([]);
     expect(await acksUntilNow(hub, device)).toEqual([]);
   });
 
   it('takes no more than its queue holds, and what it left out comes again', async () => {
     const clock = new VirtualClock(Date.now());
-    const { hub, device } = await start({ clock, fleet: { ingest: { queueRecords: 2, gather: 300 } } });
+    const { hub, device } = await start({ clock, ingest: { queueRecords: 2, gather: 300 } });
     for (const seq of [1, 2, 3]) await report(device, { seq, values: [1] });
-    await until('the third to be left out', () => hub.fleet.ingest.figures.snapshot.shed === 1);
-    expect(hub.fleet.ingest.queued.records).toBe(2);
+    await until('the third to be left out', () => hub.telemetry.ingest.figures.snapshot.shed === 1);
+    expect(hub.telemetry.ingest.queued.records).toBe(2);
     await clock.advance(300);
     await until('two acknowledgements', () => acks(device).length === 2);
     await report(device, { seq: 3, values: [1] });
-    await until('the third to be taken', () => hub.fleet.ingest.queued.records === 1);
+    await until('the third to be taken', () => hub.telemetry.ingest.queued.records === 1);
     await clock.advance(300);
     await until('the third', () => acks(device).includes('1/3'));
     expect(await totals(hub)).toEqual([{ version: 1, predictions: 3 }]);
@@ -161,12 +161,12 @@ describe('ingest', () => {
       { version: 2, predictions: count / 2 },
     ]);
     expect(await hub.db.selectFrom('ingest_positions').select('ranges').execute()).toEqual([{ ranges: `1-${count}` }]);
-    const [one, two] = await hub.fleet.metrics.model('vad', { since: Date.now() - 600_000 });
+    const [one, two] = await hub.telemetry.metrics.model('vad', { since: Date.now() - 600_000 });
     expect(one).toMatchObject({ version: 1, predictions: 200, errorRate: 0 });
     expect(Math.abs((one?.latencyMs.total.p50 ?? 0) - 199)).toBeLessThan(199 * 0.02);
     expect(two?.latencyMs.total.max).toBe(count);
-    expect(await hub.fleet.metrics.model('vad', { since: Date.now() - 600_000, device: 'd1' })).toHaveLength(2);
-    expect(await hub.fleet.metrics.model('vad', { since: Date.now() - 600_000, device: 'nobody' })).toEqual([]);
+    expect(await hub.telemetry.metrics.model('vad', { since: Date.now() - 600_000, device: 'd1' })).toHaveLength(2);
+    expect(await hub.telemetry.metrics.model('vad', { since: Date.now() - 600_000, device: 'nobody' })).toEqual([]);
   });
 
   it('answers events by filter and Prometheus with figures', async () => {
@@ -188,7 +188,9 @@ describe('ingest', () => {
     ]);
     expect(await listEvents(hub.db, { limit: 10, device: 'd1' })).toHaveLength(2);
     expect(hub.events.filter((event) => event.kind === 'device.event' || event.kind === 'telemetry.window')).toHaveLength(3);
-    const text = renderMetrics(await fleetMetrics({ db: hub.db, clock: systemClock, ingest: hub.fleet.ingest, query: hub.fleet.metrics }));
+    const text = renderMetrics(
+      await fleetMetrics({ db: hub.db, clock: systemClock, ingest: hub.telemetry.ingest, query: hub.telemetry.metrics }),
+    );
     expect(text).toContain('skerry_hub_devices{state="never"} 1');
     expect(text).toContain('skerry_hub_predictions_total{model="vad",version="1"} 2');
     expect(text).toContain('skerry_hub_prediction_errors_total{model="vad",version="1",code="INFERENCE_TIMEOUT"} 1');

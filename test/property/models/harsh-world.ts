@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { CANDIDATE_ACTIONS } from '#shared/trust/desired-rollout.js';
+import { CANDIDATE_ACTIONS } from '#shared/protocol/desired-rollout.js';
 import { HarshDevice, type Nature, publishAll } from '../../kit/harsh-device.js';
 import { FakeHub, type FakeVersion } from '../../kit/model-fakes.js';
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Digest, VersionNumber } from '#shared/bundle/names.js';
 import { INSTALL_STATES } from '#shared/protocol/messages.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
-import { CANDIDATE_ACTIONS, type DesiredCandidate } from '#shared/trust/desired-rollout.js';
+import { CANDIDATE_ACTIONS, type DesiredCandidate } from '#shared/protocol/desired-rollout.js';
 import type { BlobEntry, ServingRecord, VersionRecord } from '#agent/store/contract.js';
 import { guardLimits } from '#agent/models/decide/guard.js';
 import { completeDigests, fallbacks, isComplete, MAX_BOOTS_OF_GOOD, selfServing } from '#agent/models/decide/facts.js';

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { parseSelector } from '#hub/fleet/selector.js';
+import { parseSelector } from '#hub/fleet/decide/selector.js';
 import { readRollout } from '#hub/rollouts/document.js';
-import { planRollout, type PlanDevice, waveOfJoiner } from '#hub/rollouts/plan.js';
+import { planRollout, type PlanDevice, waveOfJoiner } from '#hub/rollouts/decide/plan.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
 import { CAPABILITIES } from '../../kit/messages.js';
 
