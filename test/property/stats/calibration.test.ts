@@ -4,7 +4,7 @@ import { bandRadius, quantileInterval, quantileRatioInterval } from '#shared/sta
 import { type RateStratum, rateRatioEvidence, rateRatioInterval } from '#shared/stats/rate-ratio.js';
 import { rateInterval, rateLimitEvidence } from '#shared/stats/rate-limit.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
-import { SeededRandom } from '../../../kit/random.js';
+import { SeededRandom } from '../../kit/random.js';
 
 const ALPHA = 0.05;
 const NEED = Math.log(1 / ALPHA);
