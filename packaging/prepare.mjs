@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pruneDist } from './prune.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const MIN_NODE = [20, 19];
@@ -61,6 +62,7 @@ function install() {
 }
 
 function build() {
+  pruneDist(root);
   const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const result = spawnSync(process.execPath, [tsc, '-b'], { cwd: root, stdio: ['ignore', 2, 2] });
   if (result.status !== 0) fail('The build failed; the compiler output is above.');

@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { pruneDist } from '../../packaging/prune.mjs';
 
 const bin = (name) => path.join('node_modules', '.bin', name);
 
@@ -23,6 +24,7 @@ function compiledFiles() {
 
 const checks = {
   types: () => {
+    pruneDist(process.cwd());
     const { ok, text } = run(bin('tsc'), ['-b']);
     return { ok, text, seen: ok ? compiledFiles() : 1 };
   },
