@@ -21,6 +21,7 @@ import { agentTarget } from './metrics/agent-target.js';
 import { CrashWitness } from './metrics/crash-witness.js';
 import { HealthMonitor } from './metrics/health.js';
 import { MetricsRecorder } from './metrics/recorder.js';
+import { RequestCounts } from './metrics/request-counts.js';
 import { TelemetryReporter } from './metrics/reporter.js';
 import { tee } from './metrics/tee.js';
 import { createMetricsText } from './metrics/text.js';
@@ -76,6 +77,7 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
 
   // What predicts.
   const recorder = new MetricsRecorder();
+  const requests = new RequestCounts();
   const behaviour = new BehaviourBook(clock);
   const told = tee(recorder, behaviour);
   let witnessFile: WitnessFile | undefined;
@@ -233,8 +235,10 @@ async function assemble(options: AgentOptions, opened: Closable[]): Promise<Agen
   const server = createInferenceServer({
     dataPlane: runtime,
     feedback: recorder,
+    requests,
     metricsText: createMetricsText({
       recorder,
+      requests,
       dataPlane: runtime,
       health,
       outbox: () => store.outbox.stats(),

@@ -6,7 +6,7 @@ import type { PackagedProgram } from '#shared/kernel/packaged-program.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import type { AgentConfig } from './config.js';
 import type { Observe } from './models/observe.js';
-import type { ServeAddress } from './serve/server.js';
+import type { ServeAddress } from './serve/config.js';
 import type { LinkStatus } from './sync/contract.js';
 import type { Identity } from './sync/identity.js';
 import type { AgentThreads } from './threads.js';

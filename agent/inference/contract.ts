@@ -10,24 +10,31 @@ import type { OutputTolerances } from '#shared/tensor/tolerance.js';
 export interface InferRequest {
   readonly model: ModelName;
   /** A version number, or the model's current routing when left out. */
-  readonly version?: VersionNumber;
+  readonly version?: VersionNumber | undefined;
   readonly inputs: NamedTensors;
   /** Requests with one key stay with one version while two share the traffic. */
-  readonly key?: string;
+  readonly key?: string | undefined;
   /** Names of the outputs wanted; all when left out. */
-  readonly outputs?: readonly string[];
+  readonly outputs?: readonly string[] | undefined;
   /** The caller gives up after this long; queued work past it is never run. */
-  readonly timeout?: Millis;
+  readonly timeout?: Millis | undefined;
   /** The caller never touches the input bytes again: they may move to another thread instead of being copied. */
-  readonly owned?: boolean;
+  readonly owned?: boolean | undefined;
   /** Asked once, just before the work would start; `true` drops it (`INFERENCE_ABANDONED`). Must be cheap. */
   readonly abandoned?: () => boolean;
+  /**
+   * Called before the model runs, with the outputs as they are declared; sizes that are known of this request's answer stand in place of -1.
+   * Throws to refuse a request whose answer nobody could be given.
+   */
+  readonly expecting?: (outputs: readonly TensorSpec[]) => void;
 }
 
 export interface InferReply {
-  readonly model: ModelName;
-  readonly version: VersionNumber;
+  /** What the request ran on. */
+  readonly target: PredictionTarget;
   readonly outputs: NamedTensors;
+  /** Some values are not finite, and no golden sample of the version shows that they may be (`INFERENCE_NOT_FINITE`). */
+  readonly notFinite: boolean;
   readonly timing: { readonly queue: Millis; readonly compute: Millis };
 }
 
@@ -95,8 +102,12 @@ export interface DataPlane {
   infer(request: InferRequest): Promise<InferReply>;
   /** All servables not yet unloaded. */
   list(): readonly ServableStatus[];
+  /** The servable that a request would go to, whatever its state; throws what `infer` does where there is none. */
+  find(model: ModelName, version?: VersionNumber): ServableStatus;
   /** The version requests without a version go to; `undefined` while the model serves nothing. */
   routed(model: ModelName): VersionNumber | undefined;
+  /** As what predictions of a servable, or of the version in service, are counted; `undefined` while it can serve none. */
+  targetOf(model: ModelName, version?: VersionNumber): PredictionTarget | undefined;
 }
 
 /** What `models` sees of the runtime: the life of servables. Every call resolves once the state it names is true. */
@@ -147,11 +158,7 @@ export interface PredictionTiming {
 }
 
 /** What was answered. */
-export interface Answer {
-  readonly outputs: NamedTensors;
-  /** Some values are not finite, and no golden sample of the version shows that they may be (`INFERENCE_NOT_FINITE`). */
-  readonly notFinite: boolean;
-}
+export type Answer = Pick<InferReply, 'outputs' | 'notFinite'>;
 
 /** Where the data plane tells how each prediction went; must not block. */
 export interface PredictionRecorder {

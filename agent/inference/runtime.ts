@@ -1,10 +1,8 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { type Clock, systemClock } from '#shared/kernel/clock.js';
-import type { Millis } from '#shared/kernel/time.js';
-import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import { SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
-import { checkTensors } from '#shared/tensor/check.js';
 import type {
   DataPlane,
   InferReply,
@@ -17,7 +15,7 @@ import type {
   ServableStatus,
   TrafficPolicy,
 } from './contract.js';
-import { holdsUnexpected } from './checks/finite.js';
+import { inferPhases } from './infer-phases.js';
 import { recheckGolden } from './placement/golden.js';
 import type { CarrierKind } from './instances/carrier.js';
 import { CrashMemory } from './faults/crash-memory.js';
@@ -29,13 +27,10 @@ import type { RuntimeDescription, VersionId } from './instances/instance-protoco
 import { Loader } from './placement/loader.js';
 import { type KeyValue, PlacementMemory } from './placement/placement-memory.js';
 import { ServableHost } from './servables/servable-host.js';
-import type { Work } from './batching/scheduler.js';
 import { ServableTable } from './servables/servable-table.js';
 import type { WitnessFile } from './faults/witness-file.js';
 import { DEFAULT_INFERENCE_SETTINGS, type InferenceSettings } from './settings.js';
-import { type KeptRequest, ShadowRunner } from './servables/shadow.js';
-import { checkOutputs } from './placement/signature.js';
-import { checkTexts, hasTexts } from './checks/texts.js';
+import { ShadowRunner } from './servables/shadow.js';
 
 export interface InferenceRuntimeOptions {
   readonly store: KeyValue;
@@ -86,11 +81,10 @@ class Runtime implements InferenceRuntime {
   #crashes: CrashMemory | undefined;
   #opening: Promise<CrashMemory> | undefined;
   readonly #table: ServableTable;
-  readonly #shadows: ShadowRunner;
+  readonly #prediction: ReturnType<typeof inferPhases>;
   readonly #random: () => number;
   readonly #listeners = new Set<(status: ServableStatus) => void>();
   #loader: Promise<Loader> | undefined;
-  #description: Promise<RuntimeDescription> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: InferenceRuntimeOptions) {
@@ -99,7 +93,9 @@ class Runtime implements InferenceRuntime {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
     this.#table = new ServableTable({ random: this.#random, device: options.device ?? '' });
-    this.#shadows = new ShadowRunner(options.recorder, options.logger);
+    const shadows = new ShadowRunner(options.recorder, options.logger);
+    const inferDeps = { table: this.#table, shadows, recorder: options.recorder, settings: this.#settings, clock: this.#clock };
+    this.#prediction = inferPhases(inferDeps);
     const { predictionLimit: runLimit, loadLimit, isolation: mode } = this.#settings;
     const { startInstance: start, witness, first } = options;
     this.#supply = new InstanceSupply({
@@ -126,11 +122,7 @@ class Runtime implements InferenceRuntime {
   }
 
   describe(): Promise<RuntimeDescription> {
-    this.#description ??= this.#askDescription().catch((cause: unknown) => {
-      this.#description = undefined;
-      throw cause;
-    });
-    return this.#description;
+    return this.#supply.describe();
   }
 
   stuckThreads(): number {
@@ -151,56 +143,25 @@ class Runtime implements InferenceRuntime {
     this.#supply.abandonAll();
   }
 
-  async infer(request: InferRequest): Promise<InferReply> {
-    const began = this.#clock.monotonic();
-    let target: PredictionTarget | undefined;
-    let copy: KeptRequest | undefined;
-    try {
-      // Pinned here, before anything is awaited: a route that changes later does not move this request.
-      const { host, shadow } = this.#table.direct(request);
-      target = this.#table.targetOf(host);
-      checkTensors(host.spec.inputs, request.inputs);
-      if (hasTexts(request.inputs)) await checkTexts(request.inputs);
-      if (request.outputs !== undefined) checkOutputs(host.spec, request.outputs);
-      copy = shadow === undefined ? undefined : this.#shadows.keep(shadow, request);
-      const { outputs, queue, compute } = await host.submit({
-        inputs: request.inputs,
-        outputs: request.outputs,
-        ...this.#patience(request.timeout, target, began),
-        // What a shadow runs on later must still be here then.
-        owned: copy === undefined && (request.owned ?? false),
-        abandoned: request.abandoned,
-      });
-      if (target !== undefined) {
-        const answer = { outputs, notFinite: holdsUnexpected(outputs, host.notFinite) };
-        this.#options.recorder.succeeded(target, { queue, compute, total: this.#clock.monotonic() - began }, answer);
-      }
-      copy?.compare(outputs);
-      return { model: request.model, version: host.spec.version, outputs, timing: { queue, compute } };
-    } catch (cause) {
-      copy?.discard();
-      const error = asSkerryError(cause);
-      this.#options.recorder.failed(target, error.code, this.#clock.monotonic() - began);
-      throw error;
-    }
-  }
-
-  /** How long a request may take. One that allows less than the default is no failure of the version, whose latency is seen all the same. */
-  #patience(asked: Millis | undefined, target: PredictionTarget | undefined, began: Millis): Pick<Work, 'timeout' | 'hurried' | 'late'> {
-    const usual = Math.min(this.#settings.requestTimeout, this.#settings.predictionLimit);
-    if (asked === undefined || asked >= usual) return { timeout: asked ?? usual };
-    const late: Work['late'] = (timing) => {
-      if (target !== undefined) this.#options.recorder.succeeded(target, { ...timing, total: this.#clock.monotonic() - began });
-    };
-    return { timeout: asked, hurried: true, late };
+  infer(request: InferRequest): Promise<InferReply> {
+    return this.#prediction.run({ request, began: this.#clock.monotonic() });
   }
 
   list(): readonly ServableStatus[] {
     return this.#table.all().map((host) => host.status());
   }
 
+  find(model: ModelName, version?: VersionNumber): ServableStatus {
+    return this.#table.resolve(model, version).status();
+  }
+
   routed(model: ModelName): VersionNumber | undefined {
     return this.#table.routed(model);
+  }
+
+  targetOf(model: ModelName, version = this.#table.routed(model)): PredictionTarget | undefined {
+    const host = version === undefined ? undefined : this.#table.get(model, version);
+    return host === undefined ? undefined : this.#table.targetOf(host);
   }
 
   async load(spec: ServableSpec, signal?: AbortSignal): Promise<ServableStatus> {
@@ -247,6 +208,7 @@ class Runtime implements InferenceRuntime {
     const host = this.#table.find(model, version);
     const target = this.#table.targetOf(host);
     const result = await recheckGolden(host.spec, async (inputs, outputs) => {
+      host.admit(inputs);
       // As at its start: a slow model may take as long for its samples.
       const work = { inputs, outputs, timeout: this.#settings.loadLimit, owned: false, abandoned: undefined };
       return (await host.submit(work)).outputs;
@@ -304,24 +266,12 @@ class Runtime implements InferenceRuntime {
         new Loader({
           start: (spec) => this.#supply.take(spec),
           slotOf: (instance) => this.#supply.slotOf(instance),
-          describe: () => this.describe(),
+          describe: () => this.#supply.describe(),
           memory,
           settings: this.#settings,
           logger,
         }),
     );
     return this.#loader;
-  }
-
-  async #askDescription(): Promise<RuntimeDescription> {
-    const instance = this.#supply.takeAny();
-    try {
-      const description = await instance.describe();
-      if (this.#closing !== undefined || !this.#supply.giveBack(instance)) await instance.close();
-      return description;
-    } catch (cause) {
-      await instance.close();
-      throw cause;
-    }
   }
 }

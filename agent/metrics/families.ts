@@ -5,6 +5,7 @@ import { isCallersFault } from '#shared/kernel/error-registry.js';
 import type { MetricFamily, MetricSample } from '#shared/kernel/exposition.js';
 import { SERVABLE_STATES } from '#shared/protocol/messages.js';
 import type { DeviceHealth } from './health.js';
+import type { RequestCounts } from './request-counts.js';
 import { BUCKETS_MS, PHASES, type TotalSeries } from './series.js';
 
 type Labels = Readonly<Record<string, string>>;
@@ -14,6 +15,7 @@ export interface MetricsSnapshot {
   readonly build: Labels;
   readonly totals: readonly TotalSeries[];
   readonly refused: ReadonlyMap<string, number>;
+  readonly requests: ReturnType<RequestCounts['totals']>;
   readonly servables: readonly ServableStatus[];
   readonly routed: readonly { readonly model: string; readonly version: number }[];
   readonly outbox: OutboxStats | undefined;
@@ -23,7 +25,7 @@ export interface MetricsSnapshot {
 
 /** The snapshot as metric families. Durations are seconds, as Prometheus has them. Pure. */
 export function metricFamilies(snapshot: MetricsSnapshot): readonly MetricFamily[] {
-  const { build, totals, refused, servables, routed } = snapshot;
+  const { build, totals, refused, requests, servables, routed } = snapshot;
   return [
     family('skerry_build_info', 'gauge', 'Versions of the agent and its runtime.', [{ labels: build, value: 1 }]),
     family(
@@ -49,6 +51,12 @@ export function metricFamilies(snapshot: MetricsSnapshot): readonly MetricFamily
       'counter',
       'Requests no servable took, by error code.',
       [...refused].map(([code, value]) => ({ labels: { code }, value })),
+    ),
+    family(
+      'skerry_requests_total',
+      'counter',
+      'Requests to the local API by API, kind of call and status.',
+      requests.map(({ api, call, status, count }) => ({ labels: { api, call, status }, value: count })),
     ),
     family('skerry_prediction_seconds', 'histogram', 'Duration of answered predictions by phase.', totals.flatMap(histogramSamples)),
     family(

@@ -5,10 +5,12 @@ import { renderMetrics } from '#shared/kernel/exposition.js';
 import { metricFamilies } from './families.js';
 import type { HealthMonitor } from './health.js';
 import type { MetricsRecorder } from './recorder.js';
+import type { RequestCounts } from './request-counts.js';
 
 export interface MetricsTextParts {
   readonly recorder: MetricsRecorder;
-  readonly dataPlane: DataPlane;
+  readonly requests: RequestCounts;
+  readonly dataPlane: Pick<DataPlane, 'list' | 'routed'>;
   readonly health: HealthMonitor;
   readonly outbox: () => Promise<OutboxStats>;
   readonly link: () => LinkStatus;
@@ -18,7 +20,7 @@ export interface MetricsTextParts {
 
 /** Text of `/metrics`. A part that cannot be read is left out rather than failing the scrape. */
 export function createMetricsText(parts: MetricsTextParts): () => Promise<string> {
-  const { recorder, dataPlane, health, outbox, link, build } = parts;
+  const { recorder, requests, dataPlane, health, outbox, link, build } = parts;
   return async () => {
     const [stats, figures] = await Promise.all([outbox().catch(() => undefined), health.read().catch(() => undefined)]);
     const servables = dataPlane.list();
@@ -31,6 +33,7 @@ export function createMetricsText(parts: MetricsTextParts): () => Promise<string
         build: build(),
         totals: recorder.totals(),
         refused: recorder.refused(),
+        requests: requests.totals(),
         servables,
         routed,
         outbox: stats,

@@ -30,3 +30,9 @@ export const DEFAULT_SERVE_SETTINGS: ServeSettings = {
   maxConnections: 1024,
   closeGrace: 5_000,
 };
+
+/** Where the local API listens, once started. */
+export interface ServeAddress {
+  readonly tcp: { readonly host: string; readonly port: number } | undefined;
+  readonly unix: string | undefined;
+}

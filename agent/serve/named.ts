@@ -1,4 +1,5 @@
 import { type ModelName, modelNameSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
+import { unknownModel } from '#agent/inference/servables/refusals.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 
 /** Model and version of the path; a name that cannot be one is simply unknown here. */
@@ -13,8 +14,4 @@ export function namedModel(params: Readonly<Record<string, string>>): {
   const version = versionNumberSchema.safeParse(/^[1-9]\d{0,15}$/.test(text) ? Number(text) : undefined);
   if (version.success) return { model: model.data, version: version.data };
   throw new SkerryError('INFERENCE_VERSION_UNKNOWN', `${JSON.stringify(text.slice(0, 64))} is no version number; versions are 1, 2, 3 ...`);
-}
-
-export function unknownModel(model: string): SkerryError {
-  return new SkerryError('INFERENCE_MODEL_UNKNOWN', `no model ${JSON.stringify(model.slice(0, 128))} is loaded on this device`);
 }

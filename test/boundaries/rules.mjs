@@ -89,6 +89,18 @@ export default {
       'Only the composition root builds the servers; its contract names where they listen.',
     ),
     forbid(
+      'dialects-are-apart',
+      { path: '^agent/serve/dialects/([^/]+)/' },
+      { path: ['^agent/serve/dialects/(?!$1/)', '^agent/serve/management/', '^(node:)?(http|http2|net)$'] },
+      'Adding a dialect touches no other, and a transport carries it.',
+    ),
+    forbid(
+      'only-the-table-names-dialects',
+      { path: '^agent/', pathNot: '^agent/serve/dialects[./]' },
+      { path: '^agent/serve/dialects/' },
+      'What stands around every dialect names none.',
+    ),
+    forbid(
       'only-ports-of-models',
       { path: '^agent/(sync|metrics)/' },
       { path: '^agent/models/(?!ports\\.ts)' },

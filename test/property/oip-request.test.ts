@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseInferRequest } from '#agent/serve/oip/oip-request.js';
+import { parseInferRequest } from '#agent/serve/dialects/oip/oip-request.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { atOnce } from '#shared/kernel/turns.js';
 import { fp32 } from '../kit/servables.js';

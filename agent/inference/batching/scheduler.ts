@@ -12,9 +12,9 @@ export interface Work {
   readonly outputs: readonly string[] | undefined;
   readonly timeout: Millis;
   /** The caller named a timeout shorter than the default. */
-  readonly hurried?: boolean;
+  readonly hurried?: boolean | undefined;
   /** The answer came after the timeout, when the caller had its error already. */
-  readonly late?: (timing: Omit<WorkResult, 'outputs'>) => void;
+  readonly late?: ((timing: Omit<WorkResult, 'outputs'>) => void) | undefined;
   readonly owned: boolean;
   readonly abandoned: (() => boolean) | undefined;
 }

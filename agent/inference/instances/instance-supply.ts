@@ -3,7 +3,7 @@ import { type Millis, minutes } from '#shared/kernel/time.js';
 import type { SkerryError } from '#shared/kernel/errors.js';
 import type { CarrierKind } from './carrier.js';
 import type { Instance } from './instance.js';
-import type { VersionId, WitnessSlot } from './instance-protocol.js';
+import type { RuntimeDescription, VersionId, WitnessSlot } from './instance-protocol.js';
 import type { WitnessFile } from '../faults/witness-file.js';
 import { chooseCarrier, type IsolationMode } from '../decide/isolation.js';
 
@@ -33,6 +33,8 @@ export class InstanceSupply {
   readonly #slots = new Map<Instance, WitnessSlot>();
   /** Started or used before, and free: it has the runtime loaded, so the next version starts with it. */
   #spare: Instance | undefined;
+  #description: Promise<RuntimeDescription> | undefined;
+  #closed = false;
   #stuckThreads = 0;
   #noProcessesBefore: Millis = Number.NEGATIVE_INFINITY;
 
@@ -53,16 +55,13 @@ export class InstanceSupply {
     return this.#take(this.#kindFor(this.#deps.crashedBefore(of)));
   }
 
-  /** An instance for no version in particular. */
-  takeAny(): Instance {
-    return this.#take(this.#spare?.carrier ?? this.#kindFor(false));
-  }
-
-  /** Takes back an instance that holds no model; false when there is a spare one already. */
-  giveBack(instance: Instance): boolean {
-    if (this.#spare?.alive === true) return false;
-    this.#spare = instance;
-    return true;
+  /** What the runtime is and which providers it offers; asked of an instance once. */
+  describe(): Promise<RuntimeDescription> {
+    this.#description ??= this.#askDescription().catch((cause: unknown) => {
+      this.#description = undefined;
+      throw cause;
+    });
+    return this.#description;
   }
 
   /** Where an instance in a thread writes down that it is in native code. */
@@ -74,6 +73,7 @@ export class InstanceSupply {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#spare?.close();
   }
 
@@ -86,6 +86,20 @@ export class InstanceSupply {
   /** Ends processes at once, for a program that is about to be ended by force. */
   abandonAll(): void {
     for (const instance of this.#alive) if (instance.carrier === 'process') instance.abandon();
+  }
+
+  async #askDescription(): Promise<RuntimeDescription> {
+    const instance = this.#take(this.#spare?.carrier ?? this.#kindFor(false));
+    try {
+      const description = await instance.describe();
+      // It has the runtime loaded and holds no model.
+      if (!this.#closed && this.#spare?.alive !== true) this.#spare = instance;
+      else await instance.close();
+      return description;
+    } catch (cause) {
+      await instance.close();
+      throw cause;
+    }
   }
 
   #kindFor(crashedBefore: boolean): CarrierKind {

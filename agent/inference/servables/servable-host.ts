@@ -16,6 +16,7 @@ import type { Loader } from '../placement/loader.js';
 import { InstancePool } from '../instances/pool.js';
 import { Scheduler, type Work, type WorkResult } from '../batching/scheduler.js';
 import { checkSharedSizes, type SharedSizes } from '../checks/shared-sizes.js';
+import { failureOf, refusalOf } from './refusals.js';
 import { type ServableEvent, transition } from './servable.js';
 import type { InferenceSettings } from '../settings.js';
 
@@ -36,7 +37,7 @@ export interface HostParts {
 const ALONE_FIRST = 8;
 
 interface Live {
-  readonly target: PredictionTarget;
+  readonly placed: Pick<PredictionTarget, 'variant' | 'provider'>;
   readonly scheduler: Scheduler<Instance>;
   readonly pool: InstancePool;
   readonly memoryBytes: number;
@@ -67,8 +68,9 @@ export class ServableHost {
     return this.#state;
   }
 
-  get target(): PredictionTarget | undefined {
-    return this.#live?.target;
+  /** The variant that was placed and the provider it runs on, once it was. */
+  get placed(): Pick<PredictionTarget, 'variant' | 'provider'> | undefined {
+    return this.#live?.placed;
   }
 
   /** Which values that are not finite the golden samples show in which outputs. */
@@ -86,9 +88,7 @@ export class ServableHost {
       outputs,
       state: this.#state,
       inFlight: this.#live?.scheduler.inFlight ?? 0,
-      ...(this.#live === undefined
-        ? {}
-        : { variant: this.#live.target.variant, provider: this.#live.target.provider, memoryBytes: this.#live.memoryBytes }),
+      ...(this.#live === undefined ? {} : { ...this.#live.placed, memoryBytes: this.#live.memoryBytes }),
       ...(this.#error === undefined ? {} : { error: this.#error }),
     };
   }
@@ -105,15 +105,16 @@ export class ServableHost {
   }
 
   /**
-   * Takes a request; only an available servable does. Rejects with `TENSOR_EMPTY` and `INFERENCE_CRASHED_BEFORE` what could end the
-   * process, and with `TENSOR_SHAPE` inputs that do not fit each other.
+   * Whether inputs that fit the specification may run: throws `TENSOR_EMPTY` and `INFERENCE_CRASHED_BEFORE` for what could end the process,
+   * `TENSOR_SHAPE` for inputs that do not fit each other, and why the servable takes no request.
    */
-  async submit(work: Work): Promise<WorkResult> {
-    if (this.#state !== 'available' || this.#live === undefined) throw this.refusal();
-    checkEmptySizes(this.#live.empties, work.inputs);
-    checkSharedSizes(this.#live.shared, work.inputs);
-    this.#parts.crashes.admit(this.spec, work.inputs);
-    return this.#live.scheduler.submit(work);
+  admit(inputs: NamedTensors): void {
+    this.#admitTo(this.#serving(), inputs);
+  }
+
+  /** Takes a request that was admitted; throws why the servable takes none. */
+  submit(work: Work): Promise<WorkResult> {
+    return this.#serving().scheduler.submit(work);
   }
 
   /**
@@ -122,11 +123,7 @@ export class ServableHost {
    */
   async shadow(sample: Omit<SampleRun, 'runs' | 'budget' | 'copy'>): Promise<SampleResult | undefined> {
     const live = this.#state === 'available' ? this.#live : undefined;
-    if (live !== undefined) {
-      checkEmptySizes(live.empties, sample.inputs);
-      checkSharedSizes(live.shared, sample.inputs);
-      this.#parts.crashes.admit(this.spec, sample.inputs);
-    }
+    if (live !== undefined) this.#admitTo(live, sample.inputs);
     const pool = live?.pool;
     const instance = pool?.acquire();
     if (pool === undefined || instance === undefined) return undefined;
@@ -141,14 +138,7 @@ export class ServableHost {
 
   /** Why it takes no request now. */
   refusal(): SkerryError {
-    if (this.#error !== undefined && this.#state === 'failed') return this.#failure(this.#error);
-    const { model, version } = this.spec;
-    return new SkerryError('INFERENCE_NOT_READY', `${model}@${version} is ${this.#state}`, { details: { state: this.#state } });
-  }
-
-  #failure(cause: SkerryError): SkerryError {
-    const { model, version } = this.spec;
-    return new SkerryError('INFERENCE_SERVABLE_FAILED', `${model}@${version} failed: ${cause.message}`, { cause });
+    return refusalOf(this.status());
   }
 
   /** Takes no further request, answers those it has, frees everything. Idempotent. */
@@ -193,9 +183,9 @@ export class ServableHost {
       await pool.fill();
       if (this.#error !== undefined) throw this.#error;
       if (this.#cancel.signal.aborted) throw new SkerryError('ABORTED', 'loading was cancelled');
-      const target = { model: this.spec.model, version: this.spec.version, variant: candidate.variant.name, provider: candidate.provider };
+      const placed = { variant: candidate.variant.name, provider: candidate.provider };
       const memoryBytes = (await instance.residentBytes()) ?? Math.max(0, process.memoryUsage.rss() - before);
-      this.#live = { target, scheduler, pool, memoryBytes, empties, notFinite, shared };
+      this.#live = { placed, scheduler, pool, memoryBytes, empties, notFinite, shared };
       this.#move('warmed');
       return this.status();
     } catch (cause) {
@@ -237,10 +227,21 @@ export class ServableHost {
     return new SkerryError(error.code, text, { cause: error, details: { ...error.details, digest } });
   }
 
+  #serving(): Live {
+    if (this.#state !== 'available' || this.#live === undefined) throw this.refusal();
+    return this.#live;
+  }
+
+  #admitTo({ empties, shared }: Live, inputs: NamedTensors): void {
+    checkEmptySizes(empties, inputs);
+    checkSharedSizes(shared, inputs);
+    this.#parts.crashes.admit(this.spec, inputs);
+  }
+
   #fail(error: SkerryError): void {
     this.#error = error;
     // Who waits in the queue hears that the version failed: none of their requests crashed it.
-    this.#live?.scheduler.failAll(this.#failure(error));
+    this.#live?.scheduler.failAll(failureOf(this.spec, error));
     // While draining or loading, whoever drains or loads it finds out; only an available one changes state by itself.
     if (this.#state === 'available') this.#move('failed');
     void this.#live?.pool.close();

@@ -1,6 +1,8 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { InferRequest, PredictionTarget, TrafficPolicy } from '../contract.js';
+import type { WindowRole } from '#shared/protocol/messages.js';
+import { unknownModel } from './refusals.js';
 import type { ServableHost } from './servable-host.js';
 import { direct } from './traffic.js';
 
@@ -11,10 +13,16 @@ export interface ServableTableOptions {
   readonly device: string;
 }
 
+/** A servable, and as what a prediction of it is counted. */
+export interface Served {
+  readonly host: ServableHost;
+  readonly target: PredictionTarget;
+}
+
 /** Which version answers a request, and which one runs on a copy. */
 export interface Directed {
-  readonly host: ServableHost;
-  readonly shadow: ServableHost | undefined;
+  readonly answers: Served;
+  readonly shadow: Served | undefined;
 }
 
 /**
@@ -88,25 +96,30 @@ export class ServableTable {
     if (this.#routes.get(model) === version) this.#routes.delete(model);
   }
 
-  /** Where a request goes; throws what `find` does, and `INFERENCE_NOT_READY` where no version is in service. */
-  direct({ model, version, key }: InferRequest): Directed {
+  /** Where a request goes; throws what `resolve` does, and why that one serves nothing yet. */
+  direct({ model, version, key }: Pick<InferRequest, 'model' | 'version' | 'key'>): Directed {
     const routed = version ?? this.#routes.get(model);
     const policy = version === undefined ? this.#policies.get(model) : undefined;
     const candidate = policy === undefined ? undefined : this.get(model, policy.candidate);
-    if (routed === undefined || candidate?.state !== 'available') return { host: this.#resolve(model, version), shadow: undefined };
+    if (routed === undefined || candidate?.state !== 'available') {
+      return { answers: this.#served(this.resolve(model, version)), shadow: undefined };
+    }
     const { random, device } = this.#options;
     const { answers, shadow } = direct(routed, policy, { key, random: random() }, device);
-    return { host: this.find(model, answers), shadow: shadow === undefined ? undefined : candidate };
+    return {
+      answers: this.#served(this.find(model, answers)),
+      shadow: shadow === undefined ? undefined : this.#served(candidate, 'shadow'),
+    };
   }
 
-  /** As what predictions of a servable are counted; `undefined` while it serves none. */
-  targetOf(host: ServableHost): PredictionTarget | undefined {
-    const { target } = host;
-    if (target === undefined) return undefined;
-    return { ...target, role: this.#routes.get(target.model) === target.version ? 'serving' : 'candidate' };
+  /** As what predictions of a servable are counted; `undefined` while it can serve none. Nothing else says so. */
+  targetOf({ spec: { model, version }, placed }: ServableHost, role?: WindowRole): PredictionTarget | undefined {
+    if (placed === undefined) return undefined;
+    return { model, version, ...placed, role: role ?? (this.#routes.get(model) === version ? 'serving' : 'candidate') };
   }
 
-  #resolve(model: ModelName, version: VersionNumber | undefined): ServableHost {
+  /** The servable for a version, or the one in service; throws what `find` does, and `INFERENCE_NOT_READY` where none is. */
+  resolve(model: ModelName, version: VersionNumber | undefined): ServableHost {
     if (version !== undefined) return this.find(model, version);
     const routed = this.#routes.get(model);
     if (routed !== undefined) return this.find(model, routed);
@@ -120,8 +133,10 @@ export class ServableTable {
       details: { versions: hosts.map((host) => ({ version: host.spec.version, state: host.state })) },
     });
   }
-}
 
-function unknownModel(model: string): SkerryError {
-  return new SkerryError('INFERENCE_MODEL_UNKNOWN', `no model ${JSON.stringify(model)} is loaded on this device`);
+  #served(host: ServableHost, role?: WindowRole): Served {
+    const target = this.targetOf(host, role);
+    if (target === undefined) throw host.refusal();
+    return { host, target };
+  }
 }

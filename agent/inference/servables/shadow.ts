@@ -6,6 +6,7 @@ import type { NamedTensors } from '#shared/tensor/tensor.js';
 import type { InferRequest, PredictionRecorder, PredictionTarget } from '../contract.js';
 import { shadowTolerance } from '../placement/golden.js';
 import type { ServableHost } from './servable-host.js';
+import type { Served } from './servable-table.js';
 
 /** Requests kept for shadows at one time, all models together; and the largest that is kept, bytes of its inputs. */
 const MAX_KEPT = 4;
@@ -33,10 +34,8 @@ export class ShadowRunner {
     this.#logger = logger;
   }
 
-  /** Keeps the inputs of a request for `host`; `undefined` when it is too large or too much is kept already. */
-  keep(host: ServableHost, request: InferRequest): KeptRequest | undefined {
-    if (host.target === undefined) return undefined;
-    const target: PredictionTarget = { ...host.target, role: 'shadow' };
+  /** Keeps the inputs of a request for a shadow; `undefined` when it is too large or too much is kept already. */
+  keep({ host, target }: Served, request: InferRequest): KeptRequest | undefined {
     if (this.#kept >= MAX_KEPT || bytesOf(request.inputs) > MAX_BYTES) {
       this.#recorder.shadowDropped(target);
       return undefined;

@@ -1,7 +1,12 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { inTurns } from '#shared/kernel/turns.js';
-import type { Exchange } from './exchange.js';
+
+/** The two ends of an HTTP request. */
+export interface Ends {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
 
 export interface Body {
   readonly bytes: Uint8Array;
@@ -10,7 +15,7 @@ export interface Body {
 }
 
 /** Reads a request body of at most `limit` bytes. Errors: `INPUT_TOO_LARGE`, `SERVE_ENCODING`, `ABORTED` when the client goes away. */
-export function readBody({ request, response }: Pick<Exchange, 'request' | 'response'>, limit: number): Promise<Body> {
+export function readBody({ request, response }: Ends, limit: number): Promise<Body> {
   const refusal = refusalOf(request.headers, limit);
   if (refusal !== undefined) return Promise.reject(refusal);
   // RFC 9110, 10.1.1: only now, since a client that asks first need not send what would be refused.

@@ -1,10 +1,42 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Answer } from '../oip/oip-response.js';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { SkerryError } from '#shared/kernel/errors.js';
+import type { CallKind } from '../requests.js';
+import type { Body } from './body.js';
 
+/** A request over HTTP as a route sees it. */
 export interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  /** Named segments of the path. */
   readonly params: Readonly<Record<string, string>>;
+  readonly headers: IncomingHttpHeaders;
+  /** Reads the body, of at most as many bytes as the settings accept, or fewer. Errors: as `readBody`. */
+  body(limit?: number): Promise<Body>;
+  /** The client has gone: nobody reads an answer. */
+  abandoned(): boolean;
 }
 
-export type Handler = (exchange: Exchange) => Answer | Promise<Answer>;
+/** An answer ready to be written. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** What is not a list is of unknown length, and written as it comes. */
+  readonly body: readonly (string | Uint8Array)[] | AsyncIterable<string>;
+}
+
+/** An answer that is one text. */
+export type ShortAnswer = HttpAnswer & { readonly body: readonly [string] };
+
+export type Handler = (exchange: Exchange) => HttpAnswer | Promise<HttpAnswer>;
+
+/** A route as data. Segments of the path that begin with a colon are named. */
+export interface HttpRoute {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly call: CallKind;
+  readonly handle: Handler;
+}
+
+/** One API over HTTP: its routes, and the form that its errors have. */
+export interface HttpApi {
+  readonly routes: readonly HttpRoute[];
+  readonly error: (error: SkerryError) => ShortAnswer;
+}

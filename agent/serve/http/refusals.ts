@@ -4,20 +4,17 @@ import { foregroundClock } from '#shared/kernel/clock.js';
 import type { Millis } from '#shared/kernel/time.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
-import type { Exchange } from './exchange.js';
-import { errorAnswer } from '../oip/oip-response.js';
+import type { Ends } from './body.js';
+import { errorAnswer } from './json-answer.js';
 
 /** Time a client is given to read a refusal and to close, while what it still sends is dropped. */
 const LINGER: Millis = 1_000;
 
-/** A request that is perhaps still arriving or unanswered. */
-export type Unfinished = Pick<Exchange, 'request' | 'response'>;
-
 /**
  * Answers what the HTTP parser refuses, or a request that did not arrive in time: it never became a request, so the answer is
- * written on the bare socket. `last` is the newest request of the connection; its answer must not be written into.
+ * written on the bare socket. `last` is the newest request of the connection, perhaps still arriving or unanswered; its answer must not be written into.
  */
-export function refuseUnreadable(cause: Error, socket: Duplex, last: Unfinished | undefined): void {
+export function refuseUnreadable(cause: Error, socket: Duplex, last: Ends | undefined): void {
   const answeredEarly = last !== undefined && !last.request.complete && last.response.headersSent;
   if (!socket.writable || answeredEarly || errnoOf(cause) === 'ECONNRESET') {
     socket.destroy();

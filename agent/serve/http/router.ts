@@ -1,12 +1,10 @@
-/** A route as data: method, path with `:name` segments, and what handles it. */
-export interface Route<H> {
+export interface Routable {
   readonly method: 'GET' | 'POST';
   readonly path: string;
-  readonly handle: H;
 }
 
-export type Match<H> =
-  | { readonly kind: 'found'; readonly handle: H; readonly params: Readonly<Record<string, string>> }
+export type Match<R> =
+  | { readonly kind: 'found'; readonly route: R; readonly params: Readonly<Record<string, string>> }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'method'; readonly allow: readonly string[] };
 
@@ -22,23 +20,38 @@ export function pathOf(target: string): string {
 
 const ORIGIN = /^https?:\/\/[^/?#]*/i;
 
-/**
- * Finds the route of a request. HEAD is served by GET, and one slash at the end says nothing. Each segment is compared after its
- * percent-encoding is taken off; a path whose encoding is broken is unknown. Pure.
- */
-export function matchRoute<H>(routes: readonly Route<H>[], method: string, path: string): Match<H> {
-  const segments = segmentsOf(path);
-  if (segments === undefined) return { kind: 'unknown' };
-  const wanted = method === 'HEAD' ? 'GET' : method;
-  const allow = new Set<string>();
-  for (const route of routes) {
-    const params = matchPath(route.path.split('/'), segments);
-    if (params === undefined) continue;
-    if (route.method === wanted) return { kind: 'found', handle: route.handle, params };
-    allow.add(route.method);
-    if (route.method === 'GET') allow.add('HEAD');
+/** Finds routes by method and path. */
+export class Router<R extends Routable> {
+  /** By the number of segments. */
+  readonly #routes = new Map<number, { readonly route: R; readonly pattern: readonly string[] }[]>();
+
+  constructor(routes: readonly R[]) {
+    for (const route of routes) {
+      const pattern = route.path.split('/');
+      const others = this.#routes.get(pattern.length);
+      if (others === undefined) this.#routes.set(pattern.length, [{ route, pattern }]);
+      else others.push({ route, pattern });
+    }
   }
-  return allow.size === 0 ? { kind: 'unknown' } : { kind: 'method', allow: [...allow] };
+
+  /**
+   * Finds the route of a request. HEAD is served by GET, and one slash at the end says nothing. Each segment is compared after its
+   * percent-encoding is taken off; a path whose encoding is broken is unknown.
+   */
+  match(method: string, path: string): Match<R> {
+    const segments = segmentsOf(path);
+    if (segments === undefined) return { kind: 'unknown' };
+    const wanted = method === 'HEAD' ? 'GET' : method;
+    const allow = new Set<string>();
+    for (const { route, pattern } of this.#routes.get(segments.length) ?? []) {
+      const params = matchPath(pattern, segments);
+      if (params === undefined) continue;
+      if (route.method === wanted) return { kind: 'found', route, params };
+      allow.add(route.method);
+      if (route.method === 'GET') allow.add('HEAD');
+    }
+    return allow.size === 0 ? { kind: 'unknown' } : { kind: 'method', allow: [...allow] };
+  }
 }
 
 function segmentsOf(path: string): readonly string[] | undefined {
@@ -52,7 +65,6 @@ function segmentsOf(path: string): readonly string[] | undefined {
 }
 
 function matchPath(pattern: readonly string[], segments: readonly string[]): Readonly<Record<string, string>> | undefined {
-  if (pattern.length !== segments.length) return undefined;
   const params: Record<string, string> = {};
   for (const [index, part] of pattern.entries()) {
     const segment = segments[index] ?? '';

@@ -1,13 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LIMITS } from '#shared/kernel/limits.js';
-import type { Exchange } from './exchange.js';
-import { expectsContinue } from './body.js';
-import type { Answer } from '../oip/oip-response.js';
-
-type Ends = Pick<Exchange, 'request' | 'response'>;
+import { type Ends, expectsContinue } from './body.js';
+import type { HttpAnswer } from './exchange.js';
 
 /** Writes an answer and ends the response. Resolves when nothing more will be written; never rejects. */
-export async function writeAnswer({ request, response }: Ends, { status, headers, body }: Answer): Promise<void> {
+export async function writeAnswer({ request, response }: Ends, { status, headers, body }: HttpAnswer): Promise<void> {
   if (response.headersSent || response.destroyed) return;
   const keep = request.complete || isSmallRest(request);
   if (!keep) response.shouldKeepAlive = false;

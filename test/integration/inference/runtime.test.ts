@@ -96,7 +96,7 @@ describe('a servable in real workers', () => {
     const asked = { model: spec.model, version: V1, inputs: empty };
     await expect(runtime.infer(asked)).rejects.toEqual(coded('TENSOR_EMPTY', 'input "input" has shape [0,512]'));
     expect(recorder.failures.map(({ code }) => code)).toEqual(['TENSOR_EMPTY']);
-    await expect(runtime.infer({ ...asked, inputs })).resolves.toMatchObject({ version: 1 });
+    await expect(runtime.infer({ ...asked, inputs })).resolves.toMatchObject({ target: { version: 1 } });
   });
 
   test('a size of 0 that a golden sample has is served, there and nowhere else', async () => {
@@ -244,8 +244,8 @@ describe('switching versions', () => {
     const stream = Array.from({ length: 4 }, async () => {
       while (!stop.signal.aborted) {
         const reply = await runtime.infer({ model: AFFINE, inputs: x });
-        expect(numbersOf(reply.outputs['y'])[0]).toBe(2 + reply.version);
-        seen.set(reply.version, (seen.get(reply.version) ?? 0) + 1);
+        expect(numbersOf(reply.outputs['y'])[0]).toBe(2 + reply.target.version);
+        seen.set(reply.target.version, (seen.get(reply.target.version) ?? 0) + 1);
       }
     });
     let current = first;

@@ -50,15 +50,15 @@ describe('two versions of one model', () => {
       for (let user = 0; user < 20; user++) {
         const reply = await ask(`user-${user}`);
         expect(numbersOf(reply.outputs['y'])[0]).toBe(3);
-        expect(seen.get(`user-${user}`) ?? reply.version).toBe(reply.version);
-        seen.set(`user-${user}`, reply.version);
+        expect(seen.get(`user-${user}`) ?? reply.target.version).toBe(reply.target.version);
+        seen.set(`user-${user}`, reply.target.version);
       }
     }
     expect(new Set(seen.values())).toEqual(new Set([1, 2]));
     expect(recorder.successes.every(({ target }) => target.role === (target.version === 1 ? 'serving' : 'candidate'))).toBe(true);
     // The candidate goes: everything is answered by the one that stays.
     await runtime.unload(model, candidate);
-    for (let user = 0; user < 20; user++) expect((await ask(`user-${user}`)).version).toBe(1);
+    for (let user = 0; user < 20; user++) expect((await ask(`user-${user}`)).target.version).toBe(1);
   });
 
   test('a shadow is compared and answers nothing, however wrong it is', async () => {
@@ -66,7 +66,7 @@ describe('two versions of one model', () => {
     runtime.direct(model, policy({ action: 'shadow', share: 1 }));
     for (const x of [1, 2, 1, 2]) {
       const before = recorder.shadows.length;
-      expect((await ask(undefined, x)).version).toBe(1);
+      expect((await ask(undefined, x)).target.version).toBe(1);
       await until('the comparison', () => recorder.shadows.length > before);
     }
     // 2x + 1 and 3x agree at x = 1 alone.

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
+import { RequestCounts } from '#agent/metrics/request-counts.js';
 import { createInferenceServer, type InferenceServer } from '#agent/serve/server.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { METRICS_PER_WINDOW, type MetricsWindow } from '#shared/protocol/messages.js';
@@ -23,6 +24,7 @@ beforeAll(async () => {
   server = createInferenceServer({
     dataPlane: runtime,
     feedback: recorder,
+    requests: new RequestCounts(),
     metricsText: () => '',
     status: () => ({}),
     agentVersion: '0.1.0',

@@ -2,6 +2,7 @@ import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
+import { RequestCounts } from '#agent/metrics/request-counts.js';
 import type { ServeConfig } from '#agent/serve/config.js';
 import { createInferenceServer, type InferenceServer } from '#agent/serve/server.js';
 import { silentLogger } from '#shared/kernel/logger.js';
@@ -19,6 +20,7 @@ async function serve(config: Partial<ServeConfig> = {}): Promise<InferenceServer
   const made = createInferenceServer({
     dataPlane: runtime,
     feedback: new MetricsRecorder(),
+    requests: new RequestCounts(),
     metricsText: () => '',
     status: () => ({}),
     agentVersion: '0.1.0',

@@ -2,6 +2,7 @@ import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
+import { RequestCounts } from '#agent/metrics/request-counts.js';
 import { createInferenceServer, type InferenceServer } from '#agent/serve/server.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { bytesOf } from '#shared/tensor/elements.js';
@@ -60,6 +61,7 @@ beforeAll(async () => {
   server = createInferenceServer({
     dataPlane: runtime,
     feedback: recorder,
+    requests: new RequestCounts(),
     metricsText: () => '',
     status: () => ({}),
     agentVersion: '0.1.0',
@@ -139,6 +141,32 @@ describe('JSON of tensors is bounded by elements', () => {
       outputs: [{ name: 'y' }, { name: 'y', parameters: { binary_data: true } }],
     });
     expect(unwanted.status, 'outputs both ways').toBe(200);
+  });
+
+  test('an answer that its declared outputs show to be too large is refused before the model runs', async () => {
+    const spec = await writeServable(affineModel(), { model: 'rows', batching: { maxBatchSize: 1_000_000 } });
+    await runtime.load(spec);
+    runtime.route(spec.model, spec.version);
+    const small = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4], data: [1, 2, 3, 4] }] };
+    const rows = ELEMENTS / 4 + 1;
+    const x = Buffer.alloc(rows * 16);
+    const send = (parameters: object) => {
+      const input = { name: 'x', datatype: 'FP32', shape: [rows, 4], parameters: { binary_data_size: x.byteLength } };
+      const head = Buffer.from(JSON.stringify({ inputs: [input], parameters }));
+      return ask('rows', Buffer.concat([head, x]), { 'Inference-Header-Content-Length': String(head.byteLength) });
+    };
+    recorder.take();
+    const refused = await send({});
+    expect([refused.status, await refused.json()]).toEqual([
+      413,
+      expect.objectContaining({ code: 'SERVE_JSON_TOO_LARGE', error: expect.stringContaining('"y" [250001,4]') as string }),
+    ]);
+    // Nothing ran: a run would have counted as an answer.
+    const [window] = recorder.take();
+    expect(window?.toWindow()).toMatchObject({ predictions: 1, errors: { SERVE_JSON_TOO_LARGE: 1 } });
+    expect((await send({ binary_data_output: true })).status).toBe(200);
+    expect((await ask('rows', small)).status).toBe(200);
+    await runtime.unload(spec.model, spec.version);
   });
 
   test('a request beyond it is 413 and names the binary form', async () => {

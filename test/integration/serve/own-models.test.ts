@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
+import { RequestCounts } from '#agent/metrics/request-counts.js';
 import { createInferenceServer, type InferenceServer } from '#agent/serve/server.js';
 import type { BuildRequest } from '#hub/publisher/build.js';
 import type { ModelManifest } from '#shared/bundle/model-manifest.js';
@@ -27,6 +28,7 @@ beforeAll(async () => {
   server = createInferenceServer({
     dataPlane: runtime,
     feedback: recorder,
+    requests: new RequestCounts(),
     metricsText: () => '',
     status: () => ({}),
     agentVersion: '0.1.0',

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
+import { RequestCounts } from '#agent/metrics/request-counts.js';
 import { announce, whereFound } from '#agent/running.js';
 import { createInferenceServer, type InferenceServer } from '#agent/serve/server.js';
 import { silentLogger } from '#shared/kernel/logger.js';
@@ -118,6 +119,7 @@ beforeAll(async () => {
   server = createInferenceServer({
     dataPlane: runtime,
     feedback: new MetricsRecorder(),
+    requests: new RequestCounts(),
     metricsText: () => '',
     status: () => ({}),
     agentVersion: '0.1.0',

@@ -6,9 +6,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
+import { RequestCounts } from '#agent/metrics/request-counts.js';
 import type { ServeConfig } from '#agent/serve/config.js';
-import { localRoutes } from '#agent/serve/routes.js';
-import { createInferenceServer, type InferenceServer } from '#agent/serve/server.js';
+import { createInferenceServer, httpApis, type InferenceServer } from '#agent/serve/server.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { coded } from '../../kit/coded.js';
 import { affineModel, loopModel, slowModel, tableModel } from '../../kit/onnx-models.js';
@@ -25,6 +25,7 @@ async function serve(config: Partial<ServeConfig>): Promise<InferenceServer> {
   const made = createInferenceServer({
     dataPlane: runtime,
     feedback: recorder,
+    requests: new RequestCounts(),
     metricsText: () => 'skerry_build_info 1\n',
     status: () => ({ device: 'dev-1' }),
     agentVersion: '0.1.0',
@@ -134,12 +135,10 @@ describe('Open Inference Protocol v2 in JSON', () => {
       metricsText: () => '',
       status: () => ({}),
       agentVersion: '',
-      bodyLimit: 1,
-      jsonElements: 1,
     };
     expect(written.toSorted()).toEqual(
-      localRoutes(parts)
-        .map((route) => `${route.method} ${route.path}`)
+      httpApis(parts, { jsonElements: 1 })
+        .flatMap(({ routes }) => routes.map((route) => `${route.method} ${route.path}`))
         .toSorted(),
     );
     const example = /<!-- infer -->\n```json\n([\s\S]*?)```/.exec(section)?.[1] ?? '';

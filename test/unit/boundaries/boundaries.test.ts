@@ -42,6 +42,9 @@ const SINGLE_RULES: readonly Breach[] = [
   breach('hub-fleet', 'hub/fleet/to-root.ts', imports('#hub/leaf.js')),
   breach('agent-store', 'agent/store/to-root.ts', imports('#agent/leaf.js')),
   breach('nobody-imports-serve', 'agent/cli/serves.ts', imports('#agent/serve/leaf.js')),
+  breach('dialects-are-apart', 'agent/serve/dialects/one/to-other.ts', imports('#agent/serve/dialects/other/leaf.js')),
+  breach('dialects-are-apart', 'agent/serve/dialects/one/listens.ts', imports('node:http')),
+  breach('only-the-table-names-dialects', 'agent/serve/to-dialect.ts', imports('#agent/serve/dialects/other/leaf.js')),
   breach('only-ports-of-models', 'agent/sync/to-models.ts', imports('#agent/models/leaf.js')),
   breach('only-contract-of-sync', 'agent/metrics/to-sync.ts', imports('#agent/sync/leaf.js')),
   breach('only-app-composes', 'agent/leaf-of-app.ts', imports('#agent/app.js')),
@@ -85,9 +88,17 @@ const PURE = [
 const BASE: Readonly<Record<string, string>> = {
   ...Object.fromEntries(DIRECTION.map(({ side, room }) => [`${side}/${room}/leaf.ts`, `export const leaf = 1;\n`])),
   ...Object.fromEntries(
-    ['agent/leaf', 'agent/app', 'hub/leaf', 'hub/app', 'hub/assembly/leaf', 'packaging/leaf', 'test/leaf', 'agent/models/ports'].map(
-      (name) => [`${name}.ts`, `export const leaf = 1;\n`],
-    ),
+    [
+      'agent/leaf',
+      'agent/app',
+      'hub/leaf',
+      'hub/app',
+      'hub/assembly/leaf',
+      'packaging/leaf',
+      'test/leaf',
+      'agent/models/ports',
+      'agent/serve/dialects/other/leaf',
+    ].map((name) => [`${name}.ts`, `export const leaf = 1;\n`]),
   ),
   'shared/kernel/clock.ts': `export interface Clock {\n  now(): number;\n}\nexport const systemClock: Clock = { now: () => Date.now() };\n`,
   'shared/kernel/time.ts': `export const hours = (n: number): number => n * 3_600_000;\n`,

@@ -60,7 +60,7 @@ test('a worker that dies fails the request in it; what waits is served by its su
   await restarted(clock, made, 1);
   await waitFor(() => (made[1]?.runs.length ?? 0) > 0).promise;
   made[1]?.runs[0]?.finish();
-  await expect(waiting).resolves.toMatchObject({ version: 1 });
+  await expect(waiting).resolves.toMatchObject({ target: { version: 1 } });
   expect(runtime.list()).toMatchObject([{ state: 'available' }]);
   expect(recorder.failures).toMatchObject([{ code: 'INFERENCE_INSTANCE_DIED', target: { version: 1 } }]);
   await runtime.close();

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { HealthMonitor } from '#agent/metrics/health.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
+import { RequestCounts } from '#agent/metrics/request-counts.js';
 import { createMetricsText } from '#agent/metrics/text.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { modelName, versionNumber, X, Y } from '../../kit/servables.js';
@@ -14,10 +15,14 @@ test('says what happened, what is loaded, and how the device is', async () => {
   recorder.failed(target, 'INFERENCE_TIMEOUT');
   recorder.failed(target, 'TENSOR_SHAPE');
   recorder.failed(undefined, 'INFERENCE_MODEL_UNKNOWN');
+  const requests = new RequestCounts();
+  requests.answered({ api: 'oip', call: 'inference' }, 'OK');
+  requests.answered({ api: 'oip', call: 'inference' }, 'OK');
   const status = { ...target, manifest: '' as never, state: 'available' as const, inputs: [X], outputs: [Y], inFlight: 2, memoryBytes: 5 };
   const text = createMetricsText({
     recorder,
-    dataPlane: { list: () => [status], routed: () => target.version, infer: () => Promise.reject(new Error('not here')) },
+    requests,
+    dataPlane: { list: () => [status], routed: () => target.version },
     health: new HealthMonitor({ diskUsed: () => Promise.resolve(7) }),
     outbox: () => Promise.resolve({ records: 1, bytes: 2, dropped: 3, coarsened: 4 }),
     link: () => ({ kind: 'online', since: 0, broker: 'b' }),
@@ -31,6 +36,7 @@ test('says what happened, what is loaded, and how the device is', async () => {
     `skerry_prediction_errors_total{${labels},code="INFERENCE_TIMEOUT"} 1`,
     `skerry_caller_errors_total{${labels},code="TENSOR_SHAPE"} 1`,
     'skerry_requests_refused_total{code="INFERENCE_MODEL_UNKNOWN"} 1',
+    'skerry_requests_total{api="oip",call="inference",status="OK"} 2',
     `skerry_prediction_seconds_bucket{${labels},phase="compute",le="0.0025"} 1`,
     `skerry_prediction_seconds_bucket{${labels},phase="compute",le="30"} 1`,
     `skerry_prediction_seconds_bucket{${labels},phase="compute",le="+Inf"} 2`,
@@ -50,7 +56,8 @@ test('says what happened, what is loaded, and how the device is', async () => {
 test('a part that cannot be read is left out', async () => {
   const text = createMetricsText({
     recorder: new MetricsRecorder(),
-    dataPlane: { list: () => [], routed: () => undefined, infer: () => Promise.reject(new Error('not here')) },
+    requests: new RequestCounts(),
+    dataPlane: { list: () => [], routed: () => undefined },
     health: new HealthMonitor({ diskUsed: () => Promise.reject(new SkerryError('IO_FAILED', 'no')) }),
     outbox: () => Promise.reject(new SkerryError('CLOSED', 'no')),
     link: () => ({ kind: 'offline', since: 0 }),

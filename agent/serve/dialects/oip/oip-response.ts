@@ -1,37 +1,12 @@
 import type { InferReply, ServableStatus } from '#agent/inference/contract.js';
-import type { SkerryError } from '#shared/kernel/errors.js';
 import { toBinary } from '#shared/tensor/binary.js';
 import { atOnce, inTurns, piecesInTurns } from '#shared/kernel/turns.js';
 import { checkJson, jsonPieces } from '#shared/tensor/json-write.js';
 import { elementCount, formatShape } from '#shared/tensor/shape.js';
 import { type Tensor, tensorNamed, type TensorSpec } from '#shared/tensor/tensor.js';
-import { JsonAllowance } from './json-allowance.js';
+import type { HttpAnswer } from '../../http/exchange.js';
+import { JsonAllowance } from '../../json/json-allowance.js';
 import type { OipRequest } from './oip-request.js';
-
-/** An answer that is one text. */
-export type ShortAnswer = Answer & { readonly body: readonly [string] };
-
-/** An answer ready to be written. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  /** What is not a list is of unknown length, and written as it comes. */
-  readonly body: readonly (string | Uint8Array)[] | AsyncIterable<string>;
-}
-
-export function jsonAnswer(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): ShortAnswer {
-  return { status, headers: { 'content-type': 'application/json', ...headers }, body: [JSON.stringify(value)] };
-}
-
-/** OIP v2 "Inference Response JSON Error Object", with our code and advice beside its `error`. */
-export function errorAnswer(error: SkerryError, headers: Readonly<Record<string, string>> = {}): ShortAnswer {
-  const { message, code, fault, action, details } = error.toBody();
-  const retry = error.http === 503 ? { 'retry-after': '1' } : {};
-  return jsonAnswer({ error: message, code, fault, action, ...(details === undefined ? {} : { details }) }, error.http, {
-    ...headers,
-    ...retry,
-  });
-}
 
 /** Elements up to which an answer is written in one go, with its length: some hundred microseconds of work. */
 const AT_ONCE_ELEMENTS = 4_096;
@@ -40,14 +15,13 @@ const AT_ONCE_ELEMENTS = 4_096;
  * "Inference Response JSON Object", followed by the data of outputs that were asked for as binary. More than `jsonElements` in JSON
  * are `SERVE_JSON_TOO_LARGE`; a large answer in JSON alone is written piece by piece while it is sent.
  */
-export async function inferAnswer(request: OipRequest, reply: InferReply, jsonElements: number): Promise<Answer> {
+export async function inferAnswer(request: OipRequest, reply: InferReply, jsonElements: number): Promise<HttpAnswer> {
   const outputs = answeredOutputs(request, reply);
   const json = new JsonAllowance(jsonElements);
   for (const { name, tensor, binary } of outputs) {
     if (binary) continue;
-    const what = `output ${JSON.stringify(name)}`;
-    json.take(elementCount(tensor.shape, what), `${what} ${formatShape(tensor.shape)}`, ASK_FOR_BINARY);
-    await run(checkJson(tensor, what), tensor.data.byteLength);
+    takeOutput(json, name, tensor.shape);
+    await run(checkJson(tensor, `output ${JSON.stringify(name)}`), tensor.data.byteLength);
   }
   const binaries = outputs.flatMap(({ tensor, binary }) => (binary ? [toBinary(tensor)] : []));
   const bytes = outputs.reduce((sum, { tensor, binary }) => (binary ? sum : sum + tensor.data.byteLength), 0);
@@ -71,6 +45,24 @@ export async function inferAnswer(request: OipRequest, reply: InferReply, jsonEl
 const AT_ONCE_BYTES = 64 * 1024;
 const ASK_FOR_BINARY = 'Ask for binary data: "parameters": {"binary_data_output": true}';
 
+/** Refuses a request whose answer would be too large, where its declared outputs show that before the model runs. */
+export function checkExpected(request: OipRequest, outputs: readonly TensorSpec[], jsonElements: number): void {
+  const json = new JsonAllowance(jsonElements);
+  for (const { name, shape, anyShape } of outputs) {
+    const isKnown = anyShape !== true && !shape.includes(-1);
+    if (isKnown && goesAsJson(request, name)) takeOutput(json, name, shape);
+  }
+}
+
+function goesAsJson({ outputs, binaryOutput }: OipRequest, name: string): boolean {
+  return outputs === undefined ? !binaryOutput : outputs.some((output) => output.name === name && !output.binary);
+}
+
+function takeOutput(json: JsonAllowance, name: string, shape: readonly number[]): void {
+  const what = `output ${JSON.stringify(name)}`;
+  json.take(elementCount(shape, what), `${what} ${formatShape(shape)}`, ASK_FOR_BINARY);
+}
+
 interface AnsweredOutput {
   readonly name: string;
   readonly tensor: Tensor;
@@ -87,8 +79,8 @@ function answeredOutputs(request: OipRequest, reply: InferReply): readonly Answe
 
 function* documentPieces(request: OipRequest, reply: InferReply, outputs: readonly AnsweredOutput[]): Generator<string, void> {
   const head = {
-    model_name: reply.model,
-    model_version: String(reply.version),
+    model_name: reply.target.model,
+    model_version: String(reply.target.version),
     ...(request.id === undefined ? {} : { id: request.id }),
   };
   yield `${JSON.stringify(head).slice(0, -1)},"outputs":[`;

@@ -18,8 +18,8 @@ import {
   shapeAt,
   stringAt,
   type JsonObject,
-} from './fields.js';
-import { JsonAllowance } from './json-allowance.js';
+} from '../../json/fields.js';
+import { JsonAllowance } from '../../json/json-allowance.js';
 
 // Open Inference Protocol v2, "Inference Request JSON Object", and the binary tensor data extension.
 

@@ -1,0 +1,20 @@
+import type { DataPlane, InferReply } from '#agent/inference/contract.js';
+import type { HttpApi } from './http/exchange.js';
+import type { PredictRequest } from './predictions.js';
+
+/** What a dialect translates to. */
+export interface DialectDeps {
+  /** A prediction, with all that stands before and behind it. */
+  readonly predict: (request: PredictRequest) => Promise<InferReply>;
+  readonly models: Pick<DataPlane, 'list' | 'find' | 'routed'>;
+  readonly agentVersion: string;
+  /** Tensor elements that a request, or an answer, may carry as JSON. */
+  readonly jsonElements: number;
+}
+
+/** A way in which clients ask for predictions: it turns their requests into the data plane's and the answers back, and does nothing else. */
+export interface Dialect {
+  /** Its name in logs and metrics. */
+  readonly name: string;
+  readonly http: (deps: DialectDeps) => HttpApi;
+}

@@ -1,0 +1,195 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { foregroundClock } from '#shared/kernel/clock.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import type { Service } from '#shared/kernel/lifecycle.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import type { Row } from '#shared/kernel/phases.js';
+import type { ServeAddress, ServeConfig, ServeSettings } from '../config.js';
+import type { Incoming, RequestKind } from '../requests.js';
+import { type Body, type Ends, expectsContinue, readBody } from './body.js';
+import type { Exchange, HttpAnswer, HttpApi, HttpRoute } from './exchange.js';
+import { errorAnswer } from './json-answer.js';
+import { listenTcp, listenUnix } from './listener.js';
+import { refuseTunnel, refuseUnreadable } from './refusals.js';
+import { pathOf, Router } from './router.js';
+import { writeAnswer } from './write-answer.js';
+
+export interface HttpTransportDeps {
+  readonly apis: readonly (HttpApi & { readonly name: string })[];
+  /** What stands around every request. */
+  readonly requests: Row<Incoming<HttpAnswer>, HttpAnswer>;
+  readonly config: ServeConfig;
+  readonly settings: ServeSettings;
+  readonly logger: Logger;
+}
+
+/** A route with what its requests are counted as, and how its API tells an error. */
+interface Mounted extends HttpRoute {
+  readonly kind: RequestKind;
+  readonly error: (error: SkerryError) => HttpAnswer;
+}
+
+type Target = Pick<Mounted, 'kind' | 'error' | 'handle'>;
+
+interface Found {
+  readonly route: Target;
+  readonly params: Exchange['params'];
+}
+
+const NOBODYS: RequestKind = { api: 'none', call: 'unknown' };
+
+/** HTTP on TCP and on a Unix socket. It carries requests to the routes of every API and their answers back. */
+export class HttpTransport implements Service {
+  readonly #deps: HttpTransportDeps;
+  readonly #router: Router<Mounted>;
+  readonly #servers: Server[] = [];
+  /** The newest request of each connection. */
+  readonly #last = new WeakMap<Duplex, Ends>();
+  #address: ServeAddress = { tcp: undefined, unix: undefined };
+  #closing: Promise<void> | undefined;
+
+  constructor(deps: HttpTransportDeps) {
+    this.#deps = deps;
+    this.#router = new Router(
+      deps.apis.flatMap(({ name, routes, error }) => routes.map((route) => ({ ...route, error, kind: { api: name, call: route.call } }))),
+    );
+  }
+
+  get address(): ServeAddress {
+    return this.#address;
+  }
+
+  async start(): Promise<void> {
+    const { tcp, unix } = this.#deps.config;
+    try {
+      if (tcp !== undefined) {
+        const port = await listenTcp(this.#newServer(), tcp.host, tcp.port);
+        this.#address = { ...this.#address, tcp: { host: tcp.host, port } };
+      }
+      if (unix !== undefined) {
+        if (await listenUnix(this.#newServer(), unix.path)) this.#address = { ...this.#address, unix: unix.path };
+        else this.#deps.logger.warn({ path: unix.path }, 'no Unix socket: the disk is read-only');
+      }
+    } catch (cause) {
+      await this.close();
+      throw cause;
+    }
+    this.#deps.logger.info({ ...this.#address }, 'local API listens');
+  }
+
+  close(): Promise<void> {
+    const { closeGrace } = this.#deps.settings;
+    this.#closing ??= Promise.all(this.#servers.map((server) => closeServer(server, closeGrace))).then(() => undefined);
+    return this.#closing;
+  }
+
+  #newServer(): Server {
+    const { requestTimeout, idleTimeout, maxConnections } = this.#deps.settings;
+    const server = createServer({
+      requestTimeout,
+      headersTimeout: requestTimeout,
+      keepAliveTimeout: idleTimeout,
+      connectionsCheckingInterval: Math.max(50, Math.min(5_000, requestTimeout / 4)),
+      noDelay: true,
+      // Checked with the rest, so that its error has our form.
+      requireHostHeader: false,
+    });
+    server.timeout = idleTimeout;
+    server.maxConnections = maxConnections;
+    const serve = (request: IncomingMessage, response: ServerResponse): void => void this.#serve({ request, response });
+    server.on('request', serve);
+    // Whether the body is wanted shows when it is read.
+    server.on('checkContinue', serve);
+    server.on('checkExpectation', serve);
+    server.on('connect', refuseTunnel);
+    server.on('clientError', (cause, socket) => refuseUnreadable(cause, socket, this.#last.get(socket)));
+    this.#servers.push(server);
+    return server;
+  }
+
+  async #serve(ends: Ends): Promise<void> {
+    const { request } = ends;
+    this.#last.set(request.socket, ends);
+    // A connection with a prediction in it is not idle: how long that may take is the data plane's to say, which always answers.
+    request.socket.setTimeout(0);
+    const { route, params } = this.#find(request);
+    const exchange = new HttpExchange(ends, params, this.#deps.settings.bodyLimit);
+    const answer = await this.#answer(route, exchange, request.url ?? '');
+    request.socket.setTimeout(this.#deps.settings.idleTimeout);
+    await writeAnswer(ends, answer);
+  }
+
+  async #answer({ kind, handle, error }: Target, exchange: Exchange, what: string): Promise<HttpAnswer> {
+    try {
+      return await this.#deps.requests.run({ kind, what, answer: async () => handle(exchange) });
+    } catch (cause) {
+      return error(asSkerryError(cause));
+    }
+  }
+
+  #find(request: IncomingMessage): Found {
+    const refusal = headProblem(request);
+    if (refusal !== undefined) return refusing(refusal);
+    const path = pathOf(request.url ?? '/');
+    const match = this.#router.match(request.method ?? '', path);
+    if (match.kind === 'found') return match;
+    if (match.kind === 'unknown') return refusing(new SkerryError('SERVE_PATH_UNKNOWN', `there is nothing at ${path.slice(0, 256)}`));
+    const allow = match.allow.join(', ');
+    return refusing(new SkerryError('SERVE_METHOD', `${request.method} is not allowed here, only ${allow}`), { allow });
+  }
+}
+
+class HttpExchange implements Exchange {
+  readonly params: Exchange['params'];
+  readonly #ends: Ends;
+  readonly #bodyLimit: number;
+
+  constructor(ends: Ends, params: Exchange['params'], bodyLimit: number) {
+    this.params = params;
+    this.#ends = ends;
+    this.#bodyLimit = bodyLimit;
+  }
+
+  get headers(): Exchange['headers'] {
+    return this.#ends.request.headers;
+  }
+
+  body(limit = this.#bodyLimit): Promise<Body> {
+    return readBody(this.#ends, limit);
+  }
+
+  abandoned(): boolean {
+    return this.#ends.response.destroyed;
+  }
+}
+
+/** A request that no API takes. */
+function refusing(error: SkerryError, headers: Readonly<Record<string, string>> = {}): Found {
+  const handle = (): never => {
+    throw error;
+  };
+  return { route: { kind: NOBODYS, handle, error: (cause) => errorAnswer(cause, headers) }, params: {} };
+}
+
+/** What Node would refuse without a body, or let pass. */
+function headProblem({ headers, httpVersion }: IncomingMessage): SkerryError | undefined {
+  // RFC 9112, 3.2.
+  if (httpVersion === '1.1' && headers.host === undefined) {
+    return new SkerryError('SERVE_HTTP', 'an HTTP/1.1 request must have a Host header');
+  }
+  if (headers.expect === undefined || expectsContinue(headers)) return undefined;
+  return new SkerryError('SERVE_EXPECTATION', `Expect: ${headers.expect.slice(0, 64)} cannot be met, only 100-continue`);
+}
+
+function closeServer(server: Server, grace: number): Promise<void> {
+  if (!server.listening) return Promise.resolve();
+  return new Promise((resolve) => {
+    const cancelForce = foregroundClock.schedule(grace, () => server.closeAllConnections());
+    server.close(() => {
+      cancelForce();
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}

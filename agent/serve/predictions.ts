@@ -1,0 +1,30 @@
+import type { DataPlane, InferReply, InferRequest } from '#agent/inference/contract.js';
+import { type Phase, Phases, type Row } from '#shared/kernel/phases.js';
+import type { AnswerLog } from './answer-log.js';
+
+/** A prediction as a dialect asks for it. */
+export interface PredictRequest extends InferRequest {
+  /** How the client names the request, for what it says of the answer later. */
+  readonly id?: string | undefined;
+}
+
+export interface PredictionDeps {
+  readonly dataPlane: Pick<DataPlane, 'infer'>;
+  readonly answers: AnswerLog;
+}
+
+/** What stands before and behind every prediction, whichever dialect asked for it. */
+export function predictionPhases(deps: PredictionDeps): Row<PredictRequest, InferReply> {
+  return Phases.from<PredictRequest, InferReply>()
+    .phase('remember answer', rememberAnswer(deps))
+    .end('data plane', (request) => deps.dataPlane.infer(request));
+}
+
+/** Which version answered is known to whoever tells how the answer turned out. */
+function rememberAnswer({ answers }: PredictionDeps): Phase<PredictRequest, PredictRequest, InferReply> {
+  return async (request, next) => {
+    const reply = await next(request);
+    answers.answered(request.model, reply.target.version, request);
+    return reply;
+  };
+}
