@@ -5,6 +5,7 @@ import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import { ExclusiveQueue } from '#shared/kernel/exclusive-queue.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { MetricsWindow, Telemetry } from '#shared/protocol/messages.js';
 import type { MeasuredTime } from '#shared/trust/decide/trusted-time.js';
@@ -47,7 +48,7 @@ export class TelemetryReporter implements Service {
   #from: { readonly at: EpochMillis; readonly monotonic: Millis };
   #cancel: (() => void) | undefined;
   #closed = false;
-  #flushing: Promise<void> = Promise.resolve();
+  readonly #flushes = new ExclusiveQueue();
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -63,7 +64,7 @@ export class TelemetryReporter implements Service {
 
   /** Stores the last window, then stops. */
   async close(): Promise<void> {
-    if (this.#closed) return this.#flushing;
+    if (this.#closed) return this.#flushes.idle();
     this.#closed = true;
     this.#cancel?.();
     await this.flush();
@@ -72,8 +73,7 @@ export class TelemetryReporter implements Service {
 
   /** Closes the window now; resolves once it is stored or given back. */
   flush(): Promise<void> {
-    this.#flushing = this.#flushing.then(() => this.#flush());
-    return this.#flushing;
+    return this.#flushes.run(() => this.#flush());
   }
 
   #now(): { readonly at: EpochMillis; readonly monotonic: Millis } {

@@ -1,6 +1,7 @@
 import type { Clock } from '#shared/kernel/clock.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import { ExclusiveQueue } from '#shared/kernel/exclusive-queue.js';
 import type { Outbox } from '#agent/store/contract.js';
 import type { AgentEvent, EventSink } from '#agent/store/events.js';
 
@@ -20,7 +21,7 @@ const MAX_WAITING = 1_000;
  */
 export class EventLog implements EventSink {
   readonly #deps: EventLogDeps;
-  #tail: Promise<void> = Promise.resolve();
+  readonly #writes = new ExclusiveQueue();
   #lost = 0;
   #waiting = 0;
 
@@ -39,12 +40,12 @@ export class EventLog implements EventSink {
     }
     this.#waiting += 1;
     const record = { device, at: new Date(clock.now()).toISOString(), ...event };
-    this.#tail = this.#tail.then(() => this.#store(record));
+    void this.#writes.run(() => this.#store(record));
   }
 
   /** Resolves when everything emitted so far is in the outbox or counted as lost. */
   settled(): Promise<void> {
-    return this.#tail;
+    return this.#writes.idle();
   }
 
   async #store(record: Readonly<Record<string, unknown>>): Promise<void> {

@@ -9,6 +9,7 @@ import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import { ExclusiveQueue } from '#shared/kernel/exclusive-queue.js';
 import { type DeviceId, deviceIdSchema, type FleetId } from '#shared/protocol/device.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import type { DesiredState, HubPlace } from '#shared/trust/desired.js';
@@ -71,7 +72,7 @@ export class DesiredIssuer implements Service {
   readonly #deps: DesiredIssuerDeps;
   readonly #policy: IssuePolicy;
   /** One at a time, so that statements leave in the order of their counters. */
-  #queue: Promise<void> = Promise.resolve();
+  readonly #queue = new ExclusiveQueue();
   #cancelRenewal: () => void = () => undefined;
   #closed = false;
   /** A statement could not be stored: the next round comes soon. */
@@ -92,7 +93,7 @@ export class DesiredIssuer implements Service {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelRenewal();
-    await this.#queue;
+    await this.#queue.idle();
   }
 
   /**
@@ -143,20 +144,14 @@ export class DesiredIssuer implements Service {
    * Takes over a statement of this hub's own that it lost: it is the newest again, and what it said is wished for, except where something
    * was decided since it was signed. False when it is not newer than what the hub has. Statements made from now on count on from it.
    */
-  adopt(device: DeviceId, signed: LostStatement): Promise<boolean> {
-    const done = this.#queue.then(async () => {
-      const isNewer = await this.#adoptNow(device, signed);
-      if (isNewer) await this.#publish(device, signed.envelope);
-      return isNewer;
+  async adopt(device: DeviceId, signed: LostStatement): Promise<boolean> {
+    const isNewer = await this.#queue.run(async () => {
+      const adopted = await this.#adoptNow(device, signed);
+      if (adopted) await this.#publish(device, signed.envelope);
+      return adopted;
     });
-    this.#queue = done.then(
-      () => undefined,
-      () => undefined,
-    );
-    return done.then(async (isNewer) => {
-      if (isNewer) await this.issue([device]);
-      return isNewer;
-    });
+    if (isNewer) await this.issue([device]);
+    return isNewer;
   }
 
   async #adoptNow(device: DeviceId, { desired, envelope, issuedAt, expires }: LostStatement): Promise<boolean> {
@@ -196,14 +191,18 @@ export class DesiredIssuer implements Service {
   issue(devices: Iterable<DeviceId>): Promise<void> {
     // Each once: two statements made together would have one counter.
     const wanted = [...new Set(devices)];
-    const done = this.#queue.then(() => this.#issueNow(wanted));
-    this.#queue = done.catch((cause: unknown) => {
-      // What is wished is stored: it is signed once there is room, whoever wished it.
-      if (asSkerryError(cause).code !== 'DISK_FULL') return;
-      this.#foundNoRoom = true;
-      this.#scheduleRenewal();
+    return this.#queue.run(async () => {
+      try {
+        await this.#issueNow(wanted);
+      } catch (cause) {
+        // The wishes are stored: they are signed once there is room, whoever made them.
+        if (asSkerryError(cause).code === 'DISK_FULL') {
+          this.#foundNoRoom = true;
+          this.#scheduleRenewal();
+        }
+        throw cause;
+      }
     });
-    return done;
   }
 
   /**
@@ -229,9 +228,7 @@ export class DesiredIssuer implements Service {
 
   /** Publishes every newest statement again; in turn with `issue`, so that an older statement never lands on a newer one. */
   publishAll(): Promise<void> {
-    const done = this.#queue.then(() => this.#publishAllNow());
-    this.#queue = done.catch(() => undefined);
-    return done;
+    return this.#queue.run(() => this.#publishAllNow());
   }
 
   async #publishAllNow(): Promise<void> {

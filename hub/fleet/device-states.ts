@@ -5,6 +5,7 @@ import { type EpochMillis, type Millis, parseTimestamp, seconds } from '#shared/
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import { ExclusiveQueue } from '#shared/kernel/exclusive-queue.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { Presence, Reported } from '#shared/protocol/messages.js';
 import { type Birth, type DeviceStarts, hearBirth, isRefused, readStarts, type StartVerdict } from './decide/device-starts.js';
@@ -81,7 +82,7 @@ export class DeviceStates implements Service {
   readonly #deps: DeviceStatesDeps;
   readonly #pending = new Map<DeviceId, Pending>();
   readonly #room: WhenRoom;
-  #flushing: Promise<void> = Promise.resolve();
+  readonly #writes = new ExclusiveQueue();
   #cancel: (() => void) | undefined;
 
   constructor(deps: DeviceStatesDeps) {
@@ -124,8 +125,7 @@ export class DeviceStates implements Service {
   flush(): Promise<void> {
     this.#cancel?.();
     this.#cancel = undefined;
-    this.#flushing = this.#flushing.then(() => this.#write());
-    return this.#flushing;
+    return this.#writes.run(() => this.#write());
   }
 
   #of(device: DeviceId): Pending {

@@ -1,6 +1,7 @@
 import type { BrokerPort } from '#hub/broker/link.js';
 import { asSkerryError, hasCode } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import { ExclusiveQueue } from '#shared/kernel/exclusive-queue.js';
 import type { TrustIndex } from '#shared/protocol/messages.js';
 import { trustTopic } from '#shared/protocol/topics.js';
 
@@ -26,7 +27,7 @@ export class TrustPublisher {
   readonly #deps: TrustPublisherDeps;
   /** What this connection's broker holds, by name. */
   #published = new Map<string, Uint8Array>();
-  #queue: Promise<void> = Promise.resolve();
+  readonly #queue = new ExclusiveQueue();
 
   constructor(deps: TrustPublisherDeps) {
     this.#deps = deps;
@@ -38,8 +39,7 @@ export class TrustPublisher {
 
   /** Publishes what is in force; resolves when the broker has it, or at once while there is no broker. */
   publish(): Promise<void> {
-    this.#queue = this.#queue.then(() => this.#publishNow());
-    return this.#queue;
+    return this.#queue.run(() => this.#publishNow());
   }
 
   async #publishNow(): Promise<void> {

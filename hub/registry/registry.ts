@@ -14,6 +14,7 @@ import type { Clock } from '#shared/kernel/clock.js';
 import { days, parseTimestamp } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import { ExclusiveQueue } from '#shared/kernel/exclusive-queue.js';
 import { asVersion } from '#shared/trust/target-lookup.js';
 import type { DeletedVersionsTable } from '#hub/store/tables/registry-tables.js';
 import { checkTargetOf } from './target-check.js';
@@ -56,7 +57,7 @@ export interface PublishRequest {
  */
 export class Registry {
   readonly #deps: RegistryDeps;
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #queue = new ExclusiveQueue();
 
   constructor(deps: RegistryDeps) {
     this.#deps = deps;
@@ -64,7 +65,7 @@ export class Registry {
 
   /** Checks and stores a version; the same content again is the version already there (`created: false`). */
   publish(model: ModelName, request: PublishRequest): Promise<{ readonly created: boolean; readonly version: VersionDetail }> {
-    return this.#exclusive(async () => {
+    return this.#queue.run(async () => {
       const candidate = readCandidate(model, request.manifest);
       const known = await this.#known(candidate);
       if (known !== undefined) return { created: false, version: await this.#detail(known) };
@@ -170,7 +171,7 @@ export class Registry {
    * on listing it. Throws `MODEL_UNKNOWN`, `VERSION_UNKNOWN`, `VERSION_DELETED`, and `VERSION_IN_USE` while something needs it.
    */
   delete(model: ModelName, version: VersionNumber, by: string): Promise<DeletedVersion> {
-    return this.#exclusive(async () => {
+    return this.#queue.run(async () => {
       const { store, storage, users, clock, logger, live } = this.#deps;
       const row = await store.find(model, version);
       if (row === undefined) await this.version(model, version);
@@ -194,7 +195,7 @@ export class Registry {
 
   /** Deletes uploads that no version came to name. */
   purgeOrphans(): Promise<number> {
-    return this.#exclusive(async () => {
+    return this.#queue.run(async () => {
       const digests = await this.#deps.store.forgetOrphans(this.#deps.clock.now() - ORPHANS_KEPT);
       for (const digest of digests) await this.#deps.storage.delete(digestSchema.parse(digest));
       return digests.length;
@@ -215,12 +216,6 @@ export class Registry {
     const document = await this.#deps.store.document(row.manifest_digest);
     if (document === undefined) throw new SkerryError('INTERNAL', `the manifest of ${row.model}@${row.version} is gone`);
     return { ...summary(row), document };
-  }
-
-  #exclusive<T>(action: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(action);
-    this.#queue = result.catch(() => undefined);
-    return result;
   }
 }
 

@@ -5,6 +5,7 @@ import type { Queryable } from '#hub/store/database.js';
 import { minutes, type Millis, seconds } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
+import { ExclusiveQueue } from '#shared/kernel/exclusive-queue.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { currentOf, newRollout, newRow, type PlanDeps, prepare } from './create.js';
 import { isBeside, promoted, type RolloutDocument } from './document.js';
@@ -62,7 +63,7 @@ export class RolloutController implements Service {
   /** Rollouts to look at; `#runners` holds those read from the store. */
   readonly #ids = new Set<string>();
   readonly #runners = new Map<string, RolloutRunner>();
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #queue = new ExclusiveQueue();
   #cancel: () => void = () => undefined;
   #closed = false;
   #joinedAt = Number.NEGATIVE_INFINITY;
@@ -72,7 +73,7 @@ export class RolloutController implements Service {
   }
 
   async start(): Promise<void> {
-    await this.#exclusive(async () => {
+    await this.#queue.run(async () => {
       for (const record of await this.#deps.store.list(WATCHED)) {
         const runner = await this.#open(record.id);
         await runner.resume();
@@ -84,7 +85,7 @@ export class RolloutController implements Service {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancel();
-    await this.#queue;
+    await this.#queue.idle();
   }
 
   /** What a rollout would do to whom, and when it may begin. */
@@ -108,7 +109,7 @@ export class RolloutController implements Service {
    * of the devices and `supersede` was not asked for.
    */
   create(document: RolloutDocument, actor: Actor, options: CreateOptions = {}): Promise<RolloutRecord> {
-    return this.#exclusive(async () => {
+    return this.#queue.run(async () => {
       this.#deps.hubClock?.require();
       const { store, clock } = this.#deps;
       const id = this.#newId(document);
@@ -129,7 +130,7 @@ export class RolloutController implements Service {
 
   /** Something a person does to a rollout. */
   act(id: string, event: OperatorEvent, actor: Actor, reason = `${actor.name}: ${event}`): Promise<RolloutRecord> {
-    return this.#exclusive(async () => {
+    return this.#queue.run(async () => {
       const runner = await this.#open(id);
       const begins = runner.record.state === 'draft' ? event === 'start' : !isActive(runner.record.state);
       if (begins) await this.#takeOver(id, { record: runner.record, devices: runner.rows }, undefined);
@@ -140,7 +141,7 @@ export class RolloutController implements Service {
 
   /** Takes devices out of a rollout under way. */
   exclude(id: string, devices: readonly DeviceId[], actor: Actor, reason: string): Promise<RolloutRecord> {
-    return this.#exclusive(async () => {
+    return this.#queue.run(async () => {
       const runner = await this.#open(id);
       await runner.exclude(devices, actor, reason);
       return this.#settle(id);
@@ -149,7 +150,7 @@ export class RolloutController implements Service {
 
   /** Ends rollouts where they stand, in one transaction with what `write` writes in their place: all of it is stored, or nothing. */
   supersede<T>(ids: readonly string[], actor: Actor, reason: string, write: (trx: Queryable) => Promise<T>): Promise<T> {
-    return this.#exclusive(async () => {
+    return this.#queue.run(async () => {
       const endings: Ending[] = [];
       for (const id of ids) endings.push(await this.#ending(await this.#open(id), actor, reason));
       const written = await this.#deps.store.replace(
@@ -203,7 +204,7 @@ export class RolloutController implements Service {
 
   /** One look at every rollout under way. */
   tick(): Promise<void> {
-    return this.#exclusive(async () => {
+    return this.#queue.run(async () => {
       if (this.#deps.hubClock?.isCredible === false) return;
       const join = this.#deps.clock.monotonic() - this.#joinedAt >= (this.#deps.joinEvery ?? minutes(1));
       if (join) this.#joinedAt = this.#deps.clock.monotonic();
@@ -303,12 +304,6 @@ export class RolloutController implements Service {
 
   #newId(document: RolloutDocument): string {
     return this.#deps.newId?.() ?? `${document.name ?? `${document.model}-${document.version}`}-${randomBytes(4).toString('hex')}`;
-  }
-
-  #exclusive<T>(task: () => Promise<T>): Promise<T> {
-    const done = this.#queue.then(task);
-    this.#queue = done.catch(() => undefined);
-    return done;
   }
 
   #schedule(): void {

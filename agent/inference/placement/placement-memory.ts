@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import { ExclusiveQueue } from '#shared/kernel/exclusive-queue.js';
 import type { Candidate, Verdict } from '../decide/placement.js';
 
 /** Durable text by key: `set` resolves once what it wrote survives a power cut (agent/store's `StateStore` is one). */
@@ -28,7 +29,7 @@ const documentSchema = z.object({ entries: z.array(z.tuple([z.string(), verdictS
 export class PlacementMemory {
   readonly #store: KeyValue;
   readonly #entries: Map<string, Verdict>;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #writes = new ExclusiveQueue();
 
   private constructor(store: KeyValue, entries: Map<string, Verdict>) {
     this.#store = store;
@@ -62,8 +63,7 @@ export class PlacementMemory {
       this.#entries.delete(oldest);
     }
     const document = JSON.stringify({ entries: [...this.#entries] });
-    this.#writing = this.#writing.catch(() => undefined).then(() => this.#store.set(STORE_KEY, document));
-    return this.#writing;
+    return this.#writes.run(() => this.#store.set(STORE_KEY, document));
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '#shared/kernel/clock.js';
 import { days, type EpochMillis, type Millis } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { ExclusiveQueue } from '#shared/kernel/exclusive-queue.js';
 import { checkExpiry, type MetadataFile, parseMetadata } from '#shared/trust/metadata.js';
 import { checkSignatures } from '#shared/trust/signatures.js';
 import { findTarget, type ListedTarget } from '#shared/trust/target-lookup.js';
@@ -41,7 +42,7 @@ export class TufRepository {
   #published: Published | undefined;
   /** Versions that this hub signed and lost. */
   #floors = { snapshot: 0, timestamp: 0 };
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #queue = new ExclusiveQueue();
 
   private constructor(options: Required<TufRepositoryOptions>, published: Published | undefined) {
     this.#options = options;
@@ -101,7 +102,7 @@ export class TufRepository {
    * `HUB_CLOCK_SUSPECT` while the hub dates nothing.
    */
   accept(update: TrustUpdate): Promise<Publication> {
-    return this.#exclusive(async () => {
+    return this.#queue.run(async () => {
       this.#options.guard.require();
       const next = this.#candidate(update, this.#options.clock.now());
       if (next !== undefined) await this.#publish(next);
@@ -114,7 +115,7 @@ export class TufRepository {
    * upload. Throws `HUB_CLOCK_SUSPECT`.
    */
   resign(): Promise<void> {
-    return this.#exclusive(async () => {
+    return this.#queue.run(async () => {
       const published = this.#published;
       if (published === undefined) return;
       this.#options.guard.require();
@@ -131,7 +132,7 @@ export class TufRepository {
    * was; undefined when nothing is newer. Throws `HUB_CLOCK_SUSPECT`.
    */
   learn(files: ReadonlyMap<string, Uint8Array>): Promise<string | undefined> {
-    return this.#exclusive(async () => {
+    return this.#queue.run(async () => {
       const before = this.#published;
       if (before === undefined) return undefined;
       this.#options.guard.require();
@@ -206,12 +207,6 @@ export class TufRepository {
   #require(): Published {
     if (this.#published !== undefined) return this.#published;
     throw new SkerryError('TRUST_ROOT_MISSING', 'no root of trust has been uploaded to this hub');
-  }
-
-  #exclusive<T>(action: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(action);
-    this.#queue = result.catch(() => undefined);
-    return result;
   }
 }
 
