@@ -128,6 +128,12 @@ export interface ServableControl {
   recheck(model: ModelName, version: VersionNumber): Promise<Recheck>;
   /** Stops taking requests, waits for those under way, frees the session. Idempotent. */
   unload(model: ModelName, version: VersionNumber): Promise<void>;
+  /** A servable that is not yet unloaded. */
+  statusOf(model: ModelName, version: VersionNumber): ServableStatus | undefined;
+  /** The version that requests without a version go to, whatever its state; `undefined` once it was unloaded. */
+  routed(model: ModelName): VersionNumber | undefined;
+  /** What `direct` set last, until its candidate is unloaded. */
+  traffic(model: ModelName): TrafficPolicy | undefined;
   /** Called at every change of any servable's state. */
   onChange(listener: (status: ServableStatus) => void): () => void;
 }

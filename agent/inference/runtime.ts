@@ -164,6 +164,14 @@ class Runtime implements InferenceRuntime {
     return host === undefined ? undefined : this.#table.targetOf(host);
   }
 
+  statusOf(model: ModelName, version: VersionNumber): ServableStatus | undefined {
+    return this.#table.get(model, version)?.status();
+  }
+
+  traffic(model: ModelName): TrafficPolicy | undefined {
+    return this.#table.traffic(model);
+  }
+
   async load(spec: ServableSpec, signal?: AbortSignal): Promise<ServableStatus> {
     if (this.#closing !== undefined) throw new SkerryError('CLOSED', 'the runtime is closing');
     const loader = await this.#openLoader();

@@ -1,6 +1,6 @@
 import type { Answer, PredictionRecorder, PredictionTarget, PredictionTiming } from '#agent/inference/contract.js';
 import type { BehaviourFigures, BehaviourSource } from '#agent/models/ports.js';
-import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { type ModelName, type VersionNumber, versionKey } from '#shared/bundle/names.js';
 import { BoundedMap } from '#shared/kernel/bounded-map.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { type Millis, minutes } from '#shared/kernel/time.js';
@@ -83,7 +83,7 @@ export class BehaviourBook implements PredictionRecorder, BehaviourSource {
 
   recent(model: ModelName, version: VersionNumber): BehaviourFigures {
     const sum = empty();
-    for (const { from, sums } of this.#kept.get(keyOf(model, version))?.cells ?? []) {
+    for (const { from, sums } of this.#kept.get(versionKey(model, version))?.cells ?? []) {
       if (this.#clock.monotonic() - from >= CELL * CELLS) continue;
       sum.predictions += sums.predictions;
       sum.failed += sums.failed;
@@ -95,11 +95,11 @@ export class BehaviourBook implements PredictionRecorder, BehaviourSource {
   }
 
   trial(model: ModelName, version: VersionNumber): BehaviourFigures | undefined {
-    return this.#kept.get(keyOf(model, version))?.trial;
+    return this.#kept.get(versionKey(model, version))?.trial;
   }
 
   forget(model: ModelName, version: VersionNumber): void {
-    this.#kept.delete(keyOf(model, version));
+    this.#kept.delete(versionKey(model, version));
   }
 
   #add({ model, version }: PredictionTarget, change: (sums: Sums) => void): void {
@@ -109,7 +109,7 @@ export class BehaviourBook implements PredictionRecorder, BehaviourSource {
     if (last === undefined || now - last.from >= CELL) {
       last = { from: now, sums: empty() };
       kept.cells.push(last);
-      this.#kept.set(keyOf(model, version), kept); // Now the newest.
+      this.#kept.set(versionKey(model, version), kept); // Now the newest.
       if (kept.cells.length > CELLS) kept.cells.shift();
     }
     change(last.sums);
@@ -117,7 +117,7 @@ export class BehaviourBook implements PredictionRecorder, BehaviourSource {
   }
 
   #open(model: ModelName, version: VersionNumber): Kept {
-    const key = keyOf(model, version);
+    const key = versionKey(model, version);
     const known = this.#kept.get(key);
     if (known !== undefined) return known;
     const kept: Kept = { cells: [], trial: undefined };
@@ -128,8 +128,4 @@ export class BehaviourBook implements PredictionRecorder, BehaviourSource {
 
 function empty(): Sums {
   return { predictions: 0, failed: 0, refused: 0, crashes: 0, latency: new QuantileSketch() };
-}
-
-function keyOf(model: ModelName, version: VersionNumber): string {
-  return `${model}@${version}`;
 }

@@ -1,11 +1,11 @@
-import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { type ModelName, type VersionNumber, versionKey } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { ServingRecord, StateStore, VersionRecord } from '#agent/store/contract.js';
 import type { EventSink } from '#agent/store/events.js';
-import { type InstallEvent, nextState } from './decide/install-table.js';
+import { type InstallEvent, nextState } from '#agent/install/decide/install-table.js';
 import type { Observe } from './observe.js';
-import type { StepError } from './decide/step.js';
+import { emitInstallState } from '#agent/install/install-events.js';
 
 export interface LedgerDeps {
   readonly state: StateStore;
@@ -21,7 +21,7 @@ type Changes = Partial<Pick<VersionRecord, 'boots' | 'attempt' | 'error'>>;
 /**
  * The durable facts about versions, mirrored in memory.
  * INVARIANTS: the store is written first and the mirror after it, so what a plan sees is on disk. Only transitions of the
- * install table happen. Every change is told to the hub once it is durable.
+ * install table happen. Every change is reported to the hub once it is durable.
  */
 export class Ledger {
   readonly #deps: LedgerDeps;
@@ -53,7 +53,7 @@ export class Ledger {
   }
 
   find(model: ModelName, version: VersionNumber): VersionRecord | undefined {
-    return this.#versions.get(keyOf(model, version));
+    return this.#versions.get(versionKey(model, version));
   }
 
   /** The record of a version a step is about; that it is there is the planner's promise. */
@@ -71,8 +71,9 @@ export class Ledger {
   async accept(model: ModelName, version: VersionNumber, manifest: VersionRecord['manifest'], attempt: number): Promise<void> {
     const known = this.find(model, version);
     const install = known?.install === 'bad' ? nextState('bad', 'retry') : 'wanted';
-    await this.#put({ model, version, manifest, install, boots: 0, attempt, lastUsedAt: this.#deps.clock.now() });
-    await this.#told(model, version, known?.install, install);
+    const record = { model, version, manifest, install, boots: 0, attempt, lastUsedAt: this.#deps.clock.now() };
+    await this.#put(record);
+    await this.#stored(record, known?.install);
   }
 
   /** One transition of the install table, durable when it resolves. */
@@ -80,7 +81,7 @@ export class Ledger {
     const before = this.get(model, version);
     const after = moved(before, event, changes);
     await this.#put(after);
-    await this.#told(model, version, before.install, after.install, after.error);
+    await this.#stored(after, before.install);
   }
 
   /**
@@ -88,7 +89,7 @@ export class Ledger {
    * ends once, so a version that is loaded again in the same run counts once.
    */
   async countStart(model: ModelName, version: VersionNumber): Promise<void> {
-    const key = keyOf(model, version);
+    const key = versionKey(model, version);
     const { boots } = this.get(model, version);
     await this.transition(model, version, 'start', { boots: this.#counted.has(key) ? boots : boots + 1 });
     this.#counted.add(key);
@@ -96,7 +97,7 @@ export class Ledger {
 
   /** An attempt counted last failed, and took nothing down. */
   async forgiveStart(model: ModelName, version: VersionNumber): Promise<void> {
-    const key = keyOf(model, version);
+    const key = versionKey(model, version);
     if (this.#counted.delete(key)) await this.#forgiveOne(key);
   }
 
@@ -105,7 +106,7 @@ export class Ledger {
    * not end it, and their starts no longer count. A full disk leaves them counted.
    */
   async forgiveInnocent(suspects: readonly { readonly model: ModelName; readonly version: VersionNumber }[]): Promise<void> {
-    const guilty = new Set(suspects.map(({ model, version }) => keyOf(model, version)));
+    const guilty = new Set(suspects.map(({ model, version }) => versionKey(model, version)));
     for (const [key, record] of this.#versions) {
       if (record.boots > 0 && !guilty.has(key)) await this.#put({ ...record, boots: 0 });
     }
@@ -144,7 +145,7 @@ export class Ledger {
     this.#serving.set(model, serving);
     for (const record of records) this.#set(record);
     const [after] = records;
-    if (after !== undefined) await this.#told(model, version, before.install, after.install);
+    if (after !== undefined) await this.#stored(after, before.install);
   }
 
   async stopServing(model: ModelName): Promise<void> {
@@ -170,8 +171,8 @@ export class Ledger {
   }
 
   #set(record: VersionRecord): void {
-    this.#versions.set(keyOf(record.model, record.version), record);
-    if (record.boots === 0) this.#counted.delete(keyOf(record.model, record.version));
+    this.#versions.set(versionKey(record.model, record.version), record);
+    if (record.boots === 0) this.#counted.delete(versionKey(record.model, record.version));
     const others = this.versions(record.model).filter(({ version }) => version !== record.version);
     this.#byModel.set(
       record.model,
@@ -180,22 +181,16 @@ export class Ledger {
   }
 
   #unset(model: ModelName, version: VersionNumber): void {
-    this.#versions.delete(keyOf(model, version));
+    this.#versions.delete(versionKey(model, version));
     const left = this.versions(model).filter((record) => record.version !== version);
     if (left.length === 0) this.#byModel.delete(model);
     else this.#byModel.set(model, left);
   }
 
-  async #told(
-    model: ModelName,
-    version: VersionNumber,
-    from: string | undefined,
-    to: VersionRecord['install'],
-    error?: StepError,
-  ): Promise<void> {
-    if (to === 'bad' && error !== undefined) this.#deps.events.emit({ kind: 'version.refused', model, version, error });
-    else if (from !== to) this.#deps.events.emit({ kind: 'version.state', model, version, detail: { from: from ?? null, to } });
-    await this.#deps.observe({ at: 'persisted', model, version, state: to });
+  async #stored(record: VersionRecord, before: VersionRecord['install'] | undefined): Promise<void> {
+    const { model, version, install: state } = record;
+    emitInstallState(this.#deps.events, record, before);
+    await this.#deps.observe({ at: 'persisted', model, version, state });
   }
 }
 
@@ -204,8 +199,4 @@ function moved(record: VersionRecord, event: InstallEvent, changes: Changes): Ve
   const { error: _error, ...rest } = record;
   const boots = event === 'proved' || event === 'superseded' || event === 'lost' ? 0 : record.boots;
   return { ...rest, boots, install: nextState(record.install, event), ...changes };
-}
-
-function keyOf(model: ModelName, version: VersionNumber): string {
-  return `${model}@${version}`;
 }

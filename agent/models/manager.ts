@@ -9,7 +9,8 @@ import type { VersionId } from '#agent/inference/instances/instance-protocol.js'
 import type { BlobStore, StateStore } from '#agent/store/contract.js';
 import type { EventSink } from '#agent/store/events.js';
 import type { Observe } from './observe.js';
-import type { BehaviourSource, BlobFetcher, DesiredSource, TrustClient } from './ports.js';
+import type { BlobFetcher, DesiredSource, TrustClient } from '#agent/install/ports.js';
+import type { BehaviourSource } from './ports.js';
 import type { Machine } from './variants.js';
 
 export interface ModelSettings {

@@ -1,10 +1,11 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { InstallState } from '#shared/protocol/messages.js';
+import type { StepMoment } from '#agent/install/step-loop.js';
 import type { Step } from './decide/step.js';
 
 /** A moment in the work of the manager at which a test may look, or cut the power. */
 export type Moment =
-  | { readonly at: 'before' | 'after' | 'failed'; readonly step: Step }
+  | StepMoment<Step>
   /** The new state of a version is on disk, and nothing was done because of it yet. */
   | { readonly at: 'persisted'; readonly model: ModelName; readonly version: VersionNumber; readonly state: InstallState };
 

@@ -2,25 +2,25 @@ import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { Reported, ReportedVersion } from '#shared/protocol/messages.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
 import type { VersionRecord } from '#agent/store/contract.js';
+import { isWantedAgain, reportedError } from '#agent/install/report-parts.js';
 import type { Ledger } from './ledger.js';
-import type { ProgressBoard } from './progress.js';
-import type { RuntimeBoard } from './runtime-board.js';
+import type { InstallProgress } from './install-progress.js';
+import type { RuntimeView } from './runtime-view.js';
 
 /** Versions of one model in a report: what matters now, then the newest. */
 const REPORTED_VERSIONS = 8;
-const MESSAGE_LENGTH = 2048;
 
 export interface ReportSources {
   readonly ledger: Ledger;
-  readonly board: RuntimeBoard;
-  readonly progress: ProgressBoard;
+  readonly runtime: RuntimeView;
+  readonly progress: InstallProgress;
   desired(model: ModelName): DesiredModel | undefined;
 }
 
 /** The part of the reported state that is about models. */
 export function reportModels(sources: ReportSources): Reported['models'] {
   return [...sources.ledger.models()].sort().map((model) => {
-    const routed = sources.board.routed(model);
+    const routed = sources.runtime.routed(model);
     const candidate = reportCandidate(sources, model);
     const versions = chosen(sources, model).map((record) => reportVersion(sources, asWanted(sources, record)));
     return { model, serving: routed ?? null, ...(candidate && { candidate }), versions };
@@ -29,11 +29,11 @@ export function reportModels(sources: ReportSources): Reported['models'] {
 
 /** Said only while it is true: loaded for `stage`, and with its share of the requests for the others. */
 function reportCandidate(sources: ReportSources, model: ModelName): Reported['models'][number]['candidate'] {
-  const { board } = sources;
+  const { runtime } = sources;
   const wanted = sources.desired(model)?.candidate;
-  if (wanted === undefined || board.routed(model) === wanted.version) return undefined;
-  if (board.find(model, wanted.version)?.state !== 'available') return undefined;
-  const traffic = board.traffic(model);
+  if (wanted === undefined || runtime.routed(model) === wanted.version) return undefined;
+  if (runtime.find(model, wanted.version)?.state !== 'available') return undefined;
+  const traffic = runtime.traffic(model);
   if (wanted.action === 'stage') return { version: wanted.version, action: 'stage' };
   return traffic?.candidate === wanted.version ? { version: wanted.version, action: traffic.action } : undefined;
 }
@@ -53,24 +53,16 @@ function chosen(sources: ReportSources, model: ModelName): VersionRecord[] {
   return byWeight.slice(0, REPORTED_VERSIONS).sort((a, b) => a.version - b.version);
 }
 
-/**
- * A version that was given up and is wanted again under another attempt is reported as wanted at once, not only once its record
- * says so: the report that confirms the wish must not repeat the old refusal, which the hub would take for the answer to it.
- */
 function asWanted(sources: ReportSources, record: VersionRecord): VersionRecord {
-  if (record.install !== 'bad') return record;
   const wish = sources.desired(record.model);
-  const again = [wish, wish?.candidate].some(
-    (entry) => entry?.version === record.version && entry.manifest === record.manifest && entry.attempt !== record.attempt,
-  );
-  if (!again) return record;
+  if (![wish, wish?.candidate].some((entry) => isWantedAgain(record, entry))) return record;
   const { error: _error, ...rest } = record;
   return { ...rest, install: 'wanted' };
 }
 
-function reportVersion({ board, progress }: ReportSources, record: VersionRecord): ReportedVersion {
+function reportVersion({ runtime, progress }: ReportSources, record: VersionRecord): ReportedVersion {
   const { model, version, manifest, install } = record;
-  const servable = board.find(model, version);
+  const servable = runtime.find(model, version);
   const fetching = install === 'fetching' ? progress.fetching(model, version) : undefined;
   const error = record.error ?? progress.error(model, version);
   return {
@@ -81,6 +73,6 @@ function reportVersion({ board, progress }: ReportSources, record: VersionRecord
     ...(servable?.variant !== undefined && { variant: servable.variant }),
     ...(servable?.provider !== undefined && { provider: servable.provider }),
     ...(fetching && { progress: fetching }),
-    ...(error && { error: { code: error.code, message: error.message.slice(0, MESSAGE_LENGTH) } }),
+    ...(error && { error: reportedError(error) }),
   };
 }

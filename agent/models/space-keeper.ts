@@ -5,7 +5,7 @@ import type { Logger } from '#shared/kernel/logger.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
 import { execute } from './executor.js';
 import { completeDigests } from './decide/facts.js';
-import { Lane } from './lane.js';
+import { SerialWorker } from '#agent/install/serial-worker.js';
 import type { Observe } from './observe.js';
 import { planContext } from './decide/plan.js';
 import { isOff, isProtected, nextCollection } from './decide/plan-space.js';
@@ -19,7 +19,7 @@ export interface SpaceKeeperDeps {
   readonly observe: Observe | undefined;
   survey(): Promise<DeviceSnapshot>;
   desired(model: ModelName): DesiredModel | undefined;
-  /** The step a model's lane is at. */
+  /** The step of a model in progress. */
   currentStep(model: ModelName): Step | undefined;
   /** Something was deleted: what waited for space can go on. */
   onFreed(): void;
@@ -28,7 +28,7 @@ export interface SpaceKeeperDeps {
 /** Makes space in the cache, one eviction at a time, beside whatever the models do. */
 export class SpaceKeeper {
   readonly #deps: SpaceKeeperDeps;
-  readonly #lane = new Lane(() => this.#makeSpace());
+  readonly worker = new SerialWorker(() => this.#makeSpace());
   #diskFull = false;
   /** Models that were taken off, and since when. */
   #offSince: ReadonlyMap<ModelName, Millis> = new Map();
@@ -43,13 +43,9 @@ export class SpaceKeeper {
     return this.#diskFull;
   }
 
-  get lane(): Lane {
-    return this.#lane;
-  }
-
   noteDiskFull(): void {
     this.#diskFull = true;
-    this.#lane.kick();
+    this.worker.kick();
   }
 
   /** Another write is tried: whether the disk is full is open again. */
@@ -87,10 +83,11 @@ export class SpaceKeeper {
   #wakeFor(device: DeviceSnapshot): void {
     this.#cancelWake();
     const at = nextCollection(device);
-    if (at !== undefined && at > device.now) this.#cancelWake = this.#deps.context.clock.schedule(at - device.now, () => this.#lane.kick());
+    if (at !== undefined && at > device.now)
+      this.#cancelWake = this.#deps.context.clock.schedule(at - device.now, () => this.worker.kick());
   }
 
-  /** What was planned a moment ago must still hold: a lane may have turned to this version since. */
+  /** What was planned a moment ago must still hold: a model's loop may have turned to this version since. */
   #mayEvict(device: DeviceSnapshot, { model, version }: Step<'evict'>): boolean {
     const current = this.#deps.currentStep(model);
     if (current !== undefined && 'version' in current && current.version === version) return false;

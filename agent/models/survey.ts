@@ -6,18 +6,18 @@ import type { DesiredModel, DesiredState } from '#shared/trust/desired.js';
 import type { BlobStore, ServingRecord, VersionRecord } from '#agent/store/contract.js';
 import { completeDigests } from './decide/facts.js';
 import { guardLimits, isTripped, type TrialFigures } from './decide/guard.js';
-import type { HeldStep } from './decide/snapshot.js';
+import type { HeldStep } from '#agent/install/decide/install-step.js';
 import type { Ledger } from './ledger.js';
 import type { Manifests } from './manifests.js';
 import type { BehaviourSource } from './ports.js';
-import type { RuntimeBoard } from './runtime-board.js';
+import type { RuntimeView } from './runtime-view.js';
 import type { DeviceSnapshot, ManifestFacts, ModelSnapshot, VersionFacts } from './decide/snapshot.js';
 import type { Trials } from './trials.js';
 import type { Machine } from './variants.js';
 
 export interface SurveySources {
   readonly ledger: Ledger;
-  readonly board: RuntimeBoard;
+  readonly runtime: RuntimeView;
   readonly manifests: Manifests;
   readonly blobs: BlobStore;
   readonly machine: Machine;
@@ -101,12 +101,12 @@ export class Surveyor {
 
   #look(model: ModelName, wish: DesiredModel | undefined, complete: ReadonlySet<Digest>, known: Surveyed | undefined): Surveyed {
     if (known !== undefined && !this.#isJudged(known) && this.#isSame(model, wish, complete, known.basis)) return known;
-    const { ledger, board, manifests, minimums, refusedManifests, held } = this.#sources;
+    const { ledger, runtime, manifests, minimums, refusedManifests, held } = this.#sources;
     const records = ledger.versions(model);
     const basis: Basis = {
       records,
       serving: ledger.serving(model),
-      running: board.changes(model),
+      running: runtime.changes(model),
       wish,
       held: held(model),
       minimum: minimums.get(model) ?? 0,
@@ -117,11 +117,11 @@ export class Surveyor {
   }
 
   #isSame(model: ModelName, wish: DesiredModel | undefined, complete: ReadonlySet<Digest>, basis: Basis): boolean {
-    const { ledger, board, manifests, minimums, refusedManifests, held } = this.#sources;
+    const { ledger, runtime, manifests, minimums, refusedManifests, held } = this.#sources;
     return (
       basis.records === ledger.versions(model) &&
       basis.serving === ledger.serving(model) &&
-      basis.running === board.changes(model) &&
+      basis.running === runtime.changes(model) &&
       basis.wish === wish &&
       basis.held === held(model) &&
       basis.minimum === (minimums.get(model) ?? 0) &&
@@ -156,19 +156,19 @@ export class Surveyor {
 }
 
 function surveyModel(sources: SurveySources, model: ModelName, basis: Basis): ModelSnapshot {
-  const { board } = sources;
+  const { runtime } = sources;
   const { wish, serving, minimum, refused, held, records, facts } = basis;
-  const traffic = board.traffic(model);
+  const traffic = runtime.traffic(model);
   return {
     model,
     desired: wish,
     serving,
     ...(traffic && { traffic }),
     ...surveyTrial(sources, model, basis),
-    routed: board.routed(model),
-    versions: records.map((record, index) => surveyVersion(board, record, facts[index])),
+    routed: runtime.routed(model),
+    versions: records.map((record, index) => surveyVersion(runtime, record, facts[index])),
     minimumVersion: minimum,
-    servingSince: board.servingSince(model),
+    servingSince: runtime.servingSince(model),
     refusedManifest: refused,
     held,
   };
@@ -176,7 +176,7 @@ function surveyModel(sources: SurveySources, model: ModelName, basis: Basis): Mo
 
 /** How the version on trial does, and what it is held to. */
 function surveyTrial(sources: SurveySources, model: ModelName, basis: Basis): Partial<ModelSnapshot> {
-  const { ledger, board, behaviour, trials, clock } = sources;
+  const { ledger, runtime, behaviour, trials, clock } = sources;
   const { wish: desired } = basis;
   const serving = basis.serving?.serving;
   const breaker = trials.breaker(model);
@@ -189,7 +189,7 @@ function surveyTrial(sources: SurveySources, model: ModelName, basis: Basis): Pa
   const figures = {
     trial,
     baseline: trials.baseline(model, serving),
-    golden: board.rechecked(model, serving),
+    golden: runtime.rechecked(model, serving),
     ...narrowedOf(basis),
   };
   return { ...tripped, ...bake, trial: { ...figures, limits: guardLimits(guard) } };
@@ -205,13 +205,13 @@ function narrowedOf({ records, serving, facts }: Basis): Pick<TrialFigures, 'nar
   return narrowed === undefined ? {} : { narrowed };
 }
 
-function surveyVersion(board: RuntimeBoard, record: VersionRecord, manifest: ManifestFacts | undefined): VersionFacts {
-  const status = board.find(record.model, record.version);
-  const since = board.availableSince(record.model, record.version);
+function surveyVersion(runtime: RuntimeView, record: VersionRecord, manifest: ManifestFacts | undefined): VersionFacts {
+  const status = runtime.find(record.model, record.version);
+  const since = runtime.availableSince(record.model, record.version);
   return {
     record,
     manifest,
-    failures: board.failures(record.model, record.version),
+    failures: runtime.failures(record.model, record.version),
     ...(status && {
       servable: {
         state: status.state,

@@ -2,7 +2,7 @@ import type { Digest } from '#shared/bundle/names.js';
 import { seconds } from '#shared/kernel/time.js';
 import { fromErrorBody, SkerryError } from '#shared/kernel/errors.js';
 import type { Cmd } from '#shared/protocol/messages.js';
-import type { BlobFetcher } from '#agent/models/ports.js';
+import type { BlobFetcher } from '#agent/install/ports.js';
 import type { PartialBlob } from '#agent/store/contract.js';
 import { BlobDownload, type DownloadContext, type FetchSettings } from './blob-download.js';
 import { DEFAULT_FETCH_WINDOW } from './fetch-window.js';

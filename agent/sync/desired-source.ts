@@ -10,7 +10,7 @@ import { deviceTopic } from '#shared/protocol/topics.js';
 import { type DesiredState, desiredStateSchema } from '#shared/trust/desired.js';
 import { verifyDesired } from '#shared/trust/decide/desired-verify.js';
 import type { PublicKey } from '#shared/trust/keys.js';
-import type { DesiredSource } from '#agent/models/ports.js';
+import type { DesiredSource } from '#agent/install/ports.js';
 import type { StateStore } from '#agent/store/contract.js';
 import type { EventSink } from '#agent/store/events.js';
 import type { LinkPort } from './contract.js';

@@ -3,7 +3,7 @@ import type { EpochMillis, Millis } from '#shared/kernel/time.js';
 import { seconds } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { PublicKey } from '#shared/trust/keys.js';
-import type { TrustClient, VerifiedTarget } from '#agent/models/ports.js';
+import type { TrustClient, VerifiedTarget } from '#agent/install/ports.js';
 import { TrustFolder, type TrustFs } from './trust-folder.js';
 import type { TrustMirror } from './trust-mirror.js';
 import type { TrustState } from './trust-state.js';

@@ -5,7 +5,7 @@ import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { trustFilter } from '#shared/protocol/topics.js';
 import type { PublicKey } from '#shared/trust/keys.js';
-import type { TrustClient, VerifiedTarget } from '#agent/models/ports.js';
+import type { TrustClient, VerifiedTarget } from '#agent/install/ports.js';
 import type { EventSink } from '#agent/store/events.js';
 import type { LinkPort, LinkStatus } from './contract.js';
 import type { SignedClock } from './signed-clock.js';

@@ -1,6 +1,6 @@
 import { kindNamed } from '#shared/bundle/kinds.js';
 import type { DesiredState } from '#shared/trust/desired.js';
-import type { DesiredSource } from '#agent/models/ports.js';
+import type { DesiredSource } from '#agent/install/ports.js';
 
 /** The desired state as the manager of models is to see it: without the agent's own release. */
 export function desiredOfModels(source: DesiredSource): DesiredSource {

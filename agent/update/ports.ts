@@ -3,7 +3,8 @@ import type { Millis } from '#shared/kernel/time.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { PackagedProgram } from '#shared/kernel/packaged-program.js';
 import type { Reported } from '#shared/protocol/messages.js';
-import type { BlobFetcher, DesiredSource, TrustClient } from '#agent/models/ports.js';
+import type { BlobFetcher, DesiredSource, TrustClient } from '#agent/install/ports.js';
+import type { StepMoment } from '#agent/install/step-loop.js';
 import type { BlobStore, StateStore } from '#agent/store/contract.js';
 import type { AgentEvent, EventSink } from '#agent/store/events.js';
 import type { Launched } from './launched.js';
@@ -14,12 +15,6 @@ import type { UpdateStep } from './decide/update-plan.js';
 export interface Handover {
   readonly to: string;
   readonly reason: string;
-}
-
-/** A moment of the work, as `agent/models/observe.ts`: for tests that look, or cut the power. */
-export interface UpdateMoment {
-  readonly at: 'before' | 'after';
-  readonly step: UpdateStep;
 }
 
 export interface UpdaterSettings {
@@ -62,5 +57,6 @@ export interface UpdaterDeps {
   readonly makeRoom: (handover: Handover) => void;
   /** This release is here to stay: copies of state for the one before it can go; not for the packaged one, which knows `schema`. */
   readonly onGood: (schema: number | undefined) => Promise<void>;
-  readonly observe?: (moment: UpdateMoment) => void | Promise<void>;
+  /** For tests that look at, or end the process at, any moment of the work. */
+  readonly observe?: (moment: StepMoment<UpdateStep>) => void | Promise<void>;
 }

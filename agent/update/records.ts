@@ -6,7 +6,8 @@ import { openObject } from '#shared/kernel/open-object.js';
 import { INSTALL_STATES } from '#shared/protocol/messages.js';
 import type { StateStore } from '#agent/store/contract.js';
 import type { EventSink } from '#agent/store/events.js';
-import { type InstallEvent, nextState } from '#agent/models/decide/install-table.js';
+import { type InstallEvent, nextState } from '#agent/install/decide/install-table.js';
+import { emitInstallState } from '#agent/install/install-events.js';
 
 const KEY = 'update.releases';
 const MAX_BYTES = 256 * 1024;
@@ -38,7 +39,7 @@ export interface RecordsDeps {
 /**
  * The durable facts about releases, mirrored in memory: oldest word first. The same states as a model's version, and the same
  * table of transitions (agent/models/decide/install-table.ts).
- * INVARIANTS: the store is written first and the mirror after it; every change is told to the hub once it is durable.
+ * INVARIANTS: the store is written first and the mirror after it; every change is reported to the hub once it is durable.
  */
 export class ReleaseRecords {
   readonly #deps: RecordsDeps;
@@ -65,14 +66,20 @@ export class ReleaseRecords {
     return this.#records.find((record) => record.version === version);
   }
 
+  /** The record of a release a step is about; that it is there is the planner's promise. */
+  get(version: VersionNumber): ReleaseRecord {
+    const record = this.find(version);
+    if (record === undefined) throw new SkerryError('INTERNAL', `release ${version} of the agent is not known here`);
+    return record;
+  }
+
   /** Takes the next state of the table; `refuse` takes the reason with it. */
   async transition(
     version: VersionNumber,
     event: InstallEvent,
     changes: Partial<Pick<ReleaseRecord, 'error' | 'attempt'>> = {},
   ): Promise<void> {
-    const record = this.find(version);
-    if (record === undefined) throw new SkerryError('INTERNAL', `release ${version} of the agent is not known here`);
+    const record = this.get(version);
     const { error: _error, ...rest } = record;
     const handovers = event === 'start' ? record.handovers + 1 : record.handovers;
     await this.put({ ...rest, handovers, install: nextState(record.install, event), ...changes });
@@ -82,12 +89,8 @@ export class ReleaseRecords {
   async put(record: ReleaseRecord): Promise<void> {
     const before = this.find(record.version);
     await this.#write([...this.#records.filter((other) => other.version !== record.version), record].slice(-KEPT));
-    const { version, install, error } = record;
     const { events, changed } = this.#deps;
-    if (install === 'bad' && error !== undefined) events.emit({ kind: 'version.refused', model: AGENT_MODEL, version, error });
-    else if (before?.install !== install) {
-      events.emit({ kind: 'version.state', model: AGENT_MODEL, version, detail: { from: before?.install ?? null, to: install } });
-    }
+    emitInstallState(events, { ...record, model: AGENT_MODEL }, before?.install);
     changed();
   }
 

@@ -1,7 +1,7 @@
 import { AGENT_MODEL, type VersionNumber } from '#shared/bundle/names.js';
 import type { Millis } from '#shared/kernel/time.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
-import type { Desk } from './desk.js';
+import type { UpdateContext } from './update-context.js';
 
 /** Feeds at least this far apart, however short a time a release may hang. */
 const MIN_FEED_MS = 250;
@@ -12,19 +12,19 @@ const MIN_FEED_MS = 250;
  * INVARIANT: after `stop`, and once the trial is over, the timer is not wound up any more.
  */
 export class TrialWatch {
-  readonly #desk: Desk;
+  readonly #context: UpdateContext;
   readonly #heard: () => void;
   #stopped = false;
   #cancelFeed: () => void = () => undefined;
 
   /** `heard` is called once the hub has acknowledged what the release said. */
-  constructor(desk: Desk, heard: () => void) {
-    this.#desk = desk;
+  constructor(context: UpdateContext, heard: () => void) {
+    this.#context = context;
     this.#heard = heard;
   }
 
   start(version: VersionNumber): void {
-    const { settings, logger } = this.#desk.deps;
+    const { settings, logger } = this.#context.deps;
     void this.#feed(Math.max(MIN_FEED_MS, settings.alive / 4));
     this.#askHub(version).catch((cause: unknown) => {
       logger.warn({ code: asSkerryError(cause).code }, 'the hub could not be told of the release on trial');
@@ -37,21 +37,21 @@ export class TrialWatch {
   }
 
   async #askHub(version: VersionNumber): Promise<void> {
-    const from = this.#desk.slots.good?.version ?? null;
-    await this.#desk.deps.confirm({ kind: 'version.served', model: AGENT_MODEL, version, detail: { from } });
-    this.#desk.confirmed = true;
+    const from = this.#context.slots.good?.version ?? null;
+    await this.#context.deps.confirm({ kind: 'version.served', model: AGENT_MODEL, version, detail: { from } });
+    this.#context.confirmed = true;
     this.#heard();
   }
 
   async #feed(every: Millis): Promise<void> {
-    const { program, settings, isAlive, clock, logger } = this.#desk.deps;
+    const { program, settings, isAlive, clock, logger } = this.#context.deps;
     try {
       await isAlive();
     } catch (cause) {
       logger.error({ reason: asSkerryError(cause).message }, 'no longer alive; the process is ended soon');
       return;
     }
-    if (this.#desk.onTrial === undefined || this.#stopped) return;
+    if (this.#context.onTrial === undefined || this.#stopped) return;
     program?.endAfter(Math.ceil(settings.alive / 1_000));
     this.#cancelFeed = clock.schedule(every, () => void this.#feed(every));
   }

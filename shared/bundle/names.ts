@@ -20,6 +20,11 @@ export const AGENT_MODEL: ModelName = modelNameSchema.parse('skerry-agent');
 export const versionNumberSchema = z.int().min(1).max(Number.MAX_SAFE_INTEGER).brand<'VersionNumber'>();
 export type VersionNumber = z.infer<typeof versionNumberSchema>;
 
+/** Identifies a version of a model in maps and messages: `vad@7`. */
+export function versionKey(model: string, version: number): string {
+  return `${model}@${version}`;
+}
+
 /** SHA-256 in lower-case hex. */
 export const digestSchema = z
   .string()

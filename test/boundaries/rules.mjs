@@ -15,9 +15,10 @@ export const ROOMS = {
   agent: {
     store: [],
     inference: [],
-    models: ['inference', 'store'],
-    update: ['models', 'store'],
-    sync: ['store', 'models'],
+    install: ['store'],
+    models: ['install', 'inference', 'store'],
+    update: ['install', 'store'],
+    sync: ['store', 'install'],
     metrics: ['inference', 'store', 'models', 'sync'],
     serve: ['inference'],
   },
@@ -102,9 +103,15 @@ export default {
     ),
     forbid(
       'only-ports-of-models',
-      { path: '^agent/(sync|metrics)/' },
+      { path: '^agent/metrics/' },
       { path: '^agent/models/(?!ports\\.ts)' },
-      'Both implement or read the ports of models and know no more of it.',
+      'Metrics implement the ports of models and know no more of it.',
+    ),
+    forbid(
+      'only-ports-of-install',
+      { path: '^agent/sync/' },
+      { path: '^agent/install/(?!ports\\.ts)' },
+      'sync implements the ports of install and knows no more of it.',
     ),
     forbid(
       'only-contract-of-sync',

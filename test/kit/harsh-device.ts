@@ -4,7 +4,8 @@ import type { ServableSpec, ServableStatus } from '#agent/inference/contract.js'
 import { createModelManager } from '#agent/models/create-manager.js';
 import type { ModelManager } from '#agent/models/manager.js';
 import type { Moment } from '#agent/models/observe.js';
-import { type Step, stepKey } from '#agent/models/decide/step.js';
+import { stepKey } from '#agent/install/decide/install-step.js';
+import type { Step } from '#agent/models/decide/step.js';
 import type { VersionRecord } from '#agent/store/contract.js';
 import { FakeDesired, FakeEvents, type FakeHub, FakeServables, type FakeVersion } from './model-fakes.js';
 import { MemoryDisk } from './memory-disk.js';

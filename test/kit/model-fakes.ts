@@ -10,7 +10,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { DESIRED_SCHEMA, type DesiredModel, type DesiredState, desiredStateSchema } from '#shared/trust/desired.js';
 import type { Recheck, ServableControl, ServableSpec, ServableStatus, TrafficPolicy } from '#agent/inference/contract.js';
-import type { BlobFetcher, DesiredSource, TrustClient, VerifiedTarget } from '#agent/models/ports.js';
+import type { BlobFetcher, DesiredSource, TrustClient, VerifiedTarget } from '#agent/install/ports.js';
 import type { PartialBlob } from '#agent/store/contract.js';
 import type { AgentEvent, EventSink } from '#agent/store/events.js';
 import { bytesFrom, DEVICE, digestOfBytes, piecesOf } from './agent-store.js';
@@ -286,6 +286,18 @@ export class FakeServables implements ServableControl {
     else this.policies.set(model, policy);
   }
 
+  statusOf(model: ModelName, version: VersionNumber): ServableStatus | undefined {
+    return this.#statuses.get(keyOf({ model, version }));
+  }
+
+  routed(model: ModelName): VersionNumber | undefined {
+    return this.#routes.get(model);
+  }
+
+  traffic(model: ModelName): TrafficPolicy | undefined {
+    return this.policies.get(model);
+  }
+
   recheck(model: ModelName, version: VersionNumber): Promise<Recheck> {
     this.calls.push(`recheck ${keyOf({ model, version })}`);
     const reason = this.wrongNow.get(keyOf({ model, version }));
@@ -296,6 +308,8 @@ export class FakeServables implements ServableControl {
     const key = keyOf({ model, version });
     this.calls.push(`unload ${key}`);
     const status = this.#statuses.get(key);
+    if (this.#routes.get(model) === version) this.#routes.delete(model);
+    if (this.policies.get(model)?.candidate === version) this.policies.delete(model);
     if (status !== undefined) {
       this.#tell({ ...status, state: 'draining' });
       this.#tell({ ...status, state: 'unloaded' });

@@ -7,7 +7,8 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { launch } from '#agent/update/launch.js';
 import type { Launched } from '#agent/update/launched.js';
 import { readLaunched } from '#agent/update/launched.js';
-import type { UpdateMoment } from '#agent/update/ports.js';
+import type { StepMoment } from '#agent/install/step-loop.js';
+import type { UpdateStep } from '#agent/update/decide/update-plan.js';
 import { SlotFolder } from '#agent/update/slot-folder.js';
 import type { SlotName, Slots } from '#agent/update/slots.js';
 import { Updater } from '#agent/update/updater.js';
@@ -305,7 +306,7 @@ export class UpdateRig {
     this.#restarting = restarted;
   }
 
-  async #observe({ at, step }: UpdateMoment, token: object, store: AgentStore, kill: () => void): Promise<void> {
+  async #observe({ at, step }: StepMoment<UpdateStep>, token: object, store: AgentStore, kill: () => void): Promise<void> {
     if (this.#token === token) {
       const name = `${at} ${step.kind}`;
       this.moments.push(name);

@@ -1,3 +1,4 @@
+import { versionKey } from '#shared/bundle/names.js';
 import { z } from 'zod';
 import type { Clock } from '#shared/kernel/clock.js';
 import { type EpochMillis, hours, type Millis, minutes } from '#shared/kernel/time.js';
@@ -75,12 +76,12 @@ export class CrashMemory {
   }
 
   isIsolated(of: VersionId): boolean {
-    return this.#isolated.has(nameOf(of));
+    return this.#isolated.has(versionKey(of.model, of.version));
   }
 
   /** Throws `INFERENCE_CRASHED_BEFORE` for inputs that are refused. Costs nothing for a version that has none in force. */
   admit(of: VersionId, inputs: NamedTensors): void {
-    const version = nameOf(of);
+    const version = versionKey(of.model, of.version);
     if (this.#refused.length === 0) return;
     const now = this.#clock.now();
     // What is over must not cost every later request a digest.
@@ -97,7 +98,7 @@ export class CrashMemory {
 
   /** Remembers a crash; in force at once, also when it cannot be written. */
   async blame({ digest, certainty, why, ...of }: Blame): Promise<void> {
-    const version = nameOf(of);
+    const version = versionKey(of.model, of.version);
     this.#isolated.delete(version);
     this.#isolated.add(version);
     for (const oldest of this.#isolated) {
@@ -121,8 +122,4 @@ export class CrashMemory {
 /** A clock that was put back must not make a refusal last. */
 function isInForce({ until }: Refused, now: EpochMillis): boolean {
   return now < until && until - now <= REFUSED_FOR.seen;
-}
-
-function nameOf({ model, version }: VersionId): string {
-  return `${model}@${version}`;
 }

@@ -90,6 +90,10 @@ export class ServableTable {
     else this.#policies.set(model, policy);
   }
 
+  traffic(model: ModelName): TrafficPolicy | undefined {
+    return this.#policies.get(model);
+  }
+
   /** No request without a version goes to this one any more. */
   withdraw(model: ModelName, version: VersionNumber): void {
     if (this.#policies.get(model)?.candidate === version) this.#policies.delete(model);

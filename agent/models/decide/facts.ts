@@ -1,3 +1,4 @@
+import { heldUntil } from '#agent/install/decide/install-step.js';
 import type { Digest, VersionNumber } from '#shared/bundle/names.js';
 import type { Millis } from '#shared/kernel/time.js';
 import type { DeviceSnapshot, ModelSnapshot, VersionFacts } from './snapshot.js';
@@ -59,7 +60,7 @@ export function selfServing(model: ModelSnapshot, complete: ReadonlySet<Digest>)
 
 /** It is to be marked bad, and that could not be written down yet: a full disk must not keep the model silent (DESIGN R2). */
 function isGivenUpUnnoted({ held }: ModelSnapshot, { record }: VersionFacts): boolean {
-  return held.some(({ key }) => key === `markBad/${record.version}/`);
+  return heldUntil(held, { kind: 'markBad', version: record.version }) !== undefined;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { heldUntil } from '#agent/install/decide/install-step.js';
 import { type Millis, minutes } from '#shared/kernel/time.js';
 import {
   bakeOf,
@@ -15,7 +16,7 @@ import {
 import { isRechecked } from './plan-guard.js';
 import type { PlanContext, Rule } from './rule.js';
 import type { DeviceSnapshot, ModelSnapshot, VersionFacts } from './snapshot.js';
-import { type Step, stepKey } from './step.js';
+import type { Step } from './step.js';
 
 // Rules that keep a model served (DESIGN R2) and the runtime tidy. Each is pure and stands alone; their order is in plan.ts.
 
@@ -87,8 +88,7 @@ export const fallBackRule: Rule = (snapshot, { device, complete }) => {
 /** The first that need not wait after a load that failed; when all wait, the one that waits least: the model has no answer meanwhile. */
 function soonest(versions: readonly VersionFacts[], { held }: ModelSnapshot, now: Millis): VersionFacts | undefined {
   const waits = (facts: VersionFacts): Millis => {
-    const key = stepKey(loadToServe(facts));
-    const until = isLive(facts) ? now : (held.find((hold) => hold.key === key)?.until ?? now);
+    const until = isLive(facts) ? now : (heldUntil(held, loadToServe(facts)) ?? now);
     return Math.max(until, now);
   };
   return versions.toSorted((a, b) => waits(a) - waits(b))[0];

@@ -1,3 +1,4 @@
+import { heldUntil, type StepPlan } from '#agent/install/decide/install-step.js';
 import type { Millis } from '#shared/kernel/time.js';
 import { bakeOf, completeDigests } from './facts.js';
 import { candidateRule, settleRule, settlesAt, trafficRule } from './plan-candidate.js';
@@ -18,7 +19,7 @@ import {
 } from './plan-serve.js';
 import type { PlanContext, Rule } from './rule.js';
 import type { DeviceSnapshot, ModelSnapshot } from './snapshot.js';
-import { type Step, stepKey } from './step.js';
+import type { Step } from './step.js';
 
 /**
  * The rules, most urgent first: serving comes before installing, so a device serves what it served before it looks at
@@ -44,39 +45,21 @@ const RULES: readonly Rule[] = [
   candidateRule,
 ];
 
-export interface Plan {
-  /** At most one step a model, and at most one that makes space; they do not depend on each other. */
-  readonly steps: readonly Step[];
-  /** When to plan again though nothing happened, monotonic; `undefined` when only an event can change the plan. */
-  readonly wakeAt: Millis | undefined;
-}
-
-/** Decides what to do next from what is true now. Pure: no clock, no I/O. */
-export function plan(device: DeviceSnapshot): Plan {
-  const context = planContext(device);
-  const plans = device.models.map((model) => planModel(model, context));
-  const wakes = plans.flatMap(({ wakeAt }) => (wakeAt === undefined ? [] : [wakeAt]));
-  return {
-    steps: [...plans.flatMap(({ step }) => (step === undefined ? [] : [step])), ...context.space.steps],
-    wakeAt: wakes.length === 0 ? undefined : Math.min(...wakes),
-  };
-}
-
 export function planContext(device: DeviceSnapshot): PlanContext {
   return { device, complete: completeDigests(device), space: planSpace(device) };
 }
 
-/** The same for one model alone. */
-export function planModel(model: ModelSnapshot, context: PlanContext): { readonly step?: Step; readonly wakeAt?: Millis } {
+/** Decides the next step of a model from what is true now. Pure: no clock, no I/O. */
+export function planModel(model: ModelSnapshot, context: PlanContext): StepPlan<Step> {
   const { device } = context;
   const { now } = device;
   const wakes: Millis[] = [];
   for (const rule of RULES) {
     const step = rule(model, context);
     if (step === undefined) continue;
-    const held = model.held.find(({ key }) => key === stepKey(step));
-    if (held === undefined || held.until <= now) return { step };
-    wakes.push(held.until); // It waits after a failure; less urgent rules get their turn.
+    const until = heldUntil(model.held, step);
+    if (until === undefined || until <= now) return { step };
+    wakes.push(until); // It waits after a failure; less urgent rules get their turn.
   }
   const bake = bakeOf(model, device);
   const proved = model.servingSince === undefined ? undefined : model.servingSince + bake;

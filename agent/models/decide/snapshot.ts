@@ -6,7 +6,7 @@ import type { DesiredModel } from '#shared/trust/desired.js';
 import type { TrafficPolicy } from '#agent/inference/contract.js';
 import type { BlobEntry, ServingRecord, VersionRecord } from '#agent/store/contract.js';
 import type { GuardLimits, TrialFigures } from './guard.js';
-import type { StepError } from './step.js';
+import type { HeldStep, StepError } from '#agent/install/decide/install-step.js';
 
 /** What the manifest says that planning needs; only files this device can use count. */
 export interface ManifestFacts {
@@ -35,12 +35,6 @@ export interface VersionFacts {
   };
   /** How often it stopped serving by itself since the agent started, or since it stood for long. */
   readonly failures: number;
-}
-
-/** A step that failed and is not to be tried before `until` (monotonic milliseconds). */
-export interface HeldStep {
-  readonly key: string;
-  readonly until: Millis;
 }
 
 export interface ModelSnapshot {

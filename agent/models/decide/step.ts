@@ -1,16 +1,10 @@
 import type { TrafficPolicy } from '#agent/inference/contract.js';
+import type { StepError } from '#agent/install/decide/install-step.js';
 import type { Digest, ModelName, VersionNumber } from '#shared/bundle/names.js';
 
 interface OfVersion {
   readonly model: ModelName;
   readonly version: VersionNumber;
-}
-
-export interface StepError {
-  readonly code: string;
-  readonly message: string;
-  /** What it was decided on; told, not kept. */
-  readonly figures?: Readonly<Record<string, number>>;
 }
 
 /** Every step of the plan and what it needs to know; union and executor derive from it. */
@@ -42,7 +36,7 @@ interface StepArguments {
   /** Make a loaded good version serve in place of one that failed. */
   rollBack: OfVersion & { readonly from: VersionNumber };
   /** The model is no longer wanted here, or nothing of it can serve. */
-  withdraw: { readonly model: ModelName };
+  withdraw: { readonly model: ModelName; readonly version?: undefined };
   /** A trial ended without a verdict: another version is wanted now. */
   supersede: OfVersion;
   /** Drop the note of a version that never got as far as the disk and is no longer wanted. */
@@ -50,15 +44,10 @@ interface StepArguments {
   /** The files of a version leave the cache. */
   evict: OfVersion & { readonly digests: readonly Digest[] };
   /** Files that belong to no version leave the cache. */
-  sweep: { readonly model?: undefined; readonly digests: readonly Digest[] };
+  sweep: { readonly model?: undefined; readonly version?: undefined; readonly digests: readonly Digest[] };
 }
 
 export type StepKind = keyof StepArguments;
 export type Step<K extends StepKind = StepKind> = { [P in K]: { readonly kind: P } & StepArguments[P] }[K];
-
-/** What a failing step is remembered by: the same step planned again waits out its delay. */
-export function stepKey(step: Step): string {
-  const version = 'version' in step ? step.version : '';
-  const digest = 'digest' in step ? step.digest : '';
-  return `${step.kind}/${version}/${digest}`;
-}
+/** A step that is about one version. */
+export type VersionStep = Exclude<Step, { readonly version?: undefined }>;

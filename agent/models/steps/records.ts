@@ -1,3 +1,4 @@
+import { versionKey } from '#shared/bundle/names.js';
 import { requireFeatures } from '#shared/bundle/features.js';
 import type { Handler } from './context.js';
 import { giveUp } from './verdicts.js';
@@ -5,7 +6,7 @@ import { giveUp } from './verdicts.js';
 // Steps that only change what is known about versions.
 
 export const accept: Handler<'accept'> = async ({ model, version, manifest, attempt }, { ledger, progress, losses }) => {
-  losses.delete(`${model}@${version}`);
+  losses.forget(model, version);
   await ledger.accept(model, version, manifest, attempt);
   progress.setError(model, version, undefined);
 };
@@ -27,14 +28,14 @@ export const settle: Handler<'settle'> = ({ model, version }, { ledger }) =>
   ledger.transition(model, version, ledger.get(model, version).install === 'good' ? 'proved' : 'superseded');
 
 export const markBad: Handler<'markBad'> = ({ model, version, error: { figures, ...error } }, context) => {
-  if (figures !== undefined) context.verdicts.set(`${model}@${version}`, figures);
+  if (figures !== undefined) context.verdicts.set(versionKey(model, version), figures);
   return giveUp(context, model, version, error);
 };
 
 export const supersede: Handler<'supersede'> = ({ model, version }, { ledger }) => ledger.transition(model, version, 'superseded');
 
 export const forget: Handler<'forget'> = ({ model, version }, { ledger, progress }) => {
-  progress.ended(model, version);
+  progress.end(model, version);
   progress.setError(model, version, undefined);
   return ledger.remove(model, version);
 };

@@ -1,8 +1,8 @@
-import type { ModelName } from '#shared/bundle/names.js';
+import { type ModelName, versionKey } from '#shared/bundle/names.js';
 import { asSkerryError, hasCode } from '#shared/kernel/errors.js';
 import type { VersionRecord } from '#agent/store/contract.js';
 import { servableSpec } from '../servable-spec.js';
-import { requireAdmitted } from './admission.js';
+import { requireAdmitted } from '#agent/install/admission.js';
 import type { Handler, StepContext } from './context.js';
 
 /** Every file is here: checks once more that the version may be installed, then it is staged. */
@@ -11,12 +11,12 @@ export const verify: Handler<'verify'> = async ({ model, version }, context) => 
   if (ledger.get(model, version).install === 'fetching') await ledger.transition(model, version, 'fetched');
   await requireAdmitted(context, ledger.get(model, version));
   await ledger.transition(model, version, 'verified');
-  progress.ended(model, version);
+  progress.end(model, version);
 };
 
 /** Counts the attempt durably, then loads; golden check and warm-up happen in the runtime. */
 export const load: Handler<'load'> = async ({ model, version, purpose, replaces }, context, signal) => {
-  const { ledger, board, manifests, blobs, machine, logger } = context;
+  const { ledger, runtime, manifests, blobs, machine, logger } = context;
   const { manifest } = ledger.get(model, version);
   // What served before serves without asking; what is new is asked for once more, on the last metadata accepted.
   if (purpose === 'install') await requireAdmitted(context, ledger.get(model, version));
@@ -29,9 +29,9 @@ export const load: Handler<'load'> = async ({ model, version, purpose, replaces 
     logger.warn({ model, version, code: cause.code }, 'the disk is full: loading without counting the attempt');
   }
   try {
-    if (replaces !== undefined) await board.unload(model, replaces);
-    if (board.find(model, version)?.state === 'failed') await board.unload(model, version);
-    await board.load(spec, signal);
+    if (replaces !== undefined) await runtime.unload(model, replaces);
+    if (runtime.find(model, version)?.state === 'failed') await runtime.unload(model, version);
+    await runtime.load(spec, signal);
   } catch (cause) {
     // The process lives: only what ends it is counted, or a good version that is slow to load a few times would be given up.
     await ledger.forgiveStart(model, version).catch((failure: unknown) => {
@@ -39,46 +39,46 @@ export const load: Handler<'load'> = async ({ model, version, purpose, replaces 
     });
     throw cause;
   }
-  context.losses.delete(`${model}@${version}`);
+  context.losses.forget(model, version);
 };
 
 /** Serving record and versions in one transaction, then requests go to the new version; the old one is drained by the next step. */
-export const switchOver: Handler<'switch'> = async ({ model, version }, { ledger, board, events, trials, behaviour }) => {
+export const switchOver: Handler<'switch'> = async ({ model, version }, { ledger, runtime, events, trials, behaviour }) => {
   const before = ledger.serving(model);
   // What the trial is judged by is kept first: after the switch the version before has no more figures.
   const baseline = before === undefined || before.serving === version ? undefined : behaviour?.recent(model, before.serving);
   if (behaviour !== undefined) await trials.begin(model, version, baseline);
   await ledger.switchTo(model, version, 'switched', lastKnownGoodAfter(ledger.versions(model), before, version));
-  board.route(model, version);
+  runtime.route(model, version);
   behaviour?.begin(model, version);
   events.emit({ kind: 'version.served', model, version, detail: { from: before?.serving ?? null } });
 };
 
-export const route: Handler<'route'> = ({ model, version }, { board, behaviour, ledger }) => {
-  board.route(model, version);
+export const route: Handler<'route'> = ({ model, version }, { runtime, behaviour, ledger }) => {
+  runtime.route(model, version);
   if (ledger.find(model, version)?.install === 'probation') behaviour?.begin(model, version);
   return Promise.resolve();
 };
 
-export const direct: Handler<'direct'> = ({ model, policy }, { board }) => {
-  board.direct(model, policy);
+export const direct: Handler<'direct'> = ({ model, policy }, { runtime }) => {
+  runtime.direct(model, policy);
   return Promise.resolve();
 };
 
-export const recheck: Handler<'recheck'> = ({ model, version }, { board }) => board.recheck(model, version);
+export const recheck: Handler<'recheck'> = ({ model, version }, { runtime }) => runtime.recheck(model, version);
 
-export const unload: Handler<'unload'> = async ({ model, version }, { board, behaviour }) => {
-  await board.unload(model, version);
+export const unload: Handler<'unload'> = async ({ model, version }, { runtime, behaviour }) => {
+  await runtime.unload(model, version);
   behaviour?.forget(model, version);
 };
 
 /** The version before it serves again; that is durable where the disk lets it, and true either way. */
 export const rollBack: Handler<'rollBack'> = async ({ model, version, from }, context) => {
-  const { ledger, board, events, trials, behaviour, clock, verdicts } = context;
+  const { ledger, runtime, events, trials, behaviour, clock, verdicts } = context;
   const failed = ledger.find(model, from);
   const error = failed?.error;
   const before = ledger.serving(model);
-  board.route(model, version);
+  runtime.route(model, version);
   await ledger.switchTo(model, version, undefined, lastKnownGoodAfter(ledger.versions(model), before, version, from));
   if (behaviour !== undefined && failed !== undefined) await trials.wentBack(model, failed.attempt, clock.now());
   events.emit({
@@ -86,9 +86,9 @@ export const rollBack: Handler<'rollBack'> = async ({ model, version, from }, co
     model,
     version,
     ...(error && { error }),
-    detail: { ...verdicts.get(`${model}@${from}`), from },
+    detail: { ...verdicts.get(versionKey(model, from)), from },
   });
-  verdicts.delete(`${model}@${from}`);
+  verdicts.delete(versionKey(model, from));
 };
 
 export const withdraw: Handler<'withdraw'> = async ({ model }, context) => {

@@ -14,7 +14,7 @@ export const evict: Handler<'evict'> = async ({ model, version, digests }, { led
       return false;
     },
   );
-  progress.ended(model, version);
+  progress.end(model, version);
   for (const digest of digests) await blobs.delete(digest);
   if (!noted) await forget();
   events.emit({ kind: 'version.evicted', model, version, detail: { files: digests.length } });

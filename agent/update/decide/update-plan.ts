@@ -1,6 +1,7 @@
 import type { Digest, VersionNumber } from '#shared/bundle/names.js';
 import { type Millis, minutes } from '#shared/kernel/time.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
+import { heldUntil, type HeldStep, type StepPlan } from '#agent/install/decide/install-step.js';
 import type { ReleaseRecord } from '../records.js';
 import { keepsEnding, newWatch } from './slot-changes.js';
 import { type GoodRelease, type Runnable, type SlotName, type Slots, spareSlot, type Verdict } from '../slots.js';
@@ -23,8 +24,8 @@ export interface UpdateSnapshot {
   readonly self: Runnable;
   readonly slots: Slots;
   readonly desired: Pick<DesiredModel, 'version' | 'manifest' | 'attempt'> | undefined;
-  /** The hub has said what it wants: without a word of the agent that is the packaged one. */
-  readonly told: boolean;
+  /** A desired state was accepted. One that names no release wants the packaged executable. */
+  readonly desiredKnown: boolean;
   /** The packaged executable could not go on with the state that is here. */
   readonly noWayBack: boolean;
   readonly records: readonly ReleaseRecord[];
@@ -40,8 +41,7 @@ export interface UpdateSnapshot {
   readonly schema: number;
   /** How the release that runs is doing. */
   readonly run: Omit<TrialFacts, 'since'>;
-  /** Kinds of steps that failed and are not to be tried before a time (monotonic). */
-  readonly held: ReadonlyMap<UpdateStep['kind'], Millis>;
+  readonly held: readonly HeldStep[];
 }
 
 interface StepArguments {
@@ -86,11 +86,7 @@ interface StepArguments {
 export type UpdateStepKind = keyof StepArguments;
 export type UpdateStep<K extends UpdateStepKind = UpdateStepKind> = { [P in K]: { readonly kind: P } & StepArguments[P] }[K];
 
-export interface UpdatePlan {
-  readonly step?: UpdateStep;
-  /** Look again then (monotonic), although nothing happened. */
-  readonly wakeAt?: Millis;
-}
+export type UpdatePlan = StepPlan<UpdateStep>;
 
 /** Times the process is handed over to a release without its start, before that is taken for a loop. */
 const MAX_HANDOVERS = 5;
@@ -99,7 +95,7 @@ const MAX_HANDOVERS = 5;
 export function planUpdate(snapshot: UpdateSnapshot): UpdatePlan {
   const plan = isOnTrial(snapshot) ? planTrial(snapshot) : planBesideTrial(snapshot);
   const { step } = plan;
-  const until = step === undefined ? undefined : snapshot.held.get(step.kind);
+  const until = step === undefined ? undefined : heldUntil(snapshot.held, step);
   if (until === undefined || until <= snapshot.now) return plan;
   return { wakeAt: Math.min(until, plan.wakeAt ?? until) };
 }
@@ -110,13 +106,13 @@ function isOnTrial({ slots, self }: UpdateSnapshot): boolean {
 
 /** The running release is the one on trial. */
 function planTrial(snapshot: UpdateSnapshot): UpdatePlan {
-  const { slots, desired, told, records, run, now, startedAt } = snapshot;
+  const { slots, desired, desiredKnown, records, run, now, startedAt } = snapshot;
   const { trying } = slots;
   if (trying === null) return {};
   const { version, manifest } = trying;
   const record = records.find((candidate) => candidate.version === version);
   if (record?.install !== 'probation') return { step: { kind: 'beginTrial', version } };
-  if (told && (desired?.version !== version || desired.manifest !== manifest)) return { step: { kind: 'goBack', version } };
+  if (desiredKnown && (desired?.version !== version || desired.manifest !== manifest)) return { step: { kind: 'goBack', version } };
   const verdict = judgeTrial(trying, { ...run, since: startedAt }, now);
   if (verdict.kind === 'good') return { step: { kind: 'conclude', version } };
   if (verdict.kind === 'back') return { step: { kind: 'goBack', version, error: { code: verdict.code, message: verdict.message } } };
@@ -130,7 +126,7 @@ function planBesideTrial(snapshot: UpdateSnapshot): UpdatePlan {
   const { good } = slots;
   const step = good !== null && self === good.slot ? proofOf(good, snapshot) : undefined;
   if (step === undefined) return planSettled(snapshot);
-  const at = Math.max(provenAt({ ...snapshot.run, since: snapshot.startedAt }), held.get('prove') ?? now);
+  const at = Math.max(provenAt({ ...snapshot.run, since: snapshot.startedAt }), heldUntil(held, step) ?? now);
   if (at <= now) return { step };
   const plan = planSettled(snapshot);
   if (plan.step !== undefined) return plan;
@@ -174,7 +170,7 @@ function planSettled(snapshot: UpdateSnapshot): UpdatePlan {
   const stray = records.find(({ version, install }) => version !== desired?.version && version !== runs?.version && install !== 'bad');
   if (stray !== undefined) return { step: { kind: 'forget', version: stray.version } };
   if (desired === undefined) {
-    return runs === undefined || !snapshot.told || snapshot.noWayBack ? {} : { step: { kind: 'withdraw', version: runs.version } };
+    return runs === undefined || !snapshot.desiredKnown || snapshot.noWayBack ? {} : { step: { kind: 'withdraw', version: runs.version } };
   }
   if (runs?.version === desired.version && runs.manifest === desired.manifest) return {};
   return planWanted(snapshot, desired, runs?.version ?? 1);

@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Manifests } from '#agent/models/manifests.js';
-import { RuntimeBoard } from '#agent/models/runtime-board.js';
+import { RuntimeView } from '#agent/models/runtime-view.js';
 import { bytesFrom, openStore } from '../../kit/agent-store.js';
 import { ModelRig } from '../../kit/model-rig.js';
 import { tempFolder } from '../../kit/temp-folder.js';
@@ -22,7 +22,7 @@ async function oneMore(count: number): Promise<Readonly<Record<string, number>>>
     return records.length === count && records.every(({ install }) => install === 'good');
   });
   // Asked for once for each model that is looked at.
-  const looked = vi.spyOn(RuntimeBoard.prototype, 'servingSince');
+  const looked = vi.spyOn(RuntimeView.prototype, 'servingSince');
   const read = vi.spyOn(Manifests.prototype, 'read');
   const listed = vi.spyOn(rig.run.store.blobs, 'list');
   const before = { calls: rig.run.servables.calls.length, sent: rig.hub.sent.length };
@@ -56,7 +56,7 @@ describe('many models on a device', () => {
     rig.desired.want(...versions);
     await rig.start();
     await rig.eventually('all are good', async () => (await rig.run.store.state.versions()).every(({ install }) => install === 'good'));
-    const looked = vi.spyOn(RuntimeBoard.prototype, 'servingSince');
+    const looked = vi.spyOn(RuntimeView.prototype, 'servingSince');
     rig.desired.want(...versions);
     await rig.atRest();
     expect(looked).not.toHaveBeenCalled();

@@ -8,11 +8,12 @@ import type { BlobEntry, ServingRecord, VersionRecord } from '#agent/store/contr
 import { guardLimits } from '#agent/models/decide/guard.js';
 import { completeDigests, fallbacks, isComplete, MAX_BOOTS_OF_GOOD, selfServing } from '#agent/models/decide/facts.js';
 import { isProtected } from '#agent/models/decide/plan-space.js';
-import { nextState } from '#agent/models/decide/install-table.js';
-import { plan } from '#agent/models/decide/plan.js';
-import type { DeviceSnapshot, HeldStep, ManifestFacts, ModelSnapshot, VersionFacts } from '#agent/models/decide/snapshot.js';
+import { nextState } from '#agent/install/decide/install-table.js';
+import { planContext, planModel } from '#agent/models/decide/plan.js';
+import { type HeldStep, stepKey } from '#agent/install/decide/install-step.js';
+import type { DeviceSnapshot, ManifestFacts, ModelSnapshot, VersionFacts } from '#agent/models/decide/snapshot.js';
 import type { BehaviourFigures } from '#agent/models/ports.js';
-import { type Step, stepKey } from '#agent/models/decide/step.js';
+import type { Step } from '#agent/models/decide/step.js';
 import { bytesFrom, digestOfBytes } from '../../kit/agent-store.js';
 import { modelName, versionNumber } from '../../kit/servables.js';
 
@@ -382,6 +383,17 @@ function refreshManifests(world: World): void {
 
 function wasGood(seed: WorldSeed, model: string, version: number | undefined): boolean {
   return seed.models[Number(model.slice(1))]?.versions.find((known) => known.version === version)?.install === 'good';
+}
+
+/** Plans of all models at once: the steps that do not depend on each other, and the earliest time at which one changes. */
+function plan(device: DeviceSnapshot): { readonly steps: readonly Step[]; readonly wakeAt: number | undefined } {
+  const context = planContext(device);
+  const plans = device.models.map((model) => planModel(model, context));
+  const wakes = plans.flatMap(({ wakeAt }) => (wakeAt === undefined ? [] : [wakeAt]));
+  return {
+    steps: [...plans.flatMap(({ step }) => (step === undefined ? [] : [step])), ...context.space.steps],
+    wakeAt: wakes.length === 0 ? undefined : Math.min(...wakes),
+  };
 }
 
 /** Whole versions that served, or serve, and are allowed. */

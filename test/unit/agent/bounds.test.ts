@@ -1,16 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import { BehaviourBook } from '#agent/metrics/behaviour.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
-import { ModelLane } from '#agent/models/model-lane.js';
-import { ModelLanes } from '#agent/models/model-lanes.js';
-import { ProgressBoard } from '#agent/models/progress.js';
-import { RuntimeBoard } from '#agent/models/runtime-board.js';
+import { StepLoop } from '#agent/install/step-loop.js';
+import { InstallProgress } from '#agent/models/install-progress.js';
+import { ModelLoops } from '#agent/models/model-loops.js';
+import { RuntimeView } from '#agent/models/runtime-view.js';
 import { BoundedMap } from '#shared/kernel/bounded-map.js';
 import { minutes } from '#shared/kernel/time.js';
 import { LIMITS } from '#shared/kernel/limits.js';
+import type { Step } from '#agent/models/decide/step.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { FakeServables } from '../../kit/model-fakes.js';
+import { recordingLogger } from '../../kit/recorder.js';
 import { modelName, versionNumber, writeServable } from '../../kit/servables.js';
 import { settled, VirtualClock } from '../../kit/virtual-clock.js';
 
@@ -57,7 +59,7 @@ describe('an agent that saw many versions', () => {
   });
 
   test('errors of installs are kept of a bounded number of them', () => {
-    const board = new ProgressBoard(() => undefined);
+    const board = new InstallProgress(() => undefined);
     for (let version = 1; version <= many; version += 1) board.setError(model, versionNumber(version), { code: 'IO_FAILED', message: 'x' });
     expect(board.error(model, versionNumber(50))).toBeUndefined();
     expect(board.error(model, versionNumber(many))).toBeDefined();
@@ -65,7 +67,7 @@ describe('an agent that saw many versions', () => {
 
   test('failures are counted of a bounded number of them, and what changed is seen after an eviction, too', async () => {
     const servables = new FakeServables();
-    const board = new RuntimeBoard(servables, new VirtualClock(), { changed: () => undefined, failed: () => undefined });
+    const board = new RuntimeView(servables, new VirtualClock(), { changed: () => undefined, failed: () => undefined });
     const { signal } = new AbortController();
     const changes = new Set<number>();
     const run = async (id: { model: ModelName; version: VersionNumber }): Promise<void> => {
@@ -85,21 +87,36 @@ describe('an agent that saw many versions', () => {
   });
 });
 
-test('the lane of a model that is gone is dropped once it rests', async () => {
+test('the loop of a model that is gone is dropped once it rests', async () => {
   const clock = new VirtualClock();
   let finish: () => void = () => undefined;
-  const lanes = new ModelLanes(() => new ModelLane(clock, () => new Promise((resolve) => (finish = () => resolve(false)))));
-  for (let n = 0; n < 10; n += 1) lanes.of(modelName(`m-${n}`));
-  const busy = lanes.of(modelName('busy'));
-  busy.lane.kick();
+  const loopOf = (name: ModelName): StepLoop<Step> =>
+    new StepLoop<Step>({
+      clock,
+      logger: recordingLogger().logger,
+      random: () => 0.5,
+      retry: { base: 1_000, max: 60_000 },
+      subject: `model ${name}`,
+      cancellable: new Set(),
+      plan: () =>
+        name === 'busy' ? new Promise((resolve) => (finish = () => resolve({}))) : Promise.resolve({ wakeAt: clock.monotonic() + 1_000 }),
+      execute: () => Promise.resolve(),
+      failed: () => Promise.resolve(),
+      changed: () => undefined,
+    });
+  const loops = new ModelLoops(loopOf);
+  for (let n = 0; n < 10; n += 1) loops.of(modelName(`m-${n}`));
+  const busy = loops.of(modelName('busy'));
+  busy.kick();
+  loops.of(modelName('m-1')).kick();
   await settled();
-  lanes.of(modelName('m-1')).wakeAfter(1_000);
-  lanes.keepOnly(new Set([modelName('m-0')]));
+  expect(clock.pending).toBe(1);
+  loops.keepOnly(new Set([modelName('m-0')]));
   await settled();
-  expect(lanes.size).toBe(2);
+  expect(loops.size).toBe(2);
   expect(clock.pending).toBe(0);
   finish();
-  await busy.lane.settled();
-  lanes.keepOnly(new Set([modelName('m-0')]));
-  expect(lanes.size).toBe(1);
+  await busy.settled();
+  loops.keepOnly(new Set([modelName('m-0')]));
+  expect(loops.size).toBe(1);
 });

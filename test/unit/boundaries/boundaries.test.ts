@@ -45,7 +45,8 @@ const SINGLE_RULES: readonly Breach[] = [
   breach('dialects-are-apart', 'agent/serve/dialects/one/to-other.ts', imports('#agent/serve/dialects/other/leaf.js')),
   breach('dialects-are-apart', 'agent/serve/dialects/one/listens.ts', imports('node:http')),
   breach('only-the-table-names-dialects', 'agent/serve/to-dialect.ts', imports('#agent/serve/dialects/other/leaf.js')),
-  breach('only-ports-of-models', 'agent/sync/to-models.ts', imports('#agent/models/leaf.js')),
+  breach('only-ports-of-models', 'agent/metrics/to-models.ts', imports('#agent/models/leaf.js')),
+  breach('only-ports-of-install', 'agent/sync/to-install.ts', imports('#agent/install/leaf.js')),
   breach('only-contract-of-sync', 'agent/metrics/to-sync.ts', imports('#agent/sync/leaf.js')),
   breach('only-app-composes', 'agent/leaf-of-app.ts', imports('#agent/app.js')),
   breach('hub-only-app-composes', 'hub/leaf-of-app.ts', imports('#hub/app.js')),
@@ -96,7 +97,7 @@ const BASE: Readonly<Record<string, string>> = {
       'hub/assembly/leaf',
       'packaging/leaf',
       'test/leaf',
-      'agent/models/ports',
+      'agent/install/ports',
       'agent/serve/dialects/other/leaf',
     ].map((name) => [`${name}.ts`, `export const leaf = 1;\n`]),
   ),
@@ -140,11 +141,11 @@ describe('the boundary check', () => {
   it('passes a tree that keeps the direction, and imports that it allows', () => {
     const allowed = DIRECTION.flatMap(({ side, room, allowed: names }) =>
       names
-        .filter((name) => !(side === 'agent' && (room === 'sync' || room === 'metrics') && (name === 'models' || name === 'sync')))
+        .filter((name) => !(side === 'agent' && (room === 'sync' || room === 'metrics') && ['install', 'models', 'sync'].includes(name)))
         .map((name) => [`${side}/${room}/to-${name}.ts`, imports(`#${side}/${name}/leaf.js`)]),
     );
     const pure = PURE.map((text, index) => [`hub/fleet/decide/pure-${index}.ts`, text]);
-    const ports = [['agent/sync/ports.ts', imports('#agent/models/ports.js')]];
+    const ports = [['agent/sync/ports.ts', imports('#agent/install/ports.js')]];
     const { status, summary } = check(Object.fromEntries([...allowed, ...pure, ...ports]));
     expect(summary).toContain('0 violations');
     expect(status).toBe(0);

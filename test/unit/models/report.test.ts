@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Ledger } from '#agent/models/ledger.js';
-import { ProgressBoard } from '#agent/models/progress.js';
+import { InstallProgress } from '#agent/models/install-progress.js';
 import { reportModels } from '#agent/models/report.js';
-import { RuntimeBoard } from '#agent/models/runtime-board.js';
+import { RuntimeView } from '#agent/models/runtime-view.js';
 import type { VersionRecord } from '#agent/store/contract.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
@@ -29,8 +29,8 @@ async function reported(wish: DesiredModel | undefined): Promise<unknown> {
   const state = { ...memoryState(), versions: () => Promise.resolve([bad]), serving: () => Promise.resolve([]) };
   const events = { emit: () => undefined };
   const ledger = await Ledger.load({ state, events, clock, observe: () => undefined });
-  const board = new RuntimeBoard(new FakeServables(), clock, { changed: () => undefined, failed: () => undefined });
-  const [entry] = reportModels({ ledger, board, progress: new ProgressBoard(() => undefined), desired: () => wish });
+  const runtime = new RuntimeView(new FakeServables(), clock, { changed: () => undefined, failed: () => undefined });
+  const [entry] = reportModels({ ledger, runtime, progress: new InstallProgress(() => undefined), desired: () => wish });
   return entry?.versions;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { INSTALL_STATES } from '#shared/protocol/messages.js';
-import { INSTALL_EVENTS, INSTALL_TABLE, nextState } from '#agent/models/decide/install-table.js';
-import { judge } from '#agent/models/decide/judge.js';
+import { INSTALL_EVENTS, INSTALL_TABLE, nextState } from '#agent/install/decide/install-table.js';
+import { judge } from '#agent/install/decide/judge.js';
 import { coded } from '../../kit/coded.js';
 
 describe('the install table', () => {
@@ -56,7 +56,7 @@ describe('what follows from a failure', () => {
     { ...base, step: 'load', code: 'TRUST_METADATA_EXPIRED', verdict: 'retry' },
     { ...base, step: 'switch', code: 'DISK_FULL', verdict: 'space' },
     { ...base, step: 'switch', code: 'IO_FAILED', verdict: 'retry' },
-  ] as const)('$step with $code after $failedBefore failures: $verdict', ({ verdict, ...failure }) => {
-    expect(judge(failure)).toBe(verdict);
+  ] as const)('$step with $code after $failedBefore failures: $verdict', ({ verdict, step, ...failure }) => {
+    expect(judge({ ...failure, loads: step === 'load' })).toBe(verdict);
   });
 });

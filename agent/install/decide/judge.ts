@@ -1,6 +1,5 @@
 import { NEEDS_NEWER_AGENT } from '#shared/bundle/features.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
-import type { StepKind } from './step.js';
 
 /** What follows from a step that failed. */
 export type Verdict =
@@ -14,11 +13,12 @@ export type Verdict =
   | 'refuse';
 
 export interface Failure {
-  readonly step: StepKind;
+  /** The step loads the version: its failure may be the version's. */
+  readonly loads: boolean;
   readonly code: ErrorCode;
   /** How often this very step failed before. */
   readonly failedBefore: number;
-  /** For a load of what serves: another good version could take over. */
+  /** The device serves as well without the version (DESIGN R2). */
   readonly replaceable: boolean;
 }
 
@@ -27,6 +27,7 @@ const REFUSED_AT_ONCE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'MODELS_MANIFEST_MISMATCH',
   'MODELS_BELOW_MINIMUM',
   'MODELS_LOOP',
+  'UPDATE_LOOP',
   'BUNDLE_MANIFEST_INVALID',
   'INPUT_TOO_LARGE',
 ]);
@@ -55,7 +56,7 @@ const NOT_ITS_FAULT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 /** Pure: decides by code, kind of step and count. */
-export function judge({ step, code, failedBefore, replaceable }: Failure): Verdict {
+export function judge({ loads, code, failedBefore, replaceable }: Failure): Verdict {
   if (code === 'ABORTED' || code === 'CLOSED') return 'drop';
   if (code === 'DISK_FULL' || code === 'STORE_OVER_BUDGET') return 'space';
   if (NEEDS_NEWER_AGENT.has(code)) return 'retry';
@@ -63,6 +64,6 @@ export function judge({ step, code, failedBefore, replaceable }: Failure): Verdi
   if (REFUSED_AFTER_RETRIES.has(code)) return replaceable && failedBefore >= RETRIES ? 'refuse' : 'retry';
   // A slow moment of the device looks the same: only what does not come back again is at fault.
   if (code === 'INFERENCE_STUCK' && failedBefore < 1) return 'retry';
-  if (step !== 'load' || !replaceable || code.startsWith('TRUST_')) return 'retry';
+  if (!loads || !replaceable || code.startsWith('TRUST_')) return 'retry';
   return NOT_ITS_FAULT.has(code) && failedBefore < RETRIES ? 'retry' : 'refuse';
 }

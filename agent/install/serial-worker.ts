@@ -2,14 +2,14 @@
  * Does one thing at a time, again as long as there is something to do.
  * INVARIANTS: never two runs of `work` at once; a kick during a run is not lost; after `close` resolved nothing runs.
  */
-export class Lane {
+export class SerialWorker {
   readonly #work: (signal: AbortSignal) => Promise<boolean>;
   #controller = new AbortController();
   #running: Promise<void> | undefined;
   #again = false;
   #closed = false;
 
-  /** `work` does one step and answers whether there was one; it must not reject. */
+  /** `work` does one step and resolves to whether there was one; it must not reject. */
   constructor(work: (signal: AbortSignal) => Promise<boolean>) {
     this.#work = work;
   }
@@ -24,12 +24,12 @@ export class Lane {
     else this.#again = true;
   }
 
-  /** Cancels the step under way; the next one is planned from what is true then. */
+  /** Cancels the step in progress; the next one is planned from what is true then. */
   abort(): void {
     this.#controller.abort();
   }
 
-  /** Resolves when the run under way, if any, has ended. */
+  /** Resolves when the run in progress, if any, has ended. */
   async settled(): Promise<void> {
     await this.#running;
   }
@@ -50,4 +50,9 @@ export class Lane {
     }
     this.#running = undefined;
   }
+}
+
+/** Resolves once none of the workers does anything; a worker that starts meanwhile is waited for too. */
+export async function allIdle(workers: () => readonly Pick<SerialWorker, 'busy' | 'settled'>[]): Promise<void> {
+  while (workers().some((worker) => worker.busy)) await Promise.all(workers().map((worker) => worker.settled()));
 }

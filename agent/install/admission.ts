@@ -2,17 +2,22 @@ import { manifestTargetPath } from '#shared/bundle/manifest.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { VersionRecord } from '#agent/store/contract.js';
-import type { VerifiedTarget } from '../ports.js';
-import type { StepContext } from './context.js';
+import type { TrustClient, VerifiedTarget } from './ports.js';
+
+export interface AdmissionDeps {
+  readonly trust: TrustClient;
+  /** Lowest allowed version of each model, as last seen. */
+  readonly minimums: Map<string, number>;
+}
+
+/** A version and the manifest that the hub names for it. */
+export type SignedVersion = Pick<VersionRecord, 'model' | 'version' | 'manifest'>;
 
 /**
  * Checks against the signed metadata that a version may be installed; returns its target. Named checks, each with its code:
  * a trusted publisher signed it, its digest is the one the hub asks for, it is not below the minimum.
  */
-export async function requireAdmitted(
-  { trust, minimums }: Pick<StepContext, 'trust' | 'minimums'>,
-  record: Pick<VersionRecord, 'model' | 'version' | 'manifest'>,
-): Promise<VerifiedTarget> {
+export async function requireAdmitted({ trust, minimums }: AdmissionDeps, record: SignedVersion): Promise<VerifiedTarget> {
   const { model, version } = record;
   const target = await trust.target(manifestTargetPath(model, version));
   const signed = requireSigned(target, model, version);
@@ -23,6 +28,15 @@ export async function requireAdmitted(
   return signed;
 }
 
+/** Asks for the lowest allowed version of a model; true when it is another one than before. */
+export async function refreshMinimum({ trust, minimums }: AdmissionDeps, model: ModelName): Promise<boolean> {
+  // An unknown minimum forbids nothing here: what is installed is checked again, and there an error counts.
+  const minimum = await trust.minimumVersion(model).catch(() => undefined);
+  if (minimum === undefined || minimum === minimums.get(model)) return false;
+  minimums.set(model, minimum);
+  return true;
+}
+
 /** DESIGN R1: only what a trusted role lists. */
 function requireSigned(target: VerifiedTarget | undefined, model: ModelName, version: VersionNumber): VerifiedTarget {
   if (target !== undefined) return target;
@@ -30,10 +44,7 @@ function requireSigned(target: VerifiedTarget | undefined, model: ModelName, ver
 }
 
 /** Uptane 5.4.4.2: what the director names must be what the image repository signed. */
-function requireSameManifest(
-  target: VerifiedTarget,
-  { model, version, manifest }: Pick<VersionRecord, 'model' | 'version' | 'manifest'>,
-): void {
+function requireSameManifest(target: VerifiedTarget, { model, version, manifest }: SignedVersion): void {
   if (target.digest === manifest) return;
   throw new SkerryError(
     'MODELS_MANIFEST_MISMATCH',

@@ -1,43 +1,44 @@
 import { AGENT_MODEL, type Digest, type VersionNumber } from '#shared/bundle/names.js';
-import { decodeAgentManifest } from '#shared/bundle/manifest-codec.js';
-import type { AgentManifest } from '#shared/bundle/agent-manifest.js';
-import { SkerryError } from '#shared/kernel/errors.js';
-import { MIGRATIONS } from '#agent/store/worker/migrations.js';
-import { LIMITS } from '#shared/kernel/limits.js';
 import type { DesiredModel } from '#shared/trust/desired.js';
+import type { AdmissionDeps } from '#agent/install/admission.js';
+import type { StepError } from '#agent/install/decide/install-step.js';
+import { Downloads } from '#agent/install/downloads.js';
+import { Losses } from '#agent/install/losses.js';
+import { MIGRATIONS } from '#agent/store/worker/migrations.js';
 import type { Handover, UpdaterDeps } from './ports.js';
 import type { ReleaseRecords } from './records.js';
+import { ReleaseManifests } from './release-manifests.js';
 import { noSlots, type Runnable, type SlotName, type Slots, spareSlot } from './slots.js';
-import type { ReleaseFacts } from './decide/update-plan.js';
 
 /** Everything steps of self-update work with: the ports, and what is known beside the records. */
-export class Desk {
+export class UpdateContext {
   readonly deps: UpdaterDeps;
   readonly records: ReleaseRecords;
+  readonly manifests: ReleaseManifests;
+  readonly downloads: Downloads;
+  readonly losses = new Losses();
   readonly self: Runnable;
-  /** Lowest release the publisher allows, by model, as last seen. */
-  readonly minimums = new Map<string, number>();
+  readonly admission: AdmissionDeps;
   /** Bytes of the wanted executable that are here, while it is fetched. */
   progress: { readonly have: number; readonly total: number } | undefined;
   /** Why the last step failed. */
-  error: { readonly code: string; readonly message: string } | undefined;
-  /** The hub stored what this release said of itself. */
+  error: StepError | undefined;
+  /** The hub stored what this release reported of itself. */
   confirmed = false;
-  /** How often the wanted release lost its file after it was complete. */
-  losses = 0;
-  /** Somebody was asked to end this process: nothing more is begun. */
+  /** This process was asked to end: no step is begun. */
   leaving = false;
   #slots: Slots;
-  #manifest: { readonly digest: Digest; readonly manifest: AgentManifest } | undefined;
-  /** What was found in a slot last. */
+  /** Content of the spare slot, as hashed last. */
   #found: { readonly slot: SlotName; readonly digest: Digest | undefined } | undefined;
-
   readonly #changed: () => void;
 
   constructor(deps: UpdaterDeps, records: ReleaseRecords, slots: Slots | undefined, changed: () => void) {
     this.deps = deps;
     this.#changed = changed;
     this.records = records;
+    this.manifests = new ReleaseManifests(deps.blobs, deps.platform);
+    this.downloads = new Downloads(deps.blobs, deps.fetcher);
+    this.admission = { trust: deps.trust, minimums: new Map() };
     this.self = deps.launched?.runs ?? 'packaged';
     this.#slots = slots ?? noSlots(deps.launched?.packaged ?? deps.release);
   }
@@ -62,8 +63,8 @@ export class Desk {
     return this.deps.desired.current()?.models.find(({ model }) => model === AGENT_MODEL);
   }
 
-  /** The hub has said what it wants of this device. */
-  get told(): boolean {
+  /** A desired state was accepted. */
+  get desiredKnown(): boolean {
     return this.deps.desired.current() !== undefined;
   }
 
@@ -71,6 +72,11 @@ export class Desk {
   get noWayBack(): boolean {
     const { launched } = this.deps;
     return launched !== undefined && launched.schema !== MIGRATIONS.length;
+  }
+
+  /** The `attempt` under which a release is being tried; `known` when the hub no longer wants it. */
+  attemptOf(version: VersionNumber, known: number): number {
+    return this.desired?.version === version ? this.desired.attempt : known;
   }
 
   /** On the disk before anything is done because of it. */
@@ -81,52 +87,23 @@ export class Desk {
     this.#slots = next;
   }
 
-  /** The manifest of a release. Throws `STORE_BLOB_*`, `BUNDLE_MANIFEST_INVALID`, `MODELS_MANIFEST_MISMATCH`. */
-  async manifest(version: VersionNumber, digest: Digest): Promise<AgentManifest> {
-    if (this.#manifest?.digest === digest) return this.#manifest.manifest;
-    const manifest = decodeAgentManifest(await this.deps.blobs.read(digest, LIMITS.manifestBytes));
-    if (manifest.version !== version) {
-      throw new SkerryError('MODELS_MANIFEST_MISMATCH', `the manifest of release ${version} describes release ${manifest.version}`);
-    }
-    this.#manifest = { digest, manifest };
-    return manifest;
-  }
-
-  /** What planning needs of a manifest; `undefined` when it is not here or cannot be read, which fetching it then reports. */
-  async facts(version: VersionNumber, digest: Digest): Promise<ReleaseFacts | undefined> {
-    if (this.#manifest?.digest !== digest && !(await this.deps.blobs.has(digest))) return undefined;
-    try {
-      const manifest = await this.manifest(version, digest);
-      const executable = this.executableIn(manifest);
-      return { release: manifest.release, takesOverFrom: manifest.takesOverFrom, executable };
-    } catch {
-      return undefined;
-    }
-  }
-
-  /** The file for this device. */
-  executableIn({ variants, artifacts }: AgentManifest): AgentManifest['artifacts'][number] | undefined {
-    const { os, arch } = this.deps.platform;
-    const variant = variants.find((candidate) => candidate.platform === os && candidate.arch === arch);
-    return artifacts.find(({ digest }) => digest === variant?.artifact);
-  }
-
   /** True when the spare slot holds this executable; hashed once, then again only after something was written there. */
   async isPlaced(digest: Digest): Promise<boolean> {
     const slot = spareSlot(this.#slots);
     if (this.#found?.slot !== slot) {
-      // What cannot be read is written anew, and that tells why.
+      // A file that cannot be read is written again, and that reports why.
       const found = await this.deps.blobs.digestAt(this.deps.folder.executable(slot)).catch(() => undefined);
       this.#found = { slot, digest: found };
     }
     return this.#found.digest === digest;
   }
 
-  lookAgain(): void {
+  /** The spare slot was written to: its content has to be hashed again. */
+  forgetPlaced(): void {
     this.#found = undefined;
   }
 
-  tellProgress(progress: { readonly have: number; readonly total: number }): void {
+  setProgress(progress: { readonly have: number; readonly total: number }): void {
     this.progress = progress;
     this.#changed();
   }
@@ -138,7 +115,7 @@ export class Desk {
     this.deps.makeRoom(handover);
   }
 
-  /** What runs is good: what was kept for going back from it, and what others unpacked, can go. */
+  /** The running release is good: deletes what was kept for going back from it, and what others unpacked. */
   async settleDown(): Promise<void> {
     const { program, launched, onGood } = this.deps;
     const { good, before } = this.#slots;

@@ -1,11 +1,10 @@
 import { fullJitter, type BackoffOptions } from '#shared/kernel/backoff.js';
 import type { Millis } from '#shared/kernel/time.js';
-import type { HeldStep } from './decide/snapshot.js';
-import { type Step, stepKey } from './decide/step.js';
+import { type HeldStep, type InstallStep, stepKey } from './decide/install-step.js';
 
 const NONE: readonly HeldStep[] = [];
 
-/** Steps of one model that failed, and how long each is left alone. */
+/** Steps that failed, and how long each waits before the next attempt. */
 export class Holds {
   readonly #held = new Map<string, { readonly until: Millis; readonly count: number }>();
   #list: readonly HeldStep[] | undefined;
@@ -17,22 +16,22 @@ export class Holds {
   }
 
   /** How often this step failed in a row. */
-  count(step: Step): number {
+  count(step: InstallStep): number {
     return this.#held.get(stepKey(step))?.count ?? 0;
   }
 
-  /** The step failed at `now`; it waits for longer each time. */
-  hold(step: Step, now: Millis, backoff: BackoffOptions, count = this.count(step)): void {
+  /** The step failed at `now`; each failure in a row lengthens the delay. */
+  hold(step: InstallStep, now: Millis, backoff: BackoffOptions, count = this.count(step)): void {
     this.#held.set(stepKey(step), { until: now + fullJitter(count, backoff), count: count + 1 });
     this.#list = undefined;
   }
 
-  succeeded(step: Step): void {
+  release(step: InstallStep): void {
     this.#held.delete(stepKey(step));
     this.#list = undefined;
   }
 
-  /** Ends every wait; how often each failed stays known. */
+  /** Ends every delay; the counts of failures stay. */
   endWaits(): void {
     for (const [key, { count }] of this.#held) this.#held.set(key, { until: Number.NEGATIVE_INFINITY, count });
     this.#list = undefined;
