@@ -3,6 +3,7 @@ import type { EpochMillis, Millis } from '#shared/kernel/time.js';
 import { seconds } from '#shared/kernel/time.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { PublicKey } from '#shared/trust/keys.js';
+import { publisherOf } from '#shared/trust/role-name.js';
 import type { TrustClient, VerifiedTarget } from '#agent/install/ports.js';
 import { TrustFolder, type TrustFs } from './trust-folder.js';
 import type { TrustMirror } from './trust-mirror.js';
@@ -97,9 +98,12 @@ export class TufTrustClient implements TrustClient {
     return (await this.#load()).versions;
   }
 
-  /** Publisher roles that the last refresh could not use, and why. */
+  /** Publishers, or single models of one, that the last refresh could not use, and why. */
   async unavailable(): Promise<readonly UnavailablePublisher[]> {
-    return [...(await this.#load()).unavailable].map(([role, { error }]) => ({ role, error }));
+    const { unavailable } = await this.#load();
+    // A publisher that cannot be used takes its models along: it is named alone.
+    const named = [...unavailable].filter(([role]) => role === publisherOf(role) || !unavailable.has(publisherOf(role)));
+    return named.map(([role, { error }]) => ({ role, error }));
   }
 
   /** Files of the accepted state by name, as they were signed. */

@@ -6,6 +6,7 @@ import type { EpochMillis } from '#shared/kernel/time.js';
 import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { type MetadataFile, readObject } from '#shared/trust/metadata.js';
+import { publisherOf } from '#shared/trust/role-name.js';
 import { isSigned } from '#shared/trust/signatures.js';
 import { type TrustedSet, type UnavailableRole, type UpdateWalk, withRoot } from '#shared/trust/decide/update-walk.js';
 import { readableTimestamp, rootsForLibrary } from './trust-library-input.js';
@@ -103,7 +104,7 @@ async function refresh(path: string, files: MirroredFiles, rotations: number): P
   }
 }
 
-/** Publisher roles one by one: the library's own models check signatures, version, hash and date of each new file. */
+/** Roles of publishers and models one by one: the library's own models check signatures, version, hash and date of each new file. */
 function agreeOnRoles(
   set: TrustedSet,
   snapshot: MetadataFile<'snapshot'>,
@@ -111,18 +112,27 @@ function agreeOnRoles(
   walk: UpdateWalk,
   now: EpochMillis,
 ): { readonly trusted: TrustedSet; readonly unavailable: ReadonlyMap<string, UnavailableRole> } {
-  const delegator = readTargets(targets.bytes);
   const roles = new Map<string, MetadataFile<'targets'>>();
   const unavailable = new Map(walk.unavailable);
+  const readers = new Map<MetadataFile<'targets'>, Metadata<Targets>>();
+  const readerOf = (file: MetadataFile<'targets'>): Metadata<Targets> => {
+    const reader = readers.get(file) ?? readTargets(file.bytes);
+    readers.set(file, reader);
+    return reader;
+  };
+  // A publisher comes before its models: they are judged by the file of it that both verifiers accept.
   for (const [name, file] of walk.trusted.roles) {
+    const publisher = publisherOf(name);
+    const delegator = name === publisher ? targets : (roles.get(publisher) ?? walk.unavailable.get(publisher)?.lapsed);
+    if (delegator === undefined) continue;
     const known = set.roles.get(name);
     try {
-      if (file !== known) checkByLibrary(delegator, snapshot, file, now);
+      if (file !== known) checkByLibrary(readerOf(delegator), snapshot, file, now);
       roles.set(name, file);
     } catch (cause) {
       const message = `the TUF library does not accept role ${name}: ${asSkerryError(cause).message}`;
       unavailable.set(name, { error: new SkerryError('TRUST_REFUSED', message, { cause }) });
-      if (known !== undefined && isSigned(targets, known)) roles.set(name, known);
+      if (known !== undefined && isSigned(delegator, known)) roles.set(name, known);
     }
   }
   return { trusted: { ...set, roles }, unavailable };

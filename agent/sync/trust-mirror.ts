@@ -8,7 +8,7 @@ import { type TrustIndex, trustIndexSchema } from '#shared/protocol/messages.js'
 /** Last level of the topic that carries the index. */
 export const TRUST_INDEX_FILE = 'index';
 const MIRROR_BYTES = 64 * 1024 * 1024;
-const INDEX_BYTES = 256 * 1024;
+const INDEX_BYTES = LIMITS.trustFiles * 240;
 
 /** Files by name: all that the newest index lists, and what has arrived of the next change. */
 export type MirroredFiles = ReadonlyMap<string, Uint8Array>;
@@ -84,7 +84,7 @@ export class TrustMirror {
   }
 
   #putFile(file: string, bytes: Uint8Array): void {
-    if (!/^[a-z0-9._-]{1,160}\.json$/.test(file)) throw new SkerryError('INPUT_SCHEMA', 'not the name of a trust file');
+    if (!/^[a-z0-9._-]{1,224}\.json$/.test(file)) throw new SkerryError('INPUT_SCHEMA', 'not the name of a trust file');
     const before = this.#files.get(file)?.byteLength ?? 0;
     const total = this.#bytes - before + bytes.byteLength;
     if (bytes.byteLength > LIMITS.trustFileBytes || total > MIRROR_BYTES || this.#files.size >= 2 * LIMITS.trustFiles) {

@@ -4,8 +4,9 @@ import { parseJson } from '#shared/kernel/json.js';
 import { type DirectorKeys, DIRECTOR_TARGET_PATH, directorKeysSchema } from '#shared/trust/desired.js';
 import { type Kind, type MetadataFile, parseMetadata, sha256Hex } from '#shared/trust/metadata.js';
 import { checkSignatures, type Delegator } from '#shared/trust/signatures.js';
-import { findTarget, type ListedTarget, minimumVersions, type TargetRoles } from '#shared/trust/target-lookup.js';
-import { delegatedRoleNames, issuedAt, type TrustedSet, type UnavailableRole } from '#shared/trust/decide/update-walk.js';
+import { findTarget, type ListedTarget, minimumVersionOf, type TargetRoles } from '#shared/trust/target-lookup.js';
+import { checkDelegations, delegatedRoleNames } from '#shared/trust/model-role.js';
+import { issuedAt, type TrustedSet, type UnavailableRole } from '#shared/trust/decide/update-walk.js';
 import type { StateFiles } from './trust-folder.js';
 
 /** Name of the director file within a state; no role can have it. */
@@ -27,14 +28,13 @@ export class TrustState {
   readonly director: Director | undefined;
   /** Publisher roles that the last refresh could not bring up to date. */
   readonly unavailable: ReadonlyMap<string, UnavailableRole>;
-  readonly #minimums: ReadonlyMap<string, number>;
+  /** Looked up when first asked for: a fleet has many models, a device few of them. */
+  readonly #minimums = new Map<string, number>();
 
   constructor(trusted: TrustedSet, director: Director | undefined, unavailable: ReadonlyMap<string, UnavailableRole> = new Map()) {
     this.trusted = trusted;
     this.director = director;
     this.unavailable = unavailable;
-    const roles = lookupRoles(trusted);
-    this.#minimums = roles === undefined ? new Map() : minimumVersions(roles);
   }
 
   /**
@@ -48,11 +48,7 @@ export class TrustState {
       const timestamp = readFile(files, 'timestamp', root);
       const snapshot = readFile(files, 'snapshot', root);
       const targets = readFile(files, 'targets', root);
-      const roles = new Map<string, MetadataFile<'targets'>>();
-      for (const name of targets === undefined ? [] : delegatedRoleNames(targets)) {
-        const role = targets === undefined ? undefined : readFile(files, 'targets', targets, name);
-        if (role !== undefined) roles.set(name, role);
-      }
+      const roles = targets === undefined ? new Map<string, MetadataFile<'targets'>>() : readRoles(files, targets);
       const bytes = files.get(DIRECTOR_FILE);
       if (bytes === undefined) return new TrustState({ root, timestamp, snapshot, targets, roles }, undefined);
       if (targets === undefined) throw new SkerryError('TRUST_TARGETS_MISSING', 'targets.json is missing');
@@ -85,7 +81,12 @@ export class TrustState {
   }
 
   minimumVersion(model: string): number {
-    return this.#minimums.get(model) ?? 0;
+    const known = this.#minimums.get(model);
+    if (known !== undefined) return known;
+    const roles = lookupRoles(this.trusted);
+    const minimum = roles === undefined ? 0 : minimumVersionOf(roles, model);
+    this.#minimums.set(model, minimum);
+    return minimum;
   }
 
   /** When the accepted timestamp was signed. */
@@ -97,6 +98,22 @@ export class TrustState {
 
 function lookupRoles({ targets, roles }: TrustedSet): TargetRoles | undefined {
   return targets === undefined ? undefined : { targets, roles };
+}
+
+/** Publishers, and the models of each, as far as their files are there. */
+function readRoles(files: StateFiles, targets: MetadataFile<'targets'>): ReadonlyMap<string, MetadataFile<'targets'>> {
+  const roles = new Map<string, MetadataFile<'targets'>>();
+  const read = (delegator: MetadataFile<'targets'>): void => {
+    for (const name of delegatedRoleNames(delegator)) {
+      const file = readFile(files, 'targets', delegator, name);
+      if (file === undefined) continue;
+      roles.set(name, file);
+      checkDelegations(file);
+      read(file);
+    }
+  };
+  read(targets);
+  return roles;
 }
 
 function readFile<K extends Kind>(files: StateFiles, kind: K, delegator: Delegator, role: string = kind): MetadataFile<K> | undefined {

@@ -80,7 +80,8 @@ export function httpPublisherHub(address: HubAddress): PublisherHub {
     },
     async createVersion(model, upload) {
       const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
-      const body = { manifest: base64(upload.manifest), role: upload.role, targets: base64(upload.targets) };
+      const files = Object.fromEntries(Object.entries(upload.files).map(([role, bytes]) => [role, base64(bytes)]));
+      const body = { manifest: base64(upload.manifest), role: upload.role, files };
       await sendJson('POST', `/models/${encodeURIComponent(model)}/versions`, body, { idle: CHECKING });
     },
   };

@@ -10,10 +10,10 @@ export type PublishedVersion = z.infer<typeof publishedVersionSchema>;
 
 export interface VersionUpload {
   readonly manifest: Uint8Array;
-  /** TUF role that signed. */
+  /** Publisher that signed. */
   readonly role: string;
-  /** The role's next targets file, signed. */
-  readonly targets: Uint8Array;
+  /** The next signed targets files, by role. */
+  readonly files: Readonly<Record<string, Uint8Array>>;
 }
 
 export interface PublisherHub {

@@ -9,8 +9,16 @@ import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { openObject } from '#shared/kernel/open-object.js';
 import { parseMetadata, sha256Hex } from '#shared/trust/metadata.js';
+import { publisherOf } from '#shared/trust/role-name.js';
 import { decodeTrustUpdate, encodeTrustUpdate, type TrustUpdate, trustUpdateSchema } from '#shared/trust/update.js';
-import { type FolderDraft, type PublisherFolder, publisherRecordSchema, type PublisherRecord, type Remembered } from './trust-folder.js';
+import {
+  type FolderDraft,
+  type PublisherFolder,
+  publisherRecordSchema,
+  type KnownPublisher,
+  type PublisherRecord,
+  type Remembered,
+} from './trust-folder.js';
 
 // The outgoing file: everything that one command signed, with what the folder becomes once the hub took it. It is written
 // whole before anything is sent. Until it is gone, the folder is as it was, and the next command delivers it first.
@@ -26,7 +34,7 @@ export const outgoingSchema = openObject({
   /** A version that goes with the update: its manifest, and the role that lists it. */
   version: openObject({ model: modelNameSchema, manifest: z.base64(), role: z.string() }).optional(),
   /** Files under `metadata/` and `publisher.json` as they are afterwards. */
-  files: z.record(z.string().regex(/^[a-z0-9.-]{1,160}\.json$/), z.base64()),
+  files: z.record(z.string().regex(/^[a-z0-9._-]{1,224}\.json$/), z.base64()),
   record: publisherRecordSchema,
 });
 export type Outgoing = z.infer<typeof outgoingSchema>;
@@ -57,10 +65,10 @@ export function withTaken(record: PublisherRecord, update: TrustUpdate): Publish
   const root = update.roots?.at(-1);
   const publishers = { ...record.publishers };
   for (const [role, bytes] of Object.entries(update.roles ?? {})) {
-    const known = Object.hasOwn(publishers, role) ? publishers[role] : undefined;
+    const publisher = publisherOf(role);
+    const known = Object.hasOwn(publishers, publisher) ? publishers[publisher] : undefined;
     if (known === undefined) continue;
-    const published = remembered(parseMetadata('targets', bytes, role).version, bytes);
-    publishers[role] = { ...known, published, signed: published };
+    publishers[publisher] = withPublished(known, role, remembered(parseMetadata('targets', bytes, role).version, bytes));
   }
   if (record.keeper === undefined) return { ...record, publishers };
   const hub = {
@@ -69,6 +77,12 @@ export function withTaken(record: PublisherRecord, update: TrustUpdate): Publish
     ...(update.targets === undefined ? {} : { targets: remembered(parseMetadata('targets', update.targets).version, update.targets) }),
   };
   return { ...record, publishers, hub };
+}
+
+/** What is remembered of a publisher once the hub holds a file of it, or of one of its models. */
+export function withPublished(known: KnownPublisher, role: string, published: Remembered): KnownPublisher {
+  if (publisherOf(role) !== role) return { ...known, models: { ...known.models, [role]: published } };
+  return { ...known, published, signed: published };
 }
 
 export function updateOf(outgoing: Outgoing): TrustUpdate {
@@ -96,7 +110,18 @@ export async function commitOutgoing(folder: PublisherFolder, outgoing: Outgoing
   await folder.create();
   for (const [name, text] of Object.entries(outgoing.files)) await folder.write(name, Buffer.from(text, 'base64'));
   await folder.save(outgoing.record);
+  await dropSuperseded(folder, updateOf(outgoing));
   await removeOutgoing(folder);
+}
+
+/** Files of each publisher and model that stay: to compare with a hub that was put back to a backup. */
+const KEPT_FILES = 20;
+
+async function dropSuperseded(folder: PublisherFolder, { roles = {} }: TrustUpdate): Promise<void> {
+  for (const [role, bytes] of Object.entries(roles)) {
+    const last = parseMetadata('targets', bytes, role).version - KEPT_FILES;
+    if (last > 0) await folder.drop(`${last}.${role}.json`);
+  }
 }
 
 /**

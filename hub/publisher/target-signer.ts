@@ -33,15 +33,9 @@ export function folderPublisher({ folder, secret, hub, clock, role, note = () =>
       }),
     publish: (model, target, manifest) =>
       signAndDeliver(delivery, async (draft) => {
-        const current = await hub.metadata(`${role}.json`);
-        if (current === undefined) {
-          throw new SkerryError(
-            'TRUST_ROLE_UNKNOWN',
-            `the hub knows no publisher ${role}; its root keeper adds it with "skerry trust add-publisher"`,
-          );
-        }
-        const { bytes } = await signVersionTarget({ folder: draft, secret, clock, role, current, target });
-        return { update: { roles: { [role]: bytes } }, version: { model, manifest, role } };
+        const current = (name: string): Promise<Uint8Array | undefined> => hub.metadata(`${name}.json`);
+        const { roles } = await signVersionTarget({ folder: draft, secret, clock, role, current, target });
+        return { update: { roles }, version: { model, manifest, role } };
       }),
   };
 }

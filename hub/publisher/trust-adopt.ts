@@ -1,6 +1,8 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import { DIRECTOR_TARGET_PATH } from '#shared/trust/desired.js';
 import { type MetadataFile, parseMetadata, sha256Hex } from '#shared/trust/metadata.js';
+import { delegatedRoleNames } from '#shared/trust/model-role.js';
+import { publisherOf } from '#shared/trust/role-name.js';
 import { checkSignatures, isSignedBy } from '#shared/trust/signatures.js';
 import { findTarget } from '#shared/trust/target-lookup.js';
 import type { TrustUpdate } from '#shared/trust/update.js';
@@ -8,7 +10,8 @@ import { nextRoot } from '#shared/trust/decide/update-walk.js';
 import type { PublisherHub } from './hub-port.js';
 import type { RoleStanding } from './trust-compare.js';
 import { topRolesOf } from './trust-current.js';
-import { DIRECTOR_FILE, type PublisherFolder, type PublisherRecord, type Remembered } from './trust-folder.js';
+import { withPublished } from './outgoing.js';
+import { DIRECTOR_FILE, type PublisherFolder, type PublisherRecord } from './trust-folder.js';
 
 /** Takes over what the hub holds of a role, once it is verified by what the folder holds: the hub is not trusted for it. */
 export async function adoptFromHub(draft: PublisherFolder, hub: PublisherHub, standing: RoleStanding): Promise<void> {
@@ -71,14 +74,15 @@ async function adoptTargets(draft: PublisherFolder, hub: PublisherHub, { given }
 
 async function adoptPublisher(draft: PublisherFolder, { role, given }: RoleStanding): Promise<void> {
   const record = await draft.record();
-  const known = record.publishers[role];
+  const publisher = publisherOf(role);
+  const known = record.publishers[publisher];
   if (known === undefined || given === undefined) return;
   const file = parseMetadata('targets', given, role);
   if (!isSignedBy(file, known.publicKey)) {
     throw new SkerryError('TRUST_TARGETS_SIGNATURE', `the hub's file of role ${role} does not carry this publisher's signature`);
   }
-  const published: Remembered = await draft.keep(file);
-  await draft.save({ ...record, publishers: { ...record.publishers, [role]: { ...known, published, signed: published } } });
+  const next = withPublished(known, role, await draft.keep(file));
+  await draft.save({ ...record, publishers: { ...record.publishers, [publisher]: next } });
 }
 
 /** What the hub lacks of what the folder keeps; `undefined` where it lacks nothing. */
@@ -122,10 +126,12 @@ async function initialFiles(
 ): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {};
   const own = new Set(standings.map(({ role }) => role));
-  for (const role of Object.keys(parseMetadata('targets', targets).metadata.signed.delegations?.roles ?? {})) {
+  for (const role of delegatedRoleNames(parseMetadata('targets', targets))) {
     if (own.has(role) || (await hub.metadata(`${role}.json`)) !== undefined) continue;
     const kept = await folder.tryRead(`request.${role}.json`);
-    if (kept !== undefined) files[role] = kept;
+    if (kept === undefined) continue;
+    files[role] = kept;
+    for (const model of delegatedRoleNames(parseMetadata('targets', kept, role))) files[model] = await folder.read(`request.${model}.json`);
   }
   return files;
 }

@@ -1,7 +1,9 @@
 import { type MetadataFile, parseMetadata, sha256Hex } from '#shared/trust/metadata.js';
+import type { PublicKey } from '#shared/trust/keys.js';
+import { delegatedRoleNames } from '#shared/trust/model-role.js';
 import { isSignedBy } from '#shared/trust/signatures.js';
 import type { PublisherHub } from './hub-port.js';
-import type { PublisherFolder, PublisherRecord } from './trust-folder.js';
+import type { KnownPublisher, PublisherFolder, PublisherRecord, Remembered } from './trust-folder.js';
 
 /**
  * How a role stands in the folder and at the hub. `hub-behind`: the hub lost something, or never got it. `folder-behind`: the
@@ -27,7 +29,7 @@ export async function compareWithHub(folder: PublisherFolder, hub: PublisherHub)
   const standings: RoleStanding[] = [];
   if (record.keeper !== undefined) standings.push(await compareRoot(folder, hub, record, record.keeper.root));
   if (record.keeper !== undefined) standings.push(await compareTargets(folder, hub, record, record.keeper));
-  for (const [role, known] of Object.entries(record.publishers)) standings.push(await comparePublisher(folder, hub, role, known));
+  for (const [role, known] of Object.entries(record.publishers)) standings.push(...(await comparePublisher(folder, hub, role, known)));
   return standings;
 }
 
@@ -60,14 +62,26 @@ async function compareTargets(
   return { ...facts, relation: !wasTaken && mine === file.version ? 'folder-behind' : 'diverged' };
 }
 
-async function comparePublisher(
+/** The publisher's own role, then those of its models that either side knows. */
+async function comparePublisher(folder: PublisherFolder, hub: PublisherHub, role: string, known: KnownPublisher): Promise<RoleStanding[]> {
+  const own = await compareSigned(folder, hub, role, known.publicKey, known.published);
+  const given = own.given === undefined ? undefined : parseMetadata('targets', own.given, role);
+  const theirs = given === undefined || !isSignedBy(given, known.publicKey) ? [] : delegatedRoleNames(given);
+  const standings = [own];
+  for (const model of new Set([...Object.keys(known.models), ...theirs])) {
+    standings.push(await compareSigned(folder, hub, model, known.publicKey, known.models[model]));
+  }
+  return standings;
+}
+
+async function compareSigned(
   folder: PublisherFolder,
   hub: PublisherHub,
   role: string,
-  known: PublisherRecord['publishers'][string],
+  publicKey: PublicKey,
+  published: Remembered | undefined,
 ): Promise<RoleStanding> {
   const given = await hub.metadata(`${role}.json`);
-  const { published } = known;
   const mine = published?.version ?? 0;
   if (given === undefined) {
     return {
@@ -81,18 +95,21 @@ async function comparePublisher(
   }
   const file = parseMetadata('targets', given, role);
   const facts = { role, folder: mine, hub: file.version, wasTaken: mine > file.version, given };
-  if (!isSignedBy(file, known.publicKey)) return { ...facts, relation: 'diverged' };
+  if (!isSignedBy(file, publicKey)) return { ...facts, relation: 'diverged' };
   if (published?.version === file.version && published.digest === sha256Hex(given)) return { ...facts, relation: 'same' };
   const own = await folder.tryRead(`${Math.min(mine, file.version)}.${role}.json`);
   if (file.version >= mine) return { ...facts, relation: keepsAll(role, own, file) ? 'folder-behind' : 'diverged' };
   return { ...facts, relation: own === undefined || isSame(own, given) ? 'hub-behind' : 'diverged' };
 }
 
-/** Everything that `before` lists stands in `after` with the same content. */
+/** Everything that `before` lists stands in `after` with the same content, and every model that it delegates is delegated there. */
 function keepsAll(role: string, before: Uint8Array | undefined, after: MetadataFile<'targets'>): boolean {
   if (before === undefined) return true;
   const listed = after.metadata.signed.targets;
-  return Object.entries(parseMetadata('targets', before, role).metadata.signed.targets).every(
+  const own = parseMetadata('targets', before, role);
+  const models = new Set(delegatedRoleNames(after));
+  if (!delegatedRoleNames(own).every((model) => models.has(model))) return false;
+  return Object.entries(own.metadata.signed.targets).every(
     ([path, target]) => Object.hasOwn(listed, path) && listed[path]?.hashes['sha256'] === target.hashes['sha256'],
   );
 }

@@ -1,7 +1,8 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import { type PublicKey, publicKeySchema } from '#shared/trust/keys.js';
 import type { MetadataFile } from '#shared/trust/metadata.js';
-import { AGENT_PATHS, type Delegation, type RoleKeys } from '#shared/trust/metadata-build.js';
+import type { Delegation, RoleKeys } from '#shared/trust/metadata-build.js';
+import { AGENT_PATHS } from '#shared/trust/role-name.js';
 
 // Reads signed metadata back into the terms it was built from, so that the next version can be built with one thing changed.
 

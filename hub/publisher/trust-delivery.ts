@@ -155,9 +155,8 @@ async function send(hub: PublisherHub, outgoing: Outgoing): Promise<void> {
     await hub.putTrust(update);
     return;
   }
-  const targets = update.roles?.[version.role];
-  if (targets === undefined) throw new SkerryError('INTERNAL', `no targets file of ${version.role} goes with its version`);
-  await hub.createVersion(version.model, { manifest: Buffer.from(version.manifest, 'base64'), role: version.role, targets });
+  const manifest = Buffer.from(version.manifest, 'base64');
+  await hub.createVersion(version.model, { manifest, role: version.role, files: update.roles ?? {} });
 }
 
 /** The hub looked at the files and found them wrong; not that it was not reached, not ready, or did not let the caller in. */

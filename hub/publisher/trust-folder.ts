@@ -10,7 +10,7 @@ import { fleetIdSchema } from '#shared/protocol/device.js';
 import { type KeySecret, openOrCreateKeyFile, readKeyFile, type ScryptCost } from '#shared/trust/key-file.js';
 import { publicKeySchema, type SigningKey } from '#shared/trust/keys.js';
 import { type Kind, type MetadataFile, parseMetadata, sha256Hex } from '#shared/trust/metadata.js';
-import { roleNameSchema } from '#shared/trust/update.js';
+import { roleNameSchema, targetsRoleSchema } from '#shared/trust/role-name.js';
 
 const versionSchema = z.int().min(1);
 
@@ -38,10 +38,18 @@ export const publisherRecordSchema = openObject({
   /** Publisher roles whose keys lie here: key file, public key, newest version known to be published, newest signed. */
   publishers: z.record(
     roleNameSchema,
-    openObject({ key: z.string(), publicKey: publicKeySchema, published: rememberedSchema.optional(), signed: rememberedSchema }),
+    openObject({
+      key: z.string(),
+      publicKey: publicKeySchema,
+      published: rememberedSchema.optional(),
+      signed: rememberedSchema,
+      /** The newest file of each model's role that the hub is known to hold. */
+      models: z.record(targetsRoleSchema, rememberedSchema).default({}),
+    }),
   ),
 });
 export type PublisherRecord = z.infer<typeof publisherRecordSchema>;
+export type KnownPublisher = PublisherRecord['publishers'][string];
 
 const publicPartSchema = z.object({ publicKey: publicKeySchema });
 
@@ -145,6 +153,11 @@ export class PublisherFolder {
 
   async write(name: string, bytes: Uint8Array): Promise<void> {
     await writeFileAtomic(this.#metadataPath(name), bytes, { fs: this.fs });
+  }
+
+  /** Removes a file under `metadata/`, if there is one. */
+  async drop(name: string): Promise<void> {
+    await this.fs.rm(this.#metadataPath(name), { force: true });
   }
 
   async read(name: string): Promise<Uint8Array> {

@@ -7,7 +7,8 @@ import type { PublicKey, SigningKey } from '#shared/trust/keys.js';
 import { type MetadataFile, parseMetadata, sha256Hex, signMetadata } from '#shared/trust/metadata.js';
 import { isSignedBy } from '#shared/trust/signatures.js';
 import { commonFields, type Delegation, delegationsObject, rootSigned, targetObject } from '#shared/trust/metadata-build.js';
-import { type HubPublicKeys, roleNameSchema, type TrustUpdate } from '#shared/trust/update.js';
+import { roleNameSchema } from '#shared/trust/role-name.js';
+import type { HubPublicKeys, TrustUpdate } from '#shared/trust/update.js';
 import { delegationsOf, type TopRoles, topRolesOf } from './trust-current.js';
 import { DIRECTOR_FILE, type NamedKey, type PublisherFolder, type PublisherRecord } from './trust-folder.js';
 import { createPublisher, type PublisherRequest } from './trust-sign.js';
@@ -146,7 +147,8 @@ export async function addPublisher(options: AddPublisher): Promise<TrustUpdate> 
   );
   // Kept for a hub that lost it: a delegation without a file is refused (`trust recover`).
   await options.folder.write(`request.${role}.json`, request.file);
-  return { ...update, roles: { [role]: request.file } };
+  for (const [model, bytes] of Object.entries(request.models)) await options.folder.write(`request.${model}.json`, bytes);
+  return { ...update, roles: { [role]: request.file, ...request.models } };
 }
 
 /** Takes the right to publish from a publisher; devices keep what they run, and take up nothing more of it. */

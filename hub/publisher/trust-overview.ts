@@ -1,5 +1,6 @@
 import type { EpochMillis } from '#shared/kernel/time.js';
 import { type Kind, type MetadataFile, parseMetadata } from '#shared/trust/metadata.js';
+import { delegatedRoleNames } from '#shared/trust/model-role.js';
 import { delegationsOf, topRolesOf } from './trust-current.js';
 import type { PublisherHub } from './hub-port.js';
 
@@ -14,7 +15,7 @@ export interface RoleOverview {
   readonly models: readonly string[];
   /** True for a publisher that may publish releases of the agent. */
   readonly agent: boolean;
-  /** Versions the role lists. */
+  /** Versions that the role lists, or the roles of its models. */
   readonly targets: number;
 }
 
@@ -46,7 +47,8 @@ export async function readTrustOverview(hub: PublisherHub): Promise<readonly Rol
   const publishers: RoleOverview[] = [];
   for (const delegation of targets === undefined ? [] : delegationsOf(targets)) {
     const file = await read('targets', delegation.role);
-    const listed = Object.keys(file?.metadata.signed.targets ?? {}).length;
+    let listed = countTargets(file);
+    for (const model of file === undefined ? [] : delegatedRoleNames(file)) listed += countTargets(await read('targets', model));
     publishers.push({
       ...line(delegation.role, file, delegation),
       models: delegation.models,
@@ -61,4 +63,8 @@ export async function readTrustOverview(hub: PublisherHub): Promise<readonly Rol
     line('timestamp', await read('timestamp', 'timestamp'), roles.timestamp),
     ...publishers,
   ];
+}
+
+function countTargets(file: MetadataFile<'targets'> | undefined): number {
+  return Object.keys(file?.metadata.signed.targets ?? {}).length;
 }

@@ -57,9 +57,11 @@ export interface LostVersion {
 export async function lostVersions(folder: PublisherFolder, hub: PublisherHub): Promise<readonly LostVersion[]> {
   const record = await folder.record();
   const listed: LostVersion[] = [];
-  for (const [role, { published }] of Object.entries(record.publishers)) {
-    const bytes = published === undefined ? undefined : await folder.tryRead(`${published.version}.${role}.json`);
-    if (bytes !== undefined) listed.push(...versionsIn(role, bytes));
+  for (const [publisher, { published, models }] of Object.entries(record.publishers)) {
+    for (const [role, remembered] of Object.entries({ [publisher]: published, ...models })) {
+      const bytes = remembered === undefined ? undefined : await folder.tryRead(`${remembered.version}.${role}.json`);
+      if (bytes !== undefined) listed.push(...versionsIn(role, bytes));
+    }
   }
   const lost: LostVersion[] = [];
   for (const model of new Set(listed.map((entry) => entry.model))) {

@@ -8,9 +8,10 @@ import type { KeySecret } from '#shared/trust/key-file.js';
 import type { PublicKey, SigningKey } from '#shared/trust/keys.js';
 import { type JsonObject, type MetadataFile, type MetadataKinds, parseMetadata, sha256Hex, signMetadata } from '#shared/trust/metadata.js';
 import { isSignedBy } from '#shared/trust/signatures.js';
-import { commonFields, targetObject } from '#shared/trust/metadata-build.js';
-import { roleNameSchema } from '#shared/trust/update.js';
-import type { PublisherFolder, PublisherRecord, Remembered } from './trust-folder.js';
+import { commonFields, modelDelegationsObject, targetObject } from '#shared/trust/metadata-build.js';
+import { delegatedRoleNames } from '#shared/trust/model-role.js';
+import { modelRoleName, roleNameSchema } from '#shared/trust/role-name.js';
+import type { KnownPublisher, PublisherFolder, PublisherRecord, Remembered } from './trust-folder.js';
 
 /** How long a publisher's targets file holds before it must be signed again. */
 export const PUBLISHER_LIFETIME: Millis = days(365);
@@ -28,8 +29,10 @@ export interface PublisherSigning {
 export interface PublisherRequest {
   readonly role: string;
   readonly publicKey: PublicKey;
-  /** The role's first targets file, empty and signed: a delegation without a file would stop every device. */
+  /** The role's newest targets file, at first empty, signed: a delegation without a file would stop every device. */
   readonly file: Uint8Array;
+  /** The files of its models, by role: those of a publisher that was let in before. */
+  readonly models: Readonly<Record<string, Uint8Array>>;
 }
 
 /** Makes a publisher's key in the folder and its first, empty targets file. The private key never leaves the folder. */
@@ -45,13 +48,15 @@ export async function createPublisher(options: PublisherSigning & { readonly fle
   const { file: keyFile, key } = await folder.createKey(`publisher-${role}`, secret);
   const known = record.publishers[role];
   if (known !== undefined) {
-    return { role, publicKey: key.publicKey, file: (await folder.kept('targets', known.signed.version, role)).bytes };
+    const models: Record<string, Uint8Array> = {};
+    for (const [model, { version }] of Object.entries(known.models)) models[model] = (await folder.kept('targets', version, model)).bytes;
+    return { role, publicKey: key.publicKey, file: (await folder.kept('targets', known.signed.version, role)).bytes, models };
   }
-  const file = signRole(options, 1, {}, key);
+  const file = signRole(options, { role, version: 1, targets: {} }, key);
   const signed = await folder.keep(file);
-  const publishers = { ...record.publishers, [role]: { key: keyFile, publicKey: key.publicKey, signed } };
+  const publishers = { ...record.publishers, [role]: { key: keyFile, publicKey: key.publicKey, signed, models: {} } };
   await folder.save({ ...record, publishers });
-  return { role, publicKey: key.publicKey, file: file.bytes };
+  return { role, publicKey: key.publicKey, file: file.bytes, models: {} };
 }
 
 /** The manifest of a version as TUF target. */
@@ -62,65 +67,142 @@ export interface VersionTarget {
   readonly custom: ManifestTargetCustom;
 }
 
-export interface SignedRole {
-  readonly role: string;
-  readonly version: number;
-  readonly bytes: Uint8Array;
-  /** False when the target was listed already with the same content: `bytes` is the current file. */
+/** The newest targets file of a role as the hub gives it; `undefined` where it has none. */
+export type CurrentFiles = (role: string) => Promise<Uint8Array | undefined>;
+
+export interface SignUpon extends PublisherSigning {
+  readonly current: CurrentFiles;
+}
+
+export interface SignedVersion {
+  /** Files to hand over by role: that of the model, which lists the version, and the publisher's where the model is new to it. */
+  readonly roles: Readonly<Record<string, Uint8Array>>;
+  /** False when the target was listed already with the same content: the file of the model is the current one. */
   readonly changed: boolean;
 }
 
-export interface SignVersion extends PublisherSigning {
-  /** The role's current targets file as the hub gives it. */
-  readonly current: Uint8Array;
-  readonly target: VersionTarget;
-}
-
 /**
- * Adds a version to the publisher's targets and signs the next file. The hub is not trusted for it: the current file must
+ * Adds a version to the publisher's targets for its model and signs the next file. The hub is not trusted for it: current files must
  * carry this publisher's own signature and be no older than what the folder remembers (`TRUST_PUBLISHER_ROLLBACK`).
  * Throws `TRUST_TARGET_TAKEN` when the path has another content already.
  */
-export async function signVersionTarget(options: SignVersion): Promise<SignedRole> {
-  const { target } = options;
-  return signNext(options, (targets) => {
-    const listed = targets[target.path];
-    if (listed === undefined) return { [target.path]: targetObject({ ...target, custom: { ...target.custom } }) };
-    if (listed.length === target.length && listed.hashes['sha256'] === target.digest) return undefined;
-    throw new SkerryError('TRUST_TARGET_TAKEN', `${target.path} is published with another content`, { details: { path: target.path } });
-  });
-}
-
-/** Signs the publisher's current targets again, unchanged but for version and expiry. */
-export function renewPublisher(options: Omit<SignVersion, 'target'>): Promise<SignedRole> {
-  return signNext(options, () => ({}));
-}
-
-async function signNext(
-  options: Omit<SignVersion, 'target'>,
-  added: (targets: MetadataKinds['targets']['targets']) => JsonObject | undefined,
-): Promise<SignedRole> {
-  const { folder, role, secret } = options;
-  const record = await folder.record();
-  const known = publisherOf(record, role);
-  const current = parseMetadata('targets', options.current, role);
-  checkOwn(current, known.publicKey);
-  checkNoRollback(current, known.published);
-  const published = { version: current.version, digest: sha256Hex(current.bytes) };
-  const more = added(current.metadata.signed.targets);
-  if (more === undefined) {
-    await remember(folder, record, role, { published });
-    return { role, version: current.version, bytes: current.bytes, changed: false };
+export async function signVersionTarget(options: SignUpon & { readonly target: VersionTarget }): Promise<SignedVersion> {
+  const { target, role: publisher } = options;
+  const desk = await openDesk(options);
+  const own = await desk.required(publisher);
+  const role = modelRoleName(publisher, target.custom.model);
+  const models = delegatedRoleNames(own);
+  const before = models.includes(role) ? await desk.required(role) : undefined;
+  const listed = [own, before].map((file) => file && entryOf(file, target.path)).find((entry) => entry !== undefined);
+  if (listed !== undefined) {
+    if (!isSameTarget(listed, target)) throw takenPath(target.path);
+    return { roles: { [role]: (before ?? own).bytes }, changed: false };
   }
-  const key = await folder.openKey(known.key, secret);
-  const next = signRole(options, current.version + 1, { ...targetsOf(current), ...more }, key);
-  await remember(folder, record, role, { published, signed: await folder.keep(next) });
-  return { role, version: next.version, bytes: next.bytes, changed: true };
+  const entry = { [target.path]: targetObject({ ...target, custom: { ...target.custom } }) };
+  const next = await desk.sign({ role, version: (before?.version ?? 0) + 1, targets: { ...(before && targetsOf(before)), ...entry } });
+  if (before !== undefined) return { roles: { [role]: next }, changed: true };
+  const delegating = { role: publisher, version: own.version + 1, targets: targetsOf(own), models: [...models, role] };
+  return { roles: { [publisher]: await desk.sign(delegating), [role]: next }, changed: true };
 }
 
-function signRole(options: PublisherSigning, version: number, targets: JsonObject, key: SigningKey): MetadataFile<'targets'> {
+/** Signs the publisher's current files again, unchanged but for version and expiry; by role. */
+export async function renewPublisher(options: SignUpon): Promise<Readonly<Record<string, Uint8Array>>> {
+  const desk = await openDesk(options);
+  const own = await desk.required(options.role);
+  const models = delegatedRoleNames(own);
+  const roles: Record<string, Uint8Array> = {};
+  for (const role of [options.role, ...models]) {
+    const file = role === options.role ? own : await desk.required(role);
+    const next = {
+      role,
+      version: file.version + 1,
+      targets: targetsOf(file),
+      ...(role === options.role && models.length > 0 && { models }),
+    };
+    roles[role] = await desk.sign(next);
+  }
+  return roles;
+}
+
+/** What the next file of a role says. */
+interface NextFile {
+  readonly role: string;
+  readonly version: number;
+  readonly targets: JsonObject;
+  /** Roles of models that a publisher's own file delegates to. */
+  readonly models?: readonly string[];
+}
+
+interface Desk {
+  /** The current file of a role, verified by what the folder knows. Throws `TRUST_ROLE_UNKNOWN` where the hub has none. */
+  required(role: string): Promise<MetadataFile<'targets'>>;
+  /** Signs a file and keeps it in the folder; returns its bytes. */
+  sign(next: NextFile): Promise<Uint8Array>;
+}
+
+async function openDesk(options: SignUpon): Promise<Desk> {
+  const { folder, role: publisher, secret } = options;
+  const known = async (): Promise<KnownPublisher> => publisherOf(await folder.record(), publisher);
+  const { key, publicKey } = await known();
+  let opened: SigningKey | undefined;
+  return {
+    async required(role) {
+      const bytes = await options.current(role);
+      const { published, models } = await known();
+      const before = role === publisher ? published : models[role];
+      if (bytes === undefined) throw missingFile(role, before);
+      const file = parseMetadata('targets', bytes, role);
+      checkOwn(file, publicKey);
+      checkNoRollback(file, before);
+      // What another copy of the folder signed is kept as well: a hub that loses it gets it back from here.
+      const given = before?.version === file.version ? before : await folder.keep(file);
+      await remember(folder, publisher, role, { published: given });
+      return file;
+    },
+    async sign(next) {
+      opened ??= await folder.openKey(key, secret);
+      const file = signRole(options, next, opened);
+      await remember(folder, publisher, next.role, { signed: await folder.keep(file) });
+      return file.bytes;
+    },
+  };
+}
+
+function signRole(options: PublisherSigning, { role, version, targets, models }: NextFile, key: SigningKey): MetadataFile<'targets'> {
   const expires = options.clock.now() + (options.lifetime ?? PUBLISHER_LIFETIME);
-  return signMetadata('targets', { ...commonFields('targets', version, expires), targets }, [key], options.role);
+  const delegations = models === undefined ? {} : { delegations: modelDelegationsObject(key.publicKey, models) };
+  return signMetadata('targets', { ...commonFields('targets', version, expires), targets, ...delegations }, [key], role);
+}
+
+type TargetEntry = MetadataKinds['targets']['targets'][string];
+
+function entryOf(file: MetadataFile<'targets'>, path: string): TargetEntry | undefined {
+  const { targets } = file.metadata.signed;
+  return Object.hasOwn(targets, path) ? targets[path] : undefined;
+}
+
+function isSameTarget(listed: TargetEntry, target: VersionTarget): boolean {
+  return listed.length === target.length && listed.hashes['sha256'] === target.digest;
+}
+
+function takenPath(path: string): SkerryError {
+  return new SkerryError('TRUST_TARGET_TAKEN', `${path} is published with another content`, { details: { path } });
+}
+
+function missingFile(role: string, published: Remembered | undefined): SkerryError {
+  if (published === undefined) {
+    return new SkerryError(
+      'TRUST_ROLE_UNKNOWN',
+      `the hub has no targets file of ${role}; the root keeper adds a publisher with "skerry trust add-publisher"`,
+    );
+  }
+  return new SkerryError(
+    'TRUST_PUBLISHER_ROLLBACK',
+    `the hub has no targets file of ${role}; it took version ${published.version} before`,
+    {
+      details: { role, given: 0, published: published.version },
+    },
+  );
 }
 
 /** A hub could hand out a file it made itself, to have it signed: only what this key signed is built upon. */
@@ -145,18 +227,22 @@ function targetsOf(file: MetadataFile<'targets'>): JsonObject {
   return Object.fromEntries(Object.entries(file.metadata.signed.targets).map(([path, target]) => [path, target.toJSON()]));
 }
 
-function publisherOf(record: PublisherRecord, role: string): PublisherRecord['publishers'][string] {
+function publisherOf(record: PublisherRecord, role: string): KnownPublisher {
   const known = Object.hasOwn(record.publishers, role) ? record.publishers[role] : undefined;
   if (known !== undefined) return known;
   throw new SkerryError('TRUST_ROLE_UNKNOWN', `this folder holds no key of the publisher role ${role}`);
 }
 
+/** Of a model only what the hub is known to hold is remembered; what was signed for it lies under the number after that. */
 async function remember(
   folder: PublisherFolder,
-  record: PublisherRecord,
+  publisher: string,
   role: string,
-  facts: Partial<Record<'published' | 'signed', Remembered>>,
+  { published, signed }: Partial<Record<'published' | 'signed', Remembered>>,
 ): Promise<void> {
-  const publishers = { ...record.publishers, [role]: { ...publisherOf(record, role), ...facts } };
-  await folder.save({ ...record, publishers });
+  const record = await folder.record();
+  const known = publisherOf(record, publisher);
+  const own = { ...known, ...(published && { published }), ...(signed && { signed }) };
+  const next = role === publisher ? own : { ...known, models: { ...known.models, ...(published && { [role]: published }) } };
+  await folder.save({ ...record, publishers: { ...record.publishers, [publisher]: next } });
 }

@@ -41,9 +41,10 @@ export interface RegistryDeps {
 export interface PublishRequest {
   /** Canonical manifest bytes. */
   readonly manifest: Uint8Array;
-  /** The publisher's targets role and its next signed file, which lists the manifest. */
+  /** The publisher. */
   readonly role: string;
-  readonly targets: Uint8Array;
+  /** Next signed targets files by role; that of the model lists the manifest. */
+  readonly files: Readonly<Record<string, Uint8Array>>;
   /** Name of the token that asks. */
   readonly publisher: string;
 }
@@ -70,8 +71,8 @@ export class Registry {
       const known = await this.#known(candidate);
       if (known !== undefined) return { created: false, version: await this.#detail(known) };
       await checkContent(candidate, this.#deps);
-      checkTargetOf(candidate, request.role, request.targets, (path) => this.#deps.tuf.target(path));
-      await this.#deps.tuf.accept({ roles: { [request.role]: request.targets } });
+      checkTargetOf(candidate, request.role, request.files, (path) => this.#deps.tuf.target(path));
+      await this.#deps.tuf.accept({ roles: request.files });
       return { created: true, version: await this.#store(candidate, request) };
     });
   }

@@ -28,7 +28,8 @@ export interface TrustWatchDeps {
  */
 export class TrustWatch {
   readonly #deps: TrustWatchDeps;
-  readonly #told = new Map<string, number>();
+  /** Warnings told of the files there are now. */
+  #told = new Map<string, number>();
 
   constructor(deps: TrustWatchDeps) {
     this.#deps = deps;
@@ -38,12 +39,14 @@ export class TrustWatch {
   look(): void {
     const { tuf, clock, logger, notify } = this.#deps;
     const now = clock.now();
+    const before = this.#told;
+    this.#told = new Map();
     for (const expiry of tuf.expiries()) {
       if (expiry.signedBy === 'hub') continue;
-      const key = `${expiry.role} ${expiry.version}`;
+      const key = `${expiry.role} ${expiry.expires}`;
       const due = warningsDue(expiry.expires, now);
-      if (due <= (this.#told.get(key) ?? 0)) continue;
       this.#told.set(key, due);
+      if (due <= (before.get(key) ?? 0)) continue;
       const alert = alertOf(expiry, now);
       logger.warn({ ...alert }, alert.reason);
       notify(alert);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { LIMITS } from '#shared/kernel/limits.js';
-import { roleNameSchema } from '#shared/trust/update.js';
+import { roleNameSchema, targetsRoleSchema } from '#shared/trust/role-name.js';
 
 const base64Of = (bytes: number): z.ZodType<string> => z.base64().max(Math.ceil(bytes / 3) * 4);
 
@@ -11,18 +11,20 @@ const base64Of = (bytes: number): z.ZodType<string> => z.base64().max(Math.ceil(
 export const publishBodySchema = z.strictObject({
   /** Canonical manifest bytes, base64. */
   manifest: base64Of(LIMITS.manifestBytes),
-  /** The publisher's targets role. */
+  /** The publisher. */
   role: roleNameSchema,
-  /** The role's next signed targets file, base64: it lists the manifest. */
-  targets: base64Of(LIMITS.trustFileBytes),
+  /** The next signed targets files, base64, by role: that of the model, which lists the manifest, and the publisher's where it changed. */
+  files: z
+    .record(targetsRoleSchema, base64Of(LIMITS.trustFileBytes))
+    .refine((files) => Object.keys(files).length <= 2, 'at most two files'),
 });
 export type PublishBody = z.infer<typeof publishBodySchema>;
 
-/** Bytes of a publish body at most: both files in base64, and their names. */
-export const PUBLISH_BODY_BYTES = Math.ceil(((LIMITS.manifestBytes + LIMITS.trustFileBytes) * 4) / 3) + 4096;
+/** Bytes of a publish body at most: all files in base64, and their names. */
+export const PUBLISH_BODY_BYTES = Math.ceil(((LIMITS.manifestBytes + 2 * LIMITS.trustFileBytes) * 4) / 3) + 4096;
 
 /** Names under which metadata is read: as stored (`3.root.json`), or the newest of a role (`root.json`, `alice.json`). */
 export const metadataFileSchema = z
   .string()
-  .max(160)
-  .regex(/^[a-z0-9._-]{1,155}\.json$/, 'the name of a metadata file');
+  .max(229)
+  .regex(/^[a-z0-9._-]{1,224}\.json$/, 'the name of a metadata file');

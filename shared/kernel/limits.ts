@@ -50,7 +50,11 @@ export const LIMITS = {
   /** Pieces of a TUF target (a manifest), cut at fixed offsets. */
   targetPieceBytes: 96 * KiB,
   trustFileBytes: 4 * MiB,
-  trustFiles: 1024,
+  trustFiles: 10_240,
+  /** Models of a publisher; each has a targets role of its own. */
+  modelsPerPublisher: 4096,
+  /** Targets roles that a snapshot names: publishers, their models, and those that were removed. */
+  targetsRoles: 8192,
   /** What a publisher's command signed and has not delivered: its files, their base64, a manifest. */
   outgoingBytes: 128 * MiB,
   /** Publishers that a device reports as unavailable, at most. */

@@ -239,7 +239,7 @@ const signedFile = z.base64().max(LIMITS.heldBytes);
 export const heldSchema = openObject({
   ...origin,
   desired: signedFile.optional(),
-  trust: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}\.json$/), signedFile).optional(),
+  trust: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}(?:_[a-z0-9._-]{1,128})?\.json$/), signedFile).optional(),
 });
 export type Held = z.infer<typeof heldSchema>;
 
@@ -283,6 +283,6 @@ export function unknownCommandKind(payload: Uint8Array): string | undefined {
  * a lie here can hold updates back until the metadata expires, as not delivering it could, and no more.
  */
 export const trustIndexSchema = z.object({
-  files: z.array(z.string().regex(/^[a-z0-9._-]{1,160}\.json$/)).max(1024),
+  files: z.array(z.string().regex(/^[a-z0-9._-]{1,224}\.json$/)).max(LIMITS.trustFiles),
 });
 export type TrustIndex = z.infer<typeof trustIndexSchema>;

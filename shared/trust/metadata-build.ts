@@ -1,5 +1,6 @@
 import type { EpochMillis } from '#shared/kernel/time.js';
 import { type PublicKey, tufKeyId, tufKeyObject } from './keys.js';
+import { AGENT_PATHS, modelOf, modelPaths } from './role-name.js';
 import { type JsonObject, type Kind, type MetadataFile, sha256Hex } from './metadata.js';
 
 /** Version of the TUF specification that files are written for. */
@@ -50,9 +51,6 @@ export interface Delegation extends RoleKeys {
   readonly agent?: boolean;
 }
 
-/** Paths of the agent's releases (`manifestTargetPath`). */
-export const AGENT_PATHS = 'agent/*.json';
-
 /** `delegations` of the top-level targets (TUF 4.5): one role per publisher, most trusted first, none cuts off the ones after it. */
 export function delegationsObject(delegations: readonly Delegation[]): JsonObject {
   return {
@@ -63,6 +61,19 @@ export function delegationsObject(delegations: readonly Delegation[]): JsonObjec
       terminating: false,
       // "*" does not cross "/": the last one stands for every version file of the model.
       paths: [...delegation.models.map((model) => `models/${model}/*`), ...(delegation.agent === true ? [AGENT_PATHS] : [])],
+    })),
+  };
+}
+
+/** `delegations` of a publisher's targets file (TUF 4.5): one role per model, signed by the publisher's own key. */
+export function modelDelegationsObject(key: PublicKey, roles: readonly string[]): JsonObject {
+  return {
+    keys: keyObjects([key]),
+    roles: roles.map((role) => ({
+      ...roleObject({ keys: [key], threshold: 1 }),
+      name: role,
+      terminating: false,
+      paths: [modelPaths(modelOf(role) ?? '')],
     })),
   };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { digestSchema } from '#shared/bundle/names.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import { roleNameSchema } from './update.js';
+import { targetsRoleSchema } from './role-name.js';
 
 // The TUF file formats (TUF 1.0.x, section 4). Members that are not known here are ignored and kept: the signature covers them.
 // Keys and signatures of a kind this release cannot use are no error, they do not count (shared/trust/signatures.ts). Where the
@@ -9,7 +9,7 @@ import { roleNameSchema } from './update.js';
 
 const MAX_KEYS = 1024;
 const MAX_KEYIDS = 64;
-const MAX_DELEGATIONS = 256;
+const MAX_DELEGATIONS = LIMITS.modelsPerPublisher;
 const MAX_SIGNATURES = 256;
 
 const versionSchema = z.int().min(1).max(2_147_483_647);
@@ -64,9 +64,9 @@ const snapshotSigned = z.looseObject({
   ...commonShape,
   _type: z.literal('snapshot'),
   meta: z
-    .record(z.string().regex(/^[a-z0-9-]{1,63}\.json$/), metaFileSchema)
+    .record(z.string().regex(/^[a-z0-9-]{1,63}(?:_[a-z0-9._-]{1,128})?\.json$/), metaFileSchema)
     .refine((meta) => Object.hasOwn(meta, 'targets.json'), 'lists no targets.json')
-    .refine((meta) => Object.keys(meta).length <= MAX_DELEGATIONS + 1, 'lists too many files'),
+    .refine((meta) => Object.keys(meta).length <= LIMITS.targetsRoles, 'lists too many files'),
 });
 
 /** `models/<name pattern>/<file pattern>`, or the releases of the agent; `*` never crosses a `/` (TUF 4.5, "paths"). */
@@ -81,7 +81,7 @@ const delegatedPathSchema = z
 const delegatedRoleSchema = z
   .looseObject({
     ...roleShape,
-    name: roleNameSchema,
+    name: targetsRoleSchema,
     terminating: z.boolean(),
     paths: z.array(delegatedPathSchema).min(1).max(64),
   })

@@ -1,6 +1,8 @@
-import { type Digest, digestSchema, type ModelName, type VersionNumber } from '#shared/bundle/names.js';
+import { type Digest, digestSchema } from '#shared/bundle/names.js';
 import { type ManifestTargetCustom, manifestTargetCustomSchema, manifestTargetPath } from '#shared/bundle/manifest.js';
 import type { MetadataFile } from './metadata.js';
+import { modelRoleFor } from './model-role.js';
+import { modelOf } from './role-name.js';
 import type { UnavailableRole } from './decide/update-walk.js';
 
 const NONE_UNAVAILABLE: ReadonlyMap<string, UnavailableRole> = new Map();
@@ -33,24 +35,45 @@ export function findTarget(
   const own = ownTarget(set.targets, path);
   if (own !== undefined) return own;
   for (const { role, terminating } of set.targets.metadata.signed.delegations?.rolesForTarget(path) ?? []) {
-    const trouble = unavailable.get(role);
-    if (trouble !== undefined) {
-      if (trouble.lapsed === undefined || ownTarget(trouble.lapsed, path) !== undefined) throw trouble.error;
-      if (terminating) return undefined;
-      continue;
-    }
-    const file = set.roles.get(role);
-    const target = file === undefined ? undefined : ownTarget(file, path);
-    if (target !== undefined) return target;
-    if (terminating) return undefined; // TUF 5.6.7.2.1
+    const target = targetOfPublisher(set.roles, role, path, unavailable);
+    if (target !== undefined || terminating) return target; // TUF 5.6.7.2.1
   }
   return undefined;
 }
 
-/** Every target that a lookup by its path would find. */
-export function listTargets(set: TargetRoles): readonly ListedTarget[] {
-  const paths = new Set([set.targets, ...set.roles.values()].flatMap((file) => Object.keys(file.metadata.signed.targets)));
-  return [...paths].flatMap((path) => findTarget(set, path) ?? []);
+/** The target as a publisher's file, or the role of the model below it, lists it. */
+function targetOfPublisher(
+  roles: TargetRoles['roles'],
+  publisher: string,
+  path: string,
+  unavailable: ReadonlyMap<string, UnavailableRole>,
+): ListedTarget | undefined {
+  const trouble = unavailable.get(publisher);
+  if (trouble !== undefined && trouble.lapsed === undefined) throw trouble.error;
+  const file = trouble?.lapsed ?? roles.get(publisher);
+  if (file === undefined) return undefined;
+  const model = modelRoleFor(file, path);
+  const target = ownTarget(file, path) ?? (model === undefined ? undefined : targetOfRole(roles, model, path, unavailable));
+  if (target !== undefined && trouble !== undefined) throw trouble.error;
+  return target;
+}
+
+function targetOfRole(
+  roles: TargetRoles['roles'],
+  role: string,
+  path: string,
+  unavailable: ReadonlyMap<string, UnavailableRole>,
+): ListedTarget | undefined {
+  const trouble = unavailable.get(role);
+  if (trouble === undefined) return ownTarget(roles.get(role), path);
+  if (trouble.lapsed === undefined || ownTarget(trouble.lapsed, path) !== undefined) throw trouble.error;
+  return undefined;
+}
+
+/** Every publisher's role that lists a path it may list, most trusted first. */
+export function listersOf(set: TargetRoles, path: string): readonly string[] {
+  const delegated = set.targets.metadata.signed.delegations?.rolesForTarget(path) ?? [];
+  return [...delegated].flatMap(({ role }) => targetOfPublisher(set.roles, role, path, NONE_UNAVAILABLE)?.role ?? []);
 }
 
 /** A published model version as its target entry describes it. */
@@ -66,20 +89,31 @@ export function asVersion(target: ListedTarget): ListedVersion | undefined {
   return { target, custom: custom.data };
 }
 
-/** Highest minimum version any effective target states, by model (a recall cannot be undone by a later, lower statement). */
-export function minimumVersions(set: TargetRoles): ReadonlyMap<ModelName, VersionNumber> {
-  const minimums = new Map<ModelName, VersionNumber>();
-  for (const target of listTargets(set)) {
-    const version = asVersion(target);
-    if (version === undefined) continue;
-    const { model, minimumVersion } = version.custom;
-    const before = minimums.get(model);
-    if (before === undefined || minimumVersion > before) minimums.set(model, minimumVersion);
+/** Highest minimum version any effective target of the model states; 0 when none does. A recall cannot be undone by a later, lower statement. */
+export function minimumVersionOf(set: TargetRoles, model: string): number {
+  let highest = 0;
+  for (const path of pathsOf(set, model)) {
+    const target = findTarget(set, path);
+    const version = target && asVersion(target);
+    if (version?.custom.model === model) highest = Math.max(highest, version.custom.minimumVersion);
   }
-  return minimums;
+  return highest;
 }
 
-function ownTarget(file: MetadataFile<'targets'>, path: string): ListedTarget | undefined {
+/** Paths that any publisher lists for the model, in a file of its own or in the role of the model. */
+function pathsOf({ roles }: TargetRoles, model: string): ReadonlySet<string> {
+  const folder = manifestTargetPath(model, 1).replace(/[^/]*$/, '');
+  const paths = new Set<string>();
+  for (const file of roles.values()) {
+    const listed = modelOf(file.role);
+    if (listed !== undefined && listed !== model) continue;
+    for (const path of Object.keys(file.metadata.signed.targets)) if (path.startsWith(folder)) paths.add(path);
+  }
+  return paths;
+}
+
+function ownTarget(file: MetadataFile<'targets'> | undefined, path: string): ListedTarget | undefined {
+  if (file === undefined) return undefined;
   const { targets } = file.metadata.signed;
   const target = Object.hasOwn(targets, path) ? targets[path] : undefined;
   const digest = digestSchema.safeParse(target?.hashes['sha256']);

@@ -2,15 +2,7 @@ import { z } from 'zod';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { fleetIdSchema } from '#shared/protocol/device.js';
 import { publicKeySchema } from './keys.js';
-
-/** Name of a publisher's delegated targets role; part of metadata file names. */
-/** What a publisher may be called, as errors and help texts say it. */
-export const ROLE_NAME_RULE = 'lower-case letters, digits and "-", at most 63';
-
-export const roleNameSchema = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, ROLE_NAME_RULE)
-  .refine((name) => !['root', 'targets', 'snapshot', 'timestamp', 'director'].includes(name), 'is the name of a top-level role');
+import { targetsRoleSchema } from './role-name.js';
 
 /** Public keys a hub holds, which the publisher's root and director target must name. */
 export const hubPublicKeysSchema = z.object({
@@ -27,7 +19,7 @@ export interface TrustUpdate {
   readonly roots?: readonly Uint8Array[];
   /** New top-level targets file. */
   readonly targets?: Uint8Array;
-  /** New targets files of delegated publisher roles, by role name. */
+  /** New targets files of publishers and of their models, by role name. */
   readonly roles?: Readonly<Record<string, Uint8Array>>;
   /** Content of the target `hub/director.json`. */
   readonly director?: Uint8Array;
@@ -44,7 +36,7 @@ const fileSchema = z.base64().max(Math.ceil(LIMITS.trustFileBytes / 3) * 4);
 export const trustUpdateSchema = z.strictObject({
   roots: z.array(fileSchema).max(64).optional(),
   targets: fileSchema.optional(),
-  roles: z.record(roleNameSchema, fileSchema).optional(),
+  roles: z.record(targetsRoleSchema, fileSchema).optional(),
   director: fileSchema.optional(),
   recovery: z.boolean().optional(),
 });

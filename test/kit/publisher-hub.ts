@@ -10,7 +10,7 @@ interface StoredVersion {
   readonly manifest: string;
   readonly contentIdentity: string;
   readonly role: string;
-  readonly targets: unknown;
+  readonly files: unknown;
 }
 
 /** A hub as publishers see it, over real HTTP: keeps lengths and digests, not bytes, so that any size can be sent to it. */
@@ -54,13 +54,13 @@ export async function startPublisherHub(): Promise<PublisherHubServer> {
       if (!versions.has(name)) throw new SkerryError('MODEL_UNKNOWN', `there is no model ${name}`);
       json(200, { model: name, versions: versions.get(name) });
     } else if (route === 'POST models') {
-      json(201, accept(name, JSON.parse(await textBody(request)) as { manifest: string; role: string; targets: unknown }));
+      json(201, accept(name, JSON.parse(await textBody(request)) as { manifest: string; role: string; files: unknown }));
     } else {
       throw new SkerryError('API_NOT_FOUND', `nothing at ${path}`);
     }
   };
 
-  const accept = (model: string, body: { manifest: string; role: string; targets: unknown }): StoredVersion => {
+  const accept = (model: string, body: { manifest: string; role: string; files: unknown }): StoredVersion => {
     const bytes = Buffer.from(body.manifest, 'base64');
     const manifest = decodeManifest(bytes);
     const missing = manifest.artifacts.find((artifact) => artifacts.get(artifact.digest) !== artifact.length);
@@ -73,7 +73,7 @@ export async function startPublisherHub(): Promise<PublisherHubServer> {
       manifest: digestOf(bytes),
       contentIdentity: contentIdentity(manifest),
       role: body.role,
-      targets: body.targets,
+      files: body.files,
     };
     versions.set(model, [...before, stored]);
     return stored;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { PublisherFolder } from '#hub/publisher/trust-folder.js';
 import { initTrust } from '#hub/publisher/trust-keeper.js';
-import { signVersionTarget } from '#hub/publisher/trust-sign.js';
+import { type CurrentFiles, type SignedVersion, signVersionTarget } from '#hub/publisher/trust-sign.js';
 import { cutArtifact } from '#shared/bundle/cut-artifact.js';
 import { digestOf } from '#shared/bundle/digest.js';
 import { encodeGolden } from '#shared/bundle/golden.js';
@@ -73,8 +73,8 @@ export class SigningPublisher {
     return initTrust({ folder: this.#folder, secret: this.#secret, clock: systemClock, hub, publisher });
   }
 
-  /** The role's next targets file, listing this manifest (or other bytes in its place). */
-  async sign(manifest: Manifest, current: Uint8Array, bytes: Uint8Array = canonicalJson(manifest)): Promise<Uint8Array> {
+  /** The next targets files by role, listing this manifest (or other bytes in its place). */
+  async sign(manifest: Manifest, current: CurrentFiles, bytes: Uint8Array = canonicalJson(manifest)): Promise<SignedVersion['roles']> {
     const signed = await signVersionTarget({
       folder: this.#folder,
       secret: this.#secret,
@@ -93,6 +93,6 @@ export class SigningPublisher {
         },
       },
     });
-    return signed.bytes;
+    return signed.roles;
   }
 }

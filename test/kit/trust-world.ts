@@ -8,7 +8,7 @@ import { TRUST_INDEX_FILE, TrustMirror } from '#agent/sync/trust-mirror.js';
 import { withTaken } from '#hub/publisher/outgoing.js';
 import { PublisherFolder } from '#hub/publisher/trust-folder.js';
 import { addPublisher, type Ceremony, type InitTrust, initTrust } from '#hub/publisher/trust-keeper.js';
-import { createPublisher, signVersionTarget, type VersionTarget } from '#hub/publisher/trust-sign.js';
+import { createPublisher, type CurrentFiles, signVersionTarget, type VersionTarget } from '#hub/publisher/trust-sign.js';
 import { type HubKeys, hubPublicKeys } from '#hub/registry/tuf/hub-keys.js';
 import type { Publication } from '#hub/registry/tuf/publication.js';
 import { TufRepository, type TufRepositoryOptions } from '#hub/registry/tuf/repository.js';
@@ -79,12 +79,19 @@ export function versionTarget(model: string, version: number, content: string, m
   return { path: manifestTargetPath(model, version), length: bytes.byteLength, digest, custom };
 }
 
+/** The newest file of each role as the hub of the world publishes it. */
+export function currentFiles({ hub }: Pick<TrustWorld, 'hub'>): CurrentFiles {
+  return (role) =>
+    Promise.resolve()
+      .then(() => hub.roleFile(role).bytes)
+      .catch(() => undefined);
+}
+
 /** Signs and uploads a version as the publisher of the world's folder. */
 export async function publishVersion(world: TrustWorld, target: VersionTarget, role = ROLE): Promise<void> {
-  const current = world.hub.roleFile(role).bytes;
-  const signed = await signVersionTarget({ ...ceremony(world), role, current, target });
-  await world.hub.accept({ roles: { [role]: signed.bytes } });
-  await world.folder.save(withTaken(await world.folder.record(), { roles: { [role]: signed.bytes } }));
+  const { roles } = await signVersionTarget({ ...ceremony(world), role, current: currentFiles(world), target });
+  await world.hub.accept({ roles });
+  await world.folder.save(withTaken(await world.folder.record(), { roles }));
 }
 
 /** A publisher with a folder of its own, let in for what is said; what it is given it signs and hands to the hub. */
@@ -98,8 +105,8 @@ export async function letIn(
   const request = await createPublisher({ ...signing, fleet: FLEET });
   await world.hub.accept(await addPublisher({ ...ceremony(world), request, ...may }));
   return async (target) => {
-    const { bytes } = await signVersionTarget({ ...signing, current: world.hub.roleFile(role).bytes, target });
-    return world.hub.accept({ roles: { [role]: bytes } });
+    const { roles } = await signVersionTarget({ ...signing, current: currentFiles(world), target });
+    return world.hub.accept({ roles });
   };
 }
 

@@ -5,6 +5,7 @@ import { hubPublicKeys } from '#hub/registry/tuf/hub-keys.js';
 import { TufRepository } from '#hub/registry/tuf/repository.js';
 import { digestSchema, type ModelName, versionNumberSchema } from '#shared/bundle/names.js';
 import { hasCode, SkerryError } from '#shared/kernel/errors.js';
+import { modelRoleName } from '#shared/trust/role-name.js';
 import { parseMetadata, sha256Hex } from '#shared/trust/metadata.js';
 import type { HubPublicKeys, TrustUpdate } from '#shared/trust/update.js';
 import { FLEET, type TrustWorld } from './trust-world.js';
@@ -63,16 +64,17 @@ export class WorldHub implements PublisherHub {
     this.#reach();
   }
 
-  createVersion(model: ModelName, { manifest, role, targets }: VersionUpload): Promise<void> {
+  createVersion(model: ModelName, { manifest, role, files }: VersionUpload): Promise<void> {
     return this.#change(async () => {
       const digest = sha256Hex(manifest);
       const known = this.#versions.get(model) ?? new Map<number, string>();
-      const listed = Object.entries(parseMetadata('targets', targets, role).metadata.signed.targets);
+      const listing = files[modelRoleName(role, model)] ?? new Uint8Array();
+      const listed = Object.entries(parseMetadata('targets', listing, role).metadata.signed.targets);
       const [path] = listed.find(([name, target]) => name.startsWith(`models/${model}/`) && target.hashes['sha256'] === digest) ?? [];
       const version = Number(/(\d+)\.json$/.exec(path ?? '')?.[1]);
       if (known.get(version) === digest) return;
       if (known.has(version)) throw new SkerryError('VERSION_CONFLICT', `${model}@${version} is taken by other content`);
-      await this.#world.hub.accept({ roles: { [role]: targets } });
+      await this.#world.hub.accept({ roles: files });
       this.#versions.set(model, known.set(version, digest));
     });
   }

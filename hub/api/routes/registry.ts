@@ -86,7 +86,7 @@ export function registryRoutes(registry: Registry, uploads: ArtifactUploads): re
         const { created, version } = await registry.publish(params.model, {
           manifest: Buffer.from(body.manifest, 'base64'),
           role: body.role,
-          targets: Buffer.from(body.targets, 'base64'),
+          files: Object.fromEntries(Object.entries(body.files).map(([role, file]) => [role, Buffer.from(file, 'base64')])),
           publisher: nameOf(caller),
         });
         if (!created) reply.code(200);

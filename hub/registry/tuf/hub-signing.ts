@@ -18,8 +18,13 @@ export function nextSnapshot(
   floor: number,
 ): MetadataFile<'snapshot'> {
   const meta: JsonObject = {};
-  for (const [name, file] of Object.entries(previous?.metadata.signed.meta ?? {})) meta[name] = file.toJSON();
-  for (const file of [listed.targets, ...listed.roles.values()]) meta[`${file.role}.json`] = metaFileOf(file);
+  const before = previous?.metadata.signed.meta ?? {};
+  for (const [name, file] of Object.entries(before)) meta[name] = file.toJSON();
+  for (const file of [listed.targets, ...listed.roles.values()]) {
+    const name = `${file.role}.json`;
+    // A version of a role has one file: what was named before is not hashed again.
+    if (!Object.hasOwn(before, name) || before[name]?.version !== file.version) meta[name] = metaFileOf(file);
+  }
   return signMetadata('snapshot', { ...commonFields('snapshot', Math.max(previous?.version ?? 0, floor) + 1, expires), meta }, [
     keys.snapshot,
   ]);

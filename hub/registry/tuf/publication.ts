@@ -3,7 +3,7 @@ import { openObject } from '#shared/kernel/open-object.js';
 import { digestSchema } from '#shared/bundle/names.js';
 import type { TrustIndex } from '#shared/protocol/messages.js';
 import { sha256Hex } from '#shared/trust/metadata.js';
-import { roleNameSchema } from '#shared/trust/update.js';
+import { targetsRoleSchema } from '#shared/trust/role-name.js';
 import type { CompleteSet } from '#shared/trust/decide/update-walk.js';
 
 /** Everything devices fetch, consistent, as published now. */
@@ -59,7 +59,7 @@ export const currentSchema = openObject({
   firstRoot: versionSchema,
   root: versionSchema,
   targets: versionSchema,
-  roles: z.record(roleNameSchema, versionSchema),
+  roles: z.record(targetsRoleSchema, versionSchema),
   snapshot: versionSchema,
   timestamp: z.base64(),
   director: digestSchema,

@@ -6,12 +6,20 @@ import { checkExpiry, type MetadataFile, parseMetadata } from '#shared/trust/met
 import { checkSignatures } from '#shared/trust/signatures.js';
 import { findTarget, type ListedTarget } from '#shared/trust/target-lookup.js';
 import type { TrustUpdate } from '#shared/trust/update.js';
-import { delegatedRoleNames, issuedAt, nextRoot, walkComplete } from '#shared/trust/decide/update-walk.js';
+import { checkDelegations, delegatedRoleNames } from '#shared/trust/model-role.js';
+import { issuedAt, nextRoot, walkComplete } from '#shared/trust/decide/update-walk.js';
 import { expiriesOf, type RoleExpiry } from './decide/expiry.js';
 import type { HubKeys } from './hub-keys.js';
 import { nextSnapshot, nextTimestamp } from './hub-signing.js';
 import { type Publication, publicationOf, type Published } from './publication.js';
-import { checkDirector, checkHubKeys, checkKeepsTargets, checkNextVersion, checkTargetRules } from './decide/publication-rules.js';
+import {
+  checkDirector,
+  checkHubKeys,
+  checkKeepsModels,
+  checkKeepsTargets,
+  checkNextVersion,
+  checkTargetRules,
+} from './decide/publication-rules.js';
 import { commitPublished, dropSuperseded, loadPublished } from './stored-set.js';
 import { lostFiles, lostVersions, whatWasLost } from './decide/lost.js';
 import type { TufStorage } from './storage.js';
@@ -172,7 +180,7 @@ export class TufRepository {
     const roles = acceptRoles(update, targets, before, now);
     const director = update.director ?? before?.director;
     checkDirector({ targets, roles }, director, this.#options.fleet, this.#options.keys);
-    checkTargetRules({ targets, roles });
+    checkTargetRules({ targets, roles }, before);
     const files = [root, targets, ...roles.values()];
     const known = new Set(before === undefined ? [] : [before.root, before.targets, ...before.roles.values()]);
     if (files.every((file) => known.has(file)) && roles.size === before?.roles.size) return undefined;
@@ -264,20 +272,25 @@ function acceptRoles(
   before: Published | undefined,
   now: EpochMillis,
 ): ReadonlyMap<string, MetadataFile<'targets'>> {
-  const delegated = delegatedRoleNames(targets);
   const uploaded = new Map(Object.entries(update.roles ?? {}));
-  for (const role of uploaded.keys()) {
-    if (!delegated.includes(role)) throw new SkerryError('TRUST_ROLE_UNKNOWN', `no role ${role} is delegated`, { details: { role } });
-  }
   const roles = new Map<string, MetadataFile<'targets'>>();
-  for (const role of delegated) {
+  const accept = (role: string, delegator: MetadataFile<'targets'>, delegatedBefore: MetadataFile<'targets'> | undefined): void => {
+    const known = before?.roles.get(role);
     // The snapshot remembers roles that lost their delegation: one that comes back goes on counting.
     const listed = before?.snapshot.metadata.signed.meta[`${role}.json`]?.version;
-    const file = acceptRole(uploaded.get(role), role, before?.roles.get(role), listed, now, update.recovery === true);
+    const file = acceptRole(uploaded.get(role), role, known, listed, now, update.recovery === true);
     if (file === undefined)
       throw new SkerryError('TRUST_TARGETS_MISSING', `role ${role} is delegated but its file is not given`, { details: { role } });
-    checkSignatures(targets, file);
+    if (file !== known || delegator !== delegatedBefore) checkSignatures(delegator, file);
     roles.set(role, file);
+    if (delegator !== targets) return;
+    checkDelegations(file);
+    if (known !== undefined) checkKeepsModels(known, file);
+    for (const model of delegatedRoleNames(file)) accept(model, file, known);
+  };
+  for (const publisher of delegatedRoleNames(targets)) accept(publisher, targets, before?.targets);
+  for (const role of uploaded.keys()) {
+    if (!roles.has(role)) throw new SkerryError('TRUST_ROLE_UNKNOWN', `no role ${role} is delegated`, { details: { role } });
   }
   return roles;
 }

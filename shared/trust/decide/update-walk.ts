@@ -1,7 +1,8 @@
 import { type EpochMillis, parseTimestamp } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { checkExpiry, type Kind, METADATA_CODES, type MetadataFile, parseMetadata, sha256Hex } from '../metadata.js';
-import { checkSignatures, isSigned, keysOfRole } from '../signatures.js';
+import { delegatedRoleNames, checkDelegations } from '../model-role.js';
+import { checkSignatures, type Delegator, isSigned, keysOfRole } from '../signatures.js';
 
 /** Longest chain of new roots followed in one update (TUF 5.3.3 asks for a bound). */
 export const MAX_ROOT_STEPS = 256;
@@ -12,7 +13,7 @@ export interface TrustedSet {
   readonly timestamp?: MetadataFile<'timestamp'> | undefined;
   readonly snapshot?: MetadataFile<'snapshot'> | undefined;
   readonly targets?: MetadataFile<'targets'> | undefined;
-  /** Delegated publisher roles by name. */
+  /** Roles of publishers and of their models, by name. Each was verified by the delegator in this set. */
   readonly roles: ReadonlyMap<string, MetadataFile<'targets'>>;
 }
 
@@ -68,9 +69,11 @@ export function walkUpdate(trusted: TrustedSet, offered: OfferedFiles, now: Epoc
     set = { ...set, timestamp }; // TUF 5.4.5
     const snapshot = walkSnapshot(set.root, timestamp, set.snapshot, offered, time);
     set = { ...set, snapshot }; // TUF 5.5.7
-    const targets = walkTargets(set.root, snapshot, 'targets', set.targets, offered);
+    const top = { role: 'targets', delegator: set.root, trusted: set.targets, trustedBy: trusted.root };
+    const targets = walkTargets(top, snapshot, offered);
     checkExpiry(targets, time); // TUF 5.6.5
-    set = { ...set, targets, roles: walkRoles(targets, snapshot, set.roles, offered, time, unavailable) }; // TUF 5.6.6
+    const roles = walkRoles(targets, { snapshot, before: set, offered, now: time, roles: new Map(), unavailable });
+    set = { ...set, targets, roles }; // TUF 5.6.6
     return { trusted: set, newRoots, failure: undefined, unavailable };
   } catch (cause) {
     return { trusted: set, newRoots, failure: asSkerryError(cause), unavailable };
@@ -86,11 +89,6 @@ export function walkComplete(trusted: TrustedSet, offered: OfferedFiles): Comple
   if (timestamp === undefined || snapshot === undefined || targets === undefined)
     throw new SkerryError('INTERNAL', 'a complete walk left a top-level role out');
   return { root, timestamp, snapshot, targets, roles };
-}
-
-/** Names of the publisher roles that a top-level targets file delegates to, most trusted first. */
-export function delegatedRoleNames(targets: MetadataFile<'targets'>): readonly string[] {
-  return Object.keys(targets.metadata.signed.delegations?.roles ?? {});
 }
 
 /** When the hub signed a timestamp file. */
@@ -208,55 +206,80 @@ function walkSnapshot(
   return next;
 }
 
+/** A role, the file that delegates to it, and what was accepted of both before. */
+interface WalkedRole {
+  readonly role: string;
+  readonly delegator: Delegator;
+  readonly trusted: MetadataFile<'targets'> | undefined;
+  /** The delegator by which `trusted` was verified. */
+  readonly trustedBy: Delegator | undefined;
+}
+
 function walkTargets(
-  delegator: MetadataFile<'root'> | MetadataFile<'targets'>,
+  { role, delegator, trusted, trustedBy }: WalkedRole,
   snapshot: MetadataFile<'snapshot'>,
-  role: string,
-  trusted: MetadataFile<'targets'> | undefined,
   offered: OfferedFiles,
 ): MetadataFile<'targets'> {
   const listed = `${role}.json`;
   const metas = snapshot.metadata.signed.meta;
   const meta = Object.hasOwn(metas, listed) ? metas[listed] : undefined;
   if (meta === undefined) return missing('targets', role, `${listed} in the snapshot`);
+  // Nothing changed since it was verified: a fleet's many roles cost only what is new of them.
+  if (trusted !== undefined && delegator === trustedBy && kept(trusted, meta) !== undefined) return trusted;
   const name = `${meta.version}.${listed}`;
   const bytes = kept(trusted, meta) ?? offered(name) ?? missing('targets', role, name);
   checkHash('targets', role, bytes, meta); // TUF 5.6.2
   const next = parseMetadata('targets', bytes, role);
   checkSignatures(delegator, next); // TUF 5.6.3
   if (next.version !== meta.version) throw refusal(next, 'rollback', `is not version ${meta.version}, which the snapshot names`); // TUF 5.6.4
-  if (role !== 'targets' && next.metadata.signed.delegations !== undefined) {
-    throw new SkerryError('TRUST_TARGETS_FORMAT', `publisher role ${role} delegates further, which is not allowed`, { details: { role } });
-  }
+  checkDelegations(next);
   return next;
 }
 
+/** What walking the roles below the top goes by, and what it comes to. */
+interface RolesWalk {
+  readonly snapshot: MetadataFile<'snapshot'>;
+  readonly before: TrustedSet;
+  readonly offered: OfferedFiles;
+  readonly now: EpochMillis | undefined;
+  readonly roles: Map<string, MetadataFile<'targets'>>;
+  readonly unavailable: Map<string, UnavailableRole>;
+}
+
 /**
- * Every publisher role by itself. One that cannot be used goes on with the file accepted before, if its delegation still
- * holds for that, and is named: nobody else's targets wait for it.
+ * Every publisher and every model of one by itself. A role that cannot be used goes on with the file accepted before, if its delegation
+ * still holds for that, and is named: nobody else's targets wait for it.
  */
-function walkRoles(
-  targets: MetadataFile<'targets'>,
-  snapshot: MetadataFile<'snapshot'>,
-  trusted: ReadonlyMap<string, MetadataFile<'targets'>>,
-  offered: OfferedFiles,
-  now: EpochMillis | undefined,
-  unavailable: Map<string, UnavailableRole>,
-): ReadonlyMap<string, MetadataFile<'targets'>> {
-  const roles = new Map<string, MetadataFile<'targets'>>();
-  for (const name of delegatedRoleNames(targets)) {
-    const before = trusted.get(name);
-    let verified: MetadataFile<'targets'> | undefined;
-    try {
-      verified = walkTargets(targets, snapshot, name, before, offered);
-      checkExpiry(verified, now); // TUF 5.6.5
-      roles.set(name, verified);
-    } catch (cause) {
-      unavailable.set(name, { error: asSkerryError(cause), ...(verified === undefined ? {} : { lapsed: verified }) });
-      if (before !== undefined && isSigned(targets, before)) roles.set(name, before);
-    }
+function walkRoles(targets: MetadataFile<'targets'>, walk: RolesWalk): ReadonlyMap<string, MetadataFile<'targets'>> {
+  for (const publisher of delegatedRoleNames(targets)) {
+    const file = walkRole(publisher, targets, walk.before.targets, walk);
+    const trustedBy = walk.before.roles.get(publisher);
+    for (const model of file === undefined ? [] : delegatedRoleNames(file)) walkRole(model, file, trustedBy, walk);
   }
-  return roles;
+  return walk.roles;
+}
+
+/** Returns the file by whose delegations it goes on: the one in the set, else a verified one that only lapsed. */
+function walkRole(
+  role: string,
+  delegator: MetadataFile<'targets'> | undefined,
+  trustedBy: MetadataFile<'targets'> | undefined,
+  { snapshot, before, offered, now, roles, unavailable }: RolesWalk,
+): MetadataFile<'targets'> | undefined {
+  if (delegator === undefined) return undefined;
+  const trusted = before.roles.get(role);
+  let verified: MetadataFile<'targets'> | undefined;
+  try {
+    verified = walkTargets({ role, delegator, trusted, trustedBy }, snapshot, offered);
+    checkExpiry(verified, now); // TUF 5.6.5
+    roles.set(role, verified);
+    return verified;
+  } catch (cause) {
+    unavailable.set(role, { error: asSkerryError(cause), ...(verified === undefined ? {} : { lapsed: verified }) });
+    const holds = trusted !== undefined && (trusted === verified || isSigned(delegator, trusted)) ? trusted : undefined;
+    if (holds !== undefined) roles.set(role, holds);
+    return holds ?? verified;
+  }
 }
 
 interface ExpectedFile {

@@ -13,6 +13,7 @@ import type { TrustUpdate } from '#shared/trust/update.js';
 import { KeeperDesk } from '../../kit/keeper-desk.js';
 import { PowerCutFs } from '../../kit/power-cut-fs.js';
 import { FLEET, makeDevice, refresh, ROLE, temporaryFolder, versionTarget } from '../../kit/trust-world.js';
+import { modelRoleName } from '#shared/trust/role-name.js';
 
 const resign = (desk: KeeperDesk, folder?: PublisherFolder): Promise<void> => desk.run((options) => renewFolder(options, desk.hub), folder);
 
@@ -167,6 +168,8 @@ describe('kill -9 at every write', () => {
   });
 });
 
+const MODEL = modelRoleName(ROLE, 'vad');
+
 describe('trust recover', () => {
   const plan = async (desk: KeeperDesk, folder = desk.folder): Promise<Record<string, string>> =>
     Object.fromEntries(planRecovery(await compareWithHub(folder, desk.hub), undefined).map(({ role, action }) => [role, action]));
@@ -182,7 +185,7 @@ describe('trust recover', () => {
     await restore();
     await expect(desk.publish(4)).rejects.toMatchObject({ code: 'TRUST_PUBLISHER_ROLLBACK' });
     await expect(resign(desk)).rejects.toMatchObject({ code: 'TRUST_PUBLISHER_ROLLBACK' });
-    expect(await plan(desk)).toEqual({ root: 'deliver', targets: 'deliver', [ROLE]: 'deliver' });
+    expect(await plan(desk)).toEqual({ root: 'deliver', targets: 'deliver', [ROLE]: 'deliver', [MODEL]: 'deliver' });
     await recover(desk.delivery(), undefined);
     expect(await desk.outOfStep()).toEqual([]);
     expect(await lostVersions(desk.folder, desk.hub)).toEqual([2, 3].map((version) => ({ model: 'vad', version })));
@@ -210,7 +213,7 @@ describe('trust recover', () => {
     await desk.publish(1);
     await letBobIn(desk);
     await resign(desk);
-    expect(await plan(desk, old)).toEqual({ root: 'adopt', targets: 'adopt', [ROLE]: 'adopt' });
+    expect(await plan(desk, old)).toEqual({ root: 'adopt', targets: 'adopt', [ROLE]: 'adopt', [MODEL]: 'adopt' });
     await recover(desk.delivery(old), undefined);
     expect(await desk.outOfStep(old)).toEqual([]);
     await resign(desk, old);
@@ -254,7 +257,7 @@ describe('trust recover', () => {
     await resign(desk, other);
     await desk.publish(2, other);
     await expect(resign(desk)).rejects.toMatchObject({ code: 'TRUST_FOLDER_DIVERGED' });
-    expect(await plan(desk)).toEqual({ root: 'decide', targets: 'decide', [ROLE]: 'decide' });
+    expect(await plan(desk)).toEqual({ root: 'decide', targets: 'decide', [ROLE]: 'adopt', [MODEL]: 'decide' });
     await recover(desk.delivery(), 'hub');
     expect(await desk.outOfStep()).toEqual([]);
     await resign(desk);

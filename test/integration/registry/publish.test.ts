@@ -5,6 +5,8 @@ import type { ModelManifest as Manifest } from '#shared/bundle/model-manifest.js
 import { encodeTrustUpdate, hubPublicKeysSchema } from '#shared/trust/update.js';
 import { type ApiHub, startApiHub } from '../../kit/api-hub.js';
 import { goldenFile, SigningPublisher, type TestVersion, testVersion } from '../../kit/signing-publisher.js';
+import type { CurrentFiles } from '#hub/publisher/trust-sign.js';
+import { modelRoleName } from '#shared/trust/role-name.js';
 
 let hub: ApiHub;
 let publisher: SigningPublisher;
@@ -34,20 +36,30 @@ async function upload(version: Pick<TestVersion, 'files'>): Promise<void> {
   }
 }
 
-async function currentTargets(): Promise<Uint8Array> {
-  const response = await hub.fetch('publisher', `/api/v1/trust/metadata/${publisher.role}.json`);
-  return new Uint8Array(await response.arrayBuffer());
-}
+const current: CurrentFiles = async (role) => {
+  const response = await hub.fetch('publisher', `/api/v1/trust/metadata/${role}.json`);
+  return response.ok ? new Uint8Array(await response.arrayBuffer()) : undefined;
+};
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+const inBase64 = (files: Readonly<Record<string, Uint8Array>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(files).map(([role, bytes]) => [role, base64(bytes)]));
+
+/** Files as the hub gives them: the publisher's, and that of a model. */
+async function currentFiles(...models: readonly string[]): Promise<Record<string, string>> {
+  const roles = [publisher.role, ...models.map((model) => modelRoleName(publisher.role, model))];
+  return inBase64(
+    Object.fromEntries(await Promise.all(roles.map(async (role) => [role, (await current(role)) ?? new Uint8Array()] as const))),
+  );
+}
 
 /** Signs what `signed` says and posts `manifest`, which may be another one. */
 async function post(manifest: Manifest, signed: Manifest = manifest): Promise<[number, Record<string, unknown>]> {
-  const targets = await publisher.sign(signed, await currentTargets());
+  const files = await publisher.sign(signed, current);
   return send('POST', `/api/v1/models/${manifest.model}/versions`, {
     manifest: base64(canonicalJson(manifest)),
     role: publisher.role,
-    targets: base64(targets),
+    files: inBase64(files),
   });
 }
 
@@ -75,8 +87,8 @@ describe('a version that is right', () => {
   test('sent again is the version already there', async () => {
     const version = await testVersion('vad', 1);
     await upload(version);
-    const targets = base64(await publisher.sign(version.manifest, await currentTargets()));
-    const body = { manifest: base64(canonicalJson(version.manifest)), role: publisher.role, targets };
+    const files = inBase64(await publisher.sign(version.manifest, current));
+    const body = { manifest: base64(canonicalJson(version.manifest)), role: publisher.role, files };
     const first = await send('POST', '/api/v1/models/vad/versions', body);
     const second = await send('POST', '/api/v1/models/vad/versions', body);
     expect([first[0], second[0]]).toEqual([201, 200]);
@@ -86,9 +98,9 @@ describe('a version that is right', () => {
   test('that was listed when a crash came before it was stored is completed by the same upload', async () => {
     const version = await testVersion('vad', 1);
     await upload(version);
-    const targets = await publisher.sign(version.manifest, await currentTargets());
-    await hub.tuf.accept({ roles: { [publisher.role]: targets } });
-    const body = { manifest: base64(canonicalJson(version.manifest)), role: publisher.role, targets: base64(targets) };
+    const files = await publisher.sign(version.manifest, current);
+    await hub.tuf.accept({ roles: files });
+    const body = { manifest: base64(canonicalJson(version.manifest)), role: publisher.role, files: inBase64(files) };
     expect((await send('POST', '/api/v1/models/vad/versions', body))[0]).toBe(201);
   });
 });
@@ -96,12 +108,12 @@ describe('a version that is right', () => {
 test('a version that a restored hub lost is taken up again, also below what was published since', async () => {
   const [lost, newer] = [await testVersion('vad', 1), await testVersion('vad', 2)];
   for (const version of [lost, newer]) await upload(version);
-  await hub.tuf.accept({ roles: { [publisher.role]: await publisher.sign(lost.manifest, await currentTargets()) } });
+  await hub.tuf.accept({ roles: await publisher.sign(lost.manifest, current) });
   expect((await post(newer.manifest))[0]).toBe(201);
   const [status, body] = await send('POST', '/api/v1/models/vad/versions', {
     manifest: base64(canonicalJson(lost.manifest)),
     role: publisher.role,
-    targets: base64(await currentTargets()),
+    files: await currentFiles('vad'),
   });
   expect([status, body]).toMatchObject([201, { model: 'vad', version: 1 }]);
 });
@@ -128,12 +140,8 @@ describe('refused', () => {
     for (const version of [first, other, third]) await upload(version);
     expect((await post(first.manifest))[0]).toBe(201);
     const send2 = (manifest: Manifest): Promise<[number, Record<string, unknown>]> =>
-      currentTargets().then((targets) =>
-        send('POST', '/api/v1/models/vad/versions', {
-          manifest: base64(canonicalJson(manifest)),
-          role: publisher.role,
-          targets: base64(targets),
-        }),
+      currentFiles('vad').then((files) =>
+        send('POST', '/api/v1/models/vad/versions', { manifest: base64(canonicalJson(manifest)), role: publisher.role, files }),
       );
     expect(await refusal(send2(other.manifest))).toMatchObject({ code: 'VERSION_CONFLICT' });
     expect(await refusal(send2(third.manifest))).toMatchObject({ code: 'VERSION_NOT_NEWER', details: { newest: 2 } });
@@ -190,7 +198,7 @@ describe('refused', () => {
   test('a manifest that is not canonical, or for another model', async () => {
     const version = await testVersion('vad', 1);
     await upload(version);
-    const body = { role: publisher.role, targets: base64(await currentTargets()) };
+    const body = { role: publisher.role, files: await currentFiles() };
     const loose = base64(Buffer.from(JSON.stringify(version.manifest, undefined, 1)));
     expect(await refusal(send('POST', '/api/v1/models/vad/versions', { ...body, manifest: loose }))).toMatchObject({
       code: 'BUNDLE_MANIFEST_INVALID',
@@ -204,16 +212,16 @@ describe('refused', () => {
   test('targets nobody signed for, and versions that come without content', async () => {
     const version = await testVersion('vad', 1);
     await upload(version);
-    const signed = JSON.parse(Buffer.from(await publisher.sign(version.manifest, await currentTargets())).toString()) as {
-      signatures: { sig: string }[];
-    };
+    const model = modelRoleName(publisher.role, 'vad');
+    const files = await publisher.sign(version.manifest, current);
+    const signed = JSON.parse(Buffer.from(files[model] ?? []).toString()) as { signatures: { sig: string }[] };
     const forged = { ...signed, signatures: signed.signatures.map((entry) => ({ ...entry, sig: '0'.repeat(128) })) };
     const body = { manifest: base64(canonicalJson(version.manifest)), role: publisher.role };
-    const targets = base64(Buffer.from(JSON.stringify(forged)));
-    expect(await refusal(send('POST', '/api/v1/models/vad/versions', { ...body, targets }))).toMatchObject({
+    const unsigned = inBase64({ ...files, [model]: Buffer.from(JSON.stringify(forged)) });
+    expect(await refusal(send('POST', '/api/v1/models/vad/versions', { ...body, files: unsigned }))).toMatchObject({
       code: 'TRUST_TARGETS_SIGNATURE',
     });
-    const roles = { [publisher.role]: base64(Buffer.from(JSON.stringify(signed))) };
+    const roles = inBase64(files);
     expect(await refusal(send('PUT', '/api/v1/trust/targets', { roles }))).toMatchObject({
       code: 'MANIFEST_MISMATCH',
       message: expect.stringContaining('publish them with their content') as string,

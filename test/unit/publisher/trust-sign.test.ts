@@ -3,62 +3,83 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hubPublicKeys } from '#hub/registry/tuf/hub-keys.js';
 import { addPublisher, initTrust, keptRoots, rotateRoot } from '#hub/publisher/trust-keeper.js';
-import { createPublisher, signVersionTarget } from '#hub/publisher/trust-sign.js';
+import { createPublisher, type CurrentFiles, signVersionTarget } from '#hub/publisher/trust-sign.js';
 import { passphraseSecret } from '#shared/trust/key-file.js';
 import { generateSigningKey } from '#shared/trust/keys.js';
 import { parseMetadata, signMetadata } from '#shared/trust/metadata.js';
-import { ceremony, FLEET, makeTrustWorld, publishVersion, ROLE, versionTarget } from '../../kit/trust-world.js';
+import { modelRoleName } from '#shared/trust/role-name.js';
+import { ceremony, currentFiles, FLEET, makeTrustWorld, publishVersion, ROLE, versionTarget } from '../../kit/trust-world.js';
 
 const VAD_1 = versionTarget('vad', 1, 'one');
 const VAD_2 = versionTarget('vad', 2, 'two');
 
+const MODEL = modelRoleName(ROLE, 'vad');
+
+/** What a hub gives as the newest files, whatever it holds. */
+const given =
+  (files: Readonly<Record<string, Uint8Array>>): CurrentFiles =>
+  (role) =>
+    Promise.resolve(files[role]);
+const versionOf = (bytes: Uint8Array | undefined, role = MODEL): number =>
+  parseMetadata('targets', bytes ?? new Uint8Array(), role).version;
+
 describe('signVersionTarget', () => {
-  it('adds a target and signs the next file, and the same content again changes nothing', async () => {
+  it('adds a target and signs the next file of its model, and the same content again changes nothing', async () => {
     const world = await makeTrustWorld();
-    const options = { ...ceremony(world), role: ROLE };
-    const first = await signVersionTarget({ ...options, current: world.hub.roleFile(ROLE).bytes, target: VAD_1 });
-    expect(first).toMatchObject({ version: 2, changed: true });
-    await world.hub.accept({ roles: { [ROLE]: first.bytes } });
-    const again = await signVersionTarget({ ...options, current: first.bytes, target: VAD_1 });
-    expect(again).toMatchObject({ version: 2, changed: false, bytes: first.bytes });
+    const options = { ...ceremony(world), role: ROLE, current: currentFiles(world) };
+    const first = await signVersionTarget({ ...options, target: VAD_1 });
+    expect(first.changed).toBe(true);
+    expect([versionOf(first.roles[ROLE], ROLE), versionOf(first.roles[MODEL])]).toEqual([2, 1]);
+    await world.hub.accept({ roles: first.roles });
+    const again = await signVersionTarget({ ...options, target: VAD_1 });
+    expect(again).toEqual({ changed: false, roles: { [MODEL]: first.roles[MODEL] } });
     const other = versionTarget('vad', 1, 'other');
-    await expect(signVersionTarget({ ...options, current: first.bytes, target: other })).rejects.toMatchObject({
-      code: 'TRUST_TARGET_TAKEN',
-    });
+    await expect(signVersionTarget({ ...options, target: other })).rejects.toMatchObject({ code: 'TRUST_TARGET_TAKEN' });
+    const second = await signVersionTarget({ ...options, target: VAD_2 });
+    expect(Object.keys(second.roles)).toEqual([MODEL]);
   });
 
   it('signs anew after an upload that never arrived', async () => {
     const world = await makeTrustWorld();
-    const options = { ...ceremony(world), role: ROLE, current: world.hub.roleFile(ROLE).bytes };
+    const options = { ...ceremony(world), role: ROLE, current: currentFiles(world) };
     await signVersionTarget({ ...options, target: VAD_1 });
     const second = await signVersionTarget({ ...options, target: VAD_2 });
-    expect(second.version).toBe(2);
-    await world.hub.accept({ roles: { [ROLE]: second.bytes } });
+    expect(versionOf(second.roles[MODEL])).toBe(1);
+    await world.hub.accept({ roles: second.roles });
   });
 
-  it('refuses a hub that takes a published file back, or gives another one of its version', async () => {
+  it('refuses a hub that takes a published file back, holds one back, or gives another one of its version', async () => {
     const world = await makeTrustWorld();
     const options = { ...ceremony(world), role: ROLE };
-    const before = world.hub.roleFile(ROLE).bytes;
-    const unpublished = await signVersionTarget({ ...options, current: before, target: VAD_2 });
     await publishVersion(world, VAD_1);
-    for (const current of [before, unpublished.bytes]) {
-      await expect(signVersionTarget({ ...options, current, target: VAD_2 })).rejects.toMatchObject({ code: 'TRUST_PUBLISHER_ROLLBACK' });
+    const before = { [ROLE]: world.hub.roleFile(ROLE).bytes, [MODEL]: world.hub.roleFile(MODEL).bytes };
+    const unpublished = await signVersionTarget({ ...options, current: given(before), target: versionTarget('vad', 2, 'unpublished') });
+    await publishVersion(world, VAD_2);
+    for (const model of [before[MODEL], unpublished.roles[MODEL]]) {
+      const current = given({ ...before, ...(model && { [MODEL]: model }) });
+      await expect(signVersionTarget({ ...options, current, target: versionTarget('vad', 3, 'three') })).rejects.toMatchObject({
+        code: 'TRUST_PUBLISHER_ROLLBACK',
+      });
     }
-    const signed = await signVersionTarget({ ...options, current: world.hub.roleFile(ROLE).bytes, target: VAD_2 });
-    expect(signed.version).toBe(3);
+    const held = given({ [ROLE]: before[ROLE] });
+    await expect(signVersionTarget({ ...options, current: held, target: VAD_2 })).rejects.toMatchObject({
+      code: 'TRUST_PUBLISHER_ROLLBACK',
+    });
+    const signed = await signVersionTarget({ ...options, current: currentFiles(world), target: versionTarget('vad', 3, 'three') });
+    expect(versionOf(signed.roles[MODEL])).toBe(3);
   });
 
   it('refuses to build upon what it did not sign itself', async () => {
     const world = await makeTrustWorld();
     const signed = world.hub.roleFile(ROLE).metadata.signed.toJSON();
-    const current = signMetadata('targets', { ...signed, version: 9 }, [generateSigningKey()], ROLE).bytes;
-    const options = { ...ceremony(world), role: ROLE, current, target: VAD_1 };
+    const forged = signMetadata('targets', { ...signed, version: 9 }, [generateSigningKey()], ROLE).bytes;
+    const options = { ...ceremony(world), role: ROLE, current: given({ [ROLE]: forged }), target: VAD_1 };
     await expect(signVersionTarget(options)).rejects.toMatchObject({ code: 'TRUST_TARGETS_SIGNATURE' });
     await expect(signVersionTarget({ ...options, role: 'stranger' })).rejects.toMatchObject({ code: 'TRUST_ROLE_UNKNOWN' });
     const secret = passphraseSecret('wrong');
-    const own = world.hub.roleFile(ROLE).bytes;
-    await expect(signVersionTarget({ ...options, current: own, secret })).rejects.toMatchObject({ code: 'TRUST_KEY_SECRET' });
+    await expect(signVersionTarget({ ...options, current: currentFiles(world), secret })).rejects.toMatchObject({
+      code: 'TRUST_KEY_SECRET',
+    });
   });
 });
 

@@ -9,6 +9,7 @@ import { silentLogger } from '#shared/kernel/logger.js';
 import { reportedOf } from '../../kit/messages.js';
 import {
   ceremony,
+  currentFiles,
   deliver,
   FLEET,
   letIn,
@@ -62,9 +63,7 @@ it('27 (Y) a lapsed publisher holds up neither a new root nor another publisher,
   await feed.refresh();
   expect(events.filter(({ kind }) => kind === 'trust.refused')).toEqual([{ kind: 'trust.refused', role: ROLE }]);
 
-  const current = world.hub.roleFile(ROLE).bytes;
-  const { bytes } = await renewPublisher({ ...ceremony(world), role: ROLE, current });
-  await world.hub.accept({ roles: { [ROLE]: bytes } });
+  await world.hub.accept({ roles: await renewPublisher({ ...ceremony(world), role: ROLE, current: currentFiles(world) }) });
   deliver(device.mirror, published(world));
   await feed.refresh();
   expect(feed.status).not.toHaveProperty('unavailable');

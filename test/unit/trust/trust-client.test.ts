@@ -6,6 +6,7 @@ import { rotateRoot } from '#hub/publisher/trust-keeper.js';
 import { days } from '#shared/kernel/time.js';
 import { generateSigningKey, type SigningKey } from '#shared/trust/keys.js';
 import { type JsonObject, type Kind, parseMetadata, sha256Hex, signMetadata } from '#shared/trust/metadata.js';
+import { modelRoleName } from '#shared/trust/role-name.js';
 import { metaFileOf } from '#shared/trust/metadata-build.js';
 import {
   ceremony,
@@ -105,6 +106,8 @@ describe('the way from publisher over hub to device', () => {
     expect(await late.client.target(VAD_1.path)).toEqual(VAD_1);
   });
 });
+
+const MODEL = modelRoleName(ROLE, 'vad');
 
 /** Changes the signed part of a file and signs it with `keys` (its own, or those of an attacker). */
 function forged(kind: Kind, bytes: Uint8Array, keys: readonly SigningKey[], change: JsonObject, role: string = kind): Uint8Array {
@@ -220,7 +223,7 @@ describe('tampering on the way', () => {
     const signed = parseMetadata('snapshot', now.files.get(snapshotName) ?? new Uint8Array()).metadata.signed.toJSON();
     const meta: JsonObject = { ...(signed['meta'] as JsonObject) };
     if (changes.role !== undefined)
-      meta[`${ROLE}.json`] = { version: 3, length: changes.role.byteLength, hashes: { sha256: sha256Hex(changes.role) } };
+      meta[`${MODEL}.json`] = { version: 2, length: changes.role.byteLength, hashes: { sha256: sha256Hex(changes.role) } };
     const version = changes.snapshotVersion ?? now.versions.snapshot;
     const snapshot = signMetadata('snapshot', { ...signed, version, meta: changes.snapshot?.(meta) ?? meta }, [
       changes.snapshotKey ?? world.keys.snapshot,
@@ -228,26 +231,26 @@ describe('tampering on the way', () => {
     const named = { ...metaFileOf(snapshot), version: now.versions.snapshot };
     return (name, bytes) => {
       if (name === snapshotName) return snapshot.bytes;
-      if (name === `3.${ROLE}.json` && changes.role !== undefined) return changes.role;
+      if (name === `2.${MODEL}.json` && changes.role !== undefined) return changes.role;
       if (name !== 'timestamp.json') return bytes;
       return forged('timestamp', bytes, [world.keys.timestamp], { version: 99, expires: later, meta: { 'snapshot.json': named } });
     };
   }
 
-  const published3 = (): Uint8Array => published(world).files.get(`3.${ROLE}.json`) ?? new Uint8Array();
+  const published3 = (): Uint8Array => published(world).files.get(`2.${MODEL}.json`) ?? new Uint8Array();
   it.each([
-    ['a bit flipped', 'TRUST_TARGETS_HASH', () => only(/\.acme\.json/, flipped)],
-    ['an older one', 'TRUST_TARGETS_HASH', () => only(/\.acme\.json/, () => old.get('2.acme.json'))],
-    ['held back', 'TRUST_TARGETS_MISSING', () => only(/\.acme\.json/, () => undefined)],
-    ['its own', 'TRUST_TARGETS_SIGNATURE', () => captured({ role: forged('targets', published3(), [stranger], {}, ROLE) })],
-    ['another version', 'TRUST_TARGETS_ROLLBACK', () => captured({ role: old.get(`2.${ROLE}.json`) ?? new Uint8Array() })],
+    ['a bit flipped', 'TRUST_TARGETS_HASH', () => only(/\.acme_vad\.json/, flipped)],
+    ['an older one', 'TRUST_TARGETS_HASH', () => only(/\.acme_vad\.json/, () => old.get('1.acme_vad.json'))],
+    ['held back', 'TRUST_TARGETS_MISSING', () => only(/\.acme_vad\.json/, () => undefined)],
+    ['its own', 'TRUST_TARGETS_SIGNATURE', () => captured({ role: forged('targets', published3(), [stranger], {}, MODEL) })],
+    ['another version', 'TRUST_TARGETS_ROLLBACK', () => captured({ role: old.get(`1.${MODEL}.json`) ?? new Uint8Array() })],
     ['no date', 'TRUST_METADATA_DATE', () => captured({ role: invalid(published3(), { expires: '' }) })],
-    ['left out of the snapshot', 'TRUST_TARGETS_MISSING', () => captured({ snapshot: ({ [`${ROLE}.json`]: _left, ...rest }) => rest })],
+    ['left out of the snapshot', 'TRUST_TARGETS_MISSING', () => captured({ snapshot: ({ [`${MODEL}.json`]: _left, ...rest }) => rest })],
   ] as const)('the file of a publisher is wrong (%s): its targets alone are refused with %s', async (_name, code, change) => {
     const device = await standing('fresh');
     deliver(device.mirror, published(world), change());
     expect(await device.client.refresh()).toMatchObject({ root: 2 });
-    expect(await device.client.unavailable()).toMatchObject([{ role: ROLE, error: { code } }]);
+    expect(await device.client.unavailable()).toMatchObject([{ role: MODEL, error: { code } }]);
     await expect(device.client.target(VAD_2.path)).rejects.toMatchObject({ code });
     expect(await device.client.directorKeys()).toHaveLength(1);
   });
@@ -265,12 +268,12 @@ describe('tampering on the way', () => {
   it('a captured hub takes a publisher file back to an older version: TRUST_SNAPSHOT_ROLLBACK', async () => {
     const device = await standing('current');
     const now = published(world);
-    const before = old.get(`2.${ROLE}.json`) ?? new Uint8Array();
+    const before = old.get(`1.${MODEL}.json`) ?? new Uint8Array();
     const previous = parseMetadata('snapshot', now.files.get(`${now.versions.snapshot}.snapshot.json`) ?? new Uint8Array());
     const signed = previous.metadata.signed.toJSON();
-    const meta = { ...(signed['meta'] as JsonObject), [`${ROLE}.json`]: metaFileOf(parseMetadata('targets', before, ROLE)) };
+    const meta = { ...(signed['meta'] as JsonObject), [`${MODEL}.json`]: metaFileOf(parseMetadata('targets', before, MODEL)) };
     const snapshot = signMetadata('snapshot', { ...signed, version: 50, meta }, [world.keys.snapshot]);
-    const files = new Map(now.files).set('50.snapshot.json', snapshot.bytes).set(`2.${ROLE}.json`, before);
+    const files = new Map(now.files).set('50.snapshot.json', snapshot.bytes).set(`1.${MODEL}.json`, before);
     const timestamp = forged('timestamp', files.get('timestamp.json') ?? before, [world.keys.timestamp], {
       version: 99,
       meta: { 'snapshot.json': metaFileOf(snapshot) },

@@ -1,7 +1,7 @@
 import { type Kind, type MetadataFile, parseMetadata } from '#shared/trust/metadata.js';
 import { checkSignatures } from '#shared/trust/signatures.js';
 import type { TrustUpdate } from '#shared/trust/update.js';
-import { delegatedRoleNames } from '#shared/trust/decide/update-walk.js';
+import { delegatedRoleNames } from '#shared/trust/model-role.js';
 import type { Published } from '../publication.js';
 
 // What a hub whose data was put back to a backup can learn from files that others kept. Pure.
@@ -28,9 +28,14 @@ export function lostFiles(before: Published, files: ReadonlyMap<string, Uint8Arr
   const root = newer('root', before.root, files);
   const targets = newer('targets', before.targets, files);
   const roles: Record<string, Uint8Array> = {};
-  for (const role of delegatedRoleNames(targets ?? before.targets)) {
+  const take = (role: string): MetadataFile<'targets'> | undefined => {
     const file = newer('targets', before.roles.get(role), files, role);
     if (file !== undefined) roles[role] = file.bytes;
+    return file ?? before.roles.get(role);
+  };
+  for (const publisher of delegatedRoleNames(targets ?? before.targets)) {
+    const file = take(publisher);
+    for (const model of file === undefined ? [] : delegatedRoleNames(file)) take(model);
   }
   if (root === undefined && targets === undefined && Object.keys(roles).length === 0) return undefined;
   const director = targets === undefined ? undefined : files.get('director.json');

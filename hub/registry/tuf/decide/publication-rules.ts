@@ -3,7 +3,9 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { DIRECTOR_TARGET_PATH, directorKeysSchema } from '#shared/trust/desired.js';
 import { type MetadataFile, sha256Hex } from '#shared/trust/metadata.js';
-import { asVersion, findTarget, type ListedTarget, listTargets, type TargetRoles } from '#shared/trust/target-lookup.js';
+import { delegatedRoleNames, modelRoleFor } from '#shared/trust/model-role.js';
+import { publisherOf } from '#shared/trust/role-name.js';
+import { asVersion, findTarget, type ListedTarget, listersOf, type TargetRoles } from '#shared/trust/target-lookup.js';
 import type { HubKeys } from '../hub-keys.js';
 
 // What a hub demands of uploaded metadata beyond the TUF client workflow. Pure.
@@ -66,22 +68,43 @@ export function checkKeepsTargets(before: MetadataFile<'targets'>, after: Metada
   }
 }
 
-/** Every target is listed by the one role that may, and describes the version its path names. */
-export function checkTargetRules(set: TargetRoles): void {
+/** A model that a publisher delegated once stays delegated, and with it every version that is listed for it. */
+export function checkKeepsModels(before: MetadataFile<'targets'>, after: MetadataFile<'targets'>): void {
+  const kept = new Set(delegatedRoleNames(after));
+  const lost = delegatedRoleNames(before).find((role) => !kept.has(role));
+  if (lost === undefined) return;
+  throw new SkerryError('TRUST_TARGET_TAKEN', `role ${after.role} no longer delegates to ${lost}`, { details: { role: after.role, lost } });
+}
+
+/**
+ * Every target is listed by the one role that may, and describes the version its path names. Where the delegations of the top are those
+ * of `before`, only files that changed are looked at: what a publication costs does not grow with all that was ever published.
+ */
+export function checkTargetRules(set: TargetRoles, before: TargetRoles | undefined): void {
   for (const path of Object.keys(set.targets.metadata.signed.targets)) {
     if (path !== DIRECTOR_TARGET_PATH) throw forbidden(path, 'targets', `only ${DIRECTOR_TARGET_PATH} stands in the top-level targets`);
   }
-  const effective = new Map(listTargets(set).map((target) => [target.path, target]));
+  const known = set.targets === before?.targets ? before.roles : new Map<string, MetadataFile<'targets'>>();
   for (const [role, file] of set.roles) {
-    const delegation = set.targets.metadata.signed.delegations?.roles?.[role];
-    for (const path of Object.keys(file.metadata.signed.targets)) {
-      if (delegation === undefined || !delegation.isDelegatedPath(path))
-        throw forbidden(path, role, 'it is not delegated to this publisher');
-      const target = effective.get(path);
-      if (target?.role !== role) throw taken(path, role, `is already published by ${target?.role ?? 'another publisher'}`);
-      checkVersionTarget(target, role);
-    }
+    if (known.get(role) === file) continue;
+    for (const path of Object.keys(file.metadata.signed.targets)) checkTarget(set, role, path);
   }
+}
+
+function checkTarget(set: TargetRoles, role: string, path: string): void {
+  const publisher = set.roles.get(publisherOf(role));
+  const model = publisher && modelRoleFor(publisher, path);
+  const isDelegated = set.targets.metadata.signed.delegations?.roles?.[publisherOf(role)]?.isDelegatedPath(path) === true;
+  if (!isDelegated || (role !== publisher?.role && role !== model)) throw forbidden(path, role, 'it is not delegated to this publisher');
+  const below = role === model || model === undefined ? [] : [model].filter((other) => hasTarget(set.roles.get(other), path));
+  const other = [...listersOf(set, path), ...below].find((lister) => lister !== role);
+  if (other !== undefined) throw taken(path, role, `is already published by ${other}`);
+  const target = findTarget(set, path);
+  if (target !== undefined) checkVersionTarget(target, role);
+}
+
+function hasTarget(file: MetadataFile<'targets'> | undefined, path: string): boolean {
+  return file !== undefined && Object.hasOwn(file.metadata.signed.targets, path);
 }
 
 function checkVersionTarget(target: ListedTarget, role: string): void {

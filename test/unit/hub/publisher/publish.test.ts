@@ -49,7 +49,7 @@ function deps(signed: VersionTarget[] = []): PublishDeps {
       exclusive: (use) => use(),
       publish: async (model, target, manifest) => {
         signed.push(target);
-        await hub.createVersion(model, { manifest, role: 'publishers', targets: new TextEncoder().encode(target.path) });
+        await hub.createVersion(model, { manifest, role: 'publishers', files: { publishers: new TextEncoder().encode(target.path) } });
       },
     },
   };
@@ -69,7 +69,7 @@ describe('publishVersion', () => {
       version: 1,
       manifest: result.manifest,
       role: 'publishers',
-      targets: Buffer.from('models/affine/1.json').toString('base64'),
+      files: { publishers: Buffer.from('models/affine/1.json').toString('base64') },
     });
     expect(signed[0]).toMatchObject({ digest: result.manifest, custom: { model: 'affine', version: 1, minimumVersion: 1 } });
     expect(steps.map((step) => step.kind)).toEqual(['uploading', 'uploading', 'signing']);

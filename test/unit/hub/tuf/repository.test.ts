@@ -10,10 +10,12 @@ import { trustIndexSchema } from '#shared/protocol/messages.js';
 import { KEY_FILE_COST, passphraseSecret } from '#shared/trust/key-file.js';
 import { generateSigningKey, type SigningKey } from '#shared/trust/keys.js';
 import { type JsonObject, parseMetadata, signMetadata } from '#shared/trust/metadata.js';
+import { modelRoleName } from '#shared/trust/role-name.js';
 import { decodeTrustUpdate, encodeTrustUpdate, trustUpdateSchema } from '#shared/trust/update.js';
 import { MemoryTufStorage } from '../../../kit/memory-tuf-storage.js';
 import {
   ceremony,
+  currentFiles,
   FLEET,
   letIn,
   makeDevice,
@@ -28,6 +30,7 @@ import {
 } from '../../../kit/trust-world.js';
 
 const VAD_1 = versionTarget('vad', 1, 'one');
+const VAD = modelRoleName(ROLE, 'vad');
 
 /** What is published, in a form that compares by content. */
 function filesOf(world: TrustWorld): Readonly<Record<string, string>> {
@@ -39,12 +42,16 @@ async function publisherKey(world: TrustWorld): Promise<SigningKey> {
   return world.folder.openKey(`publisher-${ROLE}.key.json`, world.secret);
 }
 
-/** The publisher's next file with `targets` put over the listed ones, correctly signed. */
-async function nextFile(world: TrustWorld, change: (signed: JsonObject & { targets: JsonObject }) => JsonObject): Promise<Uint8Array> {
-  const current = world.hub.roleFile(ROLE);
+/** The publisher's next file for the model, or another role of its, with `targets` put over the listed ones, correctly signed. */
+async function nextFile(
+  world: TrustWorld,
+  change: (signed: JsonObject & { targets: JsonObject }) => JsonObject,
+  role = VAD,
+): Promise<Uint8Array> {
+  const current = world.hub.roleFile(role);
   const signed = current.metadata.signed.toJSON() as JsonObject & { targets: JsonObject };
   const next = change({ ...signed, version: current.version + 1 });
-  return signMetadata('targets', next, [await publisherKey(world)], ROLE).bytes;
+  return signMetadata('targets', next, [await publisherKey(world)], role).bytes;
 }
 
 const entry = (target: typeof VAD_1, change: JsonObject = {}): JsonObject => ({
@@ -60,10 +67,18 @@ describe('TufRepository', () => {
     await publishVersion(world, VAD_1);
     const { files, index, versions } = published(world);
     const director = [...files.keys()].find((name) => name.endsWith('.director.json'));
-    expect([...files.keys()]).toEqual(['1.root.json', director, '1.targets.json', '2.acme.json', '2.snapshot.json', 'timestamp.json']);
+    expect([...files.keys()]).toEqual([
+      '1.root.json',
+      director,
+      '1.targets.json',
+      '2.acme.json',
+      '1.acme_vad.json',
+      '2.snapshot.json',
+      'timestamp.json',
+    ]);
     expect(trustIndexSchema.parse(index).files).toEqual([...files.keys()]);
     expect(versions).toEqual({ root: 1, targets: 1, snapshot: 2, timestamp: 2 });
-    expect(world.hub.target(VAD_1.path)).toMatchObject({ role: ROLE, digest: VAD_1.digest });
+    expect(world.hub.target(VAD_1.path)).toMatchObject({ role: VAD, digest: VAD_1.digest });
   });
 
   it('has the same set after a restart, and refuses to start over a damaged one', async () => {
@@ -77,7 +92,7 @@ describe('TufRepository', () => {
     await expect(TufRepository.open(options)).rejects.toMatchObject({ code: 'TRUST_STATE_CORRUPT' });
   });
 
-  it.each([0, 1, 2])('keeps the old set when storage fails after %i of 3 writes, and takes the update again', async (writes) => {
+  it.each([0, 1, 2, 3])('keeps the old set when storage fails after %i of 4 writes, and takes the update again', async (writes) => {
     const world = await makeTrustWorld();
     const before = filesOf(world);
     world.storage.failAfter = world.storage.puts + writes;
@@ -85,7 +100,7 @@ describe('TufRepository', () => {
     expect(filesOf(world)).toEqual(before);
     world.hub = await TufRepository.open({ ...world, fleet: FLEET });
     expect(filesOf(world)).toEqual(before);
-    world.storage.failAfter = world.storage.puts + 3;
+    world.storage.failAfter = world.storage.puts + 4;
     await publishVersion(world, VAD_1);
     expect(world.hub.target(VAD_1.path)).toBeDefined();
   });
@@ -95,7 +110,15 @@ describe('TufRepository', () => {
     for (let version = 1; version <= 8; version += 1) await publishVersion(world, versionTarget('vad', version, `${version}`));
     await world.hub.accept(await renewTrust(ceremony(world)));
     const stored = [...world.storage.files.keys()].filter((name) => !name.endsWith('.director.json')).toSorted();
-    expect(stored).toEqual(['1.root.json', '10.snapshot.json', '2.root.json', '2.targets.json', '9.acme.json', 'current.json']);
+    expect(stored).toEqual([
+      '1.root.json',
+      '10.snapshot.json',
+      '2.acme.json',
+      '2.root.json',
+      '2.targets.json',
+      '8.acme_vad.json',
+      'current.json',
+    ]);
     expect(filesOf({ ...world, hub: await TufRepository.open({ ...world, fleet: FLEET }) })).toEqual(filesOf(world));
   });
 
@@ -214,14 +237,35 @@ describe('what a publisher may not do', () => {
       (s) => ({ ...s, targets: { ...s.targets, 'models/vad/2.json': entry(versionTarget('vad', 2, 'x', 3)) } }),
     ],
     ['name the director keys', 'TRUST_TARGET_FORBIDDEN', (s) => ({ ...s, targets: { ...s.targets, 'hub/evil.json': entry(ocr) } })],
-    ['delegate further', 'TRUST_TARGETS_FORMAT', (s) => ({ ...s, delegations: { keys: {}, roles: [] } })],
+    ['delegate further from a model', 'TRUST_TARGETS_FORMAT', (s) => ({ ...s, delegations: { keys: {}, roles: [] } })],
   ];
   it.each(table)('%s: %s', async (_name, code, change) => {
     const world = await makeTrustWorld({ publisher: { role: ROLE, models: ['vad'] } });
     await publishVersion(world, VAD_1);
     const before = filesOf(world);
-    await expect(world.hub.accept({ roles: { [ROLE]: await nextFile(world, change) } })).rejects.toMatchObject({ code });
+    await expect(world.hub.accept({ roles: { [VAD]: await nextFile(world, change) } })).rejects.toMatchObject({ code });
     expect(filesOf(world)).toEqual(before);
+  });
+
+  it.each(['stranger_vad', 'acme', `${ROLE}_ocr`])("delegate to %s what is not that role's model", async (name) => {
+    const world = await makeTrustWorld();
+    await publishVersion(world, VAD_1);
+    const file = await nextFile(
+      world,
+      (signed) => {
+        const { keys, roles } = signed['delegations'] as JsonObject & { readonly roles: readonly JsonObject[] };
+        return { ...signed, delegations: { keys, roles: [...roles, { ...roles[0], name }] } } as JsonObject;
+      },
+      ROLE,
+    );
+    await expect(world.hub.accept({ roles: { [ROLE]: file } })).rejects.toMatchObject({ code: 'TRUST_TARGETS_FORMAT' });
+  });
+
+  it('take the delegation from a model, and with it its versions', async () => {
+    const world = await makeTrustWorld();
+    await publishVersion(world, VAD_1);
+    const file = await nextFile(world, ({ delegations: _gone, ...signed }) => signed, ROLE);
+    await expect(world.hub.accept({ roles: { [ROLE]: file } })).rejects.toMatchObject({ code: 'TRUST_TARGET_TAKEN' });
   });
 
   it('sign with another key, or for a role that is not delegated', async () => {
@@ -240,8 +284,8 @@ describe('what a publisher may not do', () => {
       ...signed,
       targets: { [two.path]: entry(two, { custom: { ...two.custom, minimumVersion } }) },
     });
-    await world.hub.accept({ roles: { [ROLE]: await nextFile(world, withMinimum(2)) } });
-    await expect(world.hub.accept({ roles: { [ROLE]: await nextFile(world, withMinimum(1)) } })).rejects.toMatchObject({
+    await world.hub.accept({ roles: { [VAD]: await nextFile(world, withMinimum(2)) } });
+    await expect(world.hub.accept({ roles: { [VAD]: await nextFile(world, withMinimum(1)) } })).rejects.toMatchObject({
       code: 'TRUST_TARGET_TAKEN',
     });
     const device = await makeDevice(world);
@@ -270,8 +314,7 @@ describe('several publishers', () => {
     await world.hub.resign();
     await expect(refresh(world, await makeDevice(world))).rejects.toMatchObject({ code: 'TRUST_METADATA_EXPIRED' });
     await world.hub.accept(await renewTrust(ceremony(world)));
-    const signed = await renewPublisher({ ...ceremony(world), role: ROLE, current: world.hub.roleFile(ROLE).bytes });
-    await world.hub.accept({ roles: { [ROLE]: signed.bytes } });
+    await world.hub.accept({ roles: await renewPublisher({ ...ceremony(world), role: ROLE, current: currentFiles(world) }) });
     await refresh(world, await makeDevice(world));
   });
 });

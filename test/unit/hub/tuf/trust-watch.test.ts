@@ -4,7 +4,7 @@ import { renewTrust } from '#hub/publisher/trust-keeper.js';
 import { renewPublisher } from '#hub/publisher/trust-sign.js';
 import { days, hours } from '#shared/kernel/time.js';
 import { silentLogger } from '#shared/kernel/logger.js';
-import { ceremony, makeTrustWorld, ROLE, type TrustWorld } from '../../../kit/trust-world.js';
+import { ceremony, currentFiles, makeTrustWorld, ROLE, type TrustWorld } from '../../../kit/trust-world.js';
 
 function watch(world: TrustWorld): { look: () => string[] } {
   const alerts: TrustAlert[] = [];
@@ -45,9 +45,8 @@ describe('before signatures end', () => {
     await world.hub.accept(await renewTrust({ ...ceremony(world), lifetime: days(60) }));
     world.clock.shift = days(55);
     expect(look()).toEqual([ROLE]);
-    const current = world.hub.roleFile(ROLE).bytes;
-    const { bytes } = await renewPublisher({ ...ceremony(world), role: ROLE, current, lifetime: days(365) });
-    await world.hub.accept({ roles: { [ROLE]: bytes } });
+    const roles = await renewPublisher({ ...ceremony(world), role: ROLE, current: currentFiles(world), lifetime: days(365) });
+    await world.hub.accept({ roles });
     world.clock.shift = days(75);
     expect(look()).toEqual(['root', 'targets']);
   });
