@@ -70,7 +70,7 @@ describe('skerry publish-agent, against a real hub', () => {
         { name: 'linux-x64', platform: 'linux', arch: 'x64' },
       ],
     });
-    expect(desk.hub.tuf.target('agent/2.json')?.role).toBe('releases');
+    expect(desk.hub.tuf.target('agent/2.json')?.role).toBe('releases_skerry-agent');
   });
 
   it('refuses other content under a taken release or a taken number', async () => {
