@@ -49,11 +49,7 @@ describe.skipIf(reason !== undefined)(`the arm64 executable, emulated${reason ==
   }, BUILD);
   afterAll(async () => {
     await processes?.close();
-    await Promise.all(
-      [folder, path.dirname(executable ?? '')]
-        .filter((each) => each !== undefined && each !== '.')
-        .map((each) => rm(each, { recursive: true, force: true })),
-    );
+    await rm(folder, { recursive: true, force: true });
   });
 
   it('is an arm64 program', async () => {

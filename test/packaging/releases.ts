@@ -5,6 +5,7 @@ import { makeExecutable } from '#packaging/build/executable.js';
 import { gatherNatives } from '#packaging/build/natives.js';
 import { fetchNode } from '#packaging/build/node-runtime.js';
 import { PROGRAMS, TARGETS } from '#packaging/targets.js';
+import { onceInRun } from '../kit/once.js';
 
 /**
  * What is wrong with a release: it ends at once, hangs before any of the agent runs or after it came up, reaches no network, or ends at
@@ -47,8 +48,23 @@ export interface Releases {
   make(release: string, fault: Fault): Promise<string>;
 }
 
-/** Builds the real executable, and one more, of which every release of the tests is a copy. */
+/** The real executable and one more, of which every release of the tests is a copy in `folder`; both are built once in a run. */
 export async function buildReleases(folder: string): Promise<Releases> {
+  const { packaged, base } = await onceInRun('releases', buildExecutables);
+  return {
+    packaged,
+    async make(release, fault) {
+      const file = path.join(folder, release);
+      await mkdir(path.dirname(file), { recursive: true });
+      await copyFile(base, file);
+      await chmod(file, 0o755);
+      await appendFile(file, ` ${release} fault=${fault} `.padStart(32));
+      return file;
+    },
+  };
+}
+
+async function buildExecutables(folder: string): Promise<{ packaged: string; base: string }> {
   const program = PROGRAMS.agent;
   const target = TARGETS['linux-x64'];
   const node = await fetchNode(target);
@@ -61,16 +77,6 @@ export async function buildReleases(folder: string): Promise<Releases> {
   const renamed = main.replace(/SKERRY_VERSION="[^"]*"/, 'SKERRY_VERSION=globalThis.releaseOfTest');
   if (renamed === main) throw new Error('the bundle no longer says its release as this test expects');
   scripts.set('main', Buffer.from(FAULTS + renamed, 'latin1'));
-  const base = await makeExecutable({ ...parts, bundle: { ...bundle, scripts }, work: path.join(folder, 'release') });
-  return {
-    packaged,
-    async make(release, fault) {
-      const file = path.join(folder, 'releases', release);
-      await mkdir(path.dirname(file), { recursive: true });
-      await copyFile(base, file);
-      await chmod(file, 0o755);
-      await appendFile(file, ` ${release} fault=${fault} `.padStart(32));
-      return file;
-    },
-  };
+  const base = await makeExecutable({ ...parts, bundle: { ...bundle, scripts }, work: path.join(folder, 'base') });
+  return { packaged, base };
 }

@@ -22,7 +22,7 @@ describe.skipIf(reason !== undefined)(`rollouts of the packaged agent${reason ==
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(os.tmpdir(), 'skerry-agent-rollout-'));
-    releases = await buildReleases(path.join(folder, 'build'));
+    releases = await buildReleases(path.join(folder, 'releases'));
     world = await World.start({ trustArgs: ['--agent'], hubArgs: QUICK_HUB });
     for (const name of names) {
       const { data } = await world.enrol(name);

@@ -35,7 +35,7 @@ describe.skipIf(reason !== undefined)(`self-update of the packaged agent${reason
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(os.tmpdir(), 'skerry-self-update-'));
-    releases = await buildReleases(path.join(folder, 'build'));
+    releases = await buildReleases(path.join(folder, 'releases'));
     world = await World.start({ trustArgs: ['--agent'] });
     device = await world.enrol('d1');
     await world.publish('m', 1, affineModel({ scale: 2 }), ['--samples', '1']);

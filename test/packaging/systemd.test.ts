@@ -8,7 +8,7 @@ import { World } from '../e2e/world.js';
 import { affineModel } from '../kit/onnx-models.js';
 import { BootedRoot, whyNoSystemd } from './booted-root.js';
 import { buildReleases, type Fault, type Releases } from './releases.js';
-import { buildPackages, fileEnding, whyNot } from './tools.js';
+import { shippedPackages, fileEnding, whyNot } from './tools.js';
 import { Unit } from './unit.js';
 
 const TOOLS = ['debootstrap', 'dpkg-deb', 'gcc', 'g++', 'strip', 'xz', 'unshare', 'nsenter', 'setpriv', 'pivot_root'];
@@ -43,19 +43,15 @@ describe.skipIf(reason !== undefined)(`the packages under systemd${reason === un
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(os.tmpdir(), 'skerry-systemd-'));
-    const deb = ['--target', 'linux-x64', '--format', 'deb', '--program'];
-    const [first, booted] = await Promise.all([buildPackages([...deb, 'agent', 'hub']), BootedRoot.boot(path.join(folder, 'boot.log'))]);
-    root = booted;
-    packages = { first, second: await buildPackages([...deb, 'agent', '--revision', '2']) };
-    releases = await buildReleases(path.join(folder, 'build'));
+    [packages, root] = await Promise.all([shippedPackages(), BootedRoot.boot(path.join(folder, 'boot.log'))]);
+    releases = await buildReleases(path.join(folder, 'releases'));
     world = await World.start({ trustArgs: ['--agent'] });
     agent = new Unit(root, 'skerry-agent.service');
   }, BUILD);
   afterAll(async () => {
     await root?.remove();
     await world?.close();
-    const made = packages === undefined ? [] : Object.values(packages).map(([file]) => path.dirname(file ?? ''));
-    await Promise.all([folder, ...made].filter((each) => each !== undefined).map((each) => rm(each, { recursive: true, force: true })));
+    await rm(folder, { recursive: true, force: true });
   });
 
   const predict = async (): Promise<readonly number[]> => {

@@ -1,8 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtemp } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { onceInRun } from '../kit/once.js';
 import { PROJECT_ROOT } from '../kit/processes.js';
 
 const execute = promisify(execFile);
@@ -36,9 +35,20 @@ function canUnshare(): boolean {
   }
 }
 
-/** Builds packages by the command and returns their paths. */
-export async function buildPackages(args: readonly string[]): Promise<readonly string[]> {
-  const out = await mkdtemp(path.join(os.tmpdir(), 'skerry-packages-'));
+const AGENT_AND_HUB = ['--target', 'linux-x64', '--program', 'agent', 'hub', '--format', 'deb', 'tar.gz', 'executable'];
+const LATER_AGENT = ['--target', 'linux-x64', '--program', 'agent', '--format', 'deb', '--revision', '2'];
+
+/** The packages of this tree for this machine, and the agent's of a later revision: built once in a run, shared by all who only read them. */
+export async function shippedPackages(): Promise<{ first: readonly string[]; second: readonly string[] }> {
+  return { first: await buildPackages(AGENT_AND_HUB), second: await buildPackages(LATER_AGENT) };
+}
+
+/** Builds packages by the command, once in a run, and returns their paths. */
+export function buildPackages(args: readonly string[]): Promise<readonly string[]> {
+  return onceInRun(`package ${args.join(' ')}`, (out) => runPackage(out, args));
+}
+
+async function runPackage(out: string, args: readonly string[]): Promise<readonly string[]> {
   const script = path.join(PROJECT_ROOT, 'dist/packaging/main.js');
   const options = { maxBuffer: 64 * 1024 * 1024, env: { ...process.env, SOURCE_DATE_EPOCH: '1767225600' } };
   const { stdout } = await execute(process.execPath, [script, '--quick', '--json', '--out', out, ...args], options);
