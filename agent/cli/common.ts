@@ -13,7 +13,7 @@ export function withData(command: Command): Command {
 }
 
 export function withJson(command: Command): Command {
-  return command.option('--json', 'print JSON for scripts');
+  return command.option('--json', 'Print JSON, for scripts.');
 }
 
 export function dataOf(options: CommonOptions): string {

@@ -8,10 +8,10 @@ import type { Finding } from './doctor-checks.js';
 export function addDoctor(program: Command): void {
   const command = program
     .command('doctor')
-    .description('check what the agent needs: identity, clock, hub, broker, disk, inference runtime');
+    .description('Check what the agent needs: identity, clock, hub, broker, disk and inference runtime.');
   command.addHelpText(
     'after',
-    '\nExample:\n  skerry-agent doctor --data ./device\n\nThe exit code is 0 when nothing failed, 3 when something did, 1 when everything did.',
+    '\nExample:\n  skerry-agent doctor --data ./device\n\nExit code: 0 when every check passed, 3 when some failed, 1 when all failed.',
   );
   withJson(withData(command)).action(async (options: CommonOptions) => {
     const out = outputOf(options);

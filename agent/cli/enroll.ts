@@ -29,15 +29,17 @@ interface EnrollFlags extends CommonOptions {
 export function addEnroll(program: Command): void {
   const command = program
     .command('enroll')
-    .description('make this device a member of a fleet: key, identity, pinned root of trust')
-    .requiredOption('--hub <url>', 'base URL of the hub, such as https://hub.example:7480')
-    .addOption(new Option('--token <token>', 'one-time token from `skerry token create`').env('SKERRY_ENROLL_TOKEN').makeOptionMandatory())
-    .option('--name <device>', `name of the device: ${DEVICE_ID_RULE} (default: the hub chooses one)`)
-    .option('--label <key=value>', `label of the device, repeatable: ${LABELS_RULE}`, addLabel, {})
-    .option('--ca-file <file>', 'PEM of the authority behind the certificates of hub and broker')
-    .option('--key-file <file>', 'file with at least 32 bytes that seals the device key (default: one made in the data folder)')
-    .option('--force', 'replace an identity that is there; labels and certificates stay unless they are given anew')
-    .option('--new-key', 'with a new key: this machine was copied from another device and is to be one of its own');
+    .description('Enrol this device in a fleet: create its key, get its identity and pin the root of trust.')
+    .requiredOption('--hub <url>', 'URL of the hub, such as https://hub.example:7480.')
+    .addOption(
+      new Option('--token <token>', 'Enrolment token from `skerry token create`.').env('SKERRY_ENROLL_TOKEN').makeOptionMandatory(),
+    )
+    .option('--name <device>', `Name of the device: ${DEVICE_ID_RULE}. (default: chosen by the hub)`)
+    .option('--label <key=value>', `Label of the device. Repeatable. Allowed: ${LABELS_RULE}.`, addLabel, {})
+    .option('--ca-file <file>', 'PEM file with the CA that issued the certificates of hub and broker.')
+    .option('--key-file <file>', 'File with at least 32 bytes that encrypts the device key. (default: one created in the data folder)')
+    .option('--force', 'Replace an existing identity. Labels and certificates stay unless given again.')
+    .option('--new-key', 'Create a new key, to make a copied device a device of its own.');
   command.addHelpText(
     'after',
     '\nExamples:\n  skerry-agent enroll --hub http://127.0.0.1:7480 --token TOKEN --data ./device --name cam-7 --label site=lab' +
@@ -106,7 +108,7 @@ async function runEnroll(flags: EnrollFlags): Promise<void> {
 function hubUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw new SkerryError('CLI_USAGE', `--hub wants the http or https URL of the hub's API, not ${text}`);
+    throw new SkerryError('CLI_USAGE', `--hub must be the http or https URL of the hub's API, not ${text}`);
   }
   return url.href.replace(/\/$/, '');
 }

@@ -7,7 +7,7 @@ import { EX_TEMPFAIL, type RunFlags, runAgent, settingFlags, withSettings } from
 export function addLaunch(program: Command): void {
   const command = program
     .command('launch')
-    .description('what a service starts: runs the release of the agent that is good, tries a new one and goes back from it');
+    .description('Run the agent as a service: start the good release, try new ones, and roll back from failed ones.');
   command.addHelpText('after', '\nExample:\n  skerry-agent launch --data /var/lib/skerry-agent');
   withSettings(command, launchAgent);
 }

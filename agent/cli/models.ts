@@ -5,9 +5,7 @@ import { type Column, printJson, printTable } from '#shared/terminal/output.js';
 import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
 
 export function addModels(program: Command): void {
-  const command = program
-    .command('models')
-    .description('list the models of this device: what serves, what is on its way, what was refused');
+  const command = program.command('models').description('List the models of this device: serving, pending and refused versions.');
   command.addHelpText('after', '\nExample:\n  skerry-agent models --data ./device');
   withJson(withData(command)).action(async (options: CommonOptions) => {
     const out = outputOf(options);

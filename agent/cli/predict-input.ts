@@ -73,7 +73,7 @@ function asElement(datatype: Datatype, value: unknown): unknown {
 
 function parseShape(name: string, text: string): readonly number[] {
   const sizes = text === '' ? [] : text.split(/[,x]/).map((size) => (/^\d{1,10}$/.test(size.trim()) ? Number(size) : -1));
-  if (sizes.includes(-1)) throw new SkerryError('CLI_USAGE', `the shape of ${name} wants sizes such as 1,3, not ${text}`);
+  if (sizes.includes(-1)) throw new SkerryError('CLI_USAGE', `the shape of ${name} must be sizes such as 1,3, not ${text}`);
   return sizes;
 }
 
@@ -89,7 +89,8 @@ function isEven(value: unknown, [size, ...inner]: readonly number[]): boolean {
 
 function guessShape(value: unknown, count: number, spec: InputSpec): readonly number[] {
   const nesting = nestingOf(value);
-  if (!isEven(value, nesting)) throw new SkerryError('CLI_USAGE', `the lists of input ${spec.name} are of different lengths or depths`);
+  if (!isEven(value, nesting))
+    throw new SkerryError('CLI_USAGE', `the nested lists of input ${spec.name} have different lengths or depths`);
   if (spec.anyShape === true || nesting.length === spec.shape.length) return nesting;
   const open = spec.shape.filter((size) => size === -1).length;
   const known = spec.shape.reduce((product, size) => (size === -1 ? product : product * size), 1);

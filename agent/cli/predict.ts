@@ -29,33 +29,31 @@ interface PredictOptions extends CommonOptions {
 export function addPredict(program: Command): void {
   const command = program
     .command('predict')
-    .description('ask the running agent for one prediction')
-    .argument('<model>', 'name of the model')
+    .description('Request one prediction from the running agent.')
+    .argument('<model>', 'Name of the model.')
     .option(
       '--input <name=values>',
-      'values of an input as JSON, or @FILE with them (JSON, npy or safetensors); @FILE alone: a safetensors file with all inputs; may be given several times',
+      'Values of an input as JSON, or @FILE with the values (JSON, npy or safetensors). @FILE without a name is a safetensors file with all inputs. Repeatable.',
       collectInput,
       [],
     )
-    .option('--shape <name=sizes>', 'shape of an input, such as x=1,3 (default: that of the values, or of the model)', addPair, {})
-    .option('--file <file>', 'a whole request as JSON: {"inputs": {"name": values}}, or as the Open Inference Protocol has it')
-    .option('--model-version <number>', 'a version (default: the one in service)')
+    .option('--shape <name=sizes>', 'Shape of an input, such as x=1,3. (default: that of the values, or of the model)', addPair, {})
     .option(
-      '--output <[name=]file>',
-      'write the outputs to FILE.safetensors, or one of them to FILE.npy; may be given several times',
-      collect,
-      [],
+      '--file <file>',
+      'File with a whole request as JSON: {"inputs": {"name": values}}, or in the form of the Open Inference Protocol.',
     )
-    .option('--timeout <duration>', 'longest the prediction may take, such as 90s or 10m (default: what --file says, else 1m)', timeoutOf)
+    .option('--model-version <number>', 'Version to use. (default: the version in service)')
+    .option('--output <[name=]file>', 'Write all outputs to FILE.safetensors, or one output to FILE.npy. Repeatable.', collect, [])
+    .option('--timeout <duration>', 'Maximum time for the prediction, such as 90s or 10m. (default: that in --file, else 1m)', timeoutOf)
     .addHelpText(
       'after',
       `
-Without inputs, the command says which ones the model takes, and of what type and shape; a model that takes none is asked so.
-'skerry-agent models' lists the models. Values are JSON (in quotes, for the shell). Their nesting is the shape of the tensor; a flat list
+Without inputs, the command prints the names, types and shapes of the inputs that the model takes. A model without inputs runs.
+'skerry-agent models' lists the models. Values are JSON (quoted, for the shell). Their nesting is the shape of the tensor; a flat list
 takes the shape that the model declares.
 
-Every tensor travels as binary data, so FP16, BF16, NaN, infinities and 64-bit integers go through as they are; as JSON, NaN and
-infinities are the strings "NaN", "Infinity" and "-Infinity".
+Tensors are sent as binary data, so FP16, BF16, NaN, infinities and 64-bit integers stay exact. In JSON, NaN and infinities are
+the strings "NaN", "Infinity" and "-Infinity".
 
 Examples:
   skerry-agent predict classifier --input 'x=[[1, 2, 3]]'
@@ -147,7 +145,7 @@ async function readRequest(path: string): Promise<z.infer<typeof requestSchema>>
   const found = await readInputFile(path);
   const request = found.kind === 'json' ? requestSchema.safeParse(found.value) : undefined;
   if (request?.success === true) return request.data;
-  throw new SkerryError('CLI_USAGE', `${path} is no request in JSON with "inputs"; give tensors with --input @FILE or --input NAME=@FILE`);
+  throw new SkerryError('CLI_USAGE', `${path} is not a JSON request with "inputs"; give tensors with --input @FILE or --input NAME=@FILE`);
 }
 
 /** The shape said for an input; what every object has, such as `constructor`, is none. */
@@ -161,7 +159,7 @@ async function readInput(text: string, shapes: PredictOptions['shape'], specs: r
     const path = text.slice(1);
     const found = await readInputFile(path);
     if (found.kind !== 'tensors')
-      throw new SkerryError('CLI_USAGE', `${path} is no safetensors file; name the input: --input NAME=@${path}`);
+      throw new SkerryError('CLI_USAGE', `${path} is not a safetensors file; name the input: --input NAME=@${path}`);
     const named = Object.entries(found.tensors).map(
       ([name, tensor]) => [name, tensorAsInput(name, tensor, shapeSaid(shapes, name), specs)] as const,
     );

@@ -13,8 +13,8 @@ import { dataFolder } from '../config.js';
 /** The `skerry-agent` program. What a command needs is loaded when it runs, so that `--help` is quick. */
 export function buildProgram(): Command {
   const program = new Command('skerry-agent')
-    .description('Runs the models of one device, with or without a network, and keeps them as the hub wants them.')
-    .version(SKERRY_VERSION)
+    .description('Runs the models of one device, with or without a network, and installs the versions that the hub deploys.')
+    .version(SKERRY_VERSION, '-V, --version', 'Print the version.')
     .addHelpText(
       'after',
       `
@@ -25,7 +25,7 @@ A first device:
   skerry-agent status
   skerry-agent predict vad --input input=@audio.json
 
-Every command takes --data DIR for the folder of another agent, and --json where a script would want it.
+Every command takes --data DIR for the data folder of another agent. Commands that print results take --json.
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 partly done.`,
     );
   addEnroll(program);

@@ -22,7 +22,7 @@ export interface RunFlags extends Readonly<Record<string, string | undefined>> {
 }
 
 export function addRun(program: Command): void {
-  const command = program.command('run').description('run the agent in the foreground, until SIGTERM or Ctrl-C');
+  const command = program.command('run').description('Run the agent in the foreground until SIGTERM or Ctrl-C.');
   command.addHelpText(
     'after',
     '\nExamples:\n  skerry-agent run --data ./device\n  skerry-agent run --data ./device --http-port 0 --bake 5m',
@@ -32,17 +32,17 @@ export function addRun(program: Command): void {
 
 /** Adds the settings of an agent to a command that runs one. */
 export function withSettings(command: Command, action: (flags: RunFlags) => Promise<void>): void {
-  command.option('--config <file>', 'YAML or JSON file with settings (default: agent.yaml in the data folder, if it is there)');
+  command.option('--config <file>', 'YAML or JSON file with settings. (default: agent.yaml in the data folder, if present)');
   for (const [, entry] of settingEntries()) {
-    const standard = entry.default === undefined ? '' : `; default ${entry.default}`;
-    command.option(`--${entry.flag} <value>`, `${entry.doc} [${entry.env}${standard}]`);
+    const standard = entry.default === undefined ? '' : `; default: ${entry.default}`;
+    command.option(`--${entry.flag} <${entry.value}>`, `${entry.doc} (${entry.env}${standard})`);
   }
   command
     .addHelpText(
       'after',
       `
-A setting is taken from its flag, else from its environment variable, else from the settings file (same words as the
-flags, without the dashes), else it has its default. Log lines go to stderr as JSON.`,
+A setting comes from its flag, else from its environment variable, else from the settings file (named like the flags,
+without the leading dashes), else from its default. The agent logs to stderr, as JSON lines.`,
     )
     .action(() => action(command.opts<RunFlags>()));
 }

@@ -16,8 +16,8 @@ const CLEAR_SCREEN = '\u001b[H\u001b[2J';
 export function addStatus(program: Command): void {
   const command = program
     .command('status')
-    .description('show how the agent is: link, models, outbox, disk, trust, clock')
-    .option('--watch', 'show it again every second (one JSON document a line with --json)');
+    .description('Show the state of the agent: link, models, outbox, disk, trust and clock.')
+    .option('--watch', 'Refresh every second. With --json: print one JSON document per line.');
   command.addHelpText('after', '\nExamples:\n  skerry-agent status --data ./device\n  skerry-agent status --watch');
   withJson(withData(command)).action(async (options: StatusOptions) => {
     const out = outputOf(options);

@@ -32,7 +32,7 @@ export function parseLabels(texts: readonly string[], removable = false): Record
     const at = text.indexOf('=');
     if (at > 0) labels[text.slice(0, at)] = text.slice(at + 1);
     else if (removable && at === -1 && text.endsWith('-') && text.length > 1) labels[text.slice(0, -1)] = null;
-    else throw new SkerryError('CLI_USAGE', `"${text}" is not a label; write key=value${removable ? ', or key- to take one away' : ''}`);
+    else throw new SkerryError('CLI_USAGE', `"${text}" is not a label; write key=value${removable ? ', or key- to remove a label' : ''}`);
   }
   return labels;
 }

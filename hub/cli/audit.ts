@@ -12,13 +12,13 @@ interface AuditFlags extends CommonFlags {
 
 /** Adds `skerry audit`. */
 export function registerAuditCommand(program: Command, deps: CliDeps): void {
-  hubCommand(program, 'audit', 'show who changed what, when and from where', [
+  hubCommand(program, 'audit', 'Show who changed what, when and from where.', [
     'skerry audit --limit 20',
     'skerry audit --action model:publish --json',
   ])
-    .option('--limit <n>', 'how many records, newest first', '50')
-    .option('--actor <name>', 'only what this token or device did')
-    .option('--action <capability>', 'only this kind of action')
+    .option('--limit <n>', 'Maximum number of records, newest first.', '50')
+    .option('--actor <name>', 'Show only actions of this token or device.')
+    .option('--action <capability>', 'Show only this kind of action, such as model:publish.')
     .action(async (flags: AuditFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const { auditListSchema } = await import('../api/views.js');

@@ -5,8 +5,8 @@ import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './de
 
 /** Adds `skerry cohort list|save|remove`. */
 export function registerCohortCommands(program: Command, deps: CliDeps): void {
-  const cohort = program.command('cohort').description('label selectors saved under names, for rollouts');
-  hubCommand(cohort, 'list', 'list the saved cohorts', ['skerry cohort list']).action(async (flags: CommonFlags) => {
+  const cohort = program.command('cohort').description('Manage cohorts: named label selectors for rollouts.');
+  hubCommand(cohort, 'list', 'List the saved cohorts.', ['skerry cohort list']).action(async (flags: CommonFlags) => {
     const { out, hub } = await openHubCommand(deps, flags);
     const { cohortListSchema } = await import('../rollouts/cohort-view.js');
     const answer = await hub.get(cohortListSchema, '/api/v1/cohorts');
@@ -23,9 +23,9 @@ export function registerCohortCommands(program: Command, deps: CliDeps): void {
       'No cohorts yet; save one with "skerry cohort save".',
     );
   });
-  hubCommand(cohort, 'save', 'save a selector under a name', ["skerry cohort save gold 'tier in (gold),!legacy'"])
-    .argument('<name>', 'the name')
-    .argument('<selector>', 'labels of the devices, as in Kubernetes')
+  hubCommand(cohort, 'save', 'Save a label selector under a name.', ["skerry cohort save gold 'tier in (gold),!legacy'"])
+    .argument('<name>', 'Name of the cohort.')
+    .argument('<selector>', 'Label selector of the devices, in the syntax of Kubernetes.')
     .action(async (name: string, selector: string, flags: CommonFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const { savedCohortSchema } = await import('../rollouts/cohort-view.js');
@@ -33,8 +33,8 @@ export function registerCohortCommands(program: Command, deps: CliDeps): void {
       if (out.json) printJson(out, saved);
       else printLine(out, `${saved.name}: ${saved.selector}`);
     });
-  hubCommand(cohort, 'remove', 'remove a saved cohort', ['skerry cohort remove gold'])
-    .argument('<name>', 'the name')
+  hubCommand(cohort, 'remove', 'Remove a saved cohort.', ['skerry cohort remove gold'])
+    .argument('<name>', 'Name of the cohort.')
     .action(async (name: string, flags: CommonFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       await hub.remove(`/api/v1/cohorts/${encodeURIComponent(name)}`);

@@ -35,28 +35,25 @@ const POLL_LEAST: Millis = 300;
 
 /** Adds `skerry deploy`. */
 export function registerDeployCommand(program: Command, deps: CliDeps): void {
-  hubCommand(program, 'deploy', 'say which devices should run a version; those that join later and match take it too', [
+  hubCommand(program, 'deploy', 'Deploy a version to devices, and to matching devices that join later.', [
     'skerry deploy vad@5 --to site=lab --wait',
     "skerry deploy vad@5 --to 'site in (lab,field),!legacy' --wait --timeout 30m",
     'skerry deploy vad@5 --all --retry',
   ])
-    .argument('<model@version>', 'the version')
-    .option('--to <selector>', 'labels of the devices, as in Kubernetes')
-    .option('--all', 'every device')
-    .option('--retry', 'also on devices that refused this version before')
+    .argument('<model@version>', 'Version, such as vad@5.')
+    .option('--to <selector>', 'Label selector of the devices, in the syntax of Kubernetes.')
+    .option('--all', 'Select every device.')
+    .option('--retry', 'Retry on devices that refused this version before.')
     .option('--dry-run', 'Show which devices the deployment would reach, and which of them cannot run the version; deploy nothing.')
-    .option(
-      '--supersede',
-      'end rollouts of the model under way on these devices where they stand; without it they are left alone and this is refused',
-    )
-    .option('--wait', 'show how far the devices are, until each serves it or refused it')
-    .option('--timeout <duration>', 'with --wait: give up after this long', '10m')
-    .addHelpText('after', '\nWith --wait the exit code is 0 when all serve it, 3 when some do, 1 when none does.')
+    .option('--supersede', 'End running rollouts of the model on these devices. Without it, a running rollout refuses the command.')
+    .option('--wait', 'Show progress until every device serves or refuses the version.')
+    .option('--timeout <duration>', 'With --wait: maximum time to wait.', '10m')
+    .addHelpText('after', '\nExit code with --wait: 0 when all devices serve the version, 3 when some do, 1 when none does.')
     .action(async (name: string, flags: DeployFlags) => {
       const { model, version } = parseModelVersion(name);
-      if (version === undefined) throw new SkerryError('CLI_USAGE', `say which version, as in ${model}@1`);
+      if (version === undefined) throw new SkerryError('CLI_USAGE', `the version is missing; name it as in ${model}@1`);
       if ((flags.to === undefined) !== (flags.all === true))
-        throw new SkerryError('CLI_USAGE', 'say which devices: --to SELECTOR or --all');
+        throw new SkerryError('CLI_USAGE', 'name the devices with --to SELECTOR or --all');
       const timeout = parseSpan(flags.timeout, '--timeout');
       const command = await openHubCommand(deps, flags);
       const { createdDeploymentSchema, deploymentPlanSchema } = await import('../fleet/deployment-view.js');

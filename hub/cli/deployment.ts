@@ -27,13 +27,13 @@ interface UndeployFlags extends WaitFlags {
 
 /** Adds `skerry deployment list|show|remove`. */
 export function registerDeploymentCommands(program: Command, deps: CliDeps): void {
-  const deployment = program.command('deployment').description('what was deployed to whom, and how to take it back');
-  hubCommand(deployment, 'list', 'list the deployments that count, newest first', [
+  const deployment = program.command('deployment').description('Show and withdraw deployments.');
+  hubCommand(deployment, 'list', 'List the active deployments, newest first.', [
     'skerry deployment list',
     'skerry deployment list --all --limit 500',
   ])
-    .option('--all', 'withdrawn ones as well')
-    .option('--limit <n>', 'how many of the newest', '100')
+    .option('--all', 'Include withdrawn deployments.')
+    .option('--limit <n>', 'Maximum number of deployments to list, newest first.', '100')
     .action(async (flags: ListFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const { deploymentListSchema } = await import('../fleet/deployment-view.js');
@@ -42,8 +42,8 @@ export function registerDeploymentCommands(program: Command, deps: CliDeps): voi
       if (out.json) printJson(out, { deployments });
       else printDeployments(out, deployments, deps.clock.now());
     });
-  hubCommand(deployment, 'show', 'show a deployment and how far each of its devices is', ['skerry deployment show 12'])
-    .argument('<deployment>', 'its number')
+  hubCommand(deployment, 'show', 'Show a deployment and the state of each of its devices.', ['skerry deployment show 12'])
+    .argument('<deployment>', 'Number of the deployment, as in "skerry deployment list".')
     .action(async (id: string, flags: CommonFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const { deploymentProgressSchema } = await import('../fleet/deployment-view.js');
@@ -51,13 +51,13 @@ export function registerDeploymentCommands(program: Command, deps: CliDeps): voi
       if (out.json) printJson(out, shown);
       else printDeployment(out, shown, deps.clock.now());
     });
-  hubCommand(deployment, 'remove', 'withdraw a deployment: its devices go back to what other deployments say', [
+  hubCommand(deployment, 'remove', 'Withdraw a deployment. Its devices return to the next deployment that covers them.', [
     'skerry deployment remove 12',
     'skerry deployment remove 12 --keep --yes',
   ])
-    .argument('<deployment>', 'its number')
-    .option('--keep', 'devices keep what they have until something else is decided for them')
-    .option('--yes', 'do not ask')
+    .argument('<deployment>', 'Number of the deployment, as in "skerry deployment list".')
+    .option('--keep', 'Leave the model on the devices until another deployment or rollout covers them.')
+    .option('--yes', 'Do not ask for confirmation.')
     .addHelpText(
       'after',
       '\nWhere no other deployment gives a device the model, the model is taken off that device, unless --keep is given.',
@@ -67,22 +67,26 @@ export function registerDeploymentCommands(program: Command, deps: CliDeps): voi
 
 /** Adds `skerry undeploy`. */
 export function registerUndeployCommand(program: Command, deps: CliDeps): void {
-  hubCommand(program, 'undeploy', 'take a model off devices; those that join later and match do not get it either', [
+  hubCommand(program, 'undeploy', 'Remove a model from devices, and from matching devices that join later.', [
     'skerry undeploy vad --to site=lab --wait',
     'skerry undeploy vad --all',
   ])
-    .argument('<model>', 'the model')
-    .option('--to <selector>', 'labels of the devices, as in Kubernetes')
-    .option('--all', 'every device')
-    .option('--supersede', 'end rollouts of the model under way on these devices where they stand; without it this is refused')
-    .option('--wait', 'wait until each device has stopped serving it')
-    .option('--timeout <duration>', 'with --wait: give up after this long', '10m')
-    .addHelpText('after', '\nIt is a deployment of nothing: "skerry deploy" puts the model back, "skerry deployment remove" withdraws it.')
+    .argument('<model>', 'Name of the model.')
+    .option('--to <selector>', 'Label selector of the devices, in the syntax of Kubernetes.')
+    .option('--all', 'Select every device.')
+    .option('--supersede', 'End running rollouts of the model on these devices. Without it, a running rollout refuses the command.')
+    .option('--wait', 'Wait until every device has stopped serving the model.')
+    .option('--timeout <duration>', 'With --wait: maximum time to wait.', '10m')
+    .addHelpText(
+      'after',
+      '\nThe command creates a deployment without a version. "skerry deploy" brings the model back; "skerry deployment remove" withdraws this deployment.',
+    )
     .action(async (name: string, flags: UndeployFlags) => {
       const { model, version } = parseModelVersion(name);
-      if (version !== undefined) throw new SkerryError('CLI_USAGE', `a model is taken off as a whole: skerry undeploy ${model}`);
+      if (version !== undefined)
+        throw new SkerryError('CLI_USAGE', `undeploy removes all versions of a model; leave out the version: skerry undeploy ${model}`);
       if ((flags.to === undefined) !== (flags.all === true))
-        throw new SkerryError('CLI_USAGE', 'say which devices: --to SELECTOR or --all');
+        throw new SkerryError('CLI_USAGE', 'name the devices with --to SELECTOR or --all');
       const timeout = parseSpan(flags.timeout, '--timeout');
       const command = await openHubCommand(deps, flags);
       const { createdDeploymentSchema } = await import('../fleet/deployment-view.js');
@@ -164,6 +168,6 @@ function printDeployment(out: Output, deployment: DeploymentProgress, now: numbe
 
 function pathOf(id: string): string {
   if (!/^[1-9]\d{0,14}$/.test(id))
-    throw new SkerryError('CLI_USAGE', `"${id}" is not the number of a deployment; "skerry deployment list" shows them`);
+    throw new SkerryError('CLI_USAGE', `"${id}" is not the number of a deployment; "skerry deployment list" shows the numbers`);
   return `/api/v1/deployments/${id}`;
 }

@@ -15,12 +15,12 @@ interface ReplaceFlags extends CommonFlags {
 
 /** Adds `skerry device remove|restore|replace`: who may act under the name of a device. */
 export function registerDeviceIdentityCommands(device: Command, deps: CliDeps): void {
-  hubCommand(device, 'remove', 'take a device out of the fleet; "restore" takes it back', [
+  hubCommand(device, 'remove', 'Remove a device from the fleet. "skerry device restore" undoes it.', [
     'skerry device remove cam-7',
     'skerry device remove cam-7 --yes',
   ])
-    .argument('<device>', 'its name')
-    .option('--yes', 'do not ask')
+    .argument('<device>', 'Name of the device.')
+    .option('--yes', 'Do not ask for confirmation.')
     .action(async (id: string, flags: RemoveFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       if (flags.yes !== true) await confirm(out, `Remove ${id}? It can no longer connect; what it serves now it keeps serving.`);
@@ -29,8 +29,8 @@ export function registerDeviceIdentityCommands(device: Command, deps: CliDeps): 
       printLine(out, `Removed ${id}: it can no longer connect.`);
       printNote(out, `To undo this: skerry device restore ${id}. To give its name to another machine: skerry device replace ${id}.`);
     });
-  hubCommand(device, 'restore', 'undo the removal of a device, which keeps its key', ['skerry device restore cam-7'])
-    .argument('<device>', 'its name')
+  hubCommand(device, 'restore', 'Restore a removed device. It keeps its key.', ['skerry device restore cam-7'])
+    .argument('<device>', 'Name of the device.')
     .action(async (id: string, flags: CommonFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const { deviceDetailSchema } = await import('../fleet/device-view.js');
@@ -38,13 +38,13 @@ export function registerDeviceIdentityCommands(device: Command, deps: CliDeps): 
       if (out.json) printJson(out, detail);
       else printLine(out, `Restored ${detail.id}: it may connect again with the key it has.`);
     });
-  hubCommand(device, 'replace', 'give the name of a device to a new machine or card; prints an enrolment token', [
+  hubCommand(device, 'replace', 'Replace the hardware of a device: print an enrolment token for its name.', [
     'skerry device replace cam-7',
     'TOKEN=$(skerry device replace cam-7 --expires 2h)',
   ])
-    .argument('<device>', 'its name')
-    .option('--expires <duration>', 'how long the token is good for, such as 2h (default: 1d)')
-    .option('--force', 'also while the device is connected: it is cut off when the new one enrols')
+    .argument('<device>', 'Name of the device.')
+    .option('--expires <duration>', 'Validity of the token, such as 2h. (default: 1d)')
+    .option('--force', 'Replace a device that is connected. It is disconnected when the new one enrols.')
     .action((id: string, flags: ReplaceFlags) => runReplace(deps, id, flags));
 }
 

@@ -17,11 +17,11 @@ interface ListFlags extends CommonFlags {
 
 /** Adds `skerry device list|show|label|settle|remove|restore|replace`. */
 export function registerDeviceCommands(program: Command, deps: CliDeps): void {
-  const device = program.command('device').description('the devices of the fleet');
-  hubCommand(device, 'list', 'list the devices', ['skerry device list', "skerry device list --selector 'site=lab,tier in (gold,silver)'"])
-    .option('--selector <labels>', 'only devices with these labels, as in Kubernetes')
-    .option('--presence <state>', 'only online, offline or never seen ones')
-    .option('--revoked', 'those that were removed as well')
+  const device = program.command('device').description('List, show and manage devices.');
+  hubCommand(device, 'list', 'List the devices.', ['skerry device list', "skerry device list --selector 'site=lab,tier in (gold,silver)'"])
+    .option('--selector <labels>', 'Show only devices that match this label selector (Kubernetes syntax).')
+    .option('--presence <state>', 'Show only devices with this presence: online, offline or never.')
+    .option('--revoked', 'Include removed devices.')
     .action(async (flags: ListFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const { deviceListSchema } = await import('../fleet/device-view.js');
@@ -30,8 +30,8 @@ export function registerDeviceCommands(program: Command, deps: CliDeps): void {
       if (out.json) printJson(out, answer);
       else printDevices(out, answer, deps.clock.now());
     });
-  hubCommand(device, 'show', 'show one device: what it is, should run and says', ['skerry device show cam-7'])
-    .argument('<device>', 'its id')
+  hubCommand(device, 'show', 'Show a device: its properties, desired state and reported state.', ['skerry device show cam-7'])
+    .argument('<device>', 'Name of the device.')
     .action(async (id: string, flags: CommonFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const { deviceDetailSchema } = await import('../fleet/device-view.js');
@@ -39,12 +39,12 @@ export function registerDeviceCommands(program: Command, deps: CliDeps): void {
       if (out.json) printJson(out, detail);
       else printDevice(out, detail, deps.clock.now());
     });
-  hubCommand(device, 'label', 'set labels of a device, or take them away', [
+  hubCommand(device, 'label', 'Set or remove labels of a device.', [
     'skerry device label cam-7 site=lab tier=gold',
     'skerry device label cam-7 tier-',
   ])
-    .argument('<device>', 'its id')
-    .argument('<labels...>', `key=value, or key- to remove one: ${LABELS_RULE}`)
+    .argument('<device>', 'Name of the device.')
+    .argument('<labels...>', `Label to set as key=value, or key- to remove one: ${LABELS_RULE}.`)
     .action(async (id: string, labels: string[], flags: CommonFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const { deviceDetailSchema } = await import('../fleet/device-view.js');
@@ -52,12 +52,12 @@ export function registerDeviceCommands(program: Command, deps: CliDeps): void {
       if (out.json) printJson(out, detail);
       else printLine(out, `${detail.id}: ${labelText(detail.labels)}`);
     });
-  hubCommand(device, 'settle', 'end what was noticed of a device that was copied, or put back to an older image', [
+  hubCommand(device, 'settle', 'Clear the mark of a device that was copied or restored from an older image.', [
     'skerry device settle cam-7',
     'skerry device settle cam-7 --keep pi-b',
   ])
-    .argument('<device>', 'its id')
-    .option('--keep <copy>', 'the copy that stays from now on: the name of its machine, or the beginning of its start')
+    .argument('<device>', 'Name of the device.')
+    .option('--keep <copy>', 'Copy that keeps the name: its host name, or the first characters of the name of its start.')
     .action(async (id: string, flags: CommonFlags & { readonly keep?: string }) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const { deviceDetailSchema } = await import('../fleet/device-view.js');

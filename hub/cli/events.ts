@@ -22,16 +22,16 @@ const REMEMBERED = 10_000;
 
 /** Adds `skerry events`. */
 export function registerEventsCommand(program: Command, deps: CliDeps): void {
-  hubCommand(program, 'events', 'show what happened on the devices, oldest first', [
+  hubCommand(program, 'events', 'Show events of the devices, oldest first.', [
     'skerry events --since 1h --model vad',
     'skerry events --follow --json',
   ])
-    .option('--follow', 'go on showing what happens, one line (with --json one object) each')
-    .option('--limit <n>', 'how many of the newest', '50')
-    .option('--since <duration>', 'how far to look back')
-    .option('--device <id>', 'only this device')
-    .option('--model <model>', 'only this model')
-    .option('--kind <kind>', 'only this kind, such as version.refused')
+    .option('--follow', 'Keep printing new events, one per line (with --json: one object per line).')
+    .option('--limit <n>', 'Number of newest events to show.', '50')
+    .option('--since <duration>', 'Oldest age of the events, such as 1h. (default: no limit)')
+    .option('--device <id>', 'Show only this device.')
+    .option('--model <model>', 'Show only this model.')
+    .option('--kind <kind>', 'Show only events of this kind, such as version.refused.')
     .action(async (flags: EventFlags) => {
       const command = await openHubCommand(deps, flags);
       const list = (): Promise<readonly StoredEvent[]> => listEvents(command, flags, deps.clock.now());

@@ -14,15 +14,15 @@ const PATH = '/api/v1/hub/place';
 
 /** Adds `skerry hub move|addresses`. */
 export function registerHubMoveCommands(hub: Command, deps: CliDeps): void {
-  hubCommand(hub, 'move', 'tell all devices, signed, where the hub will be found after it moved', [
+  hubCommand(hub, 'move', 'Announce the new address of a hub to all devices, signed, before the hub moves.', [
     'skerry hub move https://new.example:7480 --mqtt-url mqtts://new.example:8883',
     'skerry hub move --cancel',
   ])
-    .argument('[url]', 'URL of the API at the new place; a broker inside the hub is found there over WebSocket')
-    .option('--mqtt-url <url>', 'address of the broker at the new place; repeatable', collectText, [])
-    .option('--cancel', 'take an announced move back')
+    .argument('[url]', 'New URL of the API. Devices reach the embedded broker there over WebSocket.')
+    .option('--mqtt-url <url>', 'New URL of the broker. Repeatable.', collectText, [])
+    .option('--cancel', 'Cancel an announced move.')
     .action((url: string | undefined, flags: MoveFlags) => runMove(deps, url, flags));
-  hubCommand(hub, 'addresses', 'show the addresses that devices are told, and which devices know them', ['skerry hub addresses']).action(
+  hubCommand(hub, 'addresses', 'Show the announced addresses of the hub, and which devices know them.', ['skerry hub addresses']).action(
     async (flags: CommonFlags) => {
       const { out, hub: client } = await openHubCommand(deps, flags);
       const { placeSchema } = await import('../fleet/hub-place-view.js');

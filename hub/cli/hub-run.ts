@@ -16,24 +16,24 @@ type RunFlags = Readonly<Record<string, string | boolean | undefined>>;
 
 /** Adds `skerry hub [run]`, whose options are the settings table, and `skerry hub move|addresses`. */
 export function registerHubCommands(program: Command, deps: CliDeps): void {
-  const hub = program.command('hub').description('run a hub (broker, database and storage inside)');
+  const hub = program.command('hub').description('Run a hub, with broker, database and storage inside.');
   registerHubMoveCommands(hub, deps);
-  const run = hub.command('run', { isDefault: true }).description('run a hub until it is told to stop');
+  const run = hub.command('run', { isDefault: true }).description('Run a hub until it gets SIGTERM or Ctrl-C.');
   run.option(
     '--config <file>',
-    'settings as YAML, by the names of these options (or SKERRY_HUB_CONFIG; default: hub.yaml in the data folder)',
+    'YAML file with settings, named like these options. (SKERRY_HUB_CONFIG; default: hub.yaml in the data folder, if present)',
   );
   for (const [, entry] of settingEntries()) {
     const value = entry.default === undefined ? '' : `; default: ${entry.default}`;
-    run.option(`--${entry.flag} <value>`, `${entry.doc} (${entry.env}${value})`);
+    run.option(`--${entry.flag} <${entry.value}>`, `${entry.doc} (${entry.env}${value})`);
   }
   run
-    .option('--json', 'print the state of the hub as one JSON object once it is ready')
+    .option('--json', 'Print the state of the hub as one JSON object once it is ready.')
     .addHelpText(
       'after',
       [
-        '\nThe first start makes the data folder, the keys of the hub and an admin token in DATA/admin.token.',
-        'DATA/hub.json says where a running hub is reached; commands on the same machine find it there.',
+        '\nThe first start creates the data folder, the keys of the hub and an admin token in DATA/admin.token.',
+        'DATA/hub.json holds the address of the running hub; commands on the same machine read it.',
         '\nExamples:',
         '  skerry hub',
         '  skerry hub --data ./hub --http-port 0 --mqtt-port 0',
@@ -42,11 +42,11 @@ export function registerHubCommands(program: Command, deps: CliDeps): void {
       ].join('\n'),
     )
     .action(async (flags: RunFlags) => runHub(flags, deps));
-  hubCommand(hub, 'clock', 'show whether the clock of a running hub is credible: nothing is signed while it is not', [
+  hubCommand(hub, 'clock', 'Show whether the clock of a running hub is credible. A hub with a suspect clock signs nothing.', [
     'skerry hub clock',
     'skerry hub clock --confirm',
   ])
-    .option('--confirm', 'say that its clock is right now; the hub signs again')
+    .option('--confirm', 'Confirm that the clock of the hub is right, so that it signs again.')
     .action((flags: ClockFlags) => showClock(flags, deps));
 }
 
@@ -138,7 +138,7 @@ function settingFlags(flags: RunFlags): Partial<Record<HubSettingKey, string>> {
 }
 
 function textFlag(value: string | boolean | undefined): string | undefined {
-  if (typeof value === 'boolean') throw new SkerryError('CLI_USAGE', 'an option lacks its value');
+  if (typeof value === 'boolean') throw new SkerryError('CLI_USAGE', 'an option is missing its value');
   return value;
 }
 

@@ -13,9 +13,9 @@ const SHOWN_METADATA = 120;
 export function registerInspectCommand(program: Command, makeOutput: (json: boolean) => Output): void {
   program
     .command('inspect')
-    .description('show what an ONNX model takes and gives, its operators, and what its exporter noted')
-    .argument('<model.onnx>', 'the model file')
-    .option('--json', 'print one JSON object')
+    .description('Show the inputs, outputs, operators and metadata of an ONNX model.')
+    .argument('<model.onnx>', 'ONNX file of the model.')
+    .option('--json', 'Print one JSON object.')
     .addHelpText('after', '\nExample:\n  skerry inspect silero_vad.onnx')
     .action(async (path: string, options: { json?: boolean }) => {
       const out = makeOutput(options.json === true);

@@ -15,12 +15,12 @@ const LOOK_EVERY = 100;
 
 /** Adds `skerry login`. */
 export function registerLoginCommand(program: Command, deps: CliDeps): void {
-  hubCommand(program, 'login', 'keep the address of a hub and a token for the commands that follow', [
+  hubCommand(program, 'login', 'Save the address of a hub and a token for later commands.', [
     'skerry login --hub https://hub.example --token skerry_...',
     'SKERRY_TOKEN=$(cat admin.token) skerry login --hub http://127.0.0.1:7480',
     'skerry login --data ./hub',
   ])
-    .option('--data <folder>', 'data folder of a hub on this machine: use its address and its first admin token; wait while it starts')
+    .option('--data <folder>', 'Data folder of a hub on this machine. Use its address and first admin token; wait until it is up.')
     .action(async (flags: LoginFlags) => {
       const local = flags.data === undefined ? {} : await addressOf(flags.data, deps.clock);
       const { out, hub } = await openHubCommand(deps, { ...local, ...flags });

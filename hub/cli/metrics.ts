@@ -13,13 +13,13 @@ interface MetricsFlags extends CommonFlags {
 
 /** Adds `skerry metrics MODEL`. */
 export function registerMetricsCommand(program: Command, deps: CliDeps): void {
-  hubCommand(program, 'metrics', 'show what the versions of a model did on all devices: predictions, failures, latencies', [
+  hubCommand(program, 'metrics', 'Show predictions, failures and latencies of the versions of a model on all devices.', [
     'skerry metrics vad',
     'skerry metrics vad --since 1d --device cam-7 --json',
   ])
-    .argument('<model>', 'the model')
-    .option('--since <duration>', 'how far to look back', '1h')
-    .option('--device <id>', 'only this device')
+    .argument('<model>', 'Name of the model.')
+    .option('--since <duration>', 'Period to show, up to now.', '1h')
+    .option('--device <id>', 'Show only this device.')
     .action(async (name: string, flags: MetricsFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const { modelMetricsSchema } = await import('../telemetry/views.js');

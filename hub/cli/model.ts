@@ -14,8 +14,8 @@ import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './de
 
 /** Adds `skerry model list|show|delete`. */
 export function registerModelCommands(program: Command, deps: CliDeps): void {
-  const model = program.command('model').description('models and their versions');
-  hubCommand(model, 'list', 'list the models', ['skerry model list']).action(async (flags: CommonFlags) => {
+  const model = program.command('model').description('List, show and delete models and their versions.');
+  hubCommand(model, 'list', 'List the models.', ['skerry model list']).action(async (flags: CommonFlags) => {
     const { out, hub } = await openHubCommand(deps, flags);
     const { modelListSchema } = await import('../registry/views.js');
     const answer = await hub.get(modelListSchema, '/api/v1/models');
@@ -34,11 +34,11 @@ export function registerModelCommands(program: Command, deps: CliDeps): void {
       'No models yet; publish one with "skerry publish".',
     );
   });
-  hubCommand(model, 'show', 'show the versions of a model, or all about one version', [
+  hubCommand(model, 'show', 'Show the versions of a model, or the details of one version.', [
     'skerry model show vad',
     'skerry model show vad@5 --json',
   ])
-    .argument('<model[@version]>', 'the model, or one of its versions')
+    .argument('<model[@version]>', 'Name of a model, or a version such as vad@5.')
     .action(async (name: string, flags: CommonFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const { modelDetailSchema, versionDetailSchema } = await import('../registry/views.js');
@@ -53,19 +53,19 @@ export function registerModelCommands(program: Command, deps: CliDeps): void {
       if (out.json) printJson(out, detail);
       else printVersion(out, detail, deps.clock.now());
     });
-  hubCommand(model, 'delete', 'delete a version that nothing needs any more, and its files on the hub', [
+  hubCommand(model, 'delete', 'Delete an unused version and its files on the hub.', [
     'skerry model delete vad@3',
     'skerry model delete vad@3 --yes',
   ])
-    .argument('<model@version>', 'the version')
-    .option('--yes', 'do not ask')
+    .argument('<model@version>', 'Version, such as vad@5.')
+    .option('--yes', 'Do not ask for confirmation.')
     .addHelpText(
       'after',
-      '\nWhile deployments, rollouts under way or devices need it, it is refused and they are named. The number is never used again.',
+      '\nWhile deployments, running rollouts or devices need the version, the command is refused and names them. The number is never used again.',
     )
     .action(async (name: string, flags: CommonFlags & { readonly yes?: boolean }) => {
       const { model: wanted, version } = parseModelVersion(name);
-      if (version === undefined) throw new SkerryError('CLI_USAGE', `say which version, as in ${wanted}@1`);
+      if (version === undefined) throw new SkerryError('CLI_USAGE', `the version is missing; name it as in ${wanted}@1`);
       const { out, hub } = await openHubCommand(deps, flags);
       const { deletedVersionSchema } = await import('../registry/version-needs.js');
       if (flags.yes !== true) await confirm(out, `Delete ${wanted}@${version} for good? Its number cannot be used again.`);

@@ -3,7 +3,7 @@ import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './de
 
 /** Adds `skerry openapi`. */
 export function registerOpenApiCommand(program: Command, deps: CliDeps): void {
-  hubCommand(program, 'openapi', 'print the OpenAPI document of the hub', ['skerry openapi > skerry.json']).action(
+  hubCommand(program, 'openapi', 'Print the OpenAPI document of the hub.', ['skerry openapi > skerry.json']).action(
     async (flags: CommonFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       out.stdout.write(await hub.bytes('/api/v1/openapi.json'));

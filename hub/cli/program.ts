@@ -13,10 +13,10 @@ const NEED_ALL = new Set(['help', '__complete']);
 
 const HELP = [
   '\nA first model on a first device:',
-  '  skerry hub                                      # runs until Ctrl-C; the rest goes in a second terminal',
-  '  skerry trust init --keys ./publisher            # whose models devices trust',
+  '  skerry hub                                      # runs until Ctrl-C; continue in a second terminal',
+  '  skerry trust init --keys ./publisher            # create the keys that sign your models',
   '  skerry publish model.onnx --name vad            # sign and upload version 1',
-  '  skerry token create --label site=lab            # lets a device in: skerry-agent enroll',
+  '  skerry token create --label site=lab            # token for "skerry-agent enroll"',
   '  skerry deploy vad@1 --to site=lab --wait',
   '\nExit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 partly done.',
 ].join('\n');
@@ -30,8 +30,8 @@ export async function buildProgram(env: Env, argv: readonly string[]): Promise<C
     resolveHub: async (flags) => (await import('./context.js')).resolveHub(flags, env),
   };
   const program = new Command('skerry')
-    .description('Puts machine-learning models on fleets of devices and keeps them right.')
-    .version(SKERRY_VERSION)
+    .description('Deploys machine-learning models to fleets of devices and keeps them healthy.')
+    .version(SKERRY_VERSION, '-V, --version', 'Print the version.')
     .addHelpText('after', HELP);
   const word = argv.find((argument) => !argument.startsWith('-')) ?? '';
   for (const command of COMMANDS) {

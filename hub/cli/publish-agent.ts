@@ -20,12 +20,12 @@ interface PublishAgentFlags extends UploadFlags {
 }
 
 const HELP = `
-One file for each platform; what a file is made for is read from its header (ELF, Mach-O, PE), not from its name.
-"npm run package" puts them into packaging/out/packages. Only a publisher that the root keeper let in with
-"skerry trust add-publisher ... --agent" can sign agents.
+Give one file for each platform. The platform is read from the header of the file (ELF, Mach-O, PE), not from its name.
+"npm run package" writes the executables to packaging/out/packages. Only publishers added with
+"skerry trust add-publisher ... --agent" can sign releases of the agent.
 
-Devices take a release as they take a version of a model: skerry deploy skerry-agent@4 --to SELECTOR, or in waves
-with skerry rollout create. A device goes back by itself when the new agent does not come up healthy and connected.
+Deploy a release like a version of a model: "skerry deploy skerry-agent@4 --to SELECTOR", or in waves with
+"skerry rollout create". A device rolls back automatically when the new agent does not start healthy and connected.
 
 Examples
   skerry publish-agent packaging/out/packages/skerry-agent-linux-* --release 0.4.0 --keys ./publisher
@@ -38,19 +38,19 @@ export function registerPublishAgentCommand(program: Command, deps: PublisherCli
   program.enablePositionalOptions();
   const command = program
     .command('publish-agent')
-    .description('sign and upload a release of the agent itself')
-    .argument('<executables...>', 'the agent, one file for each platform')
-    .option('--release <text>', 'what people call the release', parseRelease, SKERRY_VERSION)
-    .option('--version <n>', 'release counter, by which releases are ordered, from 2 on (default: the next one)', parseVersion)
+    .description('Publish a release of the agent: sign and upload its executables.')
+    .argument('<executables...>', 'Executables of the agent, one for each platform.')
+    .option('--release <text>', 'Name of the release, for readers.', parseRelease, SKERRY_VERSION)
+    .option('--version <n>', 'Release number, 2 or higher. Orders the releases. (default: the next free number)', parseVersion)
     .option(
       '--takes-over-from <n>',
-      'lowest release counter whose state it can take over; 1 is the agent of a package',
+      'Lowest release number whose data this release can take over. 1 is the agent of a package.',
       parseVersion,
       PACKAGED_RELEASE,
     )
-    .option('--min-version <n>', 'never install releases below this one again, even by rollback', parseVersion)
-    .option('--description <text>', 'what is new, for people')
-    .option('--role <name>', 'publisher to sign as, when the folder holds several');
+    .option('--min-version <n>', 'Lowest release that devices may still install, also when they roll back.', parseVersion)
+    .option('--description <text>', 'Description of the change, for readers.')
+    .option('--role <name>', 'Publisher to sign as. Required when the folder holds several.');
   addPublisherOptions(command)
     .addHelpText('after', HELP)
     .action(async (paths: readonly string[], flags: PublishAgentFlags) => {

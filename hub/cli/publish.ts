@@ -59,40 +59,45 @@ export function registerPublishCommand(program: Command, deps: PublisherCliDeps)
   program.enablePositionalOptions();
   const command = program
     .command('publish')
-    .description('inspect, sign and upload a version of a model')
-    .argument('<model.onnx>', 'the model file; the reference variant')
-    .requiredOption('--name <model>', `name of the model: ${MODEL_NAME_RULE}, at most ${LIMITS.nameLength}`, parseModelName)
-    .option('--version <n>', 'version number (default: the next one)', parseVersion)
-    .option('--variant-name <name>', 'name of the reference variant (default: what it is, such as fp32 or int8)', parseVariantName)
-    .option('--variant <name=file>', 'another form of the same model, such as int8=model-int8.onnx; repeatable', collectVariant, [])
-    .option('--provider <name>', 'execution provider the variants can run on, best first; repeatable (default: cpu)', collectProvider, [])
-    .option('--output <name>', 'output that the version offers; repeatable (default: all)', collectText, [])
-    .option('--golden <file>', 'golden inputs: JSON, safetensors, npz or npy; repeatable', collectText, [])
-    .option('--samples <n>', 'golden samples to make up when none are given', parseCount, GENERATED_SAMPLES)
+    .description('Publish a version of a model: inspect, sign and upload it.')
+    .argument('<model.onnx>', 'ONNX file of the reference variant.')
+    .requiredOption('--name <model>', `Name of the model: ${MODEL_NAME_RULE}; at most ${LIMITS.nameLength} characters.`, parseModelName)
+    .option('--version <n>', 'Version number. (default: the next free number)', parseVersion)
+    .option('--variant-name <name>', 'Name of the reference variant. (default: its number format, such as fp32 or int8)', parseVariantName)
+    .option('--variant <name=file>', 'Another variant of the same model, such as int8=model-int8.onnx. Repeatable.', collectVariant, [])
+    .option(
+      '--provider <name>',
+      'Execution provider the variants can run on, preferred one first. Repeatable. (default: cpu)',
+      collectProvider,
+      [],
+    )
+    .option('--output <name>', 'Output that the version offers. Repeatable. (default: all outputs)', collectText, [])
+    .option('--golden <file>', 'File with golden inputs: JSON, safetensors, npz or npy. Repeatable.', collectText, [])
+    .option('--samples <n>', 'Number of golden samples to generate when no --golden is given.', parseCount, GENERATED_SAMPLES)
     .option(
       '--dim <name=size>',
-      'size of a varying dimension in made-up inputs: its name, or TENSOR.AXIS; repeatable',
+      'Size of a dynamic dimension in generated inputs. NAME is the name of the dimension or TENSOR.AXIS. Repeatable.',
       collectDimension,
       new Map(),
     )
     .option(
       '--tolerance <absolute,relative>',
-      'how far floating-point outputs of a variant or device may be off (default: 1e-3,1e-3)',
+      'Tolerance for floating-point outputs of variants and devices. (default: 1e-3,1e-3)',
       parseTolerance,
       DEFAULT_TOLERANCE,
     )
     .option(
       '--output-tolerance <output=absolute,relative>',
-      'how far one output may be off; integers are compared exactly without it; repeatable',
+      'Tolerance for one output. Without it, integers are compared exactly. Repeatable.',
       collectOutputTolerance,
       [],
     )
-    .option('--allow-not-finite <output>', 'let an output hold NaN or infinities, as golden samples show; repeatable', collectText, [])
-    .option('--golden-shape-only', 'compare only types and shapes with the golden samples: for models whose values are random')
-    .option('--min-version <n>', 'never install versions below this one again, even by rollback', parseVersion)
-    .option('--description <text>', 'what is new, for people')
-    .option('--batch <max>', 'let devices run up to so many requests at once along dimension 0', parseCount)
-    .option('--role <name>', 'publisher to sign as, when the folder holds several');
+    .option('--allow-not-finite <output>', 'Accept NaN and infinities in golden samples of this output. Repeatable.', collectText, [])
+    .option('--golden-shape-only', 'Compare only types and shapes with the golden samples. For models with random outputs.')
+    .option('--min-version <n>', 'Lowest version that devices may still install, also when they roll back.', parseVersion)
+    .option('--description <text>', 'Description of the change, for readers.')
+    .option('--batch <max>', 'Maximum number of requests that devices batch along dimension 0. (default: no batching)', parseCount)
+    .option('--role <name>', 'Publisher to sign as. Required when the folder holds several.');
   addPublisherOptions(command)
     .addHelpText('after', PUBLISH_HELP)
     .action(async (path: string, flags: PublishFlags) => {

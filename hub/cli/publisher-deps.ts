@@ -43,16 +43,16 @@ export const DEFAULT_KEYS = './publisher';
 /** Options every command has that talks to a hub. */
 export function addHubOptions(command: Command): Command {
   return command
-    .option('--hub <url>', 'address of the hub (or SKERRY_HUB, or the saved login)')
-    .option('--token <token>', 'API token (or SKERRY_TOKEN, or the saved login)')
-    .option('--json', 'print one JSON object');
+    .option('--hub <url>', 'URL of the hub. (SKERRY_HUB; default: that of the saved login)')
+    .option('--token <token>', 'API token. (SKERRY_TOKEN; default: that of the saved login)')
+    .option('--json', 'Print one JSON object.');
 }
 
 /** Options every command has that signs. */
 export function addPublisherOptions(command: Command): Command {
   command
-    .option('--keys <dir>', 'publisher folder with the sealed keys', DEFAULT_KEYS)
-    .option('--passphrase-file <file>', 'file whose first line opens the keys (or SKERRY_PASSPHRASE, or it is asked for)');
+    .option('--keys <dir>', 'Publisher folder with the encrypted keys.', DEFAULT_KEYS)
+    .option('--passphrase-file <file>', 'File whose first line is the passphrase of the keys. (SKERRY_PASSPHRASE; default: ask)');
   return addHubOptions(command);
 }
 

@@ -17,23 +17,23 @@ export interface DocumentFlags extends CommonFlags {
 /** Options by which a rollout is described, in a file or in a few words. */
 export function withDocument(command: Command): Command {
   return command
-    .argument('[model@version]', 'the version, when no file says it')
-    .option('-f, --file <file>', 'rollout document, YAML or JSON')
-    .option('--to <selector>', 'labels of the devices, as in Kubernetes')
-    .option('--all', 'every device')
-    .option('--waves <sizes>', 'shares of the devices, earlier waves included', '5%,25%,100%')
-    .option('--bake <duration>', 'how long each wave is watched at least')
-    .option('--on-failure <what>', 'pause, rollback-wave or rollback-all');
+    .argument('[model@version]', 'Version to roll out, such as vad@5. Not needed when a file names it.')
+    .option('-f, --file <file>', 'Rollout document, YAML or JSON.')
+    .option('--to <selector>', 'Label selector of the devices, in the syntax of Kubernetes.')
+    .option('--all', 'Select every device.')
+    .option('--waves <sizes>', 'Cumulative sizes of the waves: percentages or numbers of devices.', '5%,25%,100%')
+    .option('--bake <duration>', 'Minimum time to watch each wave, such as 1h.')
+    .option('--on-failure <what>', 'What to do when a gate fails: pause, rollback-wave or rollback-all.');
 }
 
 /** The document in the file, or the one the flags describe. Errors: `CLI_USAGE`, `INPUT_TOO_LARGE`, what is wrong with YAML. */
 export async function readDocument(name: string | undefined, flags: DocumentFlags): Promise<unknown> {
   if ((name === undefined) === (flags.file === undefined))
-    throw new SkerryError('CLI_USAGE', 'say which version, or give a document with -f');
+    throw new SkerryError('CLI_USAGE', 'the version is missing; name it as MODEL@VERSION or give a document with -f');
   if (flags.file !== undefined) return readYaml(flags.file);
   const { model, version } = parseModelVersion(name ?? '');
-  if (version === undefined) throw new SkerryError('CLI_USAGE', `say which version, as in ${model}@1`);
-  if ((flags.to === undefined) !== (flags.all === true)) throw new SkerryError('CLI_USAGE', 'say which devices: --to SELECTOR or --all');
+  if (version === undefined) throw new SkerryError('CLI_USAGE', `the version is missing; name it as in ${model}@1`);
+  if ((flags.to === undefined) !== (flags.all === true)) throw new SkerryError('CLI_USAGE', 'name the devices with --to SELECTOR or --all');
   return {
     model,
     version,
@@ -54,6 +54,6 @@ async function readYaml(file: string): Promise<unknown> {
     return parseYaml(bytes.toString('utf8'));
   } catch (cause) {
     if (errnoOf(cause) !== 'ENOENT') throw cause;
-    throw new SkerryError('CLI_USAGE', `there is no file ${file}`, { cause });
+    throw new SkerryError('CLI_USAGE', `file not found: ${file}`, { cause });
   }
 }

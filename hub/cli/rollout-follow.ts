@@ -18,14 +18,14 @@ export interface WaitFlags extends CommonFlags {
 
 const POLL: Millis = 1_000;
 export const EXIT_CODES =
-  '\nWith --wait the exit code is 0 when it completed, 1 when it ended in another way, 3 when it waits for a person.';
+  '\nExit code with --wait: 0 when the rollout completed, 1 when it ended in another way, 3 when it waits for an operator.';
 
 /** Options of commands after which one may stay and watch; `goal`: where it is to lead, when not to completion. */
 export function addWaitOptions(command: Command, goal?: RolloutDetail['state']): Command {
   return command
-    .option('--wait', 'watch it until it ends or waits for a person')
-    .option('--timeout <duration>', 'with --wait: give up after this long', '24h')
-    .addHelpText('after', goal === undefined ? EXIT_CODES : EXIT_CODES.replace('when it completed', `when it is ${goal}`));
+    .option('--wait', 'Show progress until the rollout ends or waits for an operator.')
+    .option('--timeout <duration>', 'With --wait: maximum time to wait.', '24h')
+    .addHelpText('after', goal === undefined ? EXIT_CODES : EXIT_CODES.replace('completed', `is ${goal}`));
 }
 
 /** Prints the rollout whenever it changed, until it ends or waits for a person; with `--json` its last state only. */

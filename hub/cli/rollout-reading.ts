@@ -17,8 +17,8 @@ const PAGE = 100;
 
 /** Adds the commands that change nothing: `skerry rollout list`, `show`, `outcome`, `watch`, `explain`, `devices`. */
 export function registerReading(rollout: Command, deps: CliDeps): void {
-  const list = hubCommand(rollout, 'list', 'list the rollouts', ['skerry rollout list', 'skerry rollout list --limit 20']);
-  list.option('--limit <n>', 'how many of the newest (all of them when left out)').action(async (flags: ListFlags) => {
+  const list = hubCommand(rollout, 'list', 'List the rollouts.', ['skerry rollout list', 'skerry rollout list --limit 20']);
+  list.option('--limit <n>', 'Maximum number of rollouts to list, newest first. (default: all)').action(async (flags: ListFlags) => {
     const command = await openHubCommand(deps, flags);
     const { out } = command;
     const rows = await listRollouts(command, flags.limit === undefined ? Infinity : parseWhole(flags.limit, '--limit', 1, 100_000));
@@ -37,36 +37,36 @@ export function registerReading(rollout: Command, deps: CliDeps): void {
       'No rollouts yet; create one with "skerry rollout create".',
     );
   });
-  hubCommand(rollout, 'show', 'show waves, gates and what it waits for', ['skerry rollout show vad-5-1a2b3c4d'])
-    .argument('<rollout>', 'its id')
+  hubCommand(rollout, 'show', 'Show the waves and gates of a rollout, and what it waits for.', ['skerry rollout show vad-5-1a2b3c4d'])
+    .argument('<rollout>', 'Id of the rollout, as in "skerry rollout list".')
     .action(async (id: string, flags: CommonFlags) => {
       const command = await openHubCommand(deps, flags);
       const detail = await readRollout(command, id);
       showRollout(command.out, detail, deps.clock);
       if (isTrial(detail) && !command.out.json) await showOutcome(command, id);
     });
-  hubCommand(rollout, 'outcome', 'show the new version and the old one side by side, since the first wave began', [
+  hubCommand(rollout, 'outcome', 'Compare the new version with the old one since the first wave began.', [
     'skerry rollout outcome vad-5-1a2b3c4d',
     'skerry rollout outcome vad-5-1a2b3c4d --json',
   ])
-    .argument('<rollout>', 'its id')
+    .argument('<rollout>', 'Id of the rollout, as in "skerry rollout list".')
     .addHelpText(
       'after',
-      '\nOf a shadow or an A/B it is kept for good; of others for as long as the figures of single devices (a week at most).',
+      '\nThe outcome of a shadow or A/B rollout is kept for good. Others keep it as long as the hub keeps figures of single devices (at most a week).',
     )
     .action(async (id: string, flags: CommonFlags) => showOutcome(await openHubCommand(deps, flags), id));
-  hubCommand(rollout, 'watch', 'show it whenever something changed, until it ends or waits for a person', [
-    'skerry rollout watch vad-5-1a2b3c4d',
-  ])
-    .argument('<rollout>', 'its id')
-    .option('--timeout <duration>', 'give up after this long', '24h')
-    .addHelpText('after', EXIT_CODES.replace('With --wait the', 'The'))
+  hubCommand(rollout, 'watch', 'Watch a rollout until it ends or waits for an operator.', ['skerry rollout watch vad-5-1a2b3c4d'])
+    .argument('<rollout>', 'Id of the rollout, as in "skerry rollout list".')
+    .option('--timeout <duration>', 'Maximum time to watch.', '24h')
+    .addHelpText('after', EXIT_CODES.replace(' with --wait', ''))
     .action(async (id: string, flags: WaitFlags) => {
       const timeout = parseSpan(flags.timeout, '--timeout');
       process.exitCode = await follow(await openHubCommand(deps, flags), id, timeout, deps.clock);
     });
-  hubCommand(rollout, 'explain', 'print every decision: who or which gate, on which figures', ['skerry rollout explain vad-5-1a2b3c4d'])
-    .argument('<rollout>', 'its id')
+  hubCommand(rollout, 'explain', 'Print every decision of a rollout: who or which gate made it, on which figures.', [
+    'skerry rollout explain vad-5-1a2b3c4d',
+  ])
+    .argument('<rollout>', 'Id of the rollout, as in "skerry rollout list".')
     .action(async (id: string, flags: CommonFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const { decisionListSchema } = await import('../rollouts/views.js');
@@ -74,8 +74,8 @@ export function registerReading(rollout: Command, deps: CliDeps): void {
       if (out.json) printJson(out, { decisions });
       else printDecisions(out, decisions);
     });
-  hubCommand(rollout, 'devices', 'show where each device stands', ['skerry rollout devices vad-5-1a2b3c4d'])
-    .argument('<rollout>', 'its id')
+  hubCommand(rollout, 'devices', 'Show the state of each device in a rollout.', ['skerry rollout devices vad-5-1a2b3c4d'])
+    .argument('<rollout>', 'Id of the rollout, as in "skerry rollout list".')
     .action(async (id: string, flags: CommonFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const { rolloutDevicesSchema } = await import('../rollouts/views.js');

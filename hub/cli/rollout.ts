@@ -15,13 +15,13 @@ interface BeginFlags extends WaitFlags {
 }
 
 const ACTIONS = {
-  start: 'start a draft',
-  pause: 'tell nobody anything new; devices keep what they have',
-  resume: 'go on where it was paused',
-  approve: 'let the wave begin that waits for approval',
-  abort: 'end it: devices that have the version keep it, those on the way go back',
-  rollback: 'take the version back from every device that was told of it',
-  retry: 'tell the devices again that failed or were silent',
+  start: 'Start a draft.',
+  pause: 'Pause a rollout. Devices keep the version they have.',
+  resume: 'Resume a paused rollout.',
+  approve: 'Approve the wave that waits for approval.',
+  abort: 'Abort a rollout. Devices that serve the version keep it; devices in flight roll back.',
+  rollback: 'Roll back every device of a rollout.',
+  retry: 'Retry devices that failed or did not report.',
 } as const;
 
 /** Where an action is to lead, when not to the rollout's completion. */
@@ -29,7 +29,7 @@ const GOALS: Readonly<Record<string, RolloutDetail['state'] | undefined>> = { ab
 
 /** Adds `skerry rollout ...`. */
 export function registerRolloutCommands(program: Command, deps: CliDeps): void {
-  const rollout = program.command('rollout').description('move a version across devices in waves that watch themselves');
+  const rollout = program.command('rollout').description('Roll out a version in waves, each checked by gates.');
   registerCreate(rollout, deps);
   registerPlan(rollout, deps);
   registerReading(rollout, deps);
@@ -39,7 +39,7 @@ export function registerRolloutCommands(program: Command, deps: CliDeps): void {
 }
 
 function registerCreate(rollout: Command, deps: CliDeps): void {
-  const create = hubCommand(rollout, 'create', 'create a rollout', [
+  const create = hubCommand(rollout, 'create', 'Create a rollout and start it.', [
     'skerry rollout create -f rollout.yaml --wait',
     "skerry rollout create vad@5 --to 'site=lab' --waves 5%,25%,100% --bake 1h",
   ]);
@@ -55,7 +55,7 @@ function registerCreate(rollout: Command, deps: CliDeps): void {
 
 function registerPlan(rollout: Command, deps: CliDeps): void {
   withDocument(
-    hubCommand(rollout, 'plan', 'show what a rollout would do to whom, without doing it', ['skerry rollout plan -f rollout.yaml']),
+    hubCommand(rollout, 'plan', 'Show what a rollout would do, without creating it.', ['skerry rollout plan -f rollout.yaml']),
   ).action(async (name: string | undefined, flags: DocumentFlags) => {
     const document = await readDocument(name, flags);
     const { out, hub } = await openHubCommand(deps, flags);
@@ -67,11 +67,11 @@ function registerPlan(rollout: Command, deps: CliDeps): void {
 }
 
 function registerPromote(rollout: Command, deps: CliDeps): void {
-  const promote = hubCommand(rollout, 'promote', 'roll out a version whose shadow or A/B completed, in place of the old one', [
+  const promote = hubCommand(rollout, 'promote', 'Roll out the version of a completed shadow or A/B rollout.', [
     'skerry rollout promote vad-6-1a2b3c4d --waves 5%,25%,100% --wait',
   ])
-    .argument('<rollout>', 'the shadow or A/B')
-    .option('--waves <sizes>', 'shares of the devices, earlier waves included; those of the trial when left out');
+    .argument('<rollout>', 'Id of the shadow or A/B rollout.')
+    .option('--waves <sizes>', 'Cumulative sizes of the waves: percentages or numbers of devices. (default: those of the shadow or A/B)');
   addBeginOptions(promote).action(async (id: string, flags: BeginFlags & { readonly waves?: string }) => {
     const timeout = parseSpan(flags.timeout, '--timeout');
     const command = await openHubCommand(deps, flags);
@@ -84,8 +84,8 @@ function registerPromote(rollout: Command, deps: CliDeps): void {
 
 function registerAction(rollout: Command, action: string, description: string, deps: CliDeps): void {
   const command = hubCommand(rollout, action, description, [`skerry rollout ${action} vad-5-1a2b3c4d --reason "night shift"`])
-    .argument('<rollout>', 'its id')
-    .option('--reason <text>', 'why, for the record');
+    .argument('<rollout>', 'Id of the rollout, as in "skerry rollout list".')
+    .option('--reason <text>', 'Reason, recorded with the decision.');
   addWaitOptions(command, GOALS[action]).action(async (id: string, flags: WaitFlags & { readonly reason?: string }) => {
     const timeout = parseSpan(flags.timeout, '--timeout');
     const opened = await openHubCommand(deps, flags);
@@ -97,12 +97,12 @@ function registerAction(rollout: Command, action: string, description: string, d
 }
 
 function registerExclude(rollout: Command, deps: CliDeps): void {
-  hubCommand(rollout, 'exclude', 'take devices out: who was not told is not told, who was told goes back', [
+  hubCommand(rollout, 'exclude', 'Exclude devices from a rollout. Those that have the version roll back.', [
     'skerry rollout exclude vad-5-1a2b3c4d cam-7 cam-9 --reason "in repair"',
   ])
-    .argument('<rollout>', 'its id')
-    .argument('<device...>', 'devices that are part of it')
-    .option('--reason <text>', 'why, for the record')
+    .argument('<rollout>', 'Id of the rollout, as in "skerry rollout list".')
+    .argument('<device...>', 'Names of devices in the rollout.')
+    .option('--reason <text>', 'Reason, recorded with the decision.')
     .action(async (id: string, devices: string[], flags: CommonFlags & { readonly reason?: string }) => {
       const command = await openHubCommand(deps, flags);
       const reason = flags.reason === undefined ? {} : { reason: flags.reason };
@@ -113,8 +113,8 @@ function registerExclude(rollout: Command, deps: CliDeps): void {
 /** Options of commands that begin a rollout. */
 function addBeginOptions(command: Command): Command {
   command
-    .option('--draft', 'record it and wait for "skerry rollout start"')
-    .option('--supersede', 'end a rollout of the same model on the same devices, and take its devices over');
+    .option('--draft', 'Create the rollout as a draft. "skerry rollout start" starts it.')
+    .option('--supersede', 'End a running rollout of the same model on these devices and take over its devices.');
   return addWaitOptions(command);
 }
 

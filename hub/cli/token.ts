@@ -21,23 +21,27 @@ interface CreateFlags extends CommonFlags {
 
 /** Adds `skerry token create|list|revoke`. */
 export function registerTokenCommands(program: Command, deps: CliDeps): void {
-  const token = program.command('token').description('tokens for people, programs and devices to enrol with');
+  const token = program.command('token').description('Create, list and revoke tokens for people, programs and enrolment.');
   addCreate(token, deps);
   addList(token, deps);
   addRevoke(token, deps);
 }
 
 function addCreate(token: Command, deps: CliDeps): void {
-  hubCommand(token, 'create', 'make a token; its secret is printed once, alone on standard output', [
+  hubCommand(token, 'create', 'Create a token and print its secret, once, on standard output.', [
     'skerry token create enrolment --name lab --label site=lab --uses 10 --expires 1h',
     'skerry token create publisher --name ci --expires 90d',
     'TOKEN=$(skerry token create)',
   ])
-    .addArgument(new Argument('[kind]', `a role (${ROLES.join(', ')}), or enrolment to let devices in`).choices(KINDS).default('enrolment'))
-    .option('--name <name>', 'what it is for (default: the kind)')
-    .option('--expires <duration>', 'how long it is good for, such as 1h or 90d (default: 1h for enrolment, for ever for roles)')
-    .option('--uses <n>', 'enrolment: devices it lets in (default: 1)')
-    .option('--label <key=value>', `enrolment: label its devices get, repeatable: ${LABELS_RULE}`, collectText, [])
+    .addArgument(
+      new Argument('[kind]', `Role of the token (${ROLES.join(', ')}), or enrolment for tokens of devices.`)
+        .choices(KINDS)
+        .default('enrolment'),
+    )
+    .option('--name <name>', 'Name of the token, for readers. (default: the kind)')
+    .option('--expires <duration>', 'Validity, such as 1h or 90d. (default: 1h for enrolment, unlimited for roles)')
+    .option('--uses <n>', 'For enrolment: number of devices that may use it. (default: 1)')
+    .option('--label <key=value>', `For enrolment: label that its devices get. Repeatable. Allowed: ${LABELS_RULE}.`, collectText, [])
     .action(async (kind: Kind, flags: CreateFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       const expiresInSeconds = flags.expires === undefined ? undefined : Math.ceil(parseSpan(flags.expires, '--expires') / 1_000);
@@ -51,7 +55,7 @@ function addCreate(token: Command, deps: CliDeps): void {
         return;
       }
       if (flags.uses !== undefined || flags.label.length > 0) {
-        throw new SkerryError('CLI_USAGE', '--uses and --label belong to enrolment tokens');
+        throw new SkerryError('CLI_USAGE', '--uses and --label apply only to enrolment tokens');
       }
       const { createdTokenSchema } = await import('../api/views.js');
       const created = await hub.post(createdTokenSchema, '/api/v1/tokens', { ...common, role: kind });
@@ -66,7 +70,7 @@ function printCreated(out: Output, created: { readonly token: string }, note: st
 }
 
 function addList(token: Command, deps: CliDeps): void {
-  hubCommand(token, 'list', 'list the tokens, without their secrets', ['skerry token list']).action(async (flags: CommonFlags) => {
+  hubCommand(token, 'list', 'List the tokens, without their secrets.', ['skerry token list']).action(async (flags: CommonFlags) => {
     const { out, hub } = await openHubCommand(deps, flags);
     const [{ apiTokenListSchema }, { enrolmentTokenListSchema }] = await Promise.all([
       import('../api/views.js'),
@@ -112,8 +116,8 @@ function stateOf(row: TokenRow, now: number): string {
 }
 
 function addRevoke(token: Command, deps: CliDeps): void {
-  hubCommand(token, 'revoke', 'end a token at once', ['skerry token revoke 0123456789ab'])
-    .argument('<id>', 'its id, as in the list')
+  hubCommand(token, 'revoke', 'Revoke a token immediately.', ['skerry token revoke 0123456789ab'])
+    .argument('<id>', 'Id of the token, as in "skerry token list".')
     .action(async (id: string, flags: CommonFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
       if (!/^[0-9a-f]{12}$/.test(id)) throw new SkerryError('CLI_USAGE', `"${id}" is not the id of a token; see "skerry token list"`);

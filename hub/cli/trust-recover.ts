@@ -17,13 +17,13 @@ interface RecoverFlags extends PublisherFlags {
 export function addRecover(trust: Command, deps: PublisherCliDeps): void {
   const command = trust
     .command('recover')
-    .description('bring a publisher folder, or a hub, that fell behind up to date from what the other one kept')
-    .option('--yes', 'do it; without this the command only shows what it would do')
-    .addOption(new Option('--take <side>', 'which side counts where both hold what the other never had').choices(['hub']));
+    .description('Restore what a publisher folder or a hub lacks from the other one.')
+    .option('--yes', 'Apply the changes. Without it, the command is a dry run.')
+    .addOption(new Option('--take <side>', 'Side to keep where folder and hub have diverged.').choices(['hub']));
   command.addHelpText(
     'after',
-    '\nA folder or hub that was restored from a backup lacks what was signed since. Everything taken over is verified first, by the' +
-      '\nkeys of the folder. No key is needed, so no passphrase is asked for.' +
+    '\nA folder or hub that was restored from a backup lacks what was signed since. The command verifies everything it copies' +
+      '\nagainst the public keys in the folder. It signs nothing, so it asks for no passphrase.' +
       '\n\nExamples:\n  skerry trust recover --keys ./publisher\n  skerry trust recover --keys ./publisher --yes',
   );
   addPublisherOptions(command).action(async (flags: RecoverFlags) => {

@@ -37,7 +37,7 @@ interface RootFlags extends PublisherFlags {
 
 /** Adds `skerry trust ...`: the ceremonies of root keeper and publishers, all on their own machines. */
 export function registerTrustCommands(program: Command, deps: PublisherCliDeps): void {
-  const trust = program.command('trust').description('keys and signed metadata: who may publish what');
+  const trust = program.command('trust').description('Manage keys and signed metadata: who may publish what.');
   addInit(trust, deps);
   addShow(trust, deps);
   addRequest(trust, deps);
@@ -51,16 +51,21 @@ export function registerTrustCommands(program: Command, deps: PublisherCliDeps):
 function addInit(trust: Command, deps: PublisherCliDeps): void {
   const command = trust
     .command('init')
-    .description('make the root of trust of a new hub, and the first publisher, in a folder on this machine')
-    .option('--role <name>', `name of the first publisher: ${ROLE_NAME_RULE}`, 'publisher')
-    .option('--models <pattern>', 'model names it may publish, "*" as a wildcard; repeatable (default: all)', collectText, [])
-    .option('--agent', 'it may publish releases of the agent as well')
-    .option('--root-keys <n>', 'root keys to make', parseCount, 1)
-    .option('--root-threshold <n>', 'root keys that must sign together', parseCount, 1);
+    .description('Create the root of trust of a new hub and its first publisher, in a folder on this machine.')
+    .option('--role <name>', `Name of the first publisher: ${ROLE_NAME_RULE}.`, 'publisher')
+    .option(
+      '--models <pattern>',
+      'Model names that it may publish, with "*" as wildcard. Repeatable. (default: all models)',
+      collectText,
+      [],
+    )
+    .option('--agent', 'Let it also publish releases of the agent.')
+    .option('--root-keys <n>', 'Number of root keys to create.', parseCount, 1)
+    .option('--root-threshold <n>', 'Number of root keys that must sign together.', parseCount, 1);
   addPublisherOptions(command)
     .addHelpText(
       'after',
-      '\nThe folder holds the private keys, sealed with a passphrase. It is never needed by the hub: keep it off that machine, and keep a copy.' +
+      '\nThe folder holds the private keys, encrypted with a passphrase. The hub never needs it: keep it on another machine, and keep a copy.' +
         '\n\nExample:\n  skerry trust init --keys ./publisher --role alice --models "vad*"',
     )
     .action(async (flags: RootFlags & { role: string; models: readonly string[]; agent?: boolean }) => {
@@ -96,7 +101,7 @@ async function requireNoRoot({ hub, folder }: OpenedPublisher): Promise<void> {
 }
 
 function addShow(trust: Command, deps: PublisherCliDeps): void {
-  const command = trust.command('show').alias('status').description('show who may publish what, and when the signatures expire');
+  const command = trust.command('show').alias('status').description('Show who may publish what, and when the signatures expire.');
   addHubOptions(command.addHelpText('after', '\nExample:\n  skerry trust show')).action(async (flags: HubFlags & { json?: boolean }) => {
     await showTrust(deps.output(flags.json === true), await openHub(deps, flags), deps.clock.now());
   });
@@ -105,9 +110,9 @@ function addShow(trust: Command, deps: PublisherCliDeps): void {
 function addRequest(trust: Command, deps: PublisherCliDeps): void {
   const command = trust
     .command('request')
-    .description('make a publisher key on this machine, and the file that asks the root keeper to let it in')
-    .requiredOption('--role <name>', `name of the publisher: ${ROLE_NAME_RULE}`)
-    .option('--out <file>', 'where to write the request (default: ROLE.request.json)')
+    .description('Create a publisher key on this machine, and a request for the keeper of the root keys.')
+    .requiredOption('--role <name>', `Name of the publisher: ${ROLE_NAME_RULE}.`)
+    .option('--out <file>', 'File to write the request to. (default: ROLE.request.json)')
     .addHelpText('after', '\nExample:\n  skerry trust request --role alice --keys ./alice');
   addPublisherOptions(command).action(async (flags: PublisherFlags & { role: string; out?: string }) => {
     const opened = await openPublisher(deps, flags);
@@ -131,20 +136,20 @@ function addRequest(trust: Command, deps: PublisherCliDeps): void {
 function addAddPublisher(trust: Command, deps: PublisherCliDeps): void {
   const command = trust
     .command('add-publisher')
-    .description('let a publisher publish models of the given names, or the agent itself (root keeper)')
-    .argument('<request.json>', 'the file "skerry trust request" made on the publisher\'s machine')
-    .option('--models <pattern>', 'model names it may publish, "*" as a wildcard; repeatable', collectText, [])
-    .option('--agent', 'it may publish releases of the agent: programs that run on every device');
+    .description('Let a publisher publish models of the given names, or the agent itself. Needs the root keys.')
+    .argument('<request.json>', 'File that "skerry trust request" wrote on the machine of the publisher.')
+    .option('--models <pattern>', 'Model names that it may publish, with "*" as wildcard. Repeatable.', collectText, [])
+    .option('--agent', 'Let it publish releases of the agent, the program that runs on every device.');
   command.addHelpText(
     'after',
-    '\nWhat is said here replaces what the publisher might do before. A key that signs agents decides what program runs on your devices:' +
-      '\ngive it to few, and not to those that only publish models.' +
+    '\nThe options replace all earlier rights of the publisher. A key that signs agents decides which program runs on your devices:' +
+      '\ngive that right to few publishers, and not to those that only publish models.' +
       '\n\nExamples:\n  skerry trust add-publisher alice.request.json --models "vad*"\n  skerry trust add-publisher releases.request.json --agent',
   );
   addPublisherOptions(command).action(async (path: string, flags: PublisherFlags & { models: readonly string[]; agent?: boolean }) => {
     const agent = flags.agent === true;
     if (flags.models.length === 0 && !agent)
-      throw new SkerryError('CLI_USAGE', 'say what it may publish: --models PATTERN, --agent, or both');
+      throw new SkerryError('CLI_USAGE', 'name what the publisher may publish: --models PATTERN, --agent, or both');
     const opened = await openPublisher(deps, flags);
     await requireFiles([path]);
     const bytes = await readFile(path).catch((cause: unknown) => {
@@ -160,11 +165,11 @@ function addAddPublisher(trust: Command, deps: PublisherCliDeps): void {
 function addRemovePublisher(trust: Command, deps: PublisherCliDeps): void {
   const command = trust
     .command('remove-publisher')
-    .description('take the right to publish from a publisher (root keeper)')
-    .argument('<role>', 'name of the publisher')
+    .description('Revoke the right of a publisher to publish. Needs the root keys.')
+    .argument('<role>', 'Name of the publisher.')
     .addHelpText(
       'after',
-      '\nDevices keep what they run, and take up nothing more of this publisher.\n\nExample:\n  skerry trust remove-publisher alice --keys ./publisher',
+      '\nDevices keep the versions they run and install nothing new from this publisher.\n\nExample:\n  skerry trust remove-publisher alice --keys ./publisher',
     );
   addPublisherOptions(command).action(async (role: string, flags: PublisherFlags) => {
     const opened = await openPublisher(deps, flags);
@@ -175,11 +180,11 @@ function addRemovePublisher(trust: Command, deps: PublisherCliDeps): void {
 function addRotateRoot(trust: Command, deps: PublisherCliDeps): void {
   const command = trust
     .command('rotate-root')
-    .description('replace the root keys; devices follow by themselves (root keeper)')
-    .option('--root-keys <n>', 'root keys to make', parseCount, 1)
-    .option('--root-threshold <n>', 'root keys that must sign together', parseCount, 1)
-    .option('--targets', 'replace the targets key as well')
-    .option('--hub-keys', 'take over new keys of the hub')
+    .description('Replace the root keys. Devices accept the new ones automatically. Needs the root keys.')
+    .option('--root-keys <n>', 'Number of root keys to create.', parseCount, 1)
+    .option('--root-threshold <n>', 'Number of root keys that must sign together.', parseCount, 1)
+    .option('--targets', 'Also replace the targets key.')
+    .option('--hub-keys', 'Also accept new keys of the hub.')
     .addHelpText(
       'after',
       '\nExamples:\n  skerry trust rotate-root --keys ./publisher\n  skerry trust rotate-root --keys ./publisher --root-keys 3 --root-threshold 2',
@@ -195,7 +200,7 @@ function addRotateRoot(trust: Command, deps: PublisherCliDeps): void {
 }
 
 function addResign(trust: Command, deps: PublisherCliDeps): void {
-  const command = trust.command('resign').description('sign everything this folder has keys for again, before it expires');
+  const command = trust.command('resign').description('Renew all signatures that this folder has keys for, before they expire.');
   command.addHelpText('after', '\nExample:\n  skerry trust resign --keys ./publisher');
   addPublisherOptions(command).action(async (flags: PublisherFlags) => {
     const opened = await openPublisher(deps, flags);

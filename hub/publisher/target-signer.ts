@@ -52,7 +52,7 @@ export async function chooseRole(folder: PublisherFolder, wanted: string | undef
   }
   const [only, ...others] = roles;
   if (only === undefined) throw new SkerryError('TRUST_ROLE_UNKNOWN', `${folder.path} holds no publisher key`);
-  if (others.length > 0) throw new SkerryError('CLI_USAGE', `${folder.path} holds the keys of ${roles.join(', ')}; say which with --role`);
+  if (others.length > 0) throw new SkerryError('CLI_USAGE', `${folder.path} holds the keys of ${roles.join(', ')}; choose one with --role`);
   return only;
 }
 

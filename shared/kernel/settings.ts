@@ -8,6 +8,8 @@ import { asSkerryError, errnoOf, SkerryError } from './errors.js';
 export interface SettingEntry {
   /** `--flag` on the command line, and the same word in the settings file. */
   readonly flag: string;
+  /** What the flag takes, as `--help` names it: `--flag <duration>`. */
+  readonly value: string;
   readonly env: string;
   /** Left out: no value. */
   readonly default?: string | number;

@@ -11,8 +11,8 @@ export type Shell = (typeof SHELLS)[number];
 export function addCompletion(program: Command, values: CompletionValues = {}): void {
   program
     .command('completion')
-    .description('print a completion script for your shell')
-    .argument('<shell>', SHELLS.join(', '))
+    .description('Print a completion script for your shell.')
+    .argument('<shell>', `Shell: ${SHELLS.join(', ')}.`)
     .addHelpText('after', `\nExample:\n  source <(${program.name()} completion bash)`)
     .action((shell: string) => {
       process.stdout.write(completionScript(program.name(), shell));

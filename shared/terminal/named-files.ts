@@ -9,7 +9,7 @@ export async function requireFiles(paths: readonly string[]): Promise<void> {
   for (const path of paths) {
     const found = await stat(path).catch((cause: unknown) => {
       const errno = errnoOf(cause);
-      if (errno === 'ENOENT' || errno === 'ENOTDIR') throw new SkerryError('CLI_USAGE', `there is no file ${path}`, { cause });
+      if (errno === 'ENOENT' || errno === 'ENOTDIR') throw new SkerryError('CLI_USAGE', `file not found: ${path}`, { cause });
       return undefined;
     });
     if (found?.isDirectory() === true) throw new SkerryError('CLI_USAGE', `${path} is a folder, where a file is wanted`);

@@ -60,8 +60,10 @@ function prepare(command: Command, out: Output): void {
     },
   });
   command.configureHelp({ optionDescription });
+  if (command.name() !== '__complete') command.helpOption('-h, --help', 'Show this help.');
+  if (command.commands.length > 0) command.helpCommand('help [command]', 'Show the help of a command.');
   command.showSuggestionAfterError(true);
-  if (!out.json) command.showHelpAfterError('(add --help for what it accepts)');
+  if (!out.json) command.showHelpAfterError('(add --help to see the options)');
   for (const child of command.commands) prepare(child, out);
 }
 

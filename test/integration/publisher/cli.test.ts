@@ -300,8 +300,8 @@ describe('skerry inspect', () => {
   it('refuses what is no model', async () => {
     expect(await failing('inspect', 'package.json')).toMatchObject({ code: 'ONNX_INVALID' });
     for (const [path, says] of [
-      ['nothing.onnx', 'there is no file nothing.onnx'],
-      ['package.json/x.onnx', 'there is no file package.json/x.onnx'],
+      ['nothing.onnx', 'file not found: nothing.onnx'],
+      ['package.json/x.onnx', 'file not found: package.json/x.onnx'],
       ['test', 'test is a folder'],
     ] as const) {
       const ran = await skerry('inspect', path);

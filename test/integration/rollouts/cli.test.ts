@@ -50,7 +50,7 @@ describe('rollouts from the command line', () => {
     expect(await skerry('rollout', 'plan', '-f', file)).toMatchObject({ code: 1, stderr: has('not YAML') });
     expect(await skerry('rollout', 'plan', '-f', join(desk.folder, 'none.yaml'))).toMatchObject({
       code: 2,
-      stderr: has('there is no file'),
+      stderr: has('file not found'),
     });
   });
 

@@ -247,7 +247,7 @@ describe('skerry-agent predict speaks binary', () => {
     ['a ragged list', ['half', '--input', 'x=[[1, 2], [3]]'], /different lengths[^]*\[CLI_USAGE\]/],
     ['a file of another datatype', ['single', '--input', 'x=@x.npy'], /the file has FP16[^]*\[TENSOR_DATATYPE\]/],
     ['an unnamed npy file', ['half', '--input', '@x.npy'], /name the input[^]*\[CLI_USAGE\]/],
-    ['no such file', ['half', '--input', 'x=@none.npy'], /there is no file[^]*\[CLI_USAGE\]/],
+    ['no such file', ['half', '--input', 'x=@none.npy'], /file not found[^]*\[CLI_USAGE\]/],
     ['an output file of an unknown kind', ['half', '--input', 'x=[1]', '--output', 'y=y.bin'], /\.safetensors or \.npy[^]*\[CLI_USAGE\]/],
     ['several outputs for one npy file', ['half', '--input', 'x=[1]', '--output', 'y.npy'], /--output NAME=[^]*\[CLI_USAGE\]/],
     ['values that are not JSON', ['half', '--input', 'x=[1,'], /not JSON[^]*\[CLI_USAGE\]/],

@@ -22,7 +22,7 @@ describe('valuesAsTensor', () => {
   it('takes the shape said before all', () => {
     expect(shapeOf([1, 2, 3, 4], [-1, -1], '4,1')).toEqual([4, 1]);
     expect(shapeOf([1, 2], [-1, -1], '1x2')).toEqual([1, 2]);
-    expect(() => shapeOf([1], [1], '1,two')).toThrow(/wants sizes/);
+    expect(() => shapeOf([1], [1], '1,two')).toThrow(/must be sizes/);
   });
 
   it('keeps the nesting where the model takes any shape', () => {

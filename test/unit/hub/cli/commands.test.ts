@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
+import { buildProgram as buildAgentProgram } from '#agent/cli/program.js';
 import { parseLabels, parseModelVersion, parseSpan } from '#hub/cli/arguments.js';
 import { COMMANDS } from '#hub/cli/commands.js';
 import type { CliDeps } from '#hub/cli/deps.js';
@@ -35,10 +36,23 @@ describe('the program', () => {
       command.configureOutput({ writeOut: (text) => (shown += text) }).outputHelp();
       expect([command.name(), command.description(), shown]).toEqual([
         command.name(),
-        expect.stringMatching(/^[a-z]/),
+        expect.stringMatching(/^[A-Z].*\.$/),
         expect.stringMatching(/\nExamples?:?\n {2}skerry /),
       ]);
     }
+  });
+
+  test('descriptions of commands, arguments and options are sentences', async () => {
+    const all = (command: Command): Command[] => [command, ...command.commands.flatMap(all)];
+    const texts = [await buildProgram({}, ['help']), buildAgentProgram()]
+      .flatMap(all)
+      .filter((command) => command.name() !== '__complete')
+      .flatMap((command) => [
+        command.description(),
+        ...[...command.registeredArguments, ...command.options].map((part) => part.description),
+      ]);
+    expect(texts.length).toBeGreaterThan(200);
+    expect(texts.filter((text) => !/^[A-Z0-9].*(\.|\))$/.test(text) || text.endsWith('..'))).toEqual([]);
   });
 
   test('loads only the command it is called with', async () => {
