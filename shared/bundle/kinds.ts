@@ -8,6 +8,11 @@ export interface VersionKindRow {
   readonly firstVersion: VersionNumber;
   /** True where versions answer predictions: devices serve them, and gates have figures of what they answered. */
   readonly predicts: boolean;
+  /**
+   * Features that the hub names in `requires` of desired entries, so that an agent which does not know the kind refuses them by name and
+   * does not take them for a model. None for models, which every agent knows.
+   */
+  readonly entryRequires: readonly string[];
   /** TUF target path of a version's manifest. Folders are apart, so that no pattern of model names reaches another kind. */
   target(model: string, version: number): string;
 }
@@ -23,6 +28,7 @@ export const VERSION_KINDS = {
   model: {
     firstVersion: versionNumberSchema.parse(1),
     predicts: true,
+    entryRequires: [],
     target: (model, version) => `models/${model}/${version}.json`,
   },
   // Who may publish models may not thereby publish what runs them: hence a name and a folder of its own.
@@ -30,6 +36,7 @@ export const VERSION_KINDS = {
     name: AGENT_MODEL,
     firstVersion: versionNumberSchema.parse(PACKAGED_RELEASE + 1),
     predicts: false,
+    entryRequires: ['kind-agent'],
     target: (_model, version) => `agent/${version}.json`,
   },
 } satisfies Record<string, VersionKindRow>;

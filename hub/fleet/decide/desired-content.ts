@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { kindRow } from '#shared/bundle/kinds.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import type { EpochMillis, Millis } from '#shared/kernel/time.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -28,8 +29,14 @@ export function desiredModels(rows: readonly DesiredRow[]): DesiredModel[] {
       version: versionNumberSchema.parse(row.version),
       manifest: digestSchema.parse(row.manifest_digest),
       attempt: row.attempt,
+      ...requirementsOf(row.model),
       ...beside(row),
     }));
+}
+
+function requirementsOf(model: string): Pick<DesiredModel, 'requires'> {
+  const { entryRequires } = kindRow(model);
+  return entryRequires.length === 0 ? {} : { requires: [...entryRequires] };
 }
 
 /** The version beside it and the rollout it belongs to, as stored. */
@@ -48,8 +55,8 @@ export function beside(row: Pick<DesiredRow, 'candidate' | 'rollout'>): { candid
 
 /** SHA-256 over what a statement says, without counter and dates. */
 export function contentHash(models: readonly DesiredModel[], hub?: HubPlace): string {
-  const content = models.map(({ model, version, manifest, attempt, candidate, rollout }) => {
-    const entry = [model, version, manifest, attempt];
+  const content = models.map(({ model, version, manifest, attempt, requires, candidate, rollout }) => {
+    const entry = [model, version, manifest, attempt, ...(requires === undefined ? [] : [requires])];
     // Without them the content is what it always was: statements made before rollouts are not made again.
     return candidate === undefined && rollout === undefined ? entry : [...entry, candidate ?? null, rollout ?? null];
   });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { contentHash, desiredModels, isDue } from '#hub/fleet/decide/desired-content.js';
+import { lackingFeatures } from '#shared/bundle/features.js';
 import { effectiveLabels } from '#hub/fleet/labels.js';
 import { reportedSupersedes } from '#hub/fleet/decide/reported.js';
 import { inWindow } from '#hub/fleet/window.js';
@@ -90,5 +91,15 @@ describe('inWindow', () => {
     };
     await expect(inWindow([1, 2, 3, 4, 5, 6], 2, task)).rejects.toThrow('two');
     expect(begun).not.toContain(6);
+  });
+});
+
+describe('an entry of a kind that not every agent knows', () => {
+  it('requires the kind by name, so that an agent which lacks it refuses it as "this device cannot"; a model requires nothing', () => {
+    const [model, release] = desiredModels([row('a'), row('skerry-agent', 2)]);
+    expect(release?.requires).toEqual(['kind-agent']);
+    expect(model).not.toHaveProperty('requires');
+    expect(lackingFeatures(release?.requires)).toEqual([]);
+    expect(lackingFeatures(release?.requires, ['any-shape'])).toEqual(['kind-agent']);
   });
 });
