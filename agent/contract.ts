@@ -9,7 +9,7 @@ import type { Observe } from './models/observe.js';
 import type { ServeAddress } from './serve/config.js';
 import type { LinkStatus } from './sync/contract.js';
 import type { Identity } from './sync/identity.js';
-import type { AgentThreads } from './threads.js';
+import type { AgentThreads } from './assembly/threads.js';
 import type { Launched } from './update/launched.js';
 import type { Handover, UpdaterDeps } from './update/ports.js';
 
@@ -48,6 +48,8 @@ export interface Agent extends Service {
   readonly address: ServeAddress;
   /** Resolves with the reason when the agent can no longer do its work and the process should end. */
   readonly failed: Promise<SkerryError>;
+  /** Calls `listener` when it begins to close, also after a start that failed. */
+  onEnding(listener: () => void): void;
   /** Resolves when the process should end so that the launcher can start another release of the agent. */
   readonly makesRoom: Promise<Handover>;
   status(): Promise<AgentStatus>;

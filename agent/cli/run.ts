@@ -64,7 +64,7 @@ async function untilSignal(flags: RunFlags, launched: Launched | undefined, sign
   const identity = await requireIdentity(config.data);
   keepNativePartsBelow(config.data);
   prepareMemory();
-  const { startThreads } = await import('../threads.js');
+  const { startThreads } = await import('../assembly/threads.js');
   const threads = startThreads(config, systemClock);
   try {
     // While the threads come up.
@@ -100,6 +100,14 @@ async function takeBackStart(data: string, runs: Launched['runs']): Promise<void
 async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): Promise<boolean> {
   const alive = async (): Promise<string> => inOneLine(await agent.status());
   const manager = connectServiceManager({ env: process.env, clock: systemClock, logger, alive });
+  const force = (): void => {
+    agent.abandonAll();
+    endByForce();
+  };
+  let cancelForce: () => void = () => undefined;
+  agent.onEnding(() => {
+    cancelForce = foregroundClock.schedule(CLOSE_DEADLINE_MS, force);
+  });
   try {
     await agent.start();
     manager.ready();
@@ -113,13 +121,10 @@ async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): 
     return makesRoom;
   } finally {
     manager.stopping();
-    const cancelForce = foregroundClock.schedule(CLOSE_DEADLINE_MS, () => {
-      agent.abandonAll();
-      endByForce();
+    await agent.close().finally(() => {
+      cancelForce();
+      if (agent.stuckThreads() > 0) endByForce();
     });
-    await agent.close();
-    cancelForce();
-    if (agent.stuckThreads() > 0) endByForce();
   }
 }
 

@@ -33,6 +33,7 @@ const HOW = 'the agent ended while it was in native code';
 export class CrashWitness {
   readonly #parts: CrashWitnessParts;
   #stopListening: () => void = () => undefined;
+  #isUnderWay = false;
 
   constructor(parts: CrashWitnessParts) {
     this.#parts = parts;
@@ -47,13 +48,14 @@ export class CrashWitness {
       recorder.crashed({ ...agent(), version: versionNumberSchema.parse(Number(last[1] ?? agent().version)) });
       await this.#accuse();
     }
+    this.#isUnderWay = true;
     await this.#write(`under way ${agent().version}`);
   }
 
-  /** The run ends in order. */
+  /** The run ends in order. One that never began leaves what the last one wrote. */
   async close(): Promise<void> {
     this.#stopListening();
-    await this.#write('over');
+    if (this.#isUnderWay) await this.#write('over');
   }
 
   async #accuse(): Promise<void> {

@@ -12,14 +12,15 @@ export interface Service {
 type Closable = Pick<Service, 'close'>;
 
 interface Part {
-  readonly start?: () => Promise<void>;
+  readonly start?: () => Promise<void> | void;
   readonly close: () => Promise<void> | void;
   /** It was open when it was added, or its start was tried. */
   isOpen: boolean;
 }
 
 /**
- * What something is made of, in the order in which it starts; it is closed in the reverse order.
+ * What something is made of, in the order in which it starts; it is closed in the reverse order. Parts that are held in parts keep
+ * a place for what is made later and closed earlier or later than that.
  *
  * INVARIANTS: a part is closed if and only if it is open, and at most once; every close is tried, whatever another one throws; whoever
  * started or closed the parts sees the first error. A start that fails leaves no part open.
@@ -36,6 +37,7 @@ export class Parts implements Service {
     try {
       return await build(parts);
     } catch (cause) {
+      parts.#hasFailed = true;
       await parts.close().catch(() => undefined);
       throw cause;
     }
@@ -52,12 +54,17 @@ export class Parts implements Service {
     this.#parts.push({ close, isOpen: true });
   }
 
+  /** Something to do at this place of the starting order, for a part that is held at another place of the closing order. */
+  onStart(start: () => Promise<void> | void): void {
+    this.#parts.push({ start, close: () => undefined, isOpen: false });
+  }
+
   /** Takes over services that `start` starts. */
   starts(...services: readonly Service[]): void {
     for (const service of services) this.#parts.push({ start: () => service.start(), close: () => service.close(), isOpen: false });
   }
 
-  /** True once a start has failed, also while the parts are being closed for it. */
+  /** True once they failed to open or to start, also while they are closed for it. */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }

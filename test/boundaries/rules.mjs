@@ -37,7 +37,7 @@ export const ROOMS = {
 };
 
 /** Folders that put rooms together or are programs on top of them: they stand above all rooms of their side. */
-export const ABOVE_ROOMS = { shared: [], agent: ['cli'], hub: ['assembly', 'cli'] };
+export const ABOVE_ROOMS = { shared: [], agent: ['assembly', 'cli'], hub: ['assembly', 'cli'] };
 
 const forbid = (name, from, to, comment) => ({ name, severity: 'error', comment, from, to });
 
@@ -124,6 +124,12 @@ export default {
       { path: '^agent/(?!app\\.ts|main\\.ts|cli/)' },
       { path: '^agent/(app|main)\\.ts' },
       'One composition root.',
+    ),
+    forbid(
+      'only-app-assembles',
+      { path: '^agent/(?!app\\.ts|contract\\.ts|assembly/|cli/run\\.ts)' },
+      { path: '^agent/assembly/' },
+      'The phases of the composition root are called by it alone; threads are started before it is loaded.',
     ),
     forbid(
       'hub-only-app-composes',

@@ -4,12 +4,12 @@ import { Parts, type Service } from '#shared/kernel/lifecycle.js';
 
 /** A part of a made-up program, and what goes wrong with it. */
 interface PartSpec {
-  /** `held`: open when it is added. `service`: open once its start was tried. */
-  readonly kind: 'held' | 'service';
+  /** `held`: open when it is added. `service`: open once its start was tried. `apart`: held, and started at the end. */
+  readonly kind: 'held' | 'service' | 'apart';
   readonly closeFails: boolean;
 }
 
-const specs = fc.array(fc.record({ kind: fc.constantFrom<PartSpec['kind'][]>('held', 'service'), closeFails: fc.boolean() }), {
+const specs = fc.array(fc.record({ kind: fc.constantFrom<PartSpec['kind'][]>('held', 'service', 'apart'), closeFails: fc.boolean() }), {
   minLength: 1,
   maxLength: 8,
 });
@@ -23,20 +23,29 @@ function recorded(name: number, log: string[], spec: PartSpec, startFails: boole
   return { start: () => act(`start ${name}`, startFails), close: () => act(`close ${name}`, spec.closeFails) };
 }
 
-function add(parts: Parts, spec: PartSpec, part: Service): void {
-  if (spec.kind === 'held') parts.holds(part);
-  else parts.starts(part);
+/** Adds the parts in order; the starts of those that start apart come last. */
+function addAll(parts: Parts, list: readonly PartSpec[], log: string[], failsAt: number | undefined): void {
+  const apart: Service[] = [];
+  for (const [index, spec] of list.entries()) {
+    const part = recorded(index, log, spec, index === failsAt);
+    if (spec.kind === 'service') parts.starts(part);
+    else parts.holds(part);
+    if (spec.kind === 'apart') apart.push(part);
+  }
+  for (const part of apart) parts.onStart(() => part.start());
 }
 
 function build(list: readonly PartSpec[], failsAt: number | undefined): { readonly parts: Parts; readonly log: string[] } {
   const parts = new Parts();
   const log: string[] = [];
-  for (const [index, spec] of list.entries()) add(parts, spec, recorded(index, log, spec, index === failsAt));
+  addAll(parts, list, log, failsAt);
   return { parts, log };
 }
 
-const indexes = (list: readonly PartSpec[], kind?: PartSpec['kind']): number[] =>
-  list.flatMap((spec, index) => (kind === undefined || spec.kind === kind ? [index] : []));
+const indexes = (list: readonly PartSpec[], ...kinds: readonly PartSpec['kind'][]): number[] =>
+  list.flatMap((spec, index) => (kinds.length === 0 || kinds.includes(spec.kind) ? [index] : []));
+/** Parts in the order in which they start. */
+const starting = (list: readonly PartSpec[]): number[] => [...indexes(list, 'service'), ...indexes(list, 'apart')];
 
 /** What closing logs, and the error that its caller sees. */
 function closing(list: readonly PartSpec[], open: readonly number[]): { readonly log: string[]; readonly error: string | undefined } {
@@ -57,8 +66,7 @@ describe('the parts of a program', () => {
       fc.asyncProperty(specs, async (list) => {
         const { parts, log } = build(list, undefined);
         await parts.start();
-        const services = indexes(list, 'service');
-        expect(log.splice(0)).toEqual(services.map((index) => `start ${index}`));
+        expect(log.splice(0)).toEqual(starting(list).map((index) => `start ${index}`));
         const expected = closing(list, indexes(list));
         expect(await messageOf(parts.close())).toBe(expected.error);
         expect(log).toEqual(expected.log);
@@ -72,13 +80,14 @@ describe('the parts of a program', () => {
   it('that fail to start at any place leave nothing open, and the failure of the start is what the caller sees', async () => {
     await fc.assert(
       fc.asyncProperty(specs, fc.nat(), async (list, at) => {
-        const services = indexes(list, 'service');
-        fc.pre(services.length > 0);
-        const failsAt = services[at % services.length]!;
+        const starts = starting(list);
+        fc.pre(starts.length > 0);
+        const failsAt = starts[at % starts.length]!;
         const { parts, log } = build(list, failsAt);
         expect(await messageOf(parts.start())).toBe(`start ${failsAt}`);
-        const started = services.filter((index) => index <= failsAt);
-        const { log: closes } = closing(list, [...indexes(list, 'held'), ...started]);
+        const started = starts.slice(0, starts.indexOf(failsAt) + 1);
+        const open = [...indexes(list, 'held', 'apart'), ...started.filter((index) => list[index]?.kind === 'service')];
+        const { log: closes } = closing(list, open);
         expect(log).toEqual([...started.map((index) => `start ${index}`), ...closes]);
         expect(parts.hasFailed).toBe(true);
         log.length = 0;
@@ -93,12 +102,12 @@ describe('the parts of a program', () => {
       fc.asyncProperty(specs, async (list) => {
         const log: string[] = [];
         const opening = Parts.open(async (parts) => {
-          for (const [index, spec] of list.entries()) add(parts, spec, recorded(index, log, spec, false));
+          addAll(parts, list, log, undefined);
           await Promise.resolve();
           throw new Error('opening');
         });
         expect(await messageOf(opening)).toBe('opening');
-        expect(log).toEqual(closing(list, indexes(list, 'held')).log);
+        expect(log).toEqual(closing(list, indexes(list, 'held', 'apart')).log);
       }),
     );
   });
@@ -110,11 +119,11 @@ describe('the parts of a program', () => {
           list.map((spec) => ({ ...spec, closeFails: false })),
           undefined,
         );
-        const starting = parts.start();
+        const start = parts.start();
         await parts.close();
-        await starting;
+        await start;
         expect(log).toEqual([
-          ...indexes(list, 'service').map((index) => `start ${index}`),
+          ...starting(list).map((index) => `start ${index}`),
           ...indexes(list)
             .toReversed()
             .map((index) => `close ${index}`),

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { mkdir } from 'node:fs/promises';
 import { expect, it, onTestFinished } from 'vitest';
-import { Announcement } from '#agent/announcement.js';
+import { Announcement } from '#agent/assembly/announcement.js';
 import { findRunning } from '#agent/running.js';
 import { recordingLogger } from '../../kit/recorder.js';
 import { SmallDisk } from '../../kit/small-disk.js';

@@ -49,6 +49,7 @@ const SINGLE_RULES: readonly Breach[] = [
   breach('only-ports-of-install', 'agent/sync/to-install.ts', imports('#agent/install/leaf.js')),
   breach('only-contract-of-sync', 'agent/metrics/to-sync.ts', imports('#agent/sync/leaf.js')),
   breach('only-app-composes', 'agent/leaf-of-app.ts', imports('#agent/app.js')),
+  breach('only-app-assembles', 'agent/other-root.ts', imports('#agent/assembly/leaf.js')),
   breach('hub-only-app-composes', 'hub/leaf-of-app.ts', imports('#hub/app.js')),
   breach('hub-only-app-assembles', 'hub/other-root.ts', imports('#hub/assembly/leaf.js')),
   breach('hub-cli-is-a-client', 'hub/cli/to-store.ts', imports('#hub/store/leaf.js')),
@@ -92,6 +93,7 @@ const BASE: Readonly<Record<string, string>> = {
     [
       'agent/leaf',
       'agent/app',
+      'agent/assembly/leaf',
       'hub/leaf',
       'hub/app',
       'hub/assembly/leaf',

@@ -12,7 +12,7 @@ class Runs {
   readonly #state = new Map<string, string>();
 
   /** A run of a release; resolves with what its first window says of releases. */
-  async run(release: number | undefined, ends: 'in order' | 'killed'): Promise<Pick<PredictionTarget, 'version'>[]> {
+  async run(release: number | undefined, ends: 'in order' | 'killed' | 'before it began'): Promise<Pick<PredictionTarget, 'version'>[]> {
     const recorder = new MetricsRecorder();
     const state = {
       get: (key: string) => Promise.resolve(this.#state.get(key)),
@@ -32,9 +32,9 @@ class Runs {
       crashes: ledger,
     };
     const witness = new CrashWitness(parts);
-    await witness.start();
+    if (ends !== 'before it began') await witness.start();
     recorder.runs(agent());
-    if (ends === 'in order') await witness.close();
+    if (ends !== 'killed') await witness.close();
     return recorder.take().map((series) => {
       const { version, crashes } = series.toWindow();
       return { version, ...(crashes === undefined ? {} : { crashes }) };
@@ -50,5 +50,12 @@ describe('a run of the agent that did not end in order', () => {
     expect(await runs.run(5, 'killed')).toEqual([{ version: 5, crashes: 1 }]);
     expect(await runs.run(undefined, 'in order')).toEqual([{ version: 5, crashes: 1 }, { version: 1 }]);
     expect(await runs.run(undefined, 'in order')).toEqual([{ version: 1 }]);
+  });
+
+  test('is counted by the first run that begins, also after starts that failed before', async () => {
+    const runs = new Runs();
+    await runs.run(5, 'killed');
+    await runs.run(5, 'before it began');
+    expect(await runs.run(5, 'in order')).toEqual([{ version: 5, crashes: 1 }]);
   });
 });

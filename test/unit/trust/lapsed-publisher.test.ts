@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { TrustFeed } from '#agent/sync/trust-feed.js';
-import { reportedTrust } from '#agent/report.js';
+import { reportedTrust } from '#agent/assembly/report.js';
 import { trustTroubles } from '#hub/fleet/device-view.js';
 import { renewTrust, rotateRoot } from '#hub/publisher/trust-keeper.js';
 import { renewPublisher } from '#hub/publisher/trust-sign.js';

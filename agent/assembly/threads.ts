@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import type { Clock } from '#shared/kernel/clock.js';
-import type { AgentConfig } from './config.js';
+import type { AgentConfig } from '../config.js';
 import { usableMemory } from '#shared/kernel/usable-memory.js';
-import type { Instance } from './inference/instances/instance.js';
-import { chooseCarrier } from './inference/decide/isolation.js';
-import { startInstance } from './inference/instances/start-instance.js';
-import { DEFAULT_STORE_LIMITS } from './store/limits.js';
-import { type AgentStore, openAgentStore } from './store/open.js';
+import type { Instance } from '../inference/instances/instance.js';
+import { chooseCarrier } from '../inference/decide/isolation.js';
+import { startInstance } from '../inference/instances/start-instance.js';
+import { DEFAULT_STORE_LIMITS } from '../store/limits.js';
+import { type AgentStore, openAgentStore } from '../store/open.js';
 
 /** The threads every agent has. They take long to come up, so they are started before the rest of the agent is loaded. */
 export interface AgentThreads {

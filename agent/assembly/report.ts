@@ -4,9 +4,9 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import type { Capabilities } from '#shared/protocol/device.js';
 import type { Reported } from '#shared/protocol/messages.js';
 import type { HubSide } from './hub-side.js';
-import type { AgentStore } from './store/open.js';
-import type { Identity } from './sync/identity.js';
-import type { TrustStatus } from './sync/trust-feed.js';
+import type { AgentStore } from '../store/open.js';
+import type { Identity } from '../sync/identity.js';
+import type { TrustStatus } from '../sync/trust-feed.js';
 
 export interface ReportParts {
   readonly identity: Identity;

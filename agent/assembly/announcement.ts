@@ -1,8 +1,8 @@
 import type { Clock } from '#shared/kernel/clock.js';
 import { type Millis, seconds } from '#shared/kernel/time.js';
 import type { Logger } from '#shared/kernel/logger.js';
-import { announce, type RunningAgent } from './running.js';
-import { isReadOnly } from './store/read-only.js';
+import { announce, type RunningAgent } from '../running.js';
+import { isReadOnly } from '../store/read-only.js';
 
 const RETRY_AFTER: Millis = seconds(5);
 

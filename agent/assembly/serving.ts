@@ -1,0 +1,50 @@
+import type { Parts } from '#shared/kernel/lifecycle.js';
+import { SKERRY_VERSION } from '#shared/kernel/version.js';
+import { socketPath } from '../config.js';
+import type { RuntimeDescription } from '../inference/instances/instance-protocol.js';
+import { createMetricsText } from '../metrics/text.js';
+import { createInferenceServer, type InferenceServer } from '../serve/server.js';
+import type { AgentContext } from './context.js';
+import type { HubSide } from './hub-side.js';
+import type { Predicting } from './predicting.js';
+import type { Saying } from './saying.js';
+import type { Stored } from './stored.js';
+
+export interface ServingNeeds {
+  readonly stored: Stored;
+  readonly predicting: Predicting;
+  readonly description: RuntimeDescription;
+  readonly hub: HubSide;
+  readonly saying: Saying;
+}
+
+/** The local servers. */
+export function openServing(parts: Parts, { config, logger }: AgentContext, needs: ServingNeeds): InferenceServer {
+  const { stored, predicting, description, hub, saying } = needs;
+  const { runtime, recorder, requests } = predicting;
+  const socket = socketPath(config);
+  const metricsText = createMetricsText({
+    recorder,
+    requests,
+    dataPlane: runtime,
+    health: saying.health,
+    outbox: () => stored.store.outbox.stats(),
+    link: () => hub.link.status,
+    build: () => ({ version: SKERRY_VERSION, node: process.version, runtime: `${description.name} ${description.version}` }),
+  });
+  const server = createInferenceServer({
+    dataPlane: runtime,
+    feedback: recorder,
+    requests,
+    metricsText,
+    status: saying.status,
+    config: {
+      tcp: { host: config.httpHost, port: config.httpPort },
+      ...(socket === undefined ? {} : { unix: { path: socket } }),
+      jsonElements: config.jsonElements,
+    },
+    agentVersion: SKERRY_VERSION,
+    logger: logger.child({ room: 'serve' }),
+  });
+  return parts.holds(server);
+}
