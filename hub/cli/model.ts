@@ -15,6 +15,12 @@ import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './de
 /** Adds `skerry model list|show|delete`. */
 export function registerModelCommands(program: Command, deps: CliDeps): void {
   const model = program.command('model').description('List, show and delete models and their versions.');
+  addList(model, deps);
+  addShow(model, deps);
+  addDelete(model, deps);
+}
+
+function addList(model: Command, deps: CliDeps): void {
   hubCommand(model, 'list', 'List the models.', ['skerry model list']).action(async (flags: CommonFlags) => {
     const { out, hub } = await openHubCommand(deps, flags);
     const { modelListSchema } = await import('../registry/views.js');
@@ -34,6 +40,9 @@ export function registerModelCommands(program: Command, deps: CliDeps): void {
       'No models yet; publish one with "skerry publish".',
     );
   });
+}
+
+function addShow(model: Command, deps: CliDeps): void {
   hubCommand(model, 'show', 'Show the versions of a model, or the details of one version.', [
     'skerry model show vad',
     'skerry model show vad@5 --json',
@@ -53,6 +62,9 @@ export function registerModelCommands(program: Command, deps: CliDeps): void {
       if (out.json) printJson(out, detail);
       else printVersion(out, detail, deps.clock.now());
     });
+}
+
+function addDelete(model: Command, deps: CliDeps): void {
   hubCommand(model, 'delete', 'Delete an unused version and its files on the hub.', [
     'skerry model delete vad@3',
     'skerry model delete vad@3 --yes',

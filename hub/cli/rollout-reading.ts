@@ -17,6 +17,15 @@ const PAGE = 100;
 
 /** Adds the commands that change nothing: `skerry rollout list`, `show`, `outcome`, `watch`, `explain`, `devices`. */
 export function registerReading(rollout: Command, deps: CliDeps): void {
+  addList(rollout, deps);
+  addShow(rollout, deps);
+  addOutcome(rollout, deps);
+  addWatch(rollout, deps);
+  addExplain(rollout, deps);
+  addDevices(rollout, deps);
+}
+
+function addList(rollout: Command, deps: CliDeps): void {
   const list = hubCommand(rollout, 'list', 'List the rollouts.', ['skerry rollout list', 'skerry rollout list --limit 20']);
   list.option('--limit <n>', 'Maximum number of rollouts to list, newest first. (default: all)').action(async (flags: ListFlags) => {
     const command = await openHubCommand(deps, flags);
@@ -37,6 +46,9 @@ export function registerReading(rollout: Command, deps: CliDeps): void {
       'No rollouts yet; create one with "skerry rollout create".',
     );
   });
+}
+
+function addShow(rollout: Command, deps: CliDeps): void {
   hubCommand(rollout, 'show', 'Show the waves and gates of a rollout, and what it waits for.', ['skerry rollout show vad-5-1a2b3c4d'])
     .argument('<rollout>', 'Id of the rollout, as in "skerry rollout list".')
     .action(async (id: string, flags: CommonFlags) => {
@@ -45,6 +57,9 @@ export function registerReading(rollout: Command, deps: CliDeps): void {
       showRollout(command.out, detail, deps.clock);
       if (isTrial(detail) && !command.out.json) await showOutcome(command, id);
     });
+}
+
+function addOutcome(rollout: Command, deps: CliDeps): void {
   hubCommand(rollout, 'outcome', 'Compare the new version with the old one since the first wave began.', [
     'skerry rollout outcome vad-5-1a2b3c4d',
     'skerry rollout outcome vad-5-1a2b3c4d --json',
@@ -55,6 +70,9 @@ export function registerReading(rollout: Command, deps: CliDeps): void {
       '\nThe outcome of a shadow or A/B rollout is kept for good. Others keep it as long as the hub keeps figures of single devices (at most a week).',
     )
     .action(async (id: string, flags: CommonFlags) => showOutcome(await openHubCommand(deps, flags), id));
+}
+
+function addWatch(rollout: Command, deps: CliDeps): void {
   hubCommand(rollout, 'watch', 'Watch a rollout until it ends or waits for an operator.', ['skerry rollout watch vad-5-1a2b3c4d'])
     .argument('<rollout>', 'Id of the rollout, as in "skerry rollout list".')
     .option('--timeout <duration>', 'Maximum time to watch.', '24h')
@@ -63,6 +81,9 @@ export function registerReading(rollout: Command, deps: CliDeps): void {
       const timeout = parseSpan(flags.timeout, '--timeout');
       process.exitCode = await follow(await openHubCommand(deps, flags), id, timeout, deps.clock);
     });
+}
+
+function addExplain(rollout: Command, deps: CliDeps): void {
   hubCommand(rollout, 'explain', 'Print every decision of a rollout: who or which gate made it, on which figures.', [
     'skerry rollout explain vad-5-1a2b3c4d',
   ])
@@ -74,6 +95,9 @@ export function registerReading(rollout: Command, deps: CliDeps): void {
       if (out.json) printJson(out, { decisions });
       else printDecisions(out, decisions);
     });
+}
+
+function addDevices(rollout: Command, deps: CliDeps): void {
   hubCommand(rollout, 'devices', 'Show the state of each device in a rollout.', ['skerry rollout devices vad-5-1a2b3c4d'])
     .argument('<rollout>', 'Id of the rollout, as in "skerry rollout list".')
     .action(async (id: string, flags: CommonFlags) => {

@@ -96,18 +96,7 @@ export class Fleet implements Service {
     // First in line on every connect: a desired state is of no use to a device without the metadata behind it.
     this.trust = new TrustPublisher({ link, fleet, logger, current: options.trust.publication });
     const rights = new FetchRights(db);
-    this.issuer = new DesiredIssuer({
-      db,
-      rights,
-      clock,
-      fleet,
-      link,
-      logger,
-      key: options.directorKey,
-      hubClock: options.hubClock,
-      place: options.place,
-      ...(options.issuePolicy === undefined ? {} : { policy: options.issuePolicy }),
-    });
+    this.issuer = createIssuer(options, rights);
     this.deployments = new Deployments({ db, clock, bus, issuer: this.issuer, claims: options.claims, hubClock: options.hubClock });
     this.tokens = new EnrolmentTokens(db, clock);
     this.marks = new DeviceMarks({ db, clock, bus, logger, alert: options.alert });
@@ -151,15 +140,7 @@ export class Fleet implements Service {
       onStart: (device, heard) => this.starts.heard(device, heard),
       admitStart: options.admitStart,
     });
-    this.blobs = new BlobServer({
-      link,
-      fleet,
-      clock,
-      logger,
-      source: new HubBlobs(db, options.artifacts),
-      rights,
-      ...(options.blobs === undefined ? {} : { settings: options.blobs }),
-    });
+    this.blobs = createBlobServer(options, rights);
     this.#leftovers = new Leftovers({ db, link, fleet, logger });
     connectInbound({ inbox: options.inbox, states: this.states, blobs: this.blobs, held: this.held, leftovers: this.#leftovers });
     this.#parts.starts(this.states, this.blobs, this.issuer);
@@ -204,4 +185,26 @@ export class Fleet implements Service {
       this.#options.logger.error({ device, cause: asSkerryError(cause).message }, 'the broker could not be told of a revoked device');
     });
   }
+}
+
+function createIssuer(options: FleetOptions, rights: FetchRights): DesiredIssuer {
+  const { db, clock, fleet, link, logger, hubClock, place, issuePolicy } = options;
+  return new DesiredIssuer({
+    db,
+    rights,
+    clock,
+    fleet,
+    link,
+    logger,
+    key: options.directorKey,
+    hubClock,
+    place,
+    ...(issuePolicy === undefined ? {} : { policy: issuePolicy }),
+  });
+}
+
+function createBlobServer(options: FleetOptions, rights: FetchRights): BlobServer {
+  const { db, link, fleet, clock, logger, artifacts, blobs } = options;
+  const source = new HubBlobs(db, artifacts);
+  return new BlobServer({ link, fleet, clock, logger, source, rights, ...(blobs === undefined ? {} : { settings: blobs }) });
 }

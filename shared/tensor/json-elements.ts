@@ -19,28 +19,67 @@ export function describeNumber(value: number): string {
   return Number.isInteger(value) && !Number.isSafeInteger(value) ? 'a whole number beyond 2^53' : String(value);
 }
 
+/** The error of an element that does not fit. */
+type Refuse = (value: unknown, at: number, expected: string) => SkerryError;
+type ReaderOf = (refuse: Refuse) => JsonReader;
+
+/** One row for each datatype; `undefined`: it has no JSON form (OIP v2). */
+const READERS: Readonly<Record<Datatype, ReaderOf | undefined>> = {
+  BOOL: booleans,
+  UINT8: integers((count) => new Uint8Array(count), 0, 0xff),
+  UINT16: integers((count) => new Uint16Array(count), 0, 0xffff),
+  UINT32: integers((count) => new Uint32Array(count), 0, 0xffffffff),
+  INT8: integers((count) => new Int8Array(count), -0x80, 0x7f),
+  INT16: integers((count) => new Int16Array(count), -0x8000, 0x7fff),
+  INT32: integers((count) => new Int32Array(count), -0x80000000, 0x7fffffff),
+  INT64: bigintegers((count) => new BigInt64Array(count), -(2n ** 63n), 2n ** 63n - 1n),
+  UINT64: bigintegers((count) => new BigUint64Array(count), 0n, 2n ** 64n - 1n),
+  FP32: floats((count) => new Float32Array(count), FLOAT32_MAX),
+  FP64: floats((count) => new Float64Array(count), Number.MAX_VALUE),
+  BYTES: texts,
+  FP16: undefined,
+  BF16: undefined,
+};
+
 /** The reader of one datatype; every element that does not fit it is `TENSOR_DATA`. FP16 and BF16 are `TENSOR_NOT_IN_JSON`. */
 export function jsonReader(datatype: Datatype, what: string): JsonReader {
-  const bad = (value: unknown, at: number, expected: string): SkerryError => {
-    const shown =
-      typeof value === 'number'
-        ? describeNumber(value)
-        : value === null || typeof value === 'string' || typeof value === 'boolean'
-          ? JSON.stringify(value)
-          : typeof value;
-    return new SkerryError('TENSOR_DATA', `${what}: element ${at} is ${shown.slice(0, 40)}, expected ${expected} (${datatype})`);
-  };
+  const reader = READERS[datatype];
+  if (reader === undefined) throw new SkerryError('TENSOR_NOT_IN_JSON', `${what} is ${datatype}, which has no JSON form (OIP v2)`);
+  return reader((value, at, expected) => {
+    const shown = describeElement(value).slice(0, 40);
+    return new SkerryError('TENSOR_DATA', `${what}: element ${at} is ${shown}, expected ${expected} (${datatype})`);
+  });
+}
 
-  const integers = (allocate: (count: number) => NumberArray, low: number, high: number): JsonReader => ({
+function describeElement(value: unknown): string {
+  if (typeof value === 'number') return describeNumber(value);
+  return value === null || typeof value === 'string' || typeof value === 'boolean' ? JSON.stringify(value) : typeof value;
+}
+
+function booleans(refuse: Refuse): JsonReader {
+  return {
+    kind: 'number',
+    allocate: (count) => new Uint8Array(count),
+    read(value, at) {
+      if (typeof value === 'boolean') return value ? 1 : 0;
+      throw refuse(value, at, 'true or false');
+    },
+  };
+}
+
+function integers(allocate: (count: number) => NumberArray, low: number, high: number): ReaderOf {
+  return (refuse) => ({
     kind: 'number',
     allocate,
     read(value, at) {
       if (typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high) return value;
-      throw bad(value, at, `a whole number from ${low} to ${high}`);
+      throw refuse(value, at, `a whole number from ${low} to ${high}`);
     },
   });
+}
 
-  const bigintegers = (allocate: (count: number) => BigInt64Array | BigUint64Array, low: bigint, high: bigint): JsonReader => ({
+function bigintegers(allocate: (count: number) => BigInt64Array | BigUint64Array, low: bigint, high: bigint): ReaderOf {
+  return (refuse) => ({
     kind: 'bigint',
     allocate,
     read(value, at) {
@@ -50,61 +89,29 @@ export function jsonReader(datatype: Datatype, what: string): JsonReader {
         const integer = BigInt(value);
         if (integer >= low && integer <= high) return integer;
       }
-      throw bad(value, at, `a whole number from ${low} to ${high}, as a decimal string beyond 2^53`);
+      throw refuse(value, at, `a whole number from ${low} to ${high}, as a decimal string beyond 2^53`);
     },
   });
+}
 
-  const floats = (allocate: (count: number) => NumberArray, max: number): JsonReader => ({
+function floats(allocate: (count: number) => NumberArray, max: number): ReaderOf {
+  return (refuse) => ({
     kind: 'number',
     allocate,
     read(value, at) {
       if (typeof value === 'number' && Number.isFinite(value) && Math.abs(value) <= max) return value;
       if (NOT_FINITE.some((name) => name === value)) return Number(value);
-      throw bad(value, at, 'a number within the range of the type, or "NaN", "Infinity" or "-Infinity"');
+      throw refuse(value, at, 'a number within the range of the type, or "NaN", "Infinity" or "-Infinity"');
     },
   });
+}
 
-  switch (datatype) {
-    case 'BOOL':
-      return {
-        kind: 'number',
-        allocate: (count) => new Uint8Array(count),
-        read(value, at) {
-          if (typeof value === 'boolean') return value ? 1 : 0;
-          throw bad(value, at, 'true or false');
-        },
-      };
-    case 'UINT8':
-      return integers((count) => new Uint8Array(count), 0, 0xff);
-    case 'UINT16':
-      return integers((count) => new Uint16Array(count), 0, 0xffff);
-    case 'UINT32':
-      return integers((count) => new Uint32Array(count), 0, 0xffffffff);
-    case 'INT8':
-      return integers((count) => new Int8Array(count), -0x80, 0x7f);
-    case 'INT16':
-      return integers((count) => new Int16Array(count), -0x8000, 0x7fff);
-    case 'INT32':
-      return integers((count) => new Int32Array(count), -0x80000000, 0x7fffffff);
-    case 'INT64':
-      return bigintegers((count) => new BigInt64Array(count), -(2n ** 63n), 2n ** 63n - 1n);
-    case 'UINT64':
-      return bigintegers((count) => new BigUint64Array(count), 0n, 2n ** 64n - 1n);
-    case 'FP32':
-      return floats((count) => new Float32Array(count), FLOAT32_MAX);
-    case 'FP64':
-      return floats((count) => new Float64Array(count), Number.MAX_VALUE);
-    case 'BYTES':
-      return {
-        kind: 'text',
-        read(value, at) {
-          if (typeof value === 'string' && !LONE_SURROGATE.test(value)) return value;
-          throw bad(value, at, 'a string of well-formed Unicode');
-        },
-      };
-    case 'FP16':
-    case 'BF16':
-      break;
-  }
-  throw new SkerryError('TENSOR_NOT_IN_JSON', `${what} is ${datatype}, which has no JSON form (OIP v2)`);
+function texts(refuse: Refuse): JsonReader {
+  return {
+    kind: 'text',
+    read(value, at) {
+      if (typeof value === 'string' && !LONE_SURROGATE.test(value)) return value;
+      throw refuse(value, at, 'a string of well-formed Unicode');
+    },
+  };
 }

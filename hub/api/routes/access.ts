@@ -15,6 +15,10 @@ const auditQuery = z.strictObject({
 
 /** Tokens of people and programs, and the audit log. */
 export function accessRoutes(tokens: ApiTokens, audit: AuditLog, now: () => number): readonly Route[] {
+  return [...whoAmIRoutes(), ...tokenRoutes(tokens, now), ...auditRoutes(audit)];
+}
+
+function whoAmIRoutes(): readonly Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -27,6 +31,11 @@ export function accessRoutes(tokens: ApiTokens, audit: AuditLog, now: () => numb
       handler: async ({ caller }) =>
         caller.kind === 'token' ? { id: caller.id, name: caller.name, role: caller.role } : { id: '', name: 'anonymous', role: 'viewer' },
     }),
+  ];
+}
+
+function tokenRoutes(tokens: ApiTokens, now: () => number): readonly Route[] {
+  return [
     defineRoute({
       method: 'GET',
       url: '/api/v1/tokens',
@@ -74,6 +83,11 @@ export function accessRoutes(tokens: ApiTokens, audit: AuditLog, now: () => numb
       errors: ['TOKEN_UNKNOWN'],
       handler: async ({ params }) => tokens.revoke(params.token),
     }),
+  ];
+}
+
+function auditRoutes(audit: AuditLog): readonly Route[] {
+  return [
     defineRoute({
       method: 'GET',
       url: '/api/v1/audit',

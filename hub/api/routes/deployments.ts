@@ -21,6 +21,10 @@ const listQuery = z.strictObject({
 
 /** Which devices should run what. */
 export function deploymentRoutes(deployments: Deployments): readonly Route[] {
+  return [...changingRoutes(deployments), ...readingRoutes(deployments)];
+}
+
+function changingRoutes(deployments: Deployments): readonly Route[] {
   return [
     defineRoute({
       method: 'POST',
@@ -46,6 +50,32 @@ export function deploymentRoutes(deployments: Deployments): readonly Route[] {
         return created;
       },
     }),
+    defineRoute({
+      method: 'DELETE',
+      url: '/api/v1/deployments/:deployment',
+      id: 'withdrawDeployment',
+      tag: 'deployments',
+      summary: 'Withdraws a deployment: from now on it counts for nobody',
+      description:
+        'Devices that follow it follow the newest other deployment that is for them; where there is none, the model is taken off them, unless `keep` is asked for. With `dryRun` nothing changes and the answer says what would.',
+      access: 'deployment:write',
+      audit: ({ params }) => `deployments/${params.deployment}`,
+      params: deploymentParams,
+      query: withdrawQuerySchema,
+      answer: withdrawnDeploymentSchema,
+      errors: ['DEPLOYMENT_UNKNOWN', 'DEPLOYMENT_OVERLAP'],
+      handler: async ({ params, query, caller, request, note }) => {
+        const withdrawn = await deployments.withdraw(params.deployment, { ...query, by: actorOf(caller, request.ip).name });
+        const { model, version, fellBack, takenOff, kept } = withdrawn;
+        note.detail = { ...query, model, version, fellBack: fellBack.length, takenOff: takenOff.length, kept: kept.length };
+        return withdrawn;
+      },
+    }),
+  ];
+}
+
+function readingRoutes(deployments: Deployments): readonly Route[] {
+  return [
     defineRoute({
       method: 'POST',
       url: '/api/v1/deployments/plan',
@@ -85,27 +115,6 @@ export function deploymentRoutes(deployments: Deployments): readonly Route[] {
       answer: deploymentProgressSchema,
       errors: ['DEPLOYMENT_UNKNOWN'],
       handler: async ({ params }) => deployments.get(params.deployment),
-    }),
-    defineRoute({
-      method: 'DELETE',
-      url: '/api/v1/deployments/:deployment',
-      id: 'withdrawDeployment',
-      tag: 'deployments',
-      summary: 'Withdraws a deployment: from now on it counts for nobody',
-      description:
-        'Devices that follow it follow the newest other deployment that is for them; where there is none, the model is taken off them, unless `keep` is asked for. With `dryRun` nothing changes and the answer says what would.',
-      access: 'deployment:write',
-      audit: ({ params }) => `deployments/${params.deployment}`,
-      params: deploymentParams,
-      query: withdrawQuerySchema,
-      answer: withdrawnDeploymentSchema,
-      errors: ['DEPLOYMENT_UNKNOWN', 'DEPLOYMENT_OVERLAP'],
-      handler: async ({ params, query, caller, request, note }) => {
-        const withdrawn = await deployments.withdraw(params.deployment, { ...query, by: actorOf(caller, request.ip).name });
-        const { model, version, fellBack, takenOff, kept } = withdrawn;
-        note.detail = { ...query, model, version, fellBack: fellBack.length, takenOff: takenOff.length, kept: kept.length };
-        return withdrawn;
-      },
     }),
   ];
 }

@@ -18,6 +18,10 @@ const listQuery = z.strictObject({
 
 /** The devices of the fleet. */
 export function deviceRoutes(devices: Devices, starts: StartWatch, notice: () => string | undefined): readonly Route[] {
+  return [...readingRoutes(devices, notice), ...changingRoutes(devices, starts)];
+}
+
+function readingRoutes(devices: Devices, notice: () => string | undefined): readonly Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -47,6 +51,11 @@ export function deviceRoutes(devices: Devices, starts: StartWatch, notice: () =>
       errors: ['DEVICE_UNKNOWN'],
       handler: async ({ params }) => devices.get(params.device),
     }),
+  ];
+}
+
+function changingRoutes(devices: Devices, starts: StartWatch): readonly Route[] {
+  return [
     defineRoute({
       method: 'PATCH',
       url: '/api/v1/devices/:device/labels',

@@ -28,6 +28,10 @@ function checkRate(limiter: FailureLimiter, source: string): void {
 
 /** How devices get in: tokens that allow it, and the enrolment itself. */
 export function enrollRoutes(enrolment: Enrolment, tokens: EnrolmentTokens, limiter: FailureLimiter, now: () => number): readonly Route[] {
+  return [...enrolmentRoutes(enrolment, limiter), ...tokenRoutes(tokens, now)];
+}
+
+function enrolmentRoutes(enrolment: Enrolment, limiter: FailureLimiter): readonly Route[] {
   return [
     defineRoute({
       method: 'POST',
@@ -67,6 +71,11 @@ export function enrollRoutes(enrolment: Enrolment, tokens: EnrolmentTokens, limi
         }
       },
     }),
+  ];
+}
+
+function tokenRoutes(tokens: EnrolmentTokens, now: () => number): readonly Route[] {
+  return [
     defineRoute({
       method: 'GET',
       url: '/api/v1/enrolment-tokens',

@@ -21,6 +21,10 @@ export function nameOf(caller: Caller): string {
 
 /** Models, versions and the artifacts they are made of. */
 export function registryRoutes(registry: Registry, uploads: ArtifactUploads): readonly Route[] {
+  return [...readingRoutes(registry), ...publishRoutes(registry), ...deleteRoutes(registry), ...artifactRoutes(uploads)];
+}
+
+function readingRoutes(registry: Registry): readonly Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -56,6 +60,11 @@ export function registryRoutes(registry: Registry, uploads: ArtifactUploads): re
       errors: ['MODEL_UNKNOWN', 'VERSION_UNKNOWN'],
       handler: async ({ params }) => registry.version(params.model, params.version),
     }),
+  ];
+}
+
+function publishRoutes(registry: Registry): readonly Route[] {
+  return [
     defineRoute({
       method: 'POST',
       url: '/api/v1/models/:model/versions',
@@ -95,6 +104,11 @@ export function registryRoutes(registry: Registry, uploads: ArtifactUploads): re
         return version;
       },
     }),
+  ];
+}
+
+function deleteRoutes(registry: Registry): readonly Route[] {
+  return [
     defineRoute({
       method: 'DELETE',
       url: '/api/v1/models/:model/versions/:version',
@@ -114,6 +128,11 @@ export function registryRoutes(registry: Registry, uploads: ArtifactUploads): re
         return deleted;
       },
     }),
+  ];
+}
+
+function artifactRoutes(uploads: ArtifactUploads): readonly Route[] {
+  return [
     defineRoute({
       method: 'HEAD',
       url: '/api/v1/artifacts/:sha256',

@@ -1,10 +1,8 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { z } from 'zod';
-import { cohortListSchema, savedCohortSchema } from '#hub/rollouts/cohort-view.js';
 import type { Cohorts } from '#hub/rollouts/cohorts.js';
 import type { RolloutController } from '#hub/rollouts/controller.js';
 import { readRollout, readWaves } from '#hub/rollouts/document.js';
-import { cohortNameSchema } from '#hub/rollouts/document-parts.js';
 import { gateName } from '#hub/rollouts/gate-document.js';
 import { OPERATOR_EVENTS, ROLLOUT_STATES } from '#hub/rollouts/decide/machine.js';
 import { outcomeSchema } from '#hub/rollouts/decide/trial-outcome.js';
@@ -27,10 +25,10 @@ import {
   scheduleViewOf,
   summaryOf,
 } from '#hub/rollouts/views.js';
-import { LIMITS } from '#shared/kernel/limits.js';
 import { actorOf } from '../actor.js';
 import { defineRoute } from '../define-route.js';
 import type { Route } from '../route.js';
+import { cohortRoutes } from './cohorts.js';
 
 const rolloutId = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,191}$/, 'the id of a rollout');
 const rolloutParams = z.strictObject({ rollout: rolloutId });
@@ -42,8 +40,6 @@ const listQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1_000).default(100),
 });
 const planBody = newRolloutSchema.pick({ document: true });
-const cohortParams = z.strictObject({ cohort: cohortNameSchema });
-const cohortBody = z.strictObject({ selector: z.string().max(LIMITS.selectorLength) });
 
 /** Rollouts and saved cohorts. */
 export function rolloutRoutes(controller: RolloutController, store: RolloutStore, cohorts: Cohorts): readonly Route[] {
@@ -51,12 +47,19 @@ export function rolloutRoutes(controller: RolloutController, store: RolloutStore
     const [record, rows, decisions] = await Promise.all([store.read(id), store.devices(id), store.decisions(id)]);
     return detailOf(record, rows, decisions, controller.outlook(id), await controller.window(record, rows));
   };
-  return [...changing(controller, detail), ...reading(controller, store, detail), ...cohortRoutes(cohorts)];
+  return [
+    ...creatingRoutes(controller, detail),
+    ...followUpRoutes(controller, detail),
+    ...actionRoutes(controller, detail),
+    ...overviewRoutes(controller, store, detail),
+    ...recordRoutes(store),
+    ...cohortRoutes(cohorts),
+  ];
 }
 
 type ReadDetail = (id: string) => Promise<RolloutDetail>;
 
-function changing(controller: RolloutController, detail: ReadDetail): readonly Route[] {
+function creatingRoutes(controller: RolloutController, detail: ReadDetail): readonly Route[] {
   return [
     defineRoute({
       method: 'POST',
@@ -102,6 +105,11 @@ function changing(controller: RolloutController, detail: ReadDetail): readonly R
         return detail(record.id);
       },
     }),
+  ];
+}
+
+function followUpRoutes(controller: RolloutController, detail: ReadDetail): readonly Route[] {
+  return [
     defineRoute({
       method: 'POST',
       url: '/api/v1/rollouts/:rollout/promote',
@@ -147,6 +155,11 @@ function changing(controller: RolloutController, detail: ReadDetail): readonly R
         return detail(params.rollout);
       },
     }),
+  ];
+}
+
+function actionRoutes(controller: RolloutController, detail: ReadDetail): readonly Route[] {
+  return [
     defineRoute({
       method: 'POST',
       url: '/api/v1/rollouts/:rollout/:action',
@@ -169,7 +182,7 @@ function changing(controller: RolloutController, detail: ReadDetail): readonly R
   ];
 }
 
-function reading(controller: RolloutController, store: RolloutStore, detail: ReadDetail): readonly Route[] {
+function overviewRoutes(controller: RolloutController, store: RolloutStore, detail: ReadDetail): readonly Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -217,6 +230,11 @@ function reading(controller: RolloutController, store: RolloutStore, detail: Rea
       errors: ['ROLLOUT_UNKNOWN'],
       handler: async ({ params }) => controller.outcome(params.rollout),
     }),
+  ];
+}
+
+function recordRoutes(store: RolloutStore): readonly Route[] {
+  return [
     defineRoute({
       method: 'GET',
       url: '/api/v1/rollouts/:rollout/devices',
@@ -243,49 +261,6 @@ function reading(controller: RolloutController, store: RolloutStore, detail: Rea
       answer: decisionListSchema,
       errors: ['ROLLOUT_UNKNOWN'],
       handler: async ({ params }) => ({ decisions: (await store.decisions(params.rollout)).map(decisionViewOf) }),
-    }),
-  ];
-}
-
-function cohortRoutes(cohorts: Cohorts): readonly Route[] {
-  return [
-    defineRoute({
-      method: 'GET',
-      url: '/api/v1/cohorts',
-      id: 'listCohorts',
-      tag: 'rollouts',
-      summary: 'Lists the saved cohorts',
-      access: 'rollout:read',
-      answer: cohortListSchema,
-      handler: async () => ({ cohorts: await cohorts.list() }),
-    }),
-    defineRoute({
-      method: 'PUT',
-      url: '/api/v1/cohorts/:cohort',
-      id: 'saveCohort',
-      tag: 'rollouts',
-      summary: 'Saves a label selector under a name',
-      access: 'rollout:write',
-      audit: ({ params }) => `cohorts/${params.cohort}`,
-      params: cohortParams,
-      body: cohortBody,
-      answer: savedCohortSchema,
-      errors: ['SELECTOR_INVALID', 'COHORT_IN_USE'],
-      handler: async ({ params, body, caller, request }) => cohorts.save(params.cohort, body.selector, actorOf(caller, request.ip).name),
-    }),
-    defineRoute({
-      method: 'DELETE',
-      url: '/api/v1/cohorts/:cohort',
-      id: 'removeCohort',
-      tag: 'rollouts',
-      summary: 'Removes a saved cohort',
-      access: 'rollout:write',
-      audit: ({ params }) => `cohorts/${params.cohort}`,
-      params: cohortParams,
-      status: 204,
-      answer: 'empty',
-      errors: ['COHORT_UNKNOWN', 'COHORT_IN_USE'],
-      handler: async ({ params }) => cohorts.remove(params.cohort),
     }),
   ];
 }
