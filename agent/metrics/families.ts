@@ -1,12 +1,14 @@
 import type { PredictionTarget, ServableStatus } from '#agent/inference/contract.js';
 import type { OutboxStats } from '#agent/store/contract.js';
 import type { LinkStatus } from '#agent/sync/contract.js';
-import { isCallersFault } from '#shared/kernel/error-registry.js';
 import type { MetricFamily, MetricSample } from '#shared/kernel/exposition.js';
 import { SERVABLE_STATES } from '#shared/protocol/messages.js';
 import type { DeviceHealth } from './health.js';
 import type { RequestCounts } from './request-counts.js';
-import { BUCKETS_MS, PHASES, type TotalSeries } from './series.js';
+import { type Labelled, signalFamilies } from '#shared/signals/exposition.js';
+import { UNITS } from '#shared/signals/signal.js';
+import { SIGNALS, type SignalTable } from '#shared/signals/table.js';
+import type { TotalSeries } from './series.js';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -24,28 +26,11 @@ export interface MetricsSnapshot {
 }
 
 /** The snapshot as metric families. Durations are seconds, as Prometheus has them. Pure. */
-export function metricFamilies(snapshot: MetricsSnapshot): readonly MetricFamily[] {
+export function metricFamilies(snapshot: MetricsSnapshot, table: SignalTable = SIGNALS): readonly MetricFamily[] {
   const { build, totals, refused, requests, servables, routed } = snapshot;
   return [
     family('skerry_build_info', 'gauge', 'Versions of the agent and its runtime.', [{ labels: build, value: 1 }]),
-    family(
-      'skerry_predictions_total',
-      'counter',
-      'Requests a servable took: answered, failed, and refused for what their callers sent.',
-      totals.map((series) => ({ labels: labelsOf(series.target), value: series.predictions })),
-    ),
-    family(
-      'skerry_prediction_errors_total',
-      'counter',
-      'Failed predictions by error code.',
-      totals.flatMap((series) => errorSamples(series, false)),
-    ),
-    family(
-      'skerry_caller_errors_total',
-      'counter',
-      'Requests refused for what their callers sent, by error code; they do not count against the version.',
-      totals.flatMap((series) => errorSamples(series, true)),
-    ),
+    ...signalFamilies(table.totals, 'agent', totals.map(seriesOf)),
     family(
       'skerry_requests_refused_total',
       'counter',
@@ -58,7 +43,6 @@ export function metricFamilies(snapshot: MetricsSnapshot): readonly MetricFamily
       'Requests to the local API by API, kind of call and status.',
       requests.map(({ api, call, status, count }) => ({ labels: { api, call, status }, value: count })),
     ),
-    family('skerry_prediction_seconds', 'histogram', 'Duration of answered predictions by phase.', totals.flatMap(histogramSamples)),
     family(
       'skerry_servable_state',
       'gauge',
@@ -89,7 +73,7 @@ export function metricFamilies(snapshot: MetricsSnapshot): readonly MetricFamily
     ),
     ...outboxFamilies(snapshot.outbox),
     ...linkFamilies(snapshot.link),
-    ...healthFamilies(snapshot.health),
+    ...healthFamilies(snapshot.health, table),
   ];
 }
 
@@ -101,24 +85,8 @@ function labelsOf(target: PredictionTarget): Labels {
   return { model: target.model, version: String(target.version), variant: target.variant, provider: target.provider };
 }
 
-function errorSamples(series: TotalSeries, callers: boolean): readonly MetricSample[] {
-  return [...series.errors]
-    .filter(([code]) => isCallersFault(code) === callers)
-    .map(([code, value]) => ({ labels: { ...labelsOf(series.target), code }, value }));
-}
-
-function histogramSamples(series: TotalSeries): readonly MetricSample[] {
-  return PHASES.flatMap((phase) => {
-    const labels = { ...labelsOf(series.target), phase };
-    const { counts, sum } = series.histograms[phase];
-    let cumulative = 0;
-    const buckets = counts.map((count, index) => {
-      cumulative += count;
-      const bound = BUCKETS_MS[index];
-      return { suffix: '_bucket', labels: { ...labels, le: bound === undefined ? '+Inf' : String(bound / 1000) }, value: cumulative };
-    });
-    return [...buckets, { suffix: '_sum', labels, value: sum / 1000 }, { suffix: '_count', labels, value: cumulative }];
-  });
+function seriesOf({ target, sums }: TotalSeries): Labelled {
+  return { labels: labelsOf(target), value: (signal) => sums.of(signal) };
 }
 
 function outboxFamilies(outbox: OutboxStats | undefined): readonly MetricFamily[] {
@@ -141,22 +109,13 @@ function linkFamilies(link: LinkStatus | undefined): readonly MetricFamily[] {
   return [family('skerry_link_state', 'gauge', '1 for the state of the link to the hub.', samples)];
 }
 
-function healthFamilies(health: DeviceHealth | undefined): readonly MetricFamily[] {
+/** Each figure of the device that the table has, as it is now. */
+function healthFamilies(health: DeviceHealth | undefined, table: SignalTable): readonly MetricFamily[] {
   if (health === undefined) return [];
-  const one = (value: number): readonly MetricSample[] => [{ value }];
-  const families = [
-    family('process_resident_memory_bytes', 'gauge', 'Resident memory of the agent.', one(health.rssBytes)),
-    family('process_cpu_seconds_total', 'counter', 'CPU time of the agent.', one(health.cpuSeconds)),
-    family('skerry_device_free_memory_bytes', 'gauge', 'Free memory of the device.', one(health.freeMemoryBytes)),
-    family('skerry_model_cache_bytes', 'gauge', 'Disk space of the model cache.', one(health.diskUsedBytes)),
-    family('skerry_uptime_seconds', 'gauge', 'Time since the agent started.', one(health.uptimeSeconds)),
-    family(
-      'skerry_event_loop_delay_p99_seconds',
-      'gauge',
-      'Delay of the event loop in the open window.',
-      one(health.loopDelayP99Ms / 1000),
-    ),
-  ];
-  if (health.temperatureC === undefined) return families;
-  return [...families, family('skerry_device_temperature_celsius', 'gauge', 'Hottest thermal zone.', one(health.temperatureC))];
+  const figures: Readonly<Record<string, unknown>> = health;
+  return table.of('device').flatMap(({ field, unit, agent = [] }) => {
+    const value = figures[field];
+    if (typeof value !== 'number') return [];
+    return agent.map(({ name, type, help, labels = {} }) => family(name, type, help, [{ labels, value: value * UNITS[unit] }]));
+  });
 }

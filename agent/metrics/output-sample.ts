@@ -2,7 +2,7 @@ import { elementsOf, isFixedSize } from '#shared/tensor/elements.js';
 import { bfloat16ToNumber, halfToNumber } from '#shared/tensor/half.js';
 import { elementCount } from '#shared/tensor/shape.js';
 import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
-import { OUTPUTS_PER_WINDOW } from '#shared/protocol/messages.js';
+import { OUTPUTS_PER_WINDOW } from '#shared/signals/rows.js';
 import { outputLabel } from '#shared/protocol/output-label.js';
 
 const VALUES_PER_OUTPUT = 8;

@@ -2,27 +2,57 @@ import type { Answer, PredictionRecorder, PredictionTarget, PredictionTiming, Re
 import { BoundedMap } from '#shared/kernel/bounded-map.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import { sampleOutputs } from './output-sample.js';
+import { METRICS_PER_WINDOW, ROWS } from '#shared/signals/rows.js';
+import type { Signal } from '#shared/signals/signal.js';
+import { SIGNALS, type SignalTable } from '#shared/signals/table.js';
+import { MAX_MAGNITUDE } from '#shared/stats/sketch-mapping.js';
+import { type OutputSample, sampleOutputs } from './output-sample.js';
 import { TotalSeries, WindowSeries } from './series.js';
 
 /** A window taken out of the recorder: to be stored, or given back. */
 export type TakenWindow = readonly WindowSeries[];
+
+/** Outputs are looked at of so many predictions of a window, and then of one in so many. */
+const SAMPLED_FIRST = 64;
+const SAMPLED_EVERY = 8;
+
+/** Counts as failed, as the device's own guard has it (behaviour.ts), so that the hub's gates judge by the same. */
+const NOT_FINITE: ErrorCode = 'INFERENCE_NOT_FINITE';
 
 /**
  * Counts predictions, in the open window and since the start. INVARIANT: a prediction is in exactly one window: taking the
  * window swaps it for an empty one between two predictions, and one that could not be stored is given back whole.
  */
 export class MetricsRecorder implements PredictionRecorder {
+  readonly #table: SignalTable;
   #window = new Map<string, WindowSeries>();
   /** What nothing was counted of for longest is evicted first; a scraper sees its series end. */
   readonly #totals = new BoundedMap<string, TotalSeries>(LIMITS.rememberedVersions);
   readonly #refused = new Map<ErrorCode, number>();
 
+  constructor(table: SignalTable = SIGNALS) {
+    this.#table = table;
+  }
+
+  /** One measurement of any signal of a version. */
+  note<O>(target: PredictionTarget, signal: Signal<O>, observed: O): void {
+    this.#open(target).note(signal, observed);
+    this.#total(target).note(signal, observed);
+  }
+
   succeeded(target: PredictionTarget, timing: PredictionTiming, answer?: Answer): void {
-    const samples = answer === undefined ? [] : sampleOutputs(answer.outputs);
-    this.#open(target).succeeded(timing, samples);
-    this.#total(target).succeeded(timing);
-    if (answer?.notFinite === true) for (const series of [this.#open(target), this.#total(target)]) series.notFinite();
+    const window = this.#open(target);
+    for (const series of [window, this.#total(target)]) {
+      series.note(ROWS.predictions, 1);
+      series.note(ROWS.queue, Math.max(0, timing.queue));
+      series.note(ROWS.compute, Math.max(0, timing.compute));
+      series.note(ROWS.latency, Math.max(0, timing.total));
+      // The answer was counted, and held values that are not finite.
+      if (answer?.notFinite === true) series.note(ROWS.errors, NOT_FINITE);
+    }
+    if (answer === undefined) return;
+    const predictions = window.sums.of(ROWS.predictions) ?? 0;
+    if (predictions <= SAMPLED_FIRST || predictions % SAMPLED_EVERY === 0) noteOutputs(window, sampleOutputs(answer.outputs));
   }
 
   failed(target: PredictionTarget | undefined, code: ErrorCode): void {
@@ -31,12 +61,12 @@ export class MetricsRecorder implements PredictionRecorder {
       this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
       return;
     }
-    this.#open(target).failed(code);
-    this.#total(target).failed(code);
+    this.note(target, ROWS.predictions, 1);
+    this.note(target, ROWS.errors, code);
   }
 
   crashed(target: PredictionTarget): void {
-    this.#open(target).signals.crashed();
+    this.note(target, ROWS.crashes, 1);
   }
 
   /** It runs, whether or not anything is asked of it: the window says how long, and what the device needed meanwhile. */
@@ -44,26 +74,30 @@ export class MetricsRecorder implements PredictionRecorder {
     this.#open(target);
   }
 
-  rechecked(target: PredictionTarget, result: Recheck): void {
-    this.#open(target).signals.rechecked(result);
+  rechecked(target: PredictionTarget, { run, wrong }: Recheck): void {
+    this.note(target, ROWS.golden, { run, wrong });
   }
 
-  shadowed(target: PredictionTarget, result: ShadowResult): void {
-    this.#open(target).signals.shadowed(result);
+  shadowed(target: PredictionTarget, { agrees, maxError, cost }: ShadowResult): void {
+    const error = Math.min(Number.isFinite(maxError) ? maxError : MAX_MAGNITUDE, MAX_MAGNITUDE);
+    this.note(target, ROWS.shadow, { compared: 1, disagreed: agrees ? 0 : 1, maxError: error, cost: Math.max(0, cost) });
   }
 
   shadowDropped(target: PredictionTarget): void {
-    this.#open(target).signals.shadowDropped();
+    this.note(target, ROWS.shadow, { dropped: 1 });
   }
 
   /** The application says whether an answer was right. */
   feedback(target: PredictionTarget, correct: boolean): void {
-    this.#open(target).signals.feedback(correct);
+    this.note(target, ROWS.feedback, { total: 1, wrong: correct ? 0 : 1 });
   }
 
   /** A number of the application's; false when the window holds as many other names as it may. */
   metric(target: PredictionTarget, name: string, value: number): boolean {
-    return this.#open(target).signals.metric(name, value);
+    const known = this.#open(target).sums.of(ROWS.metric);
+    if (known !== undefined && known.size >= METRICS_PER_WINDOW && !known.has(name)) return false;
+    this.note(target, ROWS.metric, { name, observed: value });
+    return true;
   }
 
   /** Closes the window and opens the next one. */
@@ -92,7 +126,7 @@ export class MetricsRecorder implements PredictionRecorder {
   #open(target: PredictionTarget): WindowSeries {
     const key = `${keyOf(target)}\n${target.role ?? ''}`;
     let series = this.#window.get(key);
-    if (series === undefined) this.#window.set(key, (series = new WindowSeries(target)));
+    if (series === undefined) this.#window.set(key, (series = new WindowSeries(this.#table, target)));
     return series;
   }
 
@@ -105,11 +139,21 @@ export class MetricsRecorder implements PredictionRecorder {
   #total(target: PredictionTarget): TotalSeries {
     const key = keyOf(target);
     let series = this.#totals.get(key);
-    if (series === undefined) this.#totals.set(key, (series = new TotalSeries(target)));
+    if (series === undefined) this.#totals.set(key, (series = new TotalSeries(this.#table, target)));
     return series;
   }
 }
 
 function keyOf(target: PredictionTarget): string {
   return `${target.model}\n${target.version}\n${target.variant}\n${target.provider}`;
+}
+
+function noteOutputs(window: WindowSeries, samples: readonly OutputSample[]): void {
+  for (const { name, values } of samples) {
+    for (const value of values) {
+      // What no sketch holds is worse than any number there is.
+      const observed = Math.abs(value) <= MAX_MAGNITUDE ? { values: value } : { notFinite: 1 };
+      window.note(ROWS.outputs, { name, observed });
+    }
+  }
 }

@@ -1,3 +1,4 @@
+import { encode } from 'cborg';
 import type { PredictionTarget } from '#agent/inference/contract.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import type { EpochMillis, Millis } from '#shared/kernel/time.js';
@@ -34,9 +35,8 @@ export interface ReporterOptions {
 /** A clock that moved by less than this against the monotonic one was not set. */
 const STEADY: Millis = 60_000;
 const MAX_WINDOWS = 256;
-/** Leaves room for the envelope and for what CBOR adds to names. */
+/** Leaves room for the envelope. */
 const MAX_WINDOW_BYTES = LIMITS.telemetryBytes - 8 * 1024;
-const BYTES_PER_WINDOW = 512;
 
 /**
  * Closes the metrics window at an interval and hands it to the outbox. INVARIANT: windows neither overlap nor leave a gap
@@ -122,7 +122,7 @@ function messages(taken: TakenWindow): readonly { readonly series: readonly Wind
   let bytes = 0;
   for (const series of taken) {
     const window = series.toWindow();
-    const size = BYTES_PER_WINDOW + sketchBytes(window);
+    const size = encode(window).byteLength;
     let last = out.at(-1);
     if (last === undefined || last.windows.length >= MAX_WINDOWS || (last.windows.length > 0 && bytes + size > MAX_WINDOW_BYTES)) {
       last = { series: [], windows: [] };
@@ -134,13 +134,4 @@ function messages(taken: TakenWindow): readonly { readonly series: readonly Wind
     bytes += size;
   }
   return out;
-}
-
-function sketchBytes({ queue, compute, total, shadow, outputs = {}, metrics = {} }: MetricsWindow): number {
-  const named = [...Object.entries(outputs).map(([name, { values }]) => [name, values] as const), ...Object.entries(metrics)];
-  const sketches = [queue, compute, total, ...(shadow === undefined ? [] : [shadow.maxError, shadow.cost])];
-  return (
-    sketches.reduce((sum, sketch) => sum + sketch.byteLength, 0) +
-    named.reduce((sum, [name, sketch]) => sum + 32 + Buffer.byteLength(name) + sketch.byteLength, 0)
-  );
 }

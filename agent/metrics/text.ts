@@ -2,6 +2,7 @@ import type { DataPlane } from '#agent/inference/contract.js';
 import type { OutboxStats } from '#agent/store/contract.js';
 import type { LinkStatus } from '#agent/sync/contract.js';
 import { renderMetrics } from '#shared/kernel/exposition.js';
+import { SIGNALS, type SignalTable } from '#shared/signals/table.js';
 import { metricFamilies } from './families.js';
 import type { HealthMonitor } from './health.js';
 import type { MetricsRecorder } from './recorder.js';
@@ -14,13 +15,14 @@ export interface MetricsTextParts {
   readonly health: HealthMonitor;
   readonly outbox: () => Promise<OutboxStats>;
   readonly link: () => LinkStatus;
+  readonly signals?: SignalTable;
   /** Labels of `skerry_build_info`: version, node, runtime ... */
   readonly build: () => Readonly<Record<string, string>>;
 }
 
 /** Text of `/metrics`. A part that cannot be read is left out rather than failing the scrape. */
 export function createMetricsText(parts: MetricsTextParts): () => Promise<string> {
-  const { recorder, requests, dataPlane, health, outbox, link, build } = parts;
+  const { recorder, requests, dataPlane, health, outbox, link, build, signals = SIGNALS } = parts;
   return async () => {
     const [stats, figures] = await Promise.all([outbox().catch(() => undefined), health.read().catch(() => undefined)]);
     const servables = dataPlane.list();
@@ -29,17 +31,20 @@ export function createMetricsText(parts: MetricsTextParts): () => Promise<string
       return version === undefined ? [] : [{ model, version }];
     });
     return renderMetrics(
-      metricFamilies({
-        build: build(),
-        totals: recorder.totals(),
-        refused: recorder.refused(),
-        requests: requests.totals(),
-        servables,
-        routed,
-        outbox: stats,
-        link: link(),
-        health: figures,
-      }),
+      metricFamilies(
+        {
+          build: build(),
+          totals: recorder.totals(),
+          refused: recorder.refused(),
+          requests: requests.totals(),
+          servables,
+          routed,
+          outbox: stats,
+          link: link(),
+          health: figures,
+        },
+        signals,
+      ),
     );
   };
 }

@@ -1,7 +1,7 @@
 import type { DataPlane, PredictionTarget } from '#agent/inference/contract.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { METRICS_PER_WINDOW } from '#shared/protocol/messages.js';
+import { METRICS_PER_WINDOW } from '#shared/signals/rows.js';
 import type { AnswerLog, AnswerName } from './answer-log.js';
 
 /** Where the application's word on answers goes. */

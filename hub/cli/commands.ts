@@ -82,7 +82,7 @@ export const COMMANDS: readonly LazyCommand[] = [
   },
   {
     name: 'metrics',
-    description: 'Show predictions, failures and latencies of the versions of a model on all devices.',
+    description: 'Show predictions, failures, latencies and other signals of the versions of a model on all devices.',
     register: async (program, deps) => (await import('./metrics.js')).registerMetricsCommand(program, deps),
   },
   {

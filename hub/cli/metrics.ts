@@ -11,9 +11,12 @@ interface MetricsFlags extends CommonFlags {
   readonly device?: string;
 }
 
+/** Signals with columns of their own. */
+const IN_COLUMNS: ReadonlySet<string> = new Set(['latency', 'compute', 'queue']);
+
 /** Adds `skerry metrics MODEL`. */
 export function registerMetricsCommand(program: Command, deps: CliDeps): void {
-  hubCommand(program, 'metrics', 'Show predictions, failures and latencies of the versions of a model on all devices.', [
+  hubCommand(program, 'metrics', 'Show predictions, failures, latencies and other signals of the versions of a model on all devices.', [
     'skerry metrics vad',
     'skerry metrics vad --since 1d --device cam-7 --json',
   ])
@@ -22,13 +25,18 @@ export function registerMetricsCommand(program: Command, deps: CliDeps): void {
     .option('--device <id>', 'Show only this device.')
     .action(async (name: string, flags: MetricsFlags) => {
       const { out, hub } = await openHubCommand(deps, flags);
-      const { modelMetricsSchema } = await import('../telemetry/views.js');
+      const [{ modelMetricsSchema }, { signalRows }, { SIGNALS }] = await Promise.all([
+        import('../telemetry/views.js'),
+        import('./signal-rows.js'),
+        import('#shared/signals/table.js'),
+      ]);
       const since = new Date(deps.clock.now() - parseSpan(flags.since, '--since')).toISOString();
       const { model } = parseModelVersion(name);
       const answer = await hub.get(modelMetricsSchema, `/api/v1/metrics/models/${model}`, { since, device: flags.device });
       if (answer.versions.length === 0) await checkNames(hub, model, flags.device);
       if (out.json) return printJson(out, answer);
-      const millis = (value: number | null): string | undefined => (value === null ? undefined : formatDuration(value));
+      const millis = (value: number | null | undefined): string | undefined =>
+        typeof value === 'number' ? formatDuration(value) : undefined;
       printTable(
         out,
         [
@@ -36,15 +44,28 @@ export function registerMetricsCommand(program: Command, deps: CliDeps): void {
           { title: 'predictions', align: 'right', value: (row) => row.predictions },
           { title: 'failed', align: 'right', value: (row) => `${(row.errorRate * 100).toFixed(2)} %` },
           { title: 'refused', align: 'right', value: (row) => row.refused?.count },
-          { title: 'p50', align: 'right', value: (row) => millis(row.latencyMs.total.p50) },
-          { title: 'p95', align: 'right', value: (row) => millis(row.latencyMs.total.p95) },
-          { title: 'p99', align: 'right', value: (row) => millis(row.latencyMs.total.p99) },
-          { title: 'compute p50', align: 'right', value: (row) => millis(row.latencyMs.compute.p50) },
-          { title: 'queue p99', align: 'right', value: (row) => millis(row.latencyMs.queue.p99) },
+          { title: 'p50', align: 'right', value: (row) => millis(row.signals.latency?.p50) },
+          { title: 'p95', align: 'right', value: (row) => millis(row.signals.latency?.p95) },
+          { title: 'p99', align: 'right', value: (row) => millis(row.signals.latency?.p99) },
+          { title: 'compute p50', align: 'right', value: (row) => millis(row.signals.compute?.p50) },
+          { title: 'queue p99', align: 'right', value: (row) => millis(row.signals.queue?.p99) },
         ],
         answer.versions,
         `No device reported on "${model}" since ${since.slice(0, 19).replace('T', ' ')} UTC.`,
       );
+      const rows = signalRows(SIGNALS, answer.versions, IN_COLUMNS);
+      if (rows.length > 0) {
+        printLine(out);
+        printTable(
+          out,
+          [
+            { title: 'version', align: 'right', value: (row) => row.version },
+            { title: 'signal', value: (row) => row.signal },
+            { title: 'measured', value: (row) => row.figures },
+          ],
+          rows,
+        );
+      }
       for (const { version, errors } of answer.versions) {
         const listed = (callers: boolean): string =>
           errors.flatMap(({ code, fault, count }) => ((fault === 'caller') === callers ? [`${code} ${count}`] : [])).join(', ');

@@ -2,7 +2,7 @@ import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/time.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { GateFigures, WaveFigures } from './figures.js';
-import type { Gate } from './gate-document.js';
+import type { Gate } from './gate.js';
 import type { WaveSpan } from './decide/evidence/layout.js';
 
 export interface EvidenceQuery {

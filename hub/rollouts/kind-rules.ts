@@ -1,13 +1,18 @@
 import type { z } from 'zod';
 import { kindNamed, VERSION_KINDS, type VersionKind } from '#shared/bundle/kinds.js';
-import { DEFAULT_GATES, type Gate, type GateKind } from './gate-document.js';
+import { ROWS } from '#shared/signals/rows.js';
+import type { Signal } from '#shared/signals/signal.js';
+import { SIGNALS } from '#shared/signals/table.js';
+import type { Gate } from './gate.js';
+import { DEFAULT_GATES, gateName } from './gate-document.js';
+import { ruleOf } from './gate-rule.js';
 
 /** What the rollout of a version may ask for, by the version's kind. */
 interface KindRules {
   /** What the rollout watches when it does not say. */
   readonly defaultGates: readonly unknown[];
-  /** Gates that have figures, and kinds of limits; left out where all have. */
-  readonly gates?: { readonly kinds: ReadonlySet<GateKind>; readonly limits: ReadonlySet<string>; readonly listed: string };
+  /** Signals that have figures; left out where all have. */
+  readonly signals?: (signal: Signal) => boolean;
   /** The only strategy, and why there is no other; left out where each can be taken. */
   readonly only?: { readonly strategy: string; readonly since: string };
   /** How errors name a version of this kind. */
@@ -20,11 +25,7 @@ const RULES: Readonly<Record<VersionKind, KindRules>> = {
   // itself needs meanwhile.
   agent: {
     defaultGates: [{ gate: 'install' }, { gate: 'crashes' }],
-    gates: {
-      kinds: new Set<GateKind>(['install', 'crashes', 'memory', 'temperature', 'limit']),
-      limits: new Set(['crashes']),
-      listed: 'install, crashes, memory, temperature, and limit of crashes',
-    },
+    signals: (signal) => signal.of === 'device' || signal === ROWS.crashes,
     only: { strategy: 'canary', since: 'a device runs one release of the agent' },
     name: 'a release of the agent',
   },
@@ -68,8 +69,9 @@ export function checkKindRules(document: Document, context: z.RefinementCtx): vo
   }
 }
 
-function whyNoGate({ gates, name }: KindRules, gate: Gate): string | undefined {
-  if (gates === undefined || (gates.kinds.has(gate.gate) && (gate.gate !== 'limit' || gates.limits.has(gate.of)))) return undefined;
-  const asked = gate.gate === 'limit' ? `limit of ${gate.of}` : gate.gate;
-  return `"${asked}" looks at predictions, which belong to versions of models; ${name} has ${gates.listed}`;
+function whyNoGate({ signals, name }: KindRules, gate: Gate): string | undefined {
+  const rule = ruleOf(gate);
+  if (signals === undefined || rule.test === 'install' || (rule.test !== 'burn' && signals(rule.signal))) return undefined;
+  const own = SIGNALS.gates.flatMap(([gateOf, signal]) => (signals(signal) ? [gateOf] : []));
+  return `"${gateName(gate)}" looks at predictions, which belong to versions of models; ${name} has install, ${own.join(', ')}, and limits of these`;
 }

@@ -1,66 +1,35 @@
-import { isCallersFault } from '#shared/kernel/error-registry.js';
-import type { MetricFamily, MetricSample } from '#shared/kernel/exposition.js';
+import type { MetricFamily } from '#shared/kernel/exposition.js';
 import type { Db } from '#hub/store/database.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { type Millis, minutes } from '#shared/kernel/time.js';
+import { type Labelled, signalFamilies } from '#shared/signals/exposition.js';
+import { Sums } from '#shared/signals/sums.js';
+import { SIGNALS, type SignalTable } from '#shared/signals/table.js';
 import type { Ingest } from './ingest.js';
-import { readErrors } from './measure.js';
 import type { MetricsQuery } from './metrics-query.js';
-import type { VersionMetrics } from './views.js';
 
 export interface FleetMetricsDeps {
   readonly db: Db;
   readonly clock: Clock;
   readonly ingest: Ingest;
   readonly query: MetricsQuery;
-  /** Time the latency quantiles look back (default 10 minutes). */
+  readonly signals?: SignalTable;
+  /** Time that quantiles look back (default 10 minutes). */
   readonly recent?: Millis;
 }
 
-const QUANTILES = [
-  ['0.5', 'p50'],
-  ['0.95', 'p95'],
-  ['0.99', 'p99'],
-] as const;
-
-/** What the fleet looks like to Prometheus: devices by presence, predictions and failures since ever, latencies of late. */
+/** What the fleet looks like to Prometheus: devices by presence, what they counted since ever, and the signals with quantiles of late. */
 export async function fleetMetrics(deps: FleetMetricsDeps): Promise<readonly MetricFamily[]> {
-  const totals = await deps.db.selectFrom('metrics_total').selectAll().orderBy('model').orderBy('version').execute();
-  const labelled = totals.map((row) => ({ row, labels: { model: row.model, version: String(row.version) } }));
+  const table = deps.signals ?? SIGNALS;
+  const rows = await deps.db.selectFrom('metrics_total').selectAll().orderBy('model').orderBy('version').execute();
+  const totals = rows.map(({ model, version, signals }) => labelled(model, version, Sums.stored(table, signals)));
+  const recent = await recentSums(deps, [...new Set(rows.map(({ model }) => model))]);
   return [
     await devicesByPresence(deps.db),
-    {
-      name: 'skerry_hub_predictions_total',
-      help: 'Requests the devices reported: answered, failed, and refused for what their callers sent.',
-      type: 'counter',
-      samples: labelled.map(({ row, labels }) => ({ labels, value: row.predictions })),
-    },
-    {
-      name: 'skerry_hub_prediction_errors_total',
-      help: 'Failed predictions the devices reported, by error code.',
-      type: 'counter',
-      samples: labelled.flatMap(({ row, labels }) => errorSamples(row.errors, labels, false)),
-    },
-    {
-      name: 'skerry_hub_caller_errors_total',
-      help: 'Requests the devices refused for what their callers sent, by error code; they do not count against the version.',
-      type: 'counter',
-      samples: labelled.flatMap(({ row, labels }) => errorSamples(row.errors, labels, true)),
-    },
-    {
-      name: 'skerry_hub_prediction_recent_seconds',
-      help: 'Latency of recent predictions over the whole fleet: waiting, computing, in all.',
-      type: 'summary',
-      samples: await recentLatency(deps, [...new Set(totals.map((row) => row.model))]),
-    },
+    ...signalFamilies(table.rows, 'hub', totals, ({ type }) => type === 'counter'),
+    ...signalFamilies(table.rows, 'hub', recent, ({ type }) => type !== 'counter'),
     ...deps.ingest.figures.families(deps.ingest.queued),
   ];
-}
-
-function errorSamples(errors: string, labels: Readonly<Record<string, string>>, callers: boolean): MetricSample[] {
-  return [...readErrors(errors)]
-    .filter(([code]) => isCallersFault(code) === callers)
-    .map(([code, value]) => ({ labels: { ...labels, code }, value }));
 }
 
 async function devicesByPresence(db: Db): Promise<MetricFamily> {
@@ -80,24 +49,15 @@ async function devicesByPresence(db: Db): Promise<MetricFamily> {
   };
 }
 
-async function recentLatency({ clock, query, recent }: FleetMetricsDeps, models: readonly string[]): Promise<MetricSample[]> {
-  const samples: MetricSample[] = [];
+async function recentSums({ clock, query, recent }: FleetMetricsDeps, models: readonly string[]): Promise<Labelled[]> {
+  const since = clock.now() - (recent ?? minutes(10));
+  const series: Labelled[] = [];
   for (const model of models) {
-    for (const metrics of await query.model(model, { since: clock.now() - (recent ?? minutes(10)) })) {
-      samples.push(...latencySamples(model, metrics));
-    }
+    for (const { version, sums } of await query.sums(model, { since })) series.push(labelled(model, version, sums));
   }
-  return samples;
+  return series;
 }
 
-function latencySamples(model: string, { version, latencyMs }: VersionMetrics): MetricSample[] {
-  return (['queue', 'compute', 'total'] as const).flatMap((phase) => {
-    const labels = { model, version: String(version), phase };
-    const figures = latencyMs[phase];
-    const quantiles = QUANTILES.flatMap(([quantile, key]) => {
-      const value = figures[key];
-      return value === null ? [] : [{ labels: { ...labels, quantile }, value: value / 1_000 }];
-    });
-    return [...quantiles, { labels, suffix: '_count', value: figures.count }];
-  });
+function labelled(model: string, version: number, sums: Sums): Labelled {
+  return { labels: { model, version: String(version) }, value: (signal) => sums.of(signal) };
 }

@@ -1,6 +1,6 @@
 import type { Queryable } from '#hub/store/database.js';
 import { type EpochMillis, parseTimestamp } from '#shared/kernel/time.js';
-import { emptyMeasure, measureColumns, mergeErrors, mergeMeasure, readErrors, readMeasure, writeErrors } from './measure.js';
+import { Sums } from '#shared/signals/sums.js';
 import type { IngestRecord } from './record.js';
 import { type DeviceKey, measuredAt, type ModelKey, type RollUp, rollUp, type RollUpWidths } from './roll-up.js';
 import { markSeen } from './seen.js';
@@ -72,10 +72,10 @@ async function enrolledOf(trx: Queryable, records: readonly StorableRecord[]): P
 async function addRollUp(trx: Queryable, sums: RollUp): Promise<number> {
   const out = new Set<string>();
   let room: number | undefined;
-  for (const { key, predictions, errors } of sums.totals) {
+  for (const { key, sums: counted } of sums.totals) {
     const before = await trx
       .selectFrom('metrics_total')
-      .selectAll()
+      .select('signals')
       .where('model', '=', key.model)
       .where('version', '=', key.version)
       .executeTakeFirst();
@@ -87,17 +87,15 @@ async function addRollUp(trx: Queryable, sums: RollUp): Promise<number> {
         continue;
       }
     }
-    const merged = before === undefined ? new Map<string, number>() : readErrors(before.errors);
-    mergeErrors(merged, errors);
-    const row = { ...key, predictions: (before?.predictions ?? 0) + predictions, errors: writeErrors(merged) };
+    const row = { ...key, signals: added(before?.signals, counted) };
     await trx
       .insertInto('metrics_total')
       .values(row)
       .onConflict((conflict) => conflict.columns(['model', 'version']).doUpdateSet(row))
       .execute();
   }
-  for (const { key, measure } of sums.models) if (!out.has(versionOf(key))) await addModel(trx, key, measure);
-  await addDeviceMeasures(
+  for (const { key, sums: model } of sums.models) if (!out.has(versionOf(key))) await addModel(trx, key, model);
+  await addDeviceSums(
     trx,
     sums.devices.filter(({ key }) => !out.has(versionOf(key))),
   );
@@ -135,19 +133,22 @@ async function strangeVersions(trx: Queryable): Promise<number> {
   return Number(row?.count ?? 0);
 }
 
-type Sum = RollUp['models'][number]['measure'];
+/** What a row holds and what is added to it, as the row holds it. */
+function added(before: Uint8Array | undefined, sums: Sums): Buffer {
+  const sum = before === undefined ? new Sums(sums.table) : Sums.stored(sums.table, before);
+  sum.merge(sums);
+  return sum.store();
+}
 
-async function addModel(trx: Queryable, key: ModelKey, measure: Sum): Promise<void> {
+async function addModel(trx: Queryable, key: ModelKey, sums: Sums): Promise<void> {
   const before = await trx
     .selectFrom('metrics_model')
-    .selectAll()
+    .select('signals')
     .where('model', '=', key.model)
     .where('version', '=', key.version)
     .where('bucket', '=', key.bucket)
     .executeTakeFirst();
-  const sum = before === undefined ? emptyMeasure() : readMeasure(before);
-  mergeMeasure(sum, measure);
-  const row = { ...key, ...measureColumns(sum) };
+  const row = { ...key, signals: added(before?.signals, sums) };
   await trx
     .insertInto('metrics_model')
     .values(row)
@@ -156,13 +157,13 @@ async function addModel(trx: Queryable, key: ModelKey, measure: Sum): Promise<vo
 }
 
 /** Adds to the sums of single devices, each row once; every change of a row gets the next number of its model. */
-export async function addDeviceMeasures(trx: Queryable, sums: RollUp['devices']): Promise<void> {
-  for (const model of new Set(sums.map(({ key }) => key.model))) {
-    const own = sums.filter(({ key }) => key.model === model);
+export async function addDeviceSums(trx: Queryable, rows: RollUp['devices']): Promise<void> {
+  for (const model of new Set(rows.map(({ key }) => key.model))) {
+    const own = rows.filter(({ key }) => key.model === model);
     let changed = await takeNumbers(trx, model, own.length);
-    for (const { key, measure } of own) {
+    for (const { key, sums } of own) {
       changed += 1;
-      await addDevice(trx, key, measure, changed);
+      await addDevice(trx, key, sums, changed);
     }
   }
 }
@@ -180,18 +181,16 @@ async function takeNumbers(trx: Queryable, model: string, count: number): Promis
   return last;
 }
 
-async function addDevice(trx: Queryable, key: DeviceKey, measure: Sum, changed: number): Promise<void> {
+async function addDevice(trx: Queryable, key: DeviceKey, sums: Sums, changed: number): Promise<void> {
   const before = await trx
     .selectFrom('metrics_device')
-    .selectAll()
+    .select('signals')
     .where('device', '=', key.device)
     .where('model', '=', key.model)
     .where('version', '=', key.version)
     .where('bucket', '=', key.bucket)
     .executeTakeFirst();
-  const sum = before === undefined ? emptyMeasure() : readMeasure(before);
-  mergeMeasure(sum, measure);
-  const row = { ...key, changed, ...measureColumns(sum) };
+  const row = { ...key, changed, signals: added(before?.signals, sums) };
   await trx
     .insertInto('metrics_device')
     .values(row)

@@ -10,6 +10,8 @@ import { encodeMessage } from '#shared/protocol/codec.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import type { Ack } from '#shared/protocol/messages.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
+import { ROWS } from '#shared/signals/rows.js';
+import type { SignalTable } from '#shared/signals/table.js';
 import { IngestFigures } from './ingest-figures.js';
 import { type StorableRecord, type StoredBatch, storeBatch } from './ingest-store.js';
 import { type IngestRecord, type RecordKind, readRecord } from './record.js';
@@ -49,6 +51,7 @@ export interface IngestDeps {
   readonly bus: LiveBus;
   readonly logger: Logger;
   readonly settings?: Partial<IngestSettings>;
+  readonly signals?: SignalTable;
 }
 
 interface Waiting {
@@ -132,7 +135,7 @@ export class Ingest implements Service {
     const storable: StorableRecord[] = [];
     const since = new Map<IngestRecord, Millis>();
     for (const { kind, device, payload, since: arrived } of batch) {
-      const record = readRecord(kind, device, payload);
+      const record = readRecord(kind, device, payload, this.#deps.signals);
       since.set(record, arrived);
       if (record.kind === 'telemetry' || record.kind === 'event') storable.push(record);
       else this.#turnAway(record, acks);
@@ -214,7 +217,7 @@ export class Ingest implements Service {
       this.#deps.bus.publish({ kind: 'device.event', at, event: record.message });
       return;
     }
-    const models = record.windows.map(({ model, version, measure }) => ({ model, version, predictions: measure.predictions }));
+    const models = record.windows.map(({ model, version, sums }) => ({ model, version, predictions: sums.of(ROWS.predictions) ?? 0 }));
     this.#deps.bus.publish({ kind: 'telemetry.window', at, device: record.device, models });
   }
 }

@@ -3,12 +3,13 @@ import type { Db } from '#hub/store/database.js';
 import { versionNumberSchema } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/time.js';
 import { ERROR_CODES, isErrorCode } from '#shared/kernel/error-registry.js';
-import type { QuantileSketch } from '#shared/stats/sketch.js';
-import type { MetricsModelTable } from '#hub/store/tables/telemetry-tables.js';
-import type { Quantiles, VersionMetrics } from './views.js';
-import type { Signals } from './signals.js';
+import { ROWS } from '#shared/signals/rows.js';
+import { Sums } from '#shared/signals/sums.js';
+import { SIGNALS, type SignalTable } from '#shared/signals/table.js';
+import { showSums } from '#shared/signals/view-schema.js';
 import { failuresOf } from './failures.js';
-import { emptyMeasure, type Measure, mergeMeasure, readMeasure } from './measure.js';
+import type { MetricsModelTable } from '#hub/store/tables/telemetry-tables.js';
+import type { VersionMetrics } from './views.js';
 
 export interface MetricsFilter {
   readonly since: EpochMillis;
@@ -20,22 +21,39 @@ export interface MetricsFilter {
 /** Rows read at a time while merging: their sketches are not all in memory together. */
 const PAGE = 500;
 
+/** Sums of one version over some time. */
+export interface VersionSums {
+  readonly version: number;
+  readonly sums: Sums;
+  /** First and last moment that is in them. */
+  readonly from: EpochMillis;
+  readonly to: EpochMillis;
+}
+
 /** Merged measurements of telemetry. */
 export class MetricsQuery {
   readonly #db: Db;
   readonly #width: { readonly model: number; readonly device: number };
+  readonly #table: SignalTable;
 
-  constructor(db: Db, width: { readonly model: number; readonly device: number }) {
+  constructor(db: Db, width: { readonly model: number; readonly device: number }, table: SignalTable = SIGNALS) {
     this.#db = db;
     this.#width = width;
+    this.#table = table;
   }
 
   /** Every version of a model that did something in the time asked for, by version. Buckets that only overlap it count in full. */
   async model(model: string, filter: MetricsFilter): Promise<VersionMetrics[]> {
+    return (await this.sums(model, filter)).map(metricsOf);
+  }
+
+  /** The same as sums of the signals that are shown. */
+  async sums(model: string, filter: MetricsFilter): Promise<VersionSums[]> {
     const width = filter.device === undefined ? this.#width.model : this.#width.device;
-    const result: VersionMetrics[] = [];
+    const wanted = [ROWS.predictions, ROWS.errors, ...this.#table.shown];
+    const result: VersionSums[] = [];
     for (const version of await this.#versions(model)) {
-      const sum = emptyMeasure();
+      const sums = new Sums(this.#table);
       let first: EpochMillis | undefined;
       let last = filter.since - width;
       for (
@@ -44,14 +62,14 @@ export class MetricsQuery {
         rows = await this.#page(model, version, last, filter)
       ) {
         for (const row of rows) {
-          mergeMeasure(sum, readMeasure(row));
+          sums.merge(Sums.stored(this.#table, row.signals), wanted);
           first ??= row.bucket;
           last = row.bucket;
         }
         // The database answers at once, so nothing else lets the others have their turn.
         await yieldToLoop();
       }
-      if (first !== undefined) result.push(metricsOf(version, sum, first, last + width));
+      if (first !== undefined) result.push({ version, sums, from: first, to: last + width });
     }
     return result;
   }
@@ -95,11 +113,12 @@ export class MetricsQuery {
   }
 }
 
-const COLUMNS = ['bucket', 'predictions', 'errors', 'queue', 'compute', 'total', 'signals'] as const;
+const COLUMNS = ['bucket', 'signals'] as const;
 type Row = Pick<MetricsModelTable, (typeof COLUMNS)[number]>;
 
-function metricsOf(version: number, measure: Measure, from: EpochMillis, to: EpochMillis): VersionMetrics {
-  const { predictions, errors } = measure;
+function metricsOf({ version, sums, from, to }: VersionSums): VersionMetrics {
+  const predictions = sums.of(ROWS.predictions) ?? 0;
+  const errors = sums.of(ROWS.errors) ?? new Map<string, number>();
   const rate = (count: number): number => (predictions === 0 ? 0 : count / predictions);
   const { failed, exposure, refused } = failuresOf(predictions, errors);
   return {
@@ -115,37 +134,8 @@ function metricsOf(version: number, measure: Measure, from: EpochMillis, to: Epo
       })),
     errorRate: exposure === 0 ? 0 : failed / exposure,
     refused: { count: refused, rate: rate(refused) },
-    latencyMs: { queue: quantilesOf(measure.queue), compute: quantilesOf(measure.compute), total: quantilesOf(measure.total) },
-    ...signalViews(measure.signals),
+    signals: showSums(sums),
     from: new Date(from).toISOString(),
     to: new Date(to).toISOString(),
-  };
-}
-
-function signalViews({ crashes, golden, feedback, shadow, metrics }: Signals): Partial<VersionMetrics> {
-  return {
-    crashes,
-    ...(golden && { golden }),
-    ...(feedback && { feedback }),
-    ...(shadow && {
-      shadow: {
-        compared: shadow.compared,
-        disagreed: shadow.disagreed,
-        dropped: shadow.dropped,
-        maxError: shadow.maxError.max ?? null,
-        costMs: quantilesOf(shadow.cost),
-      },
-    }),
-    ...(metrics.size > 0 && { metrics: Object.fromEntries([...metrics].map(([name, values]) => [name, quantilesOf(values)])) }),
-  };
-}
-
-function quantilesOf(sketch: QuantileSketch): Quantiles {
-  return {
-    count: sketch.count,
-    p50: sketch.quantile(0.5) ?? null,
-    p95: sketch.quantile(0.95) ?? null,
-    p99: sketch.quantile(0.99) ?? null,
-    max: sketch.max ?? null,
   };
 }

@@ -1,13 +1,14 @@
 import { decode as decodeCbor } from 'cborg';
 import { z } from 'zod';
+import { days } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { decodeMessage } from '#shared/protocol/codec.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { bootIdSchema, type DeviceEvent, type MetricsWindow, type Telemetry } from '#shared/protocol/messages.js';
-import { QuantileSketch } from '#shared/stats/sketch.js';
-import type { Measure } from './measure.js';
-import { countsOf, signalsOf } from './signals.js';
+import { ROWS } from '#shared/signals/rows.js';
+import { Sums } from '#shared/signals/sums.js';
+import { SIGNALS, type SignalTable } from '#shared/signals/table.js';
 
 export type RecordKind = 'telemetry' | 'event';
 
@@ -22,7 +23,7 @@ export interface Position {
 export interface MeasuredWindow {
   readonly model: MetricsWindow['model'];
   readonly version: MetricsWindow['version'];
-  readonly measure: Measure;
+  readonly sums: Sums;
 }
 
 /** An outbox record as it came in; `refused` can be answered, `unreadable` does not even say which record it is. */
@@ -39,7 +40,7 @@ export type IngestRecord =
   | { readonly kind: 'unreadable'; readonly device: DeviceId; readonly error: SkerryError };
 
 /** Reads a record that came on a device's topic, sketches included; never throws. */
-export function readRecord(kind: RecordKind, device: DeviceId, payload: Uint8Array): IngestRecord {
+export function readRecord(kind: RecordKind, device: DeviceId, payload: Uint8Array, table: SignalTable = SIGNALS): IngestRecord {
   try {
     if (kind === 'event') {
       const message = decodeMessage('event', payload, device);
@@ -51,7 +52,7 @@ export function readRecord(kind: RecordKind, device: DeviceId, payload: Uint8Arr
       device,
       at: positionOf(message),
       message,
-      windows: message.windows.map((window, i) => readWindow(window, message, isFirst(message, i))),
+      windows: message.windows.map((window, i) => readWindow(table, window, message, isFirst(message, i))),
     };
   } catch (cause) {
     const error = asSkerryError(cause, 'PROTOCOL_MESSAGE_INVALID');
@@ -66,22 +67,24 @@ function isFirst({ windows }: Telemetry, index: number): boolean {
   return windows.findIndex((other) => other.model === window?.model && other.version === window.version) === index;
 }
 
-function readWindow(window: MetricsWindow, message: Telemetry, first: boolean): MeasuredWindow {
-  const signals = signalsOf(window, message, first);
-  const measure = {
-    predictions: window.predictions,
-    errors: new Map(Object.entries(window.errors)),
-    queue: QuantileSketch.decode(window.queue),
-    compute: QuantileSketch.decode(window.compute),
-    total: QuantileSketch.decode(window.total),
-    signals,
-  };
-  const sketches = [measure.queue, measure.compute, measure.total].map((sketch) => sketch.count);
-  const counts = [measure.predictions, ...sketches, ...measure.errors.values(), ...countsOf(signals)];
-  if (Math.max(...counts) > LIMITS.countPerWindow) {
+/** What is the device's and not the window's (time, memory, temperature) counts once for each model version. */
+function readWindow(table: SignalTable, window: MetricsWindow, message: Telemetry, first: boolean): MeasuredWindow {
+  const sums = Sums.ofWindow(table, window);
+  if (first) addDevice(sums, message);
+  if (sums.counts().some((count) => count > LIMITS.countPerWindow)) {
     throw new SkerryError('PROTOCOL_MESSAGE_INVALID', `a window of ${window.model} counts more than ${LIMITS.countPerWindow}`);
   }
-  return { model: window.model, version: window.version, measure };
+  return { model: window.model, version: window.version, sums };
+}
+
+function addDevice(sums: Sums, { from, to, health }: Telemetry): void {
+  const figures: Readonly<Record<string, unknown>> = health;
+  // A window says at most a day: a device that was off or whose clock jumped does not count as watched that long.
+  sums.add(ROWS.watched, Math.min(days(1), Math.max(0, to - from)));
+  for (const signal of sums.table.summedOfDevice) {
+    const value = figures[signal.field];
+    if (typeof value === 'number') sums.add(signal, Math.max(0, value + signal.zero));
+  }
 }
 
 function positionOf({ boot, bootId, seq }: Position): Position {

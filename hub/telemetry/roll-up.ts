@@ -1,6 +1,7 @@
 import { days, type EpochMillis, type Millis } from '#shared/kernel/time.js';
 import type { Telemetry } from '#shared/protocol/messages.js';
-import { emptyMeasure, type Measure, mergeErrors, mergeMeasure } from './measure.js';
+import type { Signal } from '#shared/signals/signal.js';
+import { Sums } from '#shared/signals/sums.js';
 import type { IngestRecord } from './record.js';
 
 export interface RollUpWidths {
@@ -21,13 +22,9 @@ export interface DeviceKey extends ModelKey {
 
 /** What a batch of telemetry adds to each row; every row is touched once however many records it gets. */
 export interface RollUp {
-  readonly models: readonly { readonly key: ModelKey; readonly measure: Measure }[];
-  readonly devices: readonly { readonly key: DeviceKey; readonly measure: Measure }[];
-  readonly totals: readonly {
-    readonly key: Omit<ModelKey, 'bucket'>;
-    readonly predictions: number;
-    readonly errors: ReadonlyMap<string, number>;
-  }[];
+  readonly models: readonly { readonly key: ModelKey; readonly sums: Sums }[];
+  readonly devices: readonly { readonly key: DeviceKey; readonly sums: Sums }[];
+  readonly totals: readonly { readonly key: Omit<ModelKey, 'bucket'>; readonly sums: Sums }[];
 }
 
 type TelemetryRecord = Extract<IngestRecord, { kind: 'telemetry' }>;
@@ -43,21 +40,15 @@ export function rollUp(
   now: EpochMillis,
   since: (device: string) => EpochMillis,
 ): RollUp {
-  const models = new Map<string, { key: ModelKey; measure: Measure }>();
-  const devices = new Map<string, { key: DeviceKey; measure: Measure }>();
-  const totals = new Map<string, { key: Omit<ModelKey, 'bucket'>; predictions: number; errors: Map<string, number> }>();
+  const models = new Map<string, { key: ModelKey; sums: Sums }>();
+  const devices = new Map<string, { key: DeviceKey; sums: Sums }>();
+  const totals = new Map<string, { key: Omit<ModelKey, 'bucket'>; sums: Sums }>();
   for (const { device, message, windows } of records) {
     const end = measuredAt(message, now, since(device));
-    for (const { model, version, measure } of windows) {
-      add(models, { model, version, bucket: bucketOf(end, widths.model) }, measure);
-      add(devices, { device, model, version, bucket: bucketOf(end, widths.device) }, measure);
-      const total = entry(totals, `${model}@${version}`, () => ({
-        key: { model, version },
-        predictions: 0,
-        errors: new Map<string, number>(),
-      }));
-      total.predictions += measure.predictions;
-      mergeErrors(total.errors, measure.errors);
+    for (const { model, version, sums } of windows) {
+      add(models, { model, version, bucket: bucketOf(end, widths.model) }, sums);
+      add(devices, { device, model, version, bucket: bucketOf(end, widths.device) }, sums);
+      add(totals, { model, version }, sums, sums.table.counted);
     }
   }
   return { models: [...models.values()], devices: [...devices.values()], totals: [...totals.values()] };
@@ -75,14 +66,9 @@ export function bucketOf(at: EpochMillis, width: Millis): EpochMillis {
   return Math.floor(at / width) * width;
 }
 
-function add<K extends ModelKey>(into: Map<string, { key: K; measure: Measure }>, key: K, measure: Measure): void {
-  mergeMeasure(entry(into, Object.values(key).join('\n'), () => ({ key, measure: emptyMeasure() })).measure, measure);
-}
-
-function entry<V>(map: Map<string, V>, key: string, make: () => V): V {
-  const known = map.get(key);
-  if (known !== undefined) return known;
-  const made = make();
-  map.set(key, made);
-  return made;
+function add<K extends object>(into: Map<string, { key: K; sums: Sums }>, key: K, sums: Sums, only?: readonly Signal[]): void {
+  const id = Object.values(key).join('\n');
+  const known = into.get(id) ?? { key, sums: new Sums(sums.table) };
+  into.set(id, known);
+  known.sums.merge(sums, only);
 }

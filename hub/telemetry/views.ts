@@ -1,18 +1,11 @@
 import { z } from 'zod';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
+import { openObject } from '#shared/kernel/open-object.js';
+import { viewShape } from '#shared/signals/view-schema.js';
 
 // What the API says about measurements and events; routes declare it, clients check by it.
 
-const quantilesSchema = z.object({
-  count: z.int(),
-  p50: z.number().nullable(),
-  p95: z.number().nullable(),
-  p99: z.number().nullable(),
-  max: z.number().nullable(),
-});
-export type Quantiles = z.infer<typeof quantilesSchema>;
-
-/** What one version did, merged over devices and time; latencies in milliseconds, each within 1 %. */
+/** What one version did, merged over devices and time. */
 export const versionMetricsSchema = z.object({
   version: versionNumberSchema,
   /** Answered, failed and refused ones. */
@@ -26,18 +19,9 @@ export const versionMetricsSchema = z.object({
     .object({ count: z.int(), rate: z.number() })
     .optional()
     .meta({ description: 'Requests refused for what their callers sent; they do not count against the version.' }),
-  latencyMs: z.object({ queue: quantilesSchema, compute: quantilesSchema, total: quantilesSchema }),
-  /** Unexpected ends of workers and agents; the rest is left out when no device said anything of it. */
-  crashes: z.int().optional(),
-  /** Golden samples devices ran again, and those that gave other answers. */
-  golden: z.object({ run: z.int(), wrong: z.int() }).optional(),
-  feedback: z.object({ total: z.int(), wrong: z.int() }).optional(),
-  /** Answers given only for comparison with the version that served. */
-  shadow: z
-    .object({ compared: z.int(), disagreed: z.int(), dropped: z.int(), maxError: z.number().nullable(), costMs: quantilesSchema })
-    .optional(),
-  /** Numbers the application reported. */
-  metrics: z.record(z.string(), quantilesSchema).optional(),
+  signals: openObject(viewShape()).meta({
+    description: 'Sums of the other signals, in their units; left out when no device measured any. Quantiles are within 1 %.',
+  }),
   /** First and last moment that is in these figures. */
   from: z.iso.datetime(),
   to: z.iso.datetime(),

@@ -3,6 +3,7 @@ import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bund
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { openObject } from '#shared/kernel/open-object.js';
+import { healthShape, windowShape } from '#shared/signals/window-schema.js';
 import { CANDIDATE_ACTIONS } from './desired-rollout.js';
 import { capabilitiesSchema, deviceIdSchema, labelsSchema } from './device.js';
 
@@ -139,60 +140,21 @@ export const eventSchema = z.object({
 });
 export type DeviceEvent = z.infer<typeof eventSchema>;
 
-const sketchBytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'bytes');
-
 /** What a version was on the device: answering for the model, answering a share or only loaded, or run on copies of requests. */
 export const WINDOW_ROLES = ['serving', 'candidate', 'shadow'] as const;
 export type WindowRole = (typeof WINDOW_ROLES)[number];
 
-/** Name of a number the application reports. */
-export const metricNameSchema = z.string().regex(/^[a-z0-9][a-z0-9_.-]{0,62}$/, 'lower-case letters, digits, "_", "." and "-", at most 63');
-
-/** Most outputs of a model whose values are sketched, and most metrics of an application, in one window. */
-export const OUTPUTS_PER_WINDOW = 8;
-export const METRICS_PER_WINDOW = 16;
-
-const boundedRecord = <V extends z.ZodType>(key: z.ZodType<string, string>, value: V, most: number) =>
-  z.record(key, value).refine((record) => Object.keys(record).length <= most, `at most ${most} entries`);
-
-/** Answers of a shadow held against those of the version that served. */
-const shadowSchema = z.object({
-  compared: z.int().min(0),
-  /** Outside the golden tolerance. */
-  disagreed: z.int().min(0),
-  /** Chosen, and not run because the shadow was busy. */
-  dropped: z.int().min(0),
-  /** Encoded sketches: largest error of each comparison; time the shadow's run took, milliseconds. */
-  maxError: sketchBytes,
-  cost: sketchBytes,
-});
-
-/** One window of one model version. Durations in the sketches are milliseconds. */
-export const windowSchema = z.object({
+/**
+ * One window of one model version: what it is of, and the signals of a version (shared/signals/rows.ts). Signals that only a later
+ * release knows are kept where a window is passed on.
+ */
+export const windowSchema = openObject({
   model: modelNameSchema,
   version: versionNumberSchema,
   variant: z.string().max(64),
   provider: z.string().max(32),
-  /** Predictions the version took, answered and failed. */
-  predictions: z.int().min(0),
-  /** The failed ones by error code (what the caller did wrong included: its codes say so). */
-  errors: z.record(z.string().max(64), z.int().min(0)),
-  /** Encoded sketches (shared/stats/sketch.ts): waiting for a free instance; running the model; whole request. Of the answered ones. */
-  queue: sketchBytes,
-  compute: sketchBytes,
-  total: sketchBytes,
   role: z.enum(WINDOW_ROLES).optional(),
-  /** Unexpected ends of its workers, and of the agent while it was the version on trial. */
-  crashes: z.int().min(0).optional(),
-  /** Golden samples run again while it was loaded. */
-  golden: z.object({ run: z.int().min(0), wrong: z.int().min(0) }).optional(),
-  shadow: shadowSchema.optional(),
-  /** Answers the application said were right or wrong. */
-  feedback: z.object({ total: z.int().min(0), wrong: z.int().min(0) }).optional(),
-  /** Sampled values by output: an encoded sketch, and how many were no finite numbers. */
-  outputs: boundedRecord(z.string().max(128), z.object({ values: sketchBytes, notFinite: z.int().min(0) }), OUTPUTS_PER_WINDOW).optional(),
-  /** Numbers the application reports: encoded sketches. */
-  metrics: boundedRecord(metricNameSchema, sketchBytes, METRICS_PER_WINDOW).optional(),
+  ...windowShape(),
 });
 export type MetricsWindow = z.infer<typeof windowSchema>;
 
@@ -206,15 +168,8 @@ export const telemetrySchema = z.object({
   /** True when nobody told the device what time it is: the window counts as measured when it is received. */
   undated: z.boolean().optional(),
   windows: z.array(windowSchema).max(256),
-  health: z.object({
-    rssBytes: z.int().min(0),
-    cpuSeconds: z.number().min(0),
-    freeMemoryBytes: z.int().min(0),
-    diskUsedBytes: z.int().min(0),
-    uptimeSeconds: z.number().min(0),
-    loopDelayP99Ms: z.number().min(0),
-    temperatureC: z.number().optional(),
-  }),
+  /** The signals of the device. */
+  health: openObject(healthShape()),
 });
 export type Telemetry = z.infer<typeof telemetrySchema>;
 

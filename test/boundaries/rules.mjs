@@ -7,9 +7,10 @@ export const ROOMS = {
     kernel: [],
     tensor: ['kernel'],
     stats: ['kernel'],
+    signals: ['kernel', 'stats'],
     terminal: ['kernel'],
     bundle: ['kernel', 'tensor'],
-    protocol: ['kernel', 'bundle'],
+    protocol: ['kernel', 'bundle', 'signals'],
     trust: ['kernel', 'bundle', 'protocol'],
   },
   agent: {

@@ -10,8 +10,10 @@ import { FleetAdapter } from '#hub/rollouts/adapters/fleet-adapter.js';
 import { TelemetryTrialOutcome } from '#hub/rollouts/adapters/telemetry-trial-outcome.js';
 import { RegistryAdapter } from '#hub/rollouts/adapters/registry-adapter.js';
 import { SqlRolloutStore } from '#hub/rollouts/sql-store.js';
-import { addDeviceMeasures } from '#hub/telemetry/ingest-store.js';
-import { emptyMeasure, type Measure } from '#hub/telemetry/measure.js';
+import { addDeviceSums } from '#hub/telemetry/ingest-store.js';
+import { ROWS } from '#shared/signals/rows.js';
+import { Sums } from '#shared/signals/sums.js';
+import { SIGNALS } from '#shared/signals/table.js';
 import { PACKAGED_RELEASE } from '#shared/bundle/kinds.js';
 import { AGENT_MODEL, type Digest, type ModelName, modelNameSchema } from '#shared/bundle/names.js';
 import { type Clock, systemClock } from '#shared/kernel/clock.js';
@@ -24,11 +26,13 @@ import { deviceTopic } from '#shared/protocol/topics.js';
 import type { DesiredModel, DesiredState } from '#shared/trust/desired.js';
 import { verifyDesired } from '#shared/trust/decide/desired-verify.js';
 import { FLEET, FleetHub, type TestDevice } from './fleet-hub.js';
-import { CAPABILITIES, reportedOf } from './messages.js';
+import { CAPABILITIES, reportedOf, sketchOf } from './messages.js';
 import { SeededRandom } from './random.js';
 import { until } from './until.js';
 
 export const MODEL = modelNameSchema.parse('vad');
+/** As many values as a device makes predictions in a bucket, all of 10 ms. */
+const LATENCIES = sketchOf(Array.from({ length: 500 }, () => 10));
 const BUCKET = minutes(5);
 
 /** A hub with real database, broker and signed statements; its devices are MQTT clients that do what they are told. */
@@ -148,45 +152,40 @@ export class RolloutHub {
   }
 
   /** One bucket passes in which every device makes predictions. */
-  async predict(
-    errorRate: (version: number) => number,
-    also: (measure: Measure, version: number) => void = () => undefined,
-  ): Promise<void> {
+  async predict(errorRate: (version: number) => number, also: (sums: Sums, version: number) => void = () => undefined): Promise<void> {
     this.#skew.by += BUCKET;
     const bucket = Math.floor(this.now / BUCKET) * BUCKET;
     for (const device of this.devices) {
       const [model] = this.#newest(device)?.models ?? [];
       if (this.#model === AGENT_MODEL) {
-        const measure = emptyMeasure();
+        const sums = new Sums(SIGNALS);
         const version = this.serving.get(device.id)?.version ?? PACKAGED_RELEASE;
-        measure.signals.exposure = BUCKET;
-        also(measure, version);
-        await this.#store(device.id, version, bucket, measure);
+        sums.add(ROWS.watched, BUCKET);
+        also(sums, version);
+        await this.#store(device.id, version, bucket, sums);
         continue;
       }
       if (model === undefined || !this.serving.has(device.id)) continue;
       for (const version of [model.version, ...(model.candidate === undefined ? [] : [model.candidate.version])]) {
-        const measure = emptyMeasure();
-        measure.predictions = 500;
-        measure.errors.set('INFERENCE_FAILED', this.#random.poisson(500 * errorRate(version)));
-        measure.total.add(10, 500);
-        measure.signals.exposure = BUCKET;
-        also(measure, version);
-        await this.#store(device.id, version, bucket, measure);
+        const errors = { INFERENCE_FAILED: this.#random.poisson(500 * errorRate(version)) };
+        const sums = Sums.ofWindow(SIGNALS, { predictions: 500, errors, total: LATENCIES });
+        sums.add(ROWS.watched, BUCKET);
+        also(sums, version);
+        await this.#store(device.id, version, bucket, sums);
       }
     }
   }
 
-  async #store(device: string, version: number, bucket: number, measure: Measure): Promise<void> {
+  async #store(device: string, version: number, bucket: number, sums: Sums): Promise<void> {
     const key = { device, model: this.#model, version, bucket };
-    await this.hub.db.transaction().execute((trx) => addDeviceMeasures(trx, [{ key, measure }]));
+    await this.hub.db.transaction().execute((trx) => addDeviceSums(trx, [{ key, sums }]));
   }
 
   /** Looks, devices react and predict, until the rollout is where it does not move by itself. */
   async run(
     id: string,
     errorRate: (version: number) => number = () => 0.02,
-    also?: (measure: Measure, version: number) => void,
+    also?: (sums: Sums, version: number) => void,
   ): Promise<string> {
     for (let i = 0; i < 80; i++) {
       await this.controller.tick();

@@ -9,6 +9,7 @@ import { silentLogger } from '#shared/kernel/logger.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
 import { telemetrySchema } from '#shared/protocol/messages.js';
+import { ROWS } from '#shared/signals/rows.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 import { modelName, versionNumber } from '../kit/servables.js';
 import { VirtualClock } from '../kit/virtual-clock.js';
@@ -95,7 +96,7 @@ describe('metrics windows', () => {
         const sketched = sum(windows.map((window) => QuantileSketch.decode(window.total).count));
         expect({ predictions: sum(windows.map((window) => window.predictions)), failed }).toEqual(expected);
         expect(sketched).toBe(expected.predictions - expected.failed);
-        expect(sum(recorder.totals().map((series) => series.predictions))).toBe(expected.predictions);
+        expect(sum(recorder.totals().map(({ sums }) => sums.of(ROWS.predictions) ?? 0))).toBe(expected.predictions);
       }),
       { numRuns: 40 },
     );

@@ -23,7 +23,7 @@ export interface VersionMetricsView {
   readonly version: number;
   readonly predictions: number;
   readonly errorRate: number;
-  readonly latencyMs: { readonly total: { readonly p50: number | null; readonly p99: number | null } };
+  readonly signals: { readonly latency?: { readonly p50: number | null; readonly p99: number | null } };
 }
 
 export async function devicesOf(fleet: Fleet): Promise<readonly DeviceView[]> {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import { metricNameSchema } from '#shared/protocol/messages.js';
+import { metricNameSchema } from '#shared/signals/rows.js';
 import { MAX_MAGNITUDE } from '#shared/stats/sketch-mapping.js';
 import type { Feedback } from '../feedback.js';
 import type { Exchange, Handler, HttpRoute } from '../http/exchange.js';

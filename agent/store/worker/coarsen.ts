@@ -1,8 +1,10 @@
 import { decode } from 'cborg';
 import { encodeMessage } from '#shared/protocol/codec.js';
-import { mergeSignals, mergeSketches } from './coarsen-signals.js';
 import { narrow } from '#shared/kernel/json.js';
 import { type MetricsWindow, type Telemetry, telemetrySchema } from '#shared/protocol/messages.js';
+import { Sums } from '#shared/signals/sums.js';
+import { SIGNALS, type SignalTable } from '#shared/signals/table.js';
+import { windowFields } from '#shared/signals/window-schema.js';
 
 /** One telemetry record as the choice of what to merge sees it. */
 export interface CoarsenCandidate {
@@ -31,19 +33,20 @@ export function coarsenPairs(telemetry: readonly CoarsenCandidate[], coarsestWin
 }
 
 /**
- * Merges two encoded telemetry records into one with the position and health figures of the newer: counts added, sketches
- * merged per (model, version, variant, provider, role). `undefined` when the result would be too large or one cannot be read.
+ * Merges two encoded telemetry records into one with the position of the newer: the sums of each (model, version, variant, provider,
+ * role) added, of the device's own figures what the table of signals keeps. A signal of a later release is left out: nobody here
+ * knows how to add it. `undefined` when the result would be too large or one cannot be read.
  */
-export function mergeTelemetry(older: Uint8Array, newer: Uint8Array): Uint8Array | undefined {
+export function mergeTelemetry(older: Uint8Array, newer: Uint8Array, table: SignalTable = SIGNALS): Uint8Array | undefined {
   try {
     const [first, second] = [read(older), read(newer)];
-    const windows = mergeWindows([...first.windows, ...second.windows]);
     return encodeMessage('telemetry', {
       ...second,
       from: Math.min(first.from, second.from),
       to: Math.max(first.to, second.to),
       ...(first.undated === true || second.undated === true ? { undated: true } : {}),
-      windows,
+      windows: mergeWindows([...first.windows, ...second.windows], table),
+      health: { ...second.health, ...worst(first.health, second.health, table) },
     });
   } catch {
     return undefined; // Stays two records; space is then found by dropping, which is counted.
@@ -54,30 +57,32 @@ function read(bytes: Uint8Array): Telemetry {
   return narrow(telemetrySchema, decode(bytes), 'stored telemetry');
 }
 
-function mergeWindows(windows: readonly MetricsWindow[]): MetricsWindow[] {
-  const merged = new Map<string, MetricsWindow>();
+function mergeWindows(windows: readonly MetricsWindow[], table: SignalTable): MetricsWindow[] {
+  const merged = new Map<string, { readonly window: MetricsWindow; readonly sums: Sums }>();
   for (const window of windows) {
     const key = JSON.stringify([window.model, window.version, window.variant, window.provider, window.role ?? null]);
-    const other = merged.get(key);
-    merged.set(key, other === undefined ? window : mergeTwo(other, window));
+    const sums = Sums.ofWindow(table, window);
+    const known = merged.get(key);
+    if (known === undefined) merged.set(key, { window, sums });
+    else known.sums.merge(sums);
   }
-  return [...merged.values()];
+  return [...merged.values()].map(({ window: { model, version, variant, provider, role }, sums }) => ({
+    model,
+    version,
+    variant,
+    provider,
+    ...(role === undefined ? {} : { role }),
+    ...windowFields(sums),
+  }));
 }
 
-function mergeTwo(a: MetricsWindow, b: MetricsWindow): MetricsWindow {
-  return {
-    ...b,
-    predictions: a.predictions + b.predictions,
-    errors: addCounts(a.errors, b.errors),
-    queue: mergeSketches(a.queue, b.queue),
-    compute: mergeSketches(a.compute, b.compute),
-    total: mergeSketches(a.total, b.total),
-    ...mergeSignals(a, b),
-  };
-}
-
-function addCounts(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> {
-  const sum = new Map(Object.entries(a));
-  for (const [code, count] of Object.entries(b)) sum.set(code, (sum.get(code) ?? 0) + count);
-  return Object.fromEntries(sum);
+/** Figures of the device of which the larger one stays. */
+function worst(a: Telemetry['health'], b: Telemetry['health'], table: SignalTable): Record<string, number> {
+  const kept: Record<string, number> = {};
+  const [first, second]: Readonly<Record<string, unknown>>[] = [a, b];
+  for (const { field, coarsened } of table.of('device')) {
+    const values = [first?.[field], second?.[field]].filter((value) => typeof value === 'number');
+    if (coarsened === 'max' && values.length > 0) kept[field] = Math.max(...values);
+  }
+  return kept;
 }

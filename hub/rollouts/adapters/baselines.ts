@@ -7,7 +7,6 @@ import { isActive, ROLLOUT_STATES } from '../decide/machine.js';
 import { baselineOf, readBaseline, type StoredBaseline } from './baseline-text.js';
 import type { DeviceRows } from './device-rows.js';
 import { DeviceHistory } from './device-history.js';
-import { measuredOf } from './measured-window.js';
 import type { Needs } from './needs.js';
 
 export interface BaselinesOptions {
@@ -38,12 +37,13 @@ export class Baselines {
   readonly #devices = new Map<DeviceId, Baseline | undefined>();
   /** Until every device is read: what is stored at the end, all at once. */
   readonly #pending: [DeviceId, StoredBaseline | undefined][] = [];
-  #whole = new DeviceHistory();
+  #whole: DeviceHistory;
   #fleet: Baseline | undefined;
   #state: 'new' | 'reading' | 'stored' = 'new';
 
   constructor(options: BaselinesOptions) {
     this.#options = options;
+    this.#whole = new DeviceHistory(options.needs);
   }
 
   /** What all devices together did. */
@@ -64,7 +64,7 @@ export class Baselines {
     for (const device of missing) {
       if (read > 0 && enough()) break;
       const own = await this.#historyOf(device);
-      const baseline = own.baseline(this.#options.needs);
+      const baseline = own.baseline();
       this.#devices.set(device, baseline && baselineOf(baseline));
       read += 1;
       // A device that joined later has a history of its own; the fleet's stays as it was.
@@ -82,8 +82,8 @@ export class Baselines {
 
   async #historyOf(device: DeviceId): Promise<DeviceHistory> {
     const { rows, version, begun, history, bucket, needs } = this.#options;
-    const own = new DeviceHistory();
-    for (const row of await rows.of(device, begun - history, begun - bucket)) if (row.version !== version) own.add(measuredOf(row, needs));
+    const own = new DeviceHistory(needs);
+    for (const row of await rows.of(device, begun - history, begun - bucket)) if (row.version !== version) own.add(row.sums);
     return own;
   }
 
@@ -94,11 +94,11 @@ export class Baselines {
       await db.transaction().execute((trx) => this.#store(trx, this.#pending.slice(start, start + BATCH)));
       await yieldToLoop();
     }
-    const fleet = this.#whole.baseline(needs);
+    const fleet = this.#whole.baseline();
     await this.#store(db, [[FLEET, fleet]]);
     this.#fleet = fleet && baselineOf(fleet);
     this.#pending.length = 0;
-    this.#whole = new DeviceHistory();
+    this.#whole = new DeviceHistory(needs);
     this.#state = 'stored';
   }
 

@@ -3,38 +3,42 @@ import type { MetricsDeviceTable } from '#hub/store/tables/telemetry-tables.js';
 import type { ModelName } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/time.js';
 import type { DeviceId } from '#shared/protocol/device.js';
-import type { MeasuredRow } from './measured-window.js';
-import type { Needs } from './needs.js';
+import { Sums } from '#shared/signals/sums.js';
+import { SIGNALS, type SignalTable } from '#shared/signals/table.js';
 
-/** A row with the number of its last change. */
-export type ChangedRow = MeasuredRow & Pick<MetricsDeviceTable, 'device' | 'changed'>;
+/** What a device did with one version in one bucket, with the number of the last change. */
+export interface ChangedRow extends Pick<MetricsDeviceTable, 'device' | 'version' | 'bucket' | 'changed'> {
+  readonly sums: Sums;
+}
 
-/** Reads measurements of single devices of one model, only the columns that are needed. */
+/** Reads measurements of single devices of one model. */
 export class DeviceRows {
   readonly #db: Db;
   readonly #model: ModelName;
-  readonly #needs: Needs;
+  readonly #table: SignalTable;
 
-  constructor(db: Db, model: ModelName, needs: Needs) {
+  constructor(db: Db, model: ModelName, table: SignalTable = SIGNALS) {
     this.#db = db;
     this.#model = model;
-    this.#needs = needs;
+    this.#table = table;
   }
 
   /** Everything of a device with buckets in [from, to], by version, then by time. */
-  of(device: DeviceId, from: EpochMillis, to: EpochMillis): Promise<ChangedRow[]> {
-    return this.#columns()
+  async of(device: DeviceId, from: EpochMillis, to: EpochMillis): Promise<ChangedRow[]> {
+    const rows = await this.#columns()
       .where('device', '=', device)
       .where('bucket', '>=', from)
       .where('bucket', '<=', to)
       .orderBy('version')
       .orderBy('bucket')
       .execute();
+    return rows.map((row) => this.#read(row));
   }
 
   /** Rows changed after `cursor`, at most so many, in the order of their changes. */
-  changedAfter(cursor: number, limit: number): Promise<ChangedRow[]> {
-    return this.#columns().where('changed', '>', cursor).orderBy('changed').limit(limit).execute();
+  async changedAfter(cursor: number, limit: number): Promise<ChangedRow[]> {
+    const rows = await this.#columns().where('changed', '>', cursor).orderBy('changed').limit(limit).execute();
+    return rows.map((row) => this.#read(row));
   }
 
   /** Number of the last change. */
@@ -46,9 +50,11 @@ export class DeviceRows {
   #columns() {
     return this.#db
       .selectFrom('metrics_device')
-      .select(['device', 'version', 'bucket', 'changed', 'predictions', 'errors'])
-      .$if(this.#needs.latency, (query) => query.select('total'))
-      .$if(this.#needs.signals, (query) => query.select('signals'))
+      .select(['device', 'version', 'bucket', 'changed', 'signals'])
       .where('model', '=', this.#model);
+  }
+
+  #read({ signals, ...row }: Omit<ChangedRow, 'sums'> & Pick<MetricsDeviceTable, 'signals'>): ChangedRow {
+    return { ...row, sums: Sums.stored(this.#table, signals) };
   }
 }

@@ -1,38 +1,42 @@
-import { type Gate, levelRule } from '../gate-document.js';
+import { ROWS } from '#shared/signals/rows.js';
+import type { Signal } from '#shared/signals/signal.js';
+import type { SignalTable } from '#shared/signals/table.js';
+import type { Gate } from '../gate.js';
+import { ruleOf } from '../gate-rule.js';
+import { valuesKey } from '../decide/evidence/window.js';
 
-/** What of a device's measurements gates look at: the rest is not read, since unpacking it is most of the work. */
+/** What of a device's measurements gates look at: the rest is not unpacked, since that is most of the work. */
 export interface Needs {
-  readonly latency: boolean;
-  /** Everything besides predictions, errors and latency. */
-  readonly signals: boolean;
+  /** Signals of which the rate is wanted. */
+  readonly rates: ReadonlySet<Signal>;
+  /** Signals of which the values are wanted, by the key of the values; `name` of a number the application reports. */
+  readonly values: ReadonlyMap<string, { readonly signal: Signal; readonly name: string | undefined }>;
   readonly outputs: boolean;
   /** Requests refused for what callers sent count as failed (`Plan.narrowed`). */
   readonly refused: boolean;
-  /** Quantiles of what a device did before, by the name of the distribution (`latency`, `memory`, `temperature`, `metric:NAME`). */
+  /** Quantiles of what a device did before, by the key of the values. */
   readonly quantiles: ReadonlyMap<string, ReadonlySet<number>>;
 }
 
-export function needsOf(gates: readonly Gate[], refused = false): Needs {
+export function needsOf(gates: readonly Gate[], refused = false, table?: SignalTable): Needs {
+  const rates = new Set<Signal>([ROWS.errors]);
+  const values = new Map<string, { signal: Signal; name: string | undefined }>();
   const quantiles = new Map<string, Set<number>>();
+  let outputs = false;
   for (const gate of gates) {
-    if (!('quantile' in gate) || gate.gate === 'limit') continue;
-    const name = gate.gate === 'metric' ? metricKey(gate.name) : gate.gate;
-    quantiles.set(name, (quantiles.get(name) ?? new Set()).add(gate.quantile));
+    const rule = ruleOf(gate, table);
+    if (rule.test === 'rate' || rule.test === 'limit') rates.add(rule.signal);
+    if (rule.test === 'distance') outputs = true;
+    if (rule.test !== 'quantile' && rule.test !== 'level') continue;
+    const { signal, name, quantile } = rule;
+    const key = valuesKey(signal.name, name);
+    values.set(key, { signal, name });
+    if (rule.test === 'quantile') quantiles.set(key, (quantiles.get(key) ?? new Set()).add(quantile));
   }
-  return {
-    latency: quantiles.has('latency') || gates.some((gate) => levelRule(gate)?.of === 'latency'),
-    signals: gates.some(readsSignals),
-    outputs: gates.some((gate) => gate.gate === 'drift'),
-    refused,
-    quantiles,
-  };
+  return { rates, values, outputs, refused, quantiles };
 }
 
-export function metricKey(name: string): string {
-  return `metric:${name}`;
-}
-
-function readsSignals(gate: Gate): boolean {
-  if (gate.gate === 'limit') return gate.of !== 'errors' && gate.of !== 'latency';
-  return gate.gate !== 'install' && gate.gate !== 'errors' && gate.gate !== 'latency' && gate.gate !== 'burn';
+/** The signals that are needed of what a device did before, with those that say whether it did anything. */
+export function signalsOf({ rates, values }: Needs): readonly Signal[] {
+  return [...new Set<Signal>([ROWS.predictions, ROWS.watched, ...rates, ...[...values.values()].map(({ signal }) => signal)])];
 }

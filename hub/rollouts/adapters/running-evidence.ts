@@ -2,18 +2,20 @@ import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { Db } from '#hub/store/database.js';
 import type { EpochMillis, Millis } from '#shared/kernel/time.js';
 import type { DeviceId } from '#shared/protocol/device.js';
+import type { SignalTable } from '#shared/signals/table.js';
 import { EvidenceBook } from '../decide/evidence/book.js';
 import type { Lane } from '../decide/evidence/lane.js';
 import type { Evidence, EvidenceQuery } from '../evidence-source.js';
 import { Baselines } from './baselines.js';
 import { type ChangedRow, DeviceRows } from './device-rows.js';
-import { measuredOf, windowOf } from './measured-window.js';
+import { windowOf } from './measured-window.js';
 import { type Needs, needsOf } from './needs.js';
 
 export interface ReaderOptions {
   readonly db: Db;
   readonly bucket: Millis;
   readonly history: Millis;
+  readonly signals?: SignalTable | undefined;
 }
 
 /** What is known of a device. */
@@ -44,6 +46,7 @@ export class RunningEvidence {
   readonly #rows: DeviceRows;
   readonly #baselines: Baselines;
   readonly #bucket: Millis;
+  readonly #signals: SignalTable | undefined;
   readonly #begun: EpochMillis;
   readonly #known = new Map<string, Known>();
   /** Devices to be read from the beginning. */
@@ -51,12 +54,13 @@ export class RunningEvidence {
   #book: EvidenceBook | undefined;
   #cursor = 0;
 
-  constructor({ db, bucket, history }: ReaderOptions, query: EvidenceQuery) {
+  constructor({ db, bucket, history, signals }: ReaderOptions, query: EvidenceQuery) {
     this.#query = query;
     this.#bucket = bucket;
     this.#begun = query.waves[0]?.from ?? query.to;
-    this.#needs = needsOf(query.plan.flat(), query.countRefused);
-    this.#rows = new DeviceRows(db, query.model, this.#needs);
+    this.#needs = needsOf(query.plan.flat(), query.countRefused, signals);
+    this.#rows = new DeviceRows(db, query.model, signals);
+    this.#signals = signals;
     const { rollout, version } = query;
     this.#baselines = new Baselines({ db, rows: this.#rows, needs: this.#needs, rollout, version, begun: this.#begun, history, bucket });
   }
@@ -82,6 +86,7 @@ export class RunningEvidence {
       this.#book = new EvidenceBook({
         gates,
         planned: plan.length,
+        signals: this.#signals,
         fleet: this.#baselines.fleet,
         baseline: (device) => this.#baselines.of(device),
       });
@@ -148,6 +153,7 @@ export class RunningEvidence {
     if (end <= this.#begun || (!canary && end > known.until)) return true;
     const lane = known.lanes.get(row.version) ?? book.lane(known.device, canary ? 'canary' : 'control', row.version);
     known.lanes.set(row.version, lane);
-    return book.put(lane, windowOf(known.device, this.#bucket, measuredOf(row, this.#needs), this.#needs));
+    const place = { device: known.device, from: row.bucket, length: this.#bucket };
+    return book.put(lane, windowOf(place, row.sums, this.#needs));
   }
 }

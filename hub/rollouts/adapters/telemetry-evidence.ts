@@ -1,5 +1,6 @@
 import { counted } from '#shared/kernel/counted.js';
 import type { Db } from '#hub/store/database.js';
+import type { SignalTable } from '#shared/signals/table.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import { hours, type Millis, minutes, seconds } from '#shared/kernel/time.js';
 import type { Evidence, EvidenceQuery, EvidenceSource } from '../evidence-source.js';
@@ -17,6 +18,7 @@ export interface TelemetryEvidenceDeps {
   readonly refresh?: Millis;
   /** Longest a look reads from the beginning what it does not know yet (default 1 s); the next one goes on. */
   readonly patience?: Millis;
+  readonly signals?: SignalTable;
 }
 
 interface Followed {
@@ -67,8 +69,8 @@ export class TelemetryEvidence implements EvidenceSource {
       known.usedAt = now;
       return known;
     }
-    const { db, bucket, history = hours(24) } = this.#deps;
-    const made: Followed = { key, reader: new RunningEvidence({ db, bucket, history }, query), usedAt: now, last: undefined };
+    const { db, bucket, history = hours(24), signals } = this.#deps;
+    const made: Followed = { key, reader: new RunningEvidence({ db, bucket, history, signals }, query), usedAt: now, last: undefined };
     this.#followed.set(query.rollout, made);
     return made;
   }

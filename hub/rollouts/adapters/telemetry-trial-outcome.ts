@@ -1,8 +1,11 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { Db } from '#hub/store/database.js';
-import { failuresOf } from '#hub/telemetry/failures.js';
-import { emptyMeasure, type Measure, mergeMeasure, readMeasure } from '#hub/telemetry/measure.js';
+import { failedOf } from '#hub/telemetry/tally.js';
 import type { Millis } from '#shared/kernel/time.js';
+import { ROWS } from '#shared/signals/rows.js';
+import { Sums } from '#shared/signals/sums.js';
+import { SIGNALS } from '#shared/signals/table.js';
+import { QuantileSketch } from '#shared/stats/sketch.js';
 import { type ArmSums, compareArms, type TrialOutcome } from '../decide/trial-outcome.js';
 import type { TrialOutcomeQuery, TrialOutcomeSource } from '../ports.js';
 
@@ -29,7 +32,7 @@ export class TelemetryTrialOutcome implements TrialOutcomeSource {
     for (const { bucket } of buckets) {
       const page = await this.#db
         .selectFrom('metrics_device')
-        .selectAll()
+        .select(['device', 'version', 'signals'])
         .where('model', '=', model)
         .where('bucket', '=', bucket)
         .execute();
@@ -37,29 +40,39 @@ export class TelemetryTrialOutcome implements TrialOutcomeSource {
         const isNew = row.version === version;
         if (!(isNew ? fresh : old).has(row.device)) continue;
         const arm = isNew ? arms.new : arms.old;
-        mergeMeasure(arm.sum, readMeasure(row));
+        arm.sums.merge(Sums.stored(SIGNALS, row.signals), COMPARED);
         arm.devices.add(row.device);
         arm.versions.add(row.version);
       }
       await yieldToLoop();
     }
-    const { shadow } = arms.new.sum.signals;
+    const shadow = arms.new.sums.of(ROWS.shadow);
     return compareArms({ from, to }, { new: sumsOf(arms.new, countRefused), old: sumsOf(arms.old, countRefused) }, shadow);
   }
 }
 
+/** What both sides are compared by. */
+const COMPARED = [ROWS.predictions, ROWS.errors, ROWS.latency, ROWS.feedback, ROWS.metric, ROWS.shadow];
+
 interface Arm {
-  readonly sum: Measure;
+  readonly sums: Sums;
   readonly devices: Set<string>;
   readonly versions: Set<number>;
 }
 
 function emptyArm(): Arm {
-  return { sum: emptyMeasure(), devices: new Set(), versions: new Set() };
+  return { sums: new Sums(SIGNALS), devices: new Set(), versions: new Set() };
 }
 
-function sumsOf({ sum, devices, versions }: Arm, countRefused: boolean | undefined): ArmSums {
-  const { predictions, errors, total, signals } = sum;
-  const { failed, exposure } = failuresOf(predictions, errors, countRefused);
-  return { versions, devices, predictions: exposure, failed, latency: total, feedback: signals.feedback, metrics: signals.metrics };
+function sumsOf({ sums, devices, versions }: Arm, countRefused: boolean | undefined): ArmSums {
+  const { events: failed, exposure: predictions } = failedOf(sums, countRefused);
+  return {
+    versions,
+    devices,
+    predictions,
+    failed,
+    latency: sums.of(ROWS.latency) ?? new QuantileSketch(),
+    feedback: sums.of(ROWS.feedback),
+    metrics: sums.of(ROWS.metric) ?? new Map(),
+  };
 }

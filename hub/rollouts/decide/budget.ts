@@ -1,5 +1,6 @@
 import type { RolloutDocument } from '../document.js';
-import { type Gate, gateName, isCarried, isStatistical } from '../gate-document.js';
+import type { Gate } from '../gate.js';
+import { gateName, isCarried, isStatistical } from '../gate-document.js';
 import type { Levels } from './gates/result.js';
 
 /**

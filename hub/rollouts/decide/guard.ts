@@ -1,4 +1,6 @@
+import { ROWS } from '#shared/signals/rows.js';
 import type { DesiredGuard } from '#shared/protocol/desired-rollout.js';
+import { ruleOf } from '../gate-rule.js';
 import type { PlanWave } from './plan.js';
 
 /**
@@ -8,9 +10,12 @@ import type { PlanWave } from './plan.js';
 export function guardOf(wave: Pick<PlanWave, 'bake' | 'gates'>): DesiredGuard {
   const guard: { -readonly [K in keyof DesiredGuard]: DesiredGuard[K] } = wave.bake > 0 ? { bake: wave.bake } : {};
   for (const gate of wave.gates) {
-    if (gate.gate === 'errors') guard.errors = { ratio: gate.ruleOut, negligible: gate.negligible };
-    if (gate.gate === 'latency') guard.latency = { quantile: gate.quantile, ratio: gate.ruleOut, negligibleMs: 1 };
-    if (gate.gate === 'disagreement' && gate.source === 'golden') guard.golden = true;
+    const rule = ruleOf(gate);
+    if (rule.test === 'rate' && rule.signal === ROWS.errors) guard.errors = { ratio: rule.ruleOut, negligible: rule.negligible };
+    if (rule.test === 'quantile' && rule.signal === ROWS.latency) {
+      guard.latency = { quantile: rule.quantile, ratio: rule.ruleOut, negligibleMs: 1 };
+    }
+    if (rule.test === 'limit' && rule.signal === ROWS.golden && gate.gate !== 'limit') guard.golden = true;
   }
   return guard;
 }

@@ -9,7 +9,8 @@ import { TIME_ZONE_LABEL, timeZoneOf } from '#hub/fleet/decide/time-zone.js';
 import { type Runnable, unsureOpset, whyIncapable } from './capability.js';
 import type { Cohort } from '../document-parts.js';
 import { isBeside, type RolloutDocument, type WaveDocument } from '../document.js';
-import { type Gate, isComparison } from '../gate-document.js';
+import type { Gate } from '../gate.js';
+import { isComparison } from '../gate-document.js';
 import { sliceCount, sliceOrder, slicePosition } from './slice.js';
 
 /** What the devices of a wave are told to do with the version. */

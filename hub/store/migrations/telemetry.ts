@@ -15,11 +15,7 @@ export async function createTelemetryTables(db: Kysely<unknown>, types: SqlTypes
     .addColumn('model', 'text', required)
     .addColumn('version', 'bigint', required)
     .addColumn('bucket', 'bigint', required)
-    .addColumn('predictions', 'bigint', required)
-    .addColumn('errors', 'text', required)
-    .addColumn('queue', types.bytes, required)
-    .addColumn('compute', types.bytes, required)
-    .addColumn('total', types.bytes, required)
+    .addColumn('signals', types.bytes, required)
     .addPrimaryKeyConstraint('metrics_model_key', ['model', 'version', 'bucket'])
     .execute();
   await db.schema.createIndex('metrics_model_bucket').on('metrics_model').column('bucket').execute();
@@ -29,11 +25,7 @@ export async function createTelemetryTables(db: Kysely<unknown>, types: SqlTypes
     .addColumn('model', 'text', required)
     .addColumn('version', 'bigint', required)
     .addColumn('bucket', 'bigint', required)
-    .addColumn('predictions', 'bigint', required)
-    .addColumn('errors', 'text', required)
-    .addColumn('queue', types.bytes, required)
-    .addColumn('compute', types.bytes, required)
-    .addColumn('total', types.bytes, required)
+    .addColumn('signals', types.bytes, required)
     .addPrimaryKeyConstraint('metrics_device_key', ['device', 'model', 'version', 'bucket'])
     .execute();
   await db.schema.createIndex('metrics_device_bucket').on('metrics_device').column('bucket').execute();
@@ -41,8 +33,7 @@ export async function createTelemetryTables(db: Kysely<unknown>, types: SqlTypes
     .createTable('metrics_total')
     .addColumn('model', 'text', required)
     .addColumn('version', 'bigint', required)
-    .addColumn('predictions', 'bigint', required)
-    .addColumn('errors', 'text', required)
+    .addColumn('signals', types.bytes, required)
     .addPrimaryKeyConstraint('metrics_total_key', ['model', 'version'])
     .execute();
   await db.schema

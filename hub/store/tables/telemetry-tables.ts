@@ -20,15 +20,8 @@ export interface MetricsModelTable {
   version: number;
   /** Start of the bucket; its width is that of the telemetry settings. */
   bucket: EpochMillis;
-  predictions: number;
-  /** JSON: failed predictions by error code. */
-  errors: string;
-  /** Encoded sketches, milliseconds. */
-  queue: Uint8Array;
-  compute: Uint8Array;
-  total: Uint8Array;
-  /** CBOR (signals.ts); null in rows from before there were any. */
-  signals: Uint8Array | null;
+  /** Every sum of the table of signals (shared/signals/sums.ts). */
+  signals: Uint8Array;
 }
 
 /** The same per device, in wider buckets and kept shorter. */
@@ -48,9 +41,8 @@ export interface MetricsChangesTable {
 export interface MetricsTotalTable {
   model: string;
   version: number;
-  predictions: number;
-  /** JSON. */
-  errors: string;
+  /** Sums of the signals that are counters. */
+  signals: Uint8Array;
 }
 
 export interface DeviceHealthTable {

@@ -52,9 +52,10 @@ export function runBaseline(rule: Rule, truth: Truth, seed: number): Outcome {
       for (const device of world.devices) {
         const window = groupOf(device) === 'canary' ? world.window(device, at) : undefined;
         if (window === undefined) continue;
-        predictions += window.errors.exposure;
-        errors += window.errors.events;
-        slow += window.latency?.above(1.5 * (device.baseline.latency?.quantile(0.95) ?? Number.POSITIVE_INFINITY)) ?? 0;
+        predictions += window.tallies.errors.exposure;
+        errors += window.tallies.errors.events;
+        slow +=
+          window.values?.['latency']?.above(1.5 * (device.baseline.values?.['latency']?.quantile(0.95) ?? Number.POSITIVE_INFINITY)) ?? 0;
       }
       const seen = {
         told: told.length,

@@ -44,13 +44,13 @@ export class World {
   /** What all devices reported together before. */
   get fleet(): Baseline {
     const sum = this.devices.reduce(
-      (total, { baseline }) => ({ events: total.events + baseline.errors.events, exposure: total.exposure + baseline.errors.exposure }),
+      (total, { baseline: { tallies } }) => ({
+        events: total.events + tallies.errors.events,
+        exposure: total.exposure + tallies.errors.exposure,
+      }),
       { events: 0, exposure: 0 },
     );
-    return {
-      errors: sum,
-      crashes: { events: 0, exposure: 24 * this.devices.length },
-    };
+    return { tallies: { errors: sum, crashes: { events: 0, exposure: 24 * this.devices.length } } };
   }
 
   /** One window of one device; `undefined` for a silent one. */
@@ -70,9 +70,11 @@ export class World {
       device: device.id,
       from,
       length: WINDOW,
-      errors: { events: errors, exposure: predictions },
-      crashes: { events: random.poisson(0.0005), exposure: WINDOW / 3_600_000 },
-      latency: new SimLatency(predictions, scale, truth.tail, random),
+      tallies: {
+        errors: { events: errors, exposure: predictions },
+        crashes: { events: random.poisson(0.0005), exposure: WINDOW / 3_600_000 },
+      },
+      values: { latency: new SimLatency(predictions, scale, truth.tail, random) },
     };
   }
 
@@ -94,9 +96,8 @@ export class World {
       silent: random.bernoulli(silent),
       affected: random.bernoulli(affected),
       baseline: {
-        errors: { events: random.poisson(before * own), exposure: before },
-        crashes: { events: 0, exposure: 24 },
-        latency: { quantile: () => threshold },
+        tallies: { errors: { events: random.poisson(before * own), exposure: before }, crashes: { events: 0, exposure: 24 } },
+        values: { latency: { quantile: () => threshold } },
       },
       serving: 'old',
       since: 0,

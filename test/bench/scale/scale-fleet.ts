@@ -1,11 +1,13 @@
-import { addDeviceMeasures, type StorableRecord, storeBatch } from '#hub/telemetry/ingest-store.js';
-import { emptyMeasure, type Measure } from '#hub/telemetry/measure.js';
+import { addDeviceSums, type StorableRecord, storeBatch } from '#hub/telemetry/ingest-store.js';
 import { readRecord } from '#hub/telemetry/record.js';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import type { Digest, ModelName } from '#shared/bundle/names.js';
 import { versionNumberSchema } from '#shared/bundle/names.js';
 import { minutes } from '#shared/kernel/time.js';
 import { type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
+import { ROWS } from '#shared/signals/rows.js';
+import { Sums } from '#shared/signals/sums.js';
+import { SIGNALS } from '#shared/signals/table.js';
 import { QuantileSketch } from '#shared/stats/sketch.js';
 import type { FleetHub } from '../../kit/fleet-hub.js';
 import { CAPABILITIES, reportedOf, telemetryOf } from '../../kit/messages.js';
@@ -13,7 +15,7 @@ import { SeededRandom } from '../../kit/random.js';
 import type { HybridClock } from './hybrid-clock.js';
 
 export const BUCKET = minutes(5);
-const ROWS = 500;
+const ROWS_AT_ONCE = 500;
 const BATCH = 512;
 const PREDICTIONS = 50;
 
@@ -53,8 +55,8 @@ export class ScaleFleet {
   /** Rows as enrolment and first reports leave them. */
   async enrol(): Promise<void> {
     const at = this.#clock.now();
-    for (let start = 0; start < this.devices.length; start += ROWS) {
-      const page = this.devices.slice(start, start + ROWS);
+    for (let start = 0; start < this.devices.length; start += ROWS_AT_ONCE) {
+      const page = this.devices.slice(start, start + ROWS_AT_ONCE);
       const common = { device_labels: '{}', hub_labels: '{}', labels: '{"site":"harbour"}', capabilities: JSON.stringify(CAPABILITIES) };
       const keys = { agent_version: '0.1.0', password_sha256: '', password_mosquitto: '', token_id: 'bench' };
       await this.#hub.db
@@ -92,12 +94,12 @@ export class ScaleFleet {
   async remember(buckets: number): Promise<number> {
     const now = Math.floor(this.#clock.now() / BUCKET) * BUCKET;
     for (let ago = buckets; ago >= 1; ago--) {
-      for (let start = 0; start < this.devices.length; start += ROWS) {
-        const sums = this.devices.slice(start, start + ROWS).map((device) => ({
+      for (let start = 0; start < this.devices.length; start += ROWS_AT_ONCE) {
+        const sums = this.devices.slice(start, start + ROWS_AT_ONCE).map((device) => ({
           key: { device: device.id, model: this.#model, version: device.version, bucket: now - ago * BUCKET },
-          measure: this.#measure(device),
+          sums: this.#sums(device),
         }));
-        await this.#hub.db.transaction().execute((trx) => addDeviceMeasures(trx, sums));
+        await this.#hub.db.transaction().execute((trx) => addDeviceSums(trx, sums));
       }
     }
     return buckets * this.devices.length;
@@ -163,16 +165,14 @@ export class ScaleFleet {
   }
 
   /** Five minutes of predictions. */
-  #measure(device: ScaleDevice): Measure {
-    const measure = emptyMeasure();
-    measure.predictions = 5 * PREDICTIONS;
+  #sums(device: ScaleDevice): Sums {
     const failed = this.#random.poisson(5 * PREDICTIONS * device.errorRate);
-    if (failed > 0) measure.errors.set('INFERENCE_FAILED', failed);
     const sketch = new QuantileSketch();
     for (let i = 0; i < 5 * PREDICTIONS; i++) sketch.add(device.latency * Math.exp(0.5 * this.#random.normal()));
-    measure.total.merge(sketch);
-    measure.signals.exposure = BUCKET;
-    measure.signals.memory.add(2e8);
-    return measure;
+    const errors = failed > 0 ? { INFERENCE_FAILED: failed } : {};
+    const sums = Sums.ofWindow(SIGNALS, { predictions: 5 * PREDICTIONS, errors, total: sketch.encode() });
+    sums.add(ROWS.watched, BUCKET);
+    sums.add(ROWS.memory, 2e8);
+    return sums;
   }
 }

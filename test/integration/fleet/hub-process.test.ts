@@ -81,7 +81,7 @@ describe('a hub process', () => {
     }
     const metrics = await call('GET', '/metrics/models/vad');
     expect(metrics.body).toMatchObject({
-      versions: [{ version: 1, predictions: total, latencyMs: { total: { count: total, max: total } } }],
+      versions: [{ version: 1, predictions: total, signals: { latency: { count: total, max: total } } }],
     });
   });
 

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { readRollout } from '#hub/rollouts/document.js';
+import { ROWS } from '#shared/signals/rows.js';
+import type { Sums } from '#shared/signals/sums.js';
 import { AGENT_MODEL } from '#shared/bundle/names.js';
 import { RolloutHub } from '../../kit/rollout-hub.js';
 
@@ -48,8 +50,8 @@ describe('a release of the agent on the hub itself', () => {
 
   it('that ends unasked is taken back: from devices of a package to that, from others to the release they ran', async () => {
     const made = await start();
-    const crashing = (version: number) => (measure: { signals: { crashes: number } }, runs: number) => {
-      if (runs === version) measure.signals.crashes = 3;
+    const crashing = (version: number) => (sums: Sums, runs: number) => {
+      if (runs === version) sums.add(ROWS.crashes, 3);
     };
     const { id } = await made.controller.create(release(2), OPERATOR);
     expect(await made.run(id, undefined, crashing(2))).toBe('rolled-back');

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Measure } from '#hub/telemetry/measure.js';
+import { Sums } from '#shared/signals/sums.js';
+import { SIGNALS } from '#shared/signals/table.js';
 import { readRollout } from '#hub/rollouts/document.js';
 import { versionNumberSchema } from '#shared/bundle/names.js';
 import { RolloutHub } from '../../kit/rollout-hub.js';
@@ -63,11 +64,9 @@ describe('a rollout on the hub itself', () => {
   /** Callers of the version begin to send what it does not take. */
   const callersErr =
     (erring: number) =>
-    (measure: Measure, version: number): void => {
+    (sums: Sums, version: number): void => {
       if (version !== erring) return;
-      measure.predictions += 400;
-      measure.errors.set('TENSOR_SHAPE', 300);
-      measure.errors.set('INFERENCE_INPUT_REFUSED', 100);
+      sums.merge(Sums.ofWindow(SIGNALS, { predictions: 400, errors: { TENSOR_SHAPE: 300, INFERENCE_INPUT_REFUSED: 100 } }));
     };
 
   it('does not hold against a version what callers did wrong, and shows it beside the failures', async () => {

@@ -1,3 +1,4 @@
+import { ROWS } from '#shared/signals/rows.js';
 import { sql } from 'kysely';
 import { afterEach, describe, expect, it } from 'vitest';
 import { readRollout, type RolloutDocument } from '#hub/rollouts/document.js';
@@ -208,7 +209,7 @@ describe('an A/B that passed', () => {
     const state = await made.run(
       id,
       () => 0.02,
-      (measure, version) => (measure.signals.feedback = { total: 500, wrong: version === 2 ? 25 : 50 }),
+      (sums, version) => sums.add(ROWS.feedback, { total: 500, wrong: version === 2 ? 25 : 50 }),
     );
     expect(state).toBe('completed');
     const outcome = await made.controller.outcome(id);

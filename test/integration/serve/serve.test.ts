@@ -9,6 +9,7 @@ import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { RequestCounts } from '#agent/metrics/request-counts.js';
 import type { ServeConfig } from '#agent/serve/config.js';
 import { createInferenceServer, httpApis, type InferenceServer } from '#agent/serve/server.js';
+import { ROWS } from '#shared/signals/rows.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { coded } from '../../kit/coded.js';
 import { affineModel, loopModel, slowModel, tableModel } from '../../kit/onnx-models.js';
@@ -382,7 +383,7 @@ describe('connections', () => {
     expect((await slow).status).toBe(200);
     await until('nothing is under way', () => statusOf()?.inFlight === 0);
     const counted = recorder.totals().find((series) => series.target.model === spec.model);
-    expect([counted?.predictions, [...(counted?.errors ?? [])]]).toEqual([2, [['INFERENCE_ABANDONED', 1]]]);
+    expect([counted?.sums.of(ROWS.predictions), [...(counted?.sums.of(ROWS.errors) ?? [])]]).toEqual([2, [['INFERENCE_ABANDONED', 1]]]);
     await runtime.unload(spec.model, spec.version);
   });
 });

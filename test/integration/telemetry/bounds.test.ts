@@ -9,6 +9,9 @@ import { MAX_BOOTS } from '#hub/telemetry/seen.js';
 import { modelNameSchema } from '#shared/bundle/names.js';
 import { systemClock } from '#shared/kernel/clock.js';
 import { minutes } from '#shared/kernel/time.js';
+import { ROWS } from '#shared/signals/rows.js';
+import { Sums } from '#shared/signals/sums.js';
+import { SIGNALS } from '#shared/signals/table.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
@@ -64,6 +67,10 @@ function turnsOfOthers(): () => number {
   };
 }
 
+function storedSums(window: Readonly<Record<string, unknown>>): Uint8Array {
+  return Sums.ofWindow(SIGNALS, window).store();
+}
+
 async function rows(table: 'events' | 'metrics_total' | 'metrics_model' | 'metrics_device' | 'metrics_changes'): Promise<number> {
   const { count } = await db
     .selectFrom(table)
@@ -105,7 +112,7 @@ describe('a device that reports whatever it likes', () => {
       .execute();
     await db
       .insertInto('metrics_total')
-      .values(deleted.slice(1).map((version) => ({ ...version, predictions: 1, errors: '[]' })))
+      .values(deleted.slice(1).map((version) => ({ ...version, signals: storedSums({ predictions: 1 }) })))
       .execute();
     expect((await store([recordOf(1, { models: ['gone', 'by-hand'] })])).leftOut).toBe(0);
   });
@@ -114,7 +121,7 @@ describe('a device that reports whatever it likes', () => {
     await store([recordOf(1, { errors: { BAD: 1 } })]);
     await db
       .updateTable('metrics_total')
-      .set({ errors: JSON.stringify([['BAD', Number.MAX_SAFE_INTEGER]]) })
+      .set({ signals: storedSums({ errors: { BAD: Number.MAX_SAFE_INTEGER } }) })
       .execute();
     await store([recordOf(2, { errors: { BAD: 1 } })]);
     expect((await store([recordOf(3, { errors: { BAD: 1 } })])).fresh).toHaveLength(1);
@@ -149,8 +156,8 @@ describe('a device that boots again and again', () => {
     expect((await store([recordOf(9_001, { boot: 3_000 - MAX_BOOTS + 1 })])).fresh).toHaveLength(1);
     expect((await store([recordOf(9_001, { boot: 3_000 - MAX_BOOTS + 1 })])).duplicates).toHaveLength(1);
     expect((await store([recordOf(9_002, { boot: 3_001 })])).fresh).toHaveLength(1);
-    const [{ predictions } = { predictions: 0 }] = await db.selectFrom('metrics_total').select('predictions').execute();
-    expect(predictions).toBe(3_002);
+    const { signals } = await db.selectFrom('metrics_total').select('signals').executeTakeFirstOrThrow();
+    expect(Sums.stored(SIGNALS, signals).of(ROWS.predictions)).toBe(3_002);
   });
 
   it('is told apart from what it says anew after it was removed and restored', async () => {

@@ -24,7 +24,7 @@ const GATES = [
   { gate: 'memory' },
   { gate: 'crashes' },
   { gate: 'drift' },
-  { gate: 'disagreement' },
+  { gate: 'golden' },
   { gate: 'limit', of: 'crashes', atMost: 1, ruleOut: 2 },
   { gate: 'burn', objective: 0.99 },
 ].map((gate) => gateSchema.parse(gate));

@@ -1,18 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  MAX_ERROR_CODES,
-  measureColumns,
-  mergeErrors,
-  OTHER_ERRORS,
-  readErrors,
-  readMeasure,
-  writeErrors,
-} from '#hub/telemetry/measure.js';
 import { type IngestRecord, readRecord } from '#hub/telemetry/record.js';
 import { rollUp } from '#hub/telemetry/roll-up.js';
 import { encodeMessage } from '#shared/protocol/codec.js';
 import { deviceIdSchema } from '#shared/protocol/device.js';
+import { Sums } from '#shared/signals/sums.js';
+import { SIGNALS } from '#shared/signals/table.js';
 import { telemetryOf } from '../../kit/messages.js';
 
 type TelemetryRecord = Extract<IngestRecord, { kind: 'telemetry' }>;
@@ -28,22 +21,16 @@ describe('rollUp', () => {
       fc.property(records, fc.nat(20), (list, cut) => {
         const prepared = list.map(({ device, version, to, values }, seq) => read(device, { seq: seq + 1, version, to, values }));
         const sums = (parts: readonly (readonly TelemetryRecord[])[]): Map<string, string> => {
-          const all = new Map<string, ReturnType<typeof readMeasure>>();
+          const all = new Map<string, Sums>();
           for (const part of parts) {
-            for (const { key, measure } of rollUp(part, { model: 60_000, device: 300_000 }, 300_000, () => 0).models) {
+            for (const { key, sums: added } of rollUp(part, { model: 60_000, device: 300_000 }, 300_000, () => 0).models) {
               const id = JSON.stringify(key);
-              const known = all.get(id);
-              const copy = readMeasure(measureColumns(measure));
-              if (known === undefined) all.set(id, copy);
-              else {
-                known.predictions += copy.predictions;
-                known.total.merge(copy.total);
-              }
+              const known = all.get(id) ?? new Sums(SIGNALS);
+              all.set(id, known);
+              known.merge(Sums.stored(SIGNALS, added.store()));
             }
           }
-          return new Map(
-            [...all].map(([id, { predictions, total }]) => [id, `${predictions} ${Buffer.from(total.encode()).toString('hex')}`]),
-          );
+          return new Map([...all].map(([id, sum]) => [id, Buffer.from(sum.store()).toString('hex')]));
         };
         const once = sums([prepared]);
         const twice = sums([prepared.slice(cut).toReversed(), prepared.slice(0, cut)]);
@@ -74,24 +61,6 @@ describe('rollUp', () => {
     expect(buckets(0)).toBe(now);
     expect(buckets(now - 7 * 86_400_000, true)).toBe(now);
     expect(buckets(now - 7 * 86_400_000)).toBe(now - 7 * 86_400_000);
-  });
-});
-
-describe('mergeErrors', () => {
-  it('keeps the sum and a bounded number of codes', () => {
-    fc.assert(
-      fc.property(fc.array(fc.tuple(fc.string({ maxLength: 4 }), fc.nat(9)), { maxLength: 200 }), (pairs) => {
-        const into = new Map<string, number>();
-        let sum = 0;
-        for (const [code, count] of pairs) {
-          mergeErrors(into, new Map([[code, count]]));
-          sum += count;
-        }
-        expect([...into.values()].reduce((a, b) => a + b, 0)).toBe(sum);
-        expect([...into.keys()].filter((code) => code !== OTHER_ERRORS).length).toBeLessThanOrEqual(MAX_ERROR_CODES);
-        expect(readErrors(writeErrors(into))).toEqual(new Map([...into].sort(([a], [b]) => (a < b ? -1 : 1))));
-      }),
-    );
   });
 });
 

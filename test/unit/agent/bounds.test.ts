@@ -11,6 +11,7 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import type { Step } from '#agent/models/decide/step.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { ROWS } from '#shared/signals/rows.js';
 import { FakeServables } from '../../kit/model-fakes.js';
 import { recordingLogger } from '../../kit/recorder.js';
 import { modelName, versionNumber, writeServable } from '../../kit/servables.js';
@@ -43,7 +44,7 @@ describe('an agent that saw many versions', () => {
     }
     const totals = recorder.totals();
     expect(totals.length).toBe(LIMITS.rememberedVersions);
-    expect(totals.find((series) => series.target.version === 1)?.predictions).toBe(many + 1);
+    expect(totals.find((series) => series.target.version === 1)?.sums.of(ROWS.predictions)).toBe(many + 1);
   });
 
   test('behaviour is remembered of a bounded number of them, of those that are asked always', async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { holdsUnexpected } from '#agent/inference/checks/finite.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
+import { ROWS } from '#shared/signals/rows.js';
 import { notFiniteIn } from '#shared/tensor/not-finite.js';
 import type { Tensor } from '#shared/tensor/tensor.js';
 import { fp32, modelName, versionNumber } from '../../kit/servables.js';
@@ -17,7 +18,7 @@ test('an answer that is no number counts as failed, in the window and since the 
   const errors = { INFERENCE_NOT_FINITE: 2, INFERENCE_RUN_FAILED: 1 };
   const [window] = recorder.take();
   expect(window?.toWindow()).toMatchObject({ predictions: 7, errors });
-  expect(Object.fromEntries(recorder.totals()[0]?.errors ?? [])).toEqual(errors);
+  expect(Object.fromEntries(recorder.totals()[0]?.sums.of(ROWS.errors) ?? [])).toEqual(errors);
 });
 
 const shown = (...outputs: readonly Tensor[]) => notFiniteIn(outputs.map((y) => ({ y })));

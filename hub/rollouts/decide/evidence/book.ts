@@ -2,20 +2,11 @@ import type { EpochMillis } from '#shared/kernel/time.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 import { pearsonDispersion } from '#shared/stats/dispersion.js';
 import { AGES, type GateFigures } from '../../figures.js';
-import { type Gate, gateName, type RateName } from '../../gate-document.js';
-import {
-  BEYOND,
-  Columns,
-  EXPECTED,
-  EXPOSURE,
-  LIMITED,
-  type MeterColumns,
-  PREDICTIONS,
-  rateOf,
-  RULED_OUT,
-  TOLERATED,
-  VALUES,
-} from './columns.js';
+import type { SignalTable } from '#shared/signals/table.js';
+import type { Gate } from '../../gate.js';
+import { gateName } from '../../gate-document.js';
+import { ruleOf } from '../../gate-rule.js';
+import { BEYOND, Columns, EXPECTED, EXPOSURE, LIMITED, type MeterColumns, PREDICTIONS, RULED_OUT, TOLERATED, VALUES } from './columns.js';
 import { compare, controlSums, rowFrom, rowsFrom } from './compared.js';
 import { Lane } from './lane.js';
 import { firstStratumFrom, type Layout, layoutOf, type WaveSpan } from './layout.js';
@@ -31,6 +22,7 @@ export interface BookOptions {
   readonly fleet: Baseline | undefined;
   /** Waves of the rollout, begun or not. */
   readonly planned: number;
+  readonly signals?: SignalTable | undefined;
 }
 
 export interface Look {
@@ -68,11 +60,11 @@ export class EvidenceBook {
 
   constructor(options: BookOptions) {
     this.#options = options;
-    this.#columns = new Columns(options.gates, options.fleet);
+    this.#columns = new Columns(options.gates, options.fleet, options.signals);
     this.#layout = layoutOf([], options.planned);
     this.#horizon = Math.max(
       0,
-      ...options.gates.map((gate) => (gate.gate === 'burn' ? Math.max(...gate.windows.map(({ long }) => long)) : 0)),
+      ...options.gates.map((gate) => ('objective' in gate ? Math.max(...gate.windows.map(({ long }) => long)) : 0)),
     );
   }
 
@@ -124,17 +116,17 @@ export class EvidenceBook {
     const name = gateName(gate);
     const meter = this.#columns.meters.find((columns) => columns.gate === name);
     if (meter !== undefined) return this.#comparison(meter, sides, rows);
-    const [rate] = rateOf(gate);
-    if (rate !== undefined) return this.#rate(name, rate, sides.canary);
+    const rule = ruleOf(gate, this.#options.signals);
+    if (rule.test === 'limit') return this.#rate(name, rule.signal.name, sides.canary);
     const level = this.#columns.levels.get(name);
     if (level !== undefined) return this.#level(name, level, sides.canary);
     const wave = this.#layout.waves.length - 1;
-    if (gate.gate === 'drift') return outputFigures(name, wave, sides.canary, sides.control);
-    if (gate.gate === 'burn')
+    if (rule.test === 'distance') return outputFigures(name, wave, sides.canary, sides.control);
+    if (rule.test === 'burn')
       return {
         gate: name,
         kind: 'burn',
-        windows: gate.windows.map(({ long, short }) => ({
+        windows: rule.gate.windows.map(({ long, short }) => ({
           long: since(sides.canary, wave, to - long),
           short: since(sides.canary, wave, to - short),
         })),
@@ -172,7 +164,7 @@ export class EvidenceBook {
     };
   }
 
-  #rate(gate: string, name: RateName, canary: readonly Lane[]): GateFigures {
+  #rate(gate: string, name: string, canary: readonly Lane[]): GateFigures {
     const at = this.#columns.rates.get(name) ?? 0;
     const exposures = canary.map((lane) => this.#inWave(lane, at + 1));
     const devices = exposures.filter((exposure) => exposure > 0).length;

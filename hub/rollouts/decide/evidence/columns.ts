@@ -1,4 +1,7 @@
-import { type Gate, gateName, levelRule, rateLimitOf, type RateName } from '../../gate-document.js';
+import type { SignalTable } from '#shared/signals/table.js';
+import type { Gate } from '../../gate.js';
+import { gateName } from '../../gate-document.js';
+import { ruleOf } from '../../gate-rule.js';
 import { type LevelReader, levelReader } from './levels.js';
 import { type Meter, meterOf } from './meters.js';
 import type { Baseline, DeviceWindow, Group } from './window.js';
@@ -25,41 +28,31 @@ export const PREDICTIONS = 0;
 /** Column of the failed ones. */
 export const FAILED = 1;
 
-const RATE_FIELDS = {
-  errors: 'errors',
-  crashes: 'crashes',
-  disagreement: 'golden',
-  'shadow-disagreement': 'shadow',
-  'wrong-answers': 'feedback',
-} as const satisfies Record<RateName, keyof DeviceWindow>;
-
 /** The numbers gates need of a window, in columns, so that windows are summed by adding arrays. */
 export class Columns {
   readonly width: number;
   readonly meters: readonly MeterColumns[];
-  /** Events, and exposure behind it. */
-  readonly rates: ReadonlyMap<RateName, number>;
+  /** Events, and exposure behind it, by the name of the signal. */
+  readonly rates: ReadonlyMap<string, number>;
   /** First column of each limit on values, by the name of the gate. */
   readonly levels: ReadonlyMap<string, number>;
   readonly #meters: readonly { readonly at: number; readonly read: Meter }[];
   readonly #levels: readonly { readonly at: number; readonly read: LevelReader }[];
 
   /** `fleet` is what all devices together reported before. */
-  constructor(gates: readonly Gate[], fleet: Baseline | undefined) {
-    const names = [...new Set(gates.flatMap(rateOf))];
+  constructor(gates: readonly Gate[], fleet: Baseline | undefined, table?: SignalTable) {
+    const rules = gates.map((gate) => ({ gate: gateName(gate), rule: ruleOf(gate, table) }));
+    const names = [...new Set(rules.flatMap(({ rule }) => (rule.test === 'limit' ? [rule.signal.name] : [])))];
     this.rates = new Map(names.map((name, i) => [name, 2 + 2 * i]));
     const begin = 2 + 2 * names.length;
-    const comparing = gates.flatMap((gate) => {
-      const meter = meterOf(gate, fleet);
-      return meter === undefined ? [] : [{ gate: gateName(gate), meter }];
+    const comparing = rules.flatMap(({ gate, rule }) => {
+      const meter = meterOf(rule, fleet);
+      return meter === undefined ? [] : [{ gate, meter }];
     });
     this.meters = comparing.map(({ gate }, i) => ({ gate, at: begin + METER_COLUMNS * i }));
     this.#meters = comparing.map(({ meter }, i) => ({ at: begin + METER_COLUMNS * i, read: meter }));
     const values = begin + METER_COLUMNS * comparing.length;
-    const limits = gates.flatMap((gate) => {
-      const rule = levelRule(gate);
-      return rule === undefined ? [] : [{ gate: gateName(gate), read: levelReader(rule) }];
-    });
+    const limits = rules.flatMap(({ gate, rule }) => (rule.test === 'level' ? [{ gate, read: levelReader(rule) }] : []));
     this.levels = new Map(limits.map(({ gate }, i) => [gate, values + LEVEL_COLUMNS * i]));
     this.#levels = limits.map(({ read }, i) => ({ at: values + LEVEL_COLUMNS * i, read }));
     this.width = values + LEVEL_COLUMNS * limits.length;
@@ -67,10 +60,10 @@ export class Columns {
 
   read(window: DeviceWindow, group: Group, baseline: Baseline | undefined): Float64Array {
     const out = new Float64Array(this.width);
-    out[PREDICTIONS] = window.errors.exposure;
-    out[FAILED] = window.errors.events;
+    out[PREDICTIONS] = window.tallies.errors.exposure;
+    out[FAILED] = window.tallies.errors.events;
     for (const [name, at] of this.rates) {
-      const tally = window[RATE_FIELDS[name]];
+      const tally = window.tallies[name];
       out[at] = tally?.events ?? 0;
       out[at + 1] = tally?.exposure ?? 0;
     }
@@ -91,11 +84,4 @@ export class Columns {
     }
     return out;
   }
-}
-
-/** The rate a gate with a fixed limit looks at. */
-export function rateOf(gate: Gate): RateName[] {
-  if (gate.gate === 'disagreement') return [gate.source === 'shadow' ? 'shadow-disagreement' : 'disagreement'];
-  const limit = rateLimitOf(gate);
-  return limit === undefined ? [] : [limit.of];
 }

@@ -1,5 +1,5 @@
-import type { LevelRule } from '../../gate-document.js';
-import type { DeviceWindow, Distribution } from './window.js';
+import type { LevelRule } from '../../gate-rule.js';
+import { type DeviceWindow, type Distribution, valuesKey } from './window.js';
 
 /** Values of a window beyond a fixed limit, beyond what has to be ruled out, and all of them. */
 export interface LevelReading {
@@ -10,18 +10,14 @@ export interface LevelReading {
 
 export type LevelReader = (window: DeviceWindow) => LevelReading | undefined;
 
-/** Devices report kelvin, people state degrees Celsius. */
-const ZERO_CELSIUS = 273.15;
-
-export function levelReader(rule: LevelRule): LevelReader {
-  const { of, name, side } = rule;
-  const shift = of === 'temperature' ? ZERO_CELSIUS : 0;
+export function levelReader({ signal, name, side, limit, ruleOut }: LevelRule): LevelReader {
+  const key = valuesKey(signal.name, name);
   return (window) => {
-    const values = of === 'metric' ? window.metrics?.[name ?? ''] : window[of];
+    const values = window.values?.[key];
     if (values === undefined || values.count === 0) return undefined;
     return {
-      limited: outside(values, side, rule.limit + shift),
-      beyond: outside(values, side, rule.ruleOut + shift),
+      limited: outside(values, side, limit + signal.zero),
+      beyond: outside(values, side, ruleOut + signal.zero),
       values: values.count,
     };
   };

@@ -1,5 +1,6 @@
-import type { Gate } from '../../gate-document.js';
-import type { Baseline, DeviceWindow, Distribution, Group, Quantiles, Tally } from './window.js';
+import type { GateRule, QuantileRule } from '../../gate-rule.js';
+import type { Tally } from '#hub/telemetry/tally.js';
+import { type Baseline, type DeviceWindow, type Distribution, type Group, valuesKey } from './window.js';
 
 /** What a comparing gate counts in one window: events against `tolerate`, against `ruleOut`, and how many were to be expected. */
 export interface Reading {
@@ -17,21 +18,16 @@ export type Meter = (window: DeviceWindow, group: Group, baseline: Baseline | un
 const PRIOR_EVENTS = 5;
 
 /** The meter of a comparing gate; `undefined` for other gates. `fleet` is what all devices together reported before. */
-export function meterOf(gate: Gate, fleet: Baseline | undefined): Meter | undefined {
-  if (!('tolerate' in gate)) return undefined;
-  if ('negligible' in gate) {
-    const name = gate.gate;
-    return (window, _group, baseline) => rateReading(window[name], baseline?.[name], fleet?.[name]);
+export function meterOf(rule: GateRule, fleet: Baseline | undefined): Meter | undefined {
+  if (rule.test === 'rate') {
+    const { name } = rule.signal;
+    return (window, _group, baseline) => rateReading(window.tallies[name], baseline?.tallies[name], fleet?.tallies[name]);
   }
-  const before = (from: Baseline | undefined): number | undefined => {
-    const values: Quantiles | undefined = gate.gate === 'metric' ? from?.metrics?.[gate.name] : from?.[gate.gate];
-    return values?.quantile(gate.quantile);
-  };
+  if (rule.test !== 'quantile') return undefined;
+  const key = valuesKey(rule.signal.name, rule.name);
+  const before = (from: Baseline | undefined): number | undefined => from?.values?.[key]?.quantile(rule.quantile);
   const ofFleet = before(fleet);
-  return (window, group, baseline) => {
-    const values = gate.gate === 'metric' ? window.metrics?.[gate.name] : window[gate.gate];
-    return quantileReading(values, before(baseline) ?? ofFleet, group, gate);
-  };
+  return (window, group, baseline) => quantileReading(window.values?.[key], before(baseline) ?? ofFleet, group, rule);
 }
 
 /**
@@ -49,24 +45,21 @@ function rateReading(tally: Tally | undefined, own: Tally | undefined, fleet: Ta
 /**
  * The q-quantile of the new version is at most `factor` times that of the old one exactly when values above `factor` times
  * the old quantile are no more frequent than values above it were: the canary is counted above the stretched threshold of
- * each device's own history, the control above the plain one, and the two counts are compared.
+ * each device's own history, the control above the plain one, and the two counts are compared. Where less is worse, values
+ * below count, and the threshold is divided by the factor.
  */
 function quantileReading(
   values: Distribution | undefined,
   threshold: number | undefined,
   group: Group,
-  rule: { readonly tolerate: number; readonly ruleOut: number },
+  rule: Pick<QuantileRule, 'harm' | 'tolerate' | 'ruleOut'>,
 ): Reading | undefined {
   if (values === undefined || threshold === undefined || values.count === 0) return undefined;
+  const worse = (by: number): number => (rule.harm === 'more' ? values.above(threshold * by) : values.count - values.above(threshold / by));
   const expected = values.count;
   if (group === 'control') {
-    const events = values.above(threshold);
+    const events = worse(1);
     return { tolerated: events, ruledOut: events, expected, exposure: expected };
   }
-  return {
-    tolerated: values.above(threshold * rule.tolerate),
-    ruledOut: values.above(threshold * rule.ruleOut),
-    expected,
-    exposure: expected,
-  };
+  return { tolerated: worse(rule.tolerate), ruledOut: worse(rule.ruleOut), expected, exposure: expected };
 }

@@ -1,4 +1,5 @@
 import type { EpochMillis, Millis } from '#shared/kernel/time.js';
+import type { Tally } from '#hub/telemetry/tally.js';
 import type { DeviceId } from '#shared/protocol/device.js';
 
 export interface Quantiles {
@@ -12,47 +13,35 @@ export interface Distribution {
   above(threshold: number): number;
 }
 
-export interface Tally {
-  readonly events: number;
-  readonly exposure: number;
-}
-
-/** What one device reported of one version over one stretch of time. What it did not report is left out, never 0. */
+/**
+ * What one device reported of one version over one stretch of time, by the names of signals (`valuesKey` for a number of the
+ * application). What it did not report is left out, never 0.
+ */
 export interface DeviceWindow {
   readonly device: DeviceId;
   readonly from: EpochMillis;
   readonly length: Millis;
-  /** Failed predictions of all predictions. */
-  readonly errors: Tally;
-  /** Abnormal ends of the agent or of an instance per device hour. */
-  readonly crashes?: Tally;
-  /** Golden samples that gave other answers, of those run. */
-  readonly golden?: Tally;
-  /** Shadow answers that differ from the served ones, of those compared. */
-  readonly shadow?: Tally;
-  /** Wrong answers of the labelled ones. */
-  readonly feedback?: Tally;
-  /** Whole requests, milliseconds. */
-  readonly latency?: Distribution;
-  /** Resident memory, bytes. */
-  readonly memory?: Distribution;
-  /** Kelvin. */
-  readonly temperature?: Distribution;
-  /** Numbers the application reports, by name. */
-  readonly metrics?: Readonly<Record<string, Distribution>>;
+  readonly tallies: Tallies;
+  readonly values?: Readonly<Record<string, Distribution>>;
   /** Model outputs counted in bins that are the same for both versions, by name. */
   readonly outputs?: Readonly<Record<string, readonly number[]>>;
 }
 
+/** Events and their exposure. Failed predictions are always there, of all predictions that could fail. */
+export interface Tallies {
+  readonly errors: Tally;
+  readonly [signal: string]: Tally | undefined;
+}
+
 /** What a device reported of the old version before the rollout: what its later reports are measured against. */
 export interface Baseline {
-  readonly errors: Tally;
-  readonly crashes?: Tally;
-  readonly feedback?: Tally;
-  readonly latency?: Quantiles;
-  readonly memory?: Quantiles;
-  readonly temperature?: Quantiles;
-  readonly metrics?: Readonly<Record<string, Quantiles>>;
+  readonly tallies: Tallies;
+  readonly values?: Readonly<Record<string, Quantiles>>;
+}
+
+/** Under which key the values of a signal stand, or those of one of the numbers of the application. */
+export function valuesKey(signal: string, name?: string): string {
+  return name === undefined ? signal : `${signal}:${name}`;
 }
 
 export type Group = 'canary' | 'control';

@@ -1,5 +1,5 @@
 import type { GateFigures } from '../../figures.js';
-import type { Gate } from '../../gate-document.js';
+import type { BurnGate } from '../../gate.js';
 import { bare, type GateResult, short } from './result.js';
 
 interface Count {
@@ -12,7 +12,7 @@ interface Count {
  * windows (Google SRE Workbook, chapter 5, "multiwindow, multi-burn-rate alerts"). The long time says that it is worth something, the short
  * one that it goes on. With few predictions one failure would be a fast burn: then it says nothing ("Low-traffic services", there).
  */
-export function burn(figures: Extract<GateFigures, { kind: 'burn' }>, rule: Extract<Gate, { gate: 'burn' }>): GateResult {
+export function burn(figures: Extract<GateFigures, { kind: 'burn' }>, rule: BurnGate): GateResult {
   const budget = 1 - rule.objective;
   const speed = ({ events, exposure }: Count): number => (exposure > 0 ? events / exposure / budget : 0);
   const seen = Math.max(...figures.windows.map((window) => window.long.exposure));

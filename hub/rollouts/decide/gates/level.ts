@@ -1,6 +1,6 @@
 import { rateInterval, rateLimitEvidence } from '#shared/stats/rate-limit.js';
 import type { GateFigures } from '../../figures.js';
-import type { LevelRule } from '../../gate-document.js';
+import type { LevelRule } from '../../gate-rule.js';
 import { finite, type GateResult, type Levels, percent, short } from './result.js';
 
 /**
@@ -23,7 +23,7 @@ export function level(figures: Extract<GateFigures, { kind: 'level' }>, rule: Le
     alarm: Math.max(0, over),
     clearance: Math.max(0, within),
   };
-  const what = rule.name ?? rule.of;
+  const what = rule.name ?? rule.signal.name;
   const seen = `${percent(estimate)} of the values of ${what} lie ${rule.side} ${short(rule.limit)} (${percent(result.lower)} to ${percent(result.upper)})`;
   if (over >= 1) return { ...result, outcome: 'fail', reason: `${seen}, more than the ${percent(share)} that may` };
   if (within >= 1) {

@@ -55,7 +55,7 @@ describe('the rollout of a release of the agent', () => {
     { gate: 'latency' },
     { gate: 'feedback' },
     { gate: 'drift' },
-    { gate: 'disagreement' },
+    { gate: 'golden' },
     { gate: 'metric', name: 'word_error_rate' },
     { gate: 'burn', objective: 0.99 },
     { gate: 'limit', of: 'errors', atMost: 0.1, ruleOut: 0.5 },

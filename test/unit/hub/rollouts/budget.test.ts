@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { levelsOf } from '#hub/rollouts/decide/budget.js';
-import { DEFAULT_GATES, type Gate, gateSchema } from '#hub/rollouts/gate-document.js';
+import type { Gate } from '#hub/rollouts/gate.js';
+import { DEFAULT_GATES, gateSchema } from '#hub/rollouts/gate-document.js';
 
 const DOCUMENT = { falseAlarms: 0.01, missed: 0.05 };
 const gates = DEFAULT_GATES.map((gate) => gateSchema.parse(gate));

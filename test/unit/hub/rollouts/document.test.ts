@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { parseRollout, readRollout } from '#hub/rollouts/document.js';
-import { gateName, levelRule } from '#hub/rollouts/gate-document.js';
+import { gateName } from '#hub/rollouts/gate-document.js';
+import { ruleOf } from '#hub/rollouts/gate-rule.js';
+import { ROWS } from '#shared/signals/rows.js';
 import { hours, minutes } from '#shared/kernel/time.js';
 import { documentOf } from './rig.js';
 
@@ -115,19 +117,30 @@ describe('limit gates', () => {
 
   it('are on rates, on quantiles, and on what the application reports', () => {
     expect(read({ gate: 'limit', of: 'crashes', atMost: 0.5 })).toHaveLength(1);
-    expect(read({ gate: 'limit', of: 'temperature', atMost: 85 })).toMatchObject([{ quantile: 0.95 }]);
-    const [gate] = documentOf({ gates: [{ gate: 'limit', of: 'metric', name: 'fps', atLeast: 20 }] }).gates;
-    if (gate === undefined) throw new Error('no gate');
-    expect([gateName(gate), levelRule(gate)]).toEqual([
-      'limit:metric:fps',
-      { of: 'metric', name: 'fps', quantile: 0.05, side: 'below', limit: 20, ruleOut: 18 },
+    const rules = documentOf({
+      gates: [
+        { gate: 'limit', of: 'temperature', atMost: 85 },
+        { gate: 'limit', of: 'metric', name: 'fps', atLeast: 20 },
+        { gate: 'limit', of: 'golden', atMost: 0.1 },
+      ],
+    }).gates.map((gate) => [gateName(gate), ruleOf(gate)]);
+    expect(rules).toEqual([
+      [
+        'limit:temperature',
+        { test: 'level', signal: ROWS.temperature, name: undefined, quantile: 0.95, side: 'above', limit: 85, ruleOut: 93.5 },
+      ],
+      ['limit:metric:fps', { test: 'level', signal: ROWS.metric, name: 'fps', quantile: 0.05, side: 'below', limit: 20, ruleOut: 18 }],
+      ['limit:golden', { test: 'limit', signal: ROWS.golden, atMost: 0.1, ruleOut: 0.2, isOnShadows: false }],
     ]);
   });
 
   it('say what is wrong with them', () => {
     for (const gate of [
       { gate: 'limit', of: 'speed', atMost: 1 },
-      { gate: 'limit', of: 'latency', atLeast: 1 },
+      { gate: 'limit', of: 'latency', atLeast: 1, atMost: 2 },
+      { gate: 'limit', of: 'errors', atLeast: 1 },
+      { gate: 'limit', of: 'uptime', atMost: 1 },
+      { gate: 'latency', name: 'fps' },
       { gate: 'limit', of: 'latency', atMost: 50, ruleOut: 40 },
       { gate: 'limit', of: 'metric', name: 'fps' },
       { gate: 'limit', of: 'metric', name: 'fps', atMost: 1, atLeast: 1 },

@@ -14,7 +14,7 @@ const GATES = [
   { gate: 'latency' },
   { gate: 'memory' },
   { gate: 'drift' },
-  { gate: 'disagreement' },
+  { gate: 'golden' },
   { gate: 'limit', of: 'crashes', atMost: 1, ruleOut: 2 },
   { gate: 'burn', objective: 0.99 },
 ].map((gate) => gateSchema.parse(gate));
@@ -63,7 +63,7 @@ function book(baselines?: ReadonlyMap<string, Baseline>, fleet?: Baseline): Test
 }
 
 function windowFor(device: string, from: number, changes: Partial<DeviceWindow> = {}): DeviceWindow {
-  return { device: id(device), from, length: minutes(5), errors: { events: 1, exposure: 100 }, ...changes };
+  return { device: id(device), from, length: minutes(5), tallies: { errors: { events: 1, exposure: 100 } }, ...changes };
 }
 
 describe('EvidenceBook', () => {
@@ -87,10 +87,9 @@ describe('EvidenceBook', () => {
               const outputs = { y: [events, 9 - events] };
               evidence.add(
                 windowFor(`${device}-${group}`, at * 300_000, {
-                  errors: { events, exposure: 100 },
-                  latency: latencies(values),
+                  tallies: { errors: { events, exposure: 100 }, golden: { events, exposure: 10 } },
+                  values: { latency: latencies(values) },
                   outputs,
-                  golden: { events, exposure: 10 },
                 }),
                 group,
               );
@@ -112,14 +111,14 @@ describe('EvidenceBook', () => {
       ['latency', 'missing'],
       ['memory', 'missing'],
       ['drift', 'missing'],
-      ['disagreement', 'missing'],
+      ['golden', 'missing'],
       ['limit:crashes', 'missing'],
       ['burn', 'burn'],
     ]);
   });
 
   it('expects more errors of a device that always had more', () => {
-    const history = (events: number): Baseline => ({ errors: { events, exposure: 10_000 } });
+    const history = (events: number): Baseline => ({ tallies: { errors: { events, exposure: 10_000 } } });
     const evidence = book(new Map([['worse', history(400)]]), history(100));
     evidence.add(windowFor('worse', 0), 'canary');
     evidence.add(windowFor('new', 0), 'control');
@@ -133,8 +132,8 @@ describe('EvidenceBook', () => {
 
   it("counts a device's latencies above its own quantile, stretched for the canary", () => {
     const own: Baseline = {
-      errors: { events: 0, exposure: 100 },
-      latency: latencies(Array.from({ length: 100 }, (_, i) => i + 1)),
+      tallies: { errors: { events: 0, exposure: 100 } },
+      values: { latency: latencies(Array.from({ length: 100 }, (_, i) => i + 1)) },
     };
     const evidence = book(
       new Map([
@@ -142,8 +141,8 @@ describe('EvidenceBook', () => {
         ['same', own],
       ]),
     );
-    evidence.add(windowFor('slow', 0, { latency: latencies([50, 100, 120, 150, 200]) }), 'canary');
-    evidence.add(windowFor('same', 0, { latency: latencies([50, 100, 120, 150, 200]) }), 'control');
+    evidence.add(windowFor('slow', 0, { values: { latency: latencies([50, 100, 120, 150, 200]) } }), 'canary');
+    evidence.add(windowFor('same', 0, { values: { latency: latencies([50, 100, 120, 150, 200]) } }), 'control');
     const latency = evidence.figures(0).gates[1];
     if (latency?.kind !== 'comparison') throw new Error('no comparison');
     expect(latency.tolerated.strata).toEqual([{ canaryEvents: 3, canaryExposure: 5, controlEvents: 4, controlExposure: 5 }]);
@@ -157,7 +156,7 @@ describe('EvidenceBook', () => {
       ['b', 50],
       ['c', 2],
     ] as const)
-      evidence.add(windowFor(device, 0, { errors: { events, exposure: 100 } }), 'canary');
+      evidence.add(windowFor(device, 0, { tallies: { errors: { events, exposure: 100 } } }), 'canary');
     evidence.add(windowFor('z', 0), 'control');
     const [errors] = evidence.figures(0).gates;
     if (errors?.kind !== 'comparison') throw new Error('no comparison');
@@ -183,7 +182,7 @@ describe('EvidenceBook', () => {
   it('compares devices that ran the version for a while on their own', () => {
     const evidence = book();
     evidence.add(windowFor('old', 0), 'canary');
-    evidence.add(windowFor('old', hours(4), { errors: { events: 9, exposure: 100 } }), 'canary');
+    evidence.add(windowFor('old', hours(4), { tallies: { errors: { events: 9, exposure: 100 } } }), 'canary');
     evidence.add(windowFor('new', hours(4)), 'canary');
     evidence.add(windowFor('z', hours(4)), 'control');
     const [errors] = evidence.figures(hours(5)).gates;

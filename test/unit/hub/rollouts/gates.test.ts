@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { GateFigures } from '#hub/rollouts/figures.js';
-import { type Gate, gateSchema } from '#hub/rollouts/gate-document.js';
+import type { Gate } from '#hub/rollouts/gate.js';
+import { gateSchema } from '#hub/rollouts/gate-document.js';
 import { evaluateGate } from '#hub/rollouts/decide/gates/evaluate.js';
 
 const LEVELS = { alarm: 0.001, miss: 0.05 };
@@ -85,7 +86,7 @@ describe('gates with fixed limits', () => {
     const limit = gate({ gate: 'limit', of: 'errors', atMost: 0.02, ruleOut: 0.04 });
     const rate = (events: number, exposure = 5000): GateFigures => ({ gate: 'x', kind: 'rate', events, exposure, devices: 10 });
     expect([outcome(limit, rate(200)), outcome(limit, rate(60)), outcome(limit, rate(6, 200))]).toEqual(['fail', 'pass', 'insufficient']);
-    expect(outcome(gate({ gate: 'disagreement' }), rate(0))).toBe('pass');
+    expect(outcome(gate({ gate: 'golden' }), rate(0))).toBe('pass');
   });
 
   it('judge installs when every device is decided', () => {
