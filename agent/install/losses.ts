@@ -11,13 +11,13 @@ const MAX_LOSSES = 3;
 export class Losses {
   readonly #counts = new BoundedMap<string, number>(LIMITS.rememberedVersions);
 
-  /** Throws `MODELS_LOOP` when the version lost its files too often; then counting starts again. */
+  /** Throws `MODELS_NO_PROGRESS` when the version lost its files too often; then counting starts again. */
   add(model: ModelName, version: VersionNumber): void {
     const key = versionKey(model, version);
     const count = (this.#counts.get(key) ?? 0) + 1;
     if (count > MAX_LOSSES) {
       this.#counts.delete(key);
-      throw new SkerryError('MODELS_LOOP', `${model} ${version} lost files ${count} times after they were complete`);
+      throw new SkerryError('MODELS_NO_PROGRESS', `${model} ${version} lost files ${count} times after they were complete`);
     }
     this.#counts.set(key, count);
   }

@@ -118,7 +118,7 @@ export class StepLoop<S extends InstallStep> {
       }
       this.#stepsInARow += 1;
       if (this.#stepsInARow > MAX_STEPS_IN_A_ROW) {
-        throw new SkerryError('MODELS_LOOP', `the plan of ${subject} does not end, its last step is ${step.kind}`);
+        throw new SkerryError('MODELS_NO_PROGRESS', `the plan of ${subject} does not end, its last step is ${step.kind}`);
       }
       this.#current = step;
       await this.#run(step, signal);

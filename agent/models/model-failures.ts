@@ -49,8 +49,8 @@ async function filesWereDamaged(
   } catch (cause) {
     const error = asSkerryError(cause);
     // Files that cannot be read say nothing in favour of the version.
-    if (!hasCode(error, 'MODELS_LOOP') && verdict === 'refuse') return false;
-    if (!hasCode(error, 'MODELS_LOOP') || !replaceable) throw cause;
+    if (!hasCode(error, 'MODELS_NO_PROGRESS') && verdict === 'refuse') return false;
+    if (!hasCode(error, 'MODELS_NO_PROGRESS') || !replaceable) throw cause;
     await markBad(step, { code: error.code, message: error.message });
     return true;
   }

@@ -135,7 +135,7 @@ export class BlobDownload {
     this.#silences += 1;
     const { digest } = this.#job;
     if (this.#silences >= this.#context.settings.maxSilences) {
-      this.fail(new SkerryError('SYNC_FETCH_SILENT', `no piece of ${digest} came in answer to ${this.#silences} requests`));
+      this.fail(new SkerryError('SYNC_FETCH_TIMEOUT', `no piece of ${digest} came in answer to ${this.#silences} requests`));
       return;
     }
     this.#window.reset();

@@ -30,7 +30,7 @@ export class MqttBlobFetcher implements BlobFetcher {
 
   /**
    * Resolves when no piece is missing any more. Waits while offline. Rejects with what the hub refused it for, with
-   * `SYNC_FETCH_SILENT`, `BUNDLE_CHUNK_MISMATCH`, `DISK_FULL`, or `ABORTED` by `signal`; what was written stays.
+   * `SYNC_FETCH_TIMEOUT`, `BUNDLE_CHUNK_MISMATCH`, `DISK_FULL`, or `ABORTED` by `signal`; what was written stays.
    */
   async fetch(
     kind: 'target' | 'artifact',

@@ -52,7 +52,7 @@ const ROOM_RETRY: Millis = seconds(5);
 const WAITS_FOR_TRUST = ['TRUST_DIRECTOR_MISSING', 'TRUST_DESIRED_SIGNATURE', 'TRUST_ROOT_MISSING'] as const;
 
 /** Refusals that a right time may turn around: the metadata brings one, or somebody sets the clock. */
-const WAITS_FOR_TIME = ['TRUST_SIGNED_AHEAD', 'TRUST_DESIRED_EXPIRED'] as const;
+const WAITS_FOR_TIME = ['TRUST_SIGNED_IN_FUTURE', 'TRUST_DESIRED_EXPIRED'] as const;
 
 /** Refusals of what the hub said before, or says anew because it does not know that it did. */
 const HUB_IS_BEHIND = ['TRUST_DESIRED_REPLAY', 'TRUST_DESIRED_CONFLICT'] as const;

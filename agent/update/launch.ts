@@ -74,7 +74,7 @@ async function writeDown(folder: SlotFolder, { write, starts }: LaunchPlan, note
   } catch (cause) {
     // What is not on trial is started all the same.
     if (starts.some(({ kind }) => kind === 'trial')) {
-      notes.push({ code: 'UPDATE_NOT_COUNTED', message: `${folder.folder} cannot be written: ${asSkerryError(cause).message}` });
+      notes.push({ code: 'UPDATE_BOOT_NOT_COUNTED', message: `${folder.folder} cannot be written: ${asSkerryError(cause).message}` });
     }
     return false;
   }

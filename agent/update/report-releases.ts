@@ -6,7 +6,7 @@ import type { UpdateContext } from './update-context.js';
 
 /** Reported of a release that is no longer wanted and stays. */
 const NO_WAY_BACK = {
-  code: 'UPDATE_NO_WAY_BACK',
+  code: 'UPDATE_CANNOT_ROLL_BACK',
   message: 'no release is wanted any more, and the packaged agent could not read the state that is here; deploy a release instead',
 };
 

@@ -18,7 +18,7 @@ export interface RecordedSample extends GoldenCase {
 /**
  * Runs a case twice on the reference variant and records its outputs, or the outputs given when the model agrees with them.
  * `GOLDEN_INPUTS_NEEDED` when the model rejects generated inputs, `GOLDEN_INPUTS_INVALID` for given ones,
- * `GOLDEN_NOT_DETERMINISTIC` when two runs differ, `GOLDEN_DISAGREES` when given outputs are not what the model gives.
+ * `GOLDEN_NOT_DETERMINISTIC` when two runs differ, `VARIANT_GOLDEN_MISMATCH` when given outputs are not what the model gives.
  */
 export async function recordSample(
   model: LoadedModel,
@@ -36,7 +36,7 @@ export async function recordSample(
     const comparison = compareOutputs(golden.outputs, outputs, tolerance);
     if (!comparison.agrees) {
       throw new SkerryError(
-        'GOLDEN_DISAGREES',
+        'VARIANT_GOLDEN_MISMATCH',
         `the model does not give the outputs that ${golden.name} expects: ${comparison.reason ?? ''}`,
       );
     }
@@ -74,16 +74,16 @@ export interface Agreement {
   readonly maxError: number;
 }
 
-/** Checks another variant against the recorded samples; `GOLDEN_DISAGREES` says by how much it is off and what would accept it. */
+/** Checks another variant against the recorded samples; `VARIANT_GOLDEN_MISMATCH` says by how much it is off and what would accept it. */
 export async function checkVariant(name: string, model: LoadedModel, samples: readonly RecordedSample[]): Promise<Agreement> {
   let maxError = 0;
   for (const sample of samples) {
     const outputs = await model.run(sample.inputs).catch((cause: unknown) => {
-      throw new SkerryError('GOLDEN_DISAGREES', `variant ${name} fails on golden sample ${sample.name}: ${messageOf(cause)}`, { cause });
+      throw new SkerryError('VARIANT_GOLDEN_MISMATCH', `variant ${name} fails on golden sample ${sample.name}: ${messageOf(cause)}`, { cause });
     });
     const comparison = compareOutputs(sample.outputs, outputs, sample.tolerance);
     if (!comparison.agrees) {
-      throw new SkerryError('GOLDEN_DISAGREES', `variant ${name} on golden sample ${sample.name}: ${comparison.reason ?? ''}`, {
+      throw new SkerryError('VARIANT_GOLDEN_MISMATCH', `variant ${name} on golden sample ${sample.name}: ${comparison.reason ?? ''}`, {
         details: { variant: name, sample: sample.name, maxError: comparison.maxError, tolerance: sample.tolerance },
       });
     }

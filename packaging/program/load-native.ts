@@ -22,7 +22,7 @@ const OPEN_FLAGS = constants.dlopen.RTLD_LAZY | NO_DELETE;
 export function loadNative(name: string, advise?: Advise): unknown {
   const part = partNamed(name);
   const home = nativePartsHome();
-  if (home === undefined) throw new SkerryError('NATIVE_HOME_UNKNOWN', `${name} is needed, and no data folder was named`);
+  if (home === undefined) throw new SkerryError('NATIVE_FOLDER_UNKNOWN', `${name} is needed, and no data folder was named`);
   const folder = path.join(home, 'native', NATIVES.digest);
   for (const needed of part.needs) unpack(folder, partNamed(needed), advise);
   const file = unpack(folder, part, advise);

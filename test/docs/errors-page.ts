@@ -3,10 +3,10 @@ import type { CodeEntry } from '#shared/kernel/codes/define.js';
 import { httpStatusOf } from '#shared/kernel/status.js';
 
 const FAULTS: Readonly<Record<CodeEntry['fault'], string>> = {
-  ours: 'Skerry itself',
-  caller: 'whoever asked',
-  peer: 'the other side',
-  environment: 'the machine',
+  ours: 'Skerry',
+  caller: 'caller',
+  peer: 'peer',
+  environment: 'environment',
 };
 
 /** The whole text of `docs/ERRORS.md`, made from the tables of codes. */
@@ -18,9 +18,12 @@ export function errorsPage(): string {
   return [
     '# Errors',
     '',
-    'Every error carries a stable code: in HTTP bodies, MQTT reports, events, logs and `--json` output. This page is written from',
-    '`shared/kernel/codes/` by `npm run docs:errors`, and a test compares both. The status is one of the canonical codes of',
-    '[gRPC](https://grpc.io/docs/guides/status-codes/), from which each protocol derives its own (`shared/kernel/status.ts`).',
+    'Every error carries a stable code: in HTTP bodies, MQTT reports, events, logs and `--json` output. `npm run docs:errors`',
+    'generates this page from `shared/kernel/codes/`. The status is one of the canonical codes of',
+    '[gRPC](https://grpc.io/docs/guides/status-codes/); each protocol derives its own from it (`shared/kernel/status.ts`).',
+    '',
+    'At fault is the *caller* (who sent the request or ran the command), the *peer* (the other side, or the model or release that it sent),',
+    'the *environment* (disk, memory, network or configuration of the machine), or *Skerry* (a bug).',
     '',
     '| code | at fault | status | HTTP | what happened | what to do |',
     '|---|---|---|---|---|---|',

@@ -49,7 +49,7 @@ describe('a release of the agent, and a device whose agent runs from source', ()
 
   it('is refused by the device when it is deployed all the same, and its models go on', async () => {
     const refused = await world.run(['deploy', 'skerry-agent@2', '--all', '--wait', '--json']);
-    expect(JSON.parse(refused.stdout)).toMatchObject({ devices: [{ state: 'refused', error: { code: 'UPDATE_NOT_ABLE' } }] });
+    expect(JSON.parse(refused.stdout)).toMatchObject({ devices: [{ state: 'refused', error: { code: 'UPDATE_UNSUPPORTED' } }] });
     expect(refused.code).toBe(1);
     expect((await device.predict('affine', INPUT)).version).toBe(1);
     expect((await view()).desired.models.map(({ model, version }) => [model, version])).toEqual([

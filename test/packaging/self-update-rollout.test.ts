@@ -82,7 +82,7 @@ describe.skipIf(reason !== undefined)(`rollouts of the packaged agent${reason ==
     expect(failed?.reason).toMatch(/^install: /);
     await runs([2, 2]);
     const tried = await Promise.all(services.map(async (service) => (await service.release(3))?.error?.code));
-    expect(tried.filter((code) => code !== undefined)).toEqual(['UPDATE_ENDED']);
+    expect(tried.filter((code) => code !== undefined)).toEqual(['UPDATE_EXITED']);
     const events = await world.events('kind=version.rolled-back&limit=50');
     expect(events.filter(({ model, detail }) => model === 'skerry-agent' && detail?.['from'] === 3)).toHaveLength(1);
   }, 600_000);

@@ -100,9 +100,9 @@ describe.skipIf(reason !== undefined)(`self-update of the packaged agent${reason
   }, 300_000);
 
   it.each([
-    { fault: 'crash', version: 3, code: 'UPDATE_ENDED' },
-    { fault: 'hang', version: 4, code: 'UPDATE_ENDED' },
-    { fault: 'hang-later', version: 5, code: 'UPDATE_ENDED' },
+    { fault: 'crash', version: 3, code: 'UPDATE_EXITED' },
+    { fault: 'hang', version: 4, code: 'UPDATE_EXITED' },
+    { fault: 'hang-later', version: 5, code: 'UPDATE_EXITED' },
     { fault: 'deaf', version: 6, code: 'UPDATE_NOT_CONNECTED' },
   ] as const)(
     'goes back from a release with fault $fault, killed at every step',
@@ -168,13 +168,13 @@ describe.skipIf(reason !== undefined)(`self-update of the packaged agent${reason
     expect(service.ends.filter((end) => end === 'SIGSEGV')).toHaveLength(40);
     expect((await service.status()).reported.capabilities.selfUpdate).toEqual({ able: true });
     for (const version of [9, 10]) {
-      expect(await service.release(version)).toMatchObject({ install: 'bad', error: { code: 'UPDATE_KEPT_ENDING' } });
+      expect(await service.release(version)).toMatchObject({ install: 'bad', error: { code: 'UPDATE_CRASH_LOOP' } });
     }
     // The hub hears of both, and shows them as refused.
     for (const version of [9, 10]) await reports(world, device, 'skerry-agent', version, 'bad');
     await until('the hub to have the events', async () => {
       const events = await world.events('kind=version.rolled-back&limit=50');
-      const left = events.filter(({ error }) => error?.code === 'UPDATE_KEPT_ENDING').map(({ detail }) => detail?.['from']);
+      const left = events.filter(({ error }) => error?.code === 'UPDATE_CRASH_LOOP').map(({ detail }) => detail?.['from']);
       return left.includes(9) && left.includes(10);
     });
 
@@ -195,7 +195,7 @@ describe.skipIf(reason !== undefined)(`self-update of the packaged agent${reason
       service.start();
       await service.until('the model to serve', async () => (await predict()).join() === RIGHT.join(), 60_000);
       await roll(11, 'hang');
-      expect(await settled(11, 'bad')).toEqual({ code: 'UPDATE_ENDED' });
+      expect(await settled(11, 'bad')).toEqual({ code: 'UPDATE_EXITED' });
       await service.until('the model to serve', async () => (await predict()).join() === RIGHT.join(), 60_000);
       expect(await service.slots()).toMatchObject({ good: { version: 10 } });
       expect(service.ends).toEqual([]);

@@ -235,7 +235,7 @@ describe.skipIf(reason !== undefined)(`the packages under systemd${reason === un
   ] as const)('goes back by itself from a release with fault $fault, and is not given up', async ({ fault, version }) => {
     const count = await restarts();
     await roll(version, fault);
-    expect(await settled(version, 'bad')).toEqual({ code: 'UPDATE_ENDED' });
+    expect(await settled(version, 'bad')).toEqual({ code: 'UPDATE_EXITED' });
     await serves();
     expect(await executable()).toBe(`${DATA}/agents/a/skerry-agent`);
     expect(await slots()).toMatchObject({ good: { slot: 'a', version: 2 }, trying: null, refused: null });

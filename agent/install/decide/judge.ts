@@ -26,8 +26,8 @@ export interface Failure {
 const REFUSED_AT_ONCE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'MODELS_MANIFEST_MISMATCH',
   'MODELS_BELOW_MINIMUM',
-  'MODELS_LOOP',
-  'UPDATE_LOOP',
+  'MODELS_NO_PROGRESS',
+  'UPDATE_NO_PROGRESS',
   'BUNDLE_MANIFEST_INVALID',
   'INPUT_TOO_LARGE',
 ]);

@@ -70,7 +70,7 @@ const startBeside: Start = (snapshot, facts, { device, complete }): Step | undef
   const needed = facts.manifest?.loadBytes || (factsOf(snapshot, snapshot.serving?.serving)?.servable?.memoryBytes ?? 0);
   if (needed > device.freeMemoryBytes) {
     const message = `${model} ${version} needs about ${needed} bytes of memory beside the serving version, ${device.freeMemoryBytes} are free`;
-    return { kind: 'markBad', model, version, error: { code: 'MODELS_NO_ROOM_BESIDE', message } };
+    return { kind: 'markBad', model, version, error: { code: 'MODELS_NOT_ENOUGH_MEMORY', message } };
   }
   return { kind: 'load', model, version, purpose: 'install' };
 };

@@ -5,7 +5,7 @@ import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
 
 const SOCKET_MODE = 0o660;
 
-/** Listens on TCP; gives the port taken. `SERVE_ADDRESS` when it cannot. */
+/** Listens on TCP; gives the port taken. `SERVE_LISTEN_FAILED` when it cannot. */
 export async function listenTcp(server: Server, host: string, port: number): Promise<number> {
   await listen(server, { host, port }, `${host}:${port}`);
   const address = server.address();
@@ -14,7 +14,7 @@ export async function listenTcp(server: Server, host: string, port: number): Pro
 
 /**
  * Listens on a Unix socket that owner and group may use. A socket file that nobody listens on any more (its process was
- * killed) is replaced; false where the disk is read-only; one that somebody listens on, or a file that is no socket, is left alone: `SERVE_ADDRESS`.
+ * killed) is replaced; false where the disk is read-only; one that somebody listens on, or a file that is no socket, is left alone: `SERVE_LISTEN_FAILED`.
  */
 export async function listenUnix(server: Server, path: string): Promise<boolean> {
   try {
@@ -32,13 +32,13 @@ export async function listenUnix(server: Server, path: string): Promise<boolean>
 async function removeStale(path: string): Promise<void> {
   const stats = await lstat(path).catch((cause: unknown) => {
     if (errnoOf(cause) === 'ENOENT') return undefined;
-    throw new SkerryError('SERVE_ADDRESS', `cannot look at ${path}`, { cause });
+    throw new SkerryError('SERVE_LISTEN_FAILED', `cannot look at ${path}`, { cause });
   });
   if (stats === undefined) return;
-  if (!stats.isSocket()) throw new SkerryError('SERVE_ADDRESS', `${path} exists and is no socket`);
-  if (await answers(path)) throw new SkerryError('SERVE_ADDRESS', `another process listens on ${path}`);
+  if (!stats.isSocket()) throw new SkerryError('SERVE_LISTEN_FAILED', `${path} exists and is no socket`);
+  if (await answers(path)) throw new SkerryError('SERVE_LISTEN_FAILED', `another process listens on ${path}`);
   await unlink(path).catch((cause: unknown) => {
-    if (errnoOf(cause) !== 'ENOENT') throw new SkerryError('SERVE_ADDRESS', `cannot replace the stale socket ${path}`, { cause });
+    if (errnoOf(cause) !== 'ENOENT') throw new SkerryError('SERVE_LISTEN_FAILED', `cannot replace the stale socket ${path}`, { cause });
   });
 }
 
@@ -60,7 +60,7 @@ function answers(path: string): Promise<boolean> {
 function listen(server: Server, where: net.ListenOptions, shown: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const refuse = (cause: Error): void => {
-      reject(new SkerryError('SERVE_ADDRESS', `cannot listen on ${shown}: ${cause.message}`, { cause }));
+      reject(new SkerryError('SERVE_LISTEN_FAILED', `cannot listen on ${shown}: ${cause.message}`, { cause }));
     };
     server.once('error', refuse);
     server.listen(where, () => {

@@ -69,7 +69,7 @@ function carryOver(path: string, db: Database.Database, why: string): OpenedData
   const carried = salvage(newerPath(path), db, 'newer');
   rmSync(newerPath(path), { force: true });
   const message = `${why}; the copy it made before is used again, with ${carried} newer rows`;
-  return { db, recovery: { error: new SkerryError('STORE_TAKEN_BACK', message, { details: { carried } }), movedTo: path } };
+  return { db, recovery: { error: new SkerryError('STORE_ROLLED_BACK', message, { details: { carried } }), movedTo: path } };
 }
 
 function openChecked(path: string, migrations: readonly string[]): Database.Database {

@@ -55,7 +55,7 @@ export function planLaunch(facts: LaunchFacts): LaunchPlan {
   if (trying === null) return planGood(slots, facts);
   if (trying.boots >= trying.maxBoots) {
     const message = `release ${trying.release} was started ${trying.boots} times and ended each time before it was known to be good`;
-    return planAfterTrial(refuseTrial(slots, 'UPDATE_ENDED', message), facts);
+    return planAfterTrial(refuseTrial(slots, 'UPDATE_EXITED', message), facts);
   }
   const damage = damageOf(trying, facts);
   if (damage !== undefined) return planAfterTrial(refuseTrial(slots, 'UPDATE_FILE_DAMAGED', damage), facts);
@@ -92,7 +92,7 @@ function planGood(slots: Slots, facts: LaunchFacts): LaunchPlan {
   if (to === 'packaged') return { write: leaveGood(slots, to), starts: [PACKAGED], notes: [] };
   if (to !== undefined) return { write: countGood(leaveGood(slots, to)), ...startGood(to) };
   const message = `release ${good.release} ended each of ${good.watch?.boots ?? 0} times; nothing else here could read its state, so it is started again`;
-  return { ...startGood(good.slot), notes: [{ code: 'UPDATE_KEPT_ENDING', message }] };
+  return { ...startGood(good.slot), notes: [{ code: 'UPDATE_CRASH_LOOP', message }] };
 }
 
 function startGood(slot: SlotName): Pick<LaunchPlan, 'starts' | 'notes'> {

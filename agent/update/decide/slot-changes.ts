@@ -68,7 +68,7 @@ export function leaveGood(slots: Slots, to: Runnable): Slots {
     version,
     manifest,
     attempt: watch?.attempt ?? 0,
-    code: 'UPDATE_KEPT_ENDING',
+    code: 'UPDATE_CRASH_LOOP',
     message: `release ${release}, which had been good, was started ${watch?.boots ?? 0} times and ended each time before it proved itself`,
     ...(refused === null ? {} : { earlier: refused }),
   };

@@ -184,17 +184,17 @@ function planWanted(snapshot: UpdateSnapshot, desired: NonNullable<UpdateSnapsho
   if (record === undefined || record.manifest !== manifest) return accept;
   const markBad = (code: string, message: string): UpdatePlan => ({ step: { kind: 'markBad', version, code, message } });
   if (record.install === 'bad') {
-    const nowAble = record.error?.code === 'UPDATE_NOT_ABLE' && unable === undefined;
+    const nowAble = record.error?.code === 'UPDATE_UNSUPPORTED' && unable === undefined;
     return record.attempt !== attempt || nowAble ? accept : {};
   }
-  if (unable !== undefined) return markBad('UPDATE_NOT_ABLE', unable);
+  if (unable !== undefined) return markBad('UPDATE_UNSUPPORTED', unable);
   if (version < minimumVersion) {
     return markBad('MODELS_BELOW_MINIMUM', `release ${version} is below ${minimumVersion}, the lowest its publisher allows`);
   }
   if (facts === undefined || record.install === 'wanted') return { step: { kind: 'fetchManifest', version } };
   if (facts.executable === undefined) return markBad('UPDATE_NO_VARIANT', `release ${facts.release} has no executable for this platform`);
   if (facts.takesOverFrom > runs) {
-    return markBad('UPDATE_TAKES_NOT_OVER', `release ${facts.release} takes over from ${facts.takesOverFrom} on, here runs ${runs}`);
+    return markBad('UPDATE_CANNOT_TAKE_OVER', `release ${facts.release} takes over from ${facts.takesOverFrom} on, here runs ${runs}`);
   }
   if (placed) return planStart(snapshot, record);
   // It was complete, and what is on the disk says otherwise.
@@ -207,7 +207,7 @@ function planStart({ slots, startedAt, now }: UpdateSnapshot, { version, install
   if (install !== 'staged' && install !== 'starting' && install !== 'probation') return { step: { kind: 'stage', version } };
   if (handovers >= MAX_HANDOVERS) {
     const message = `the process was handed over to release ${version} ${handovers} times, and it never started`;
-    return { step: { kind: 'markBad', version, code: 'UPDATE_LOOP', message } };
+    return { step: { kind: 'markBad', version, code: 'UPDATE_NO_PROGRESS', message } };
   }
   // The launcher came back without starting it (it could not count, on a full disk): ever more rarely.
   const at = slots.trying === null ? now : startedAt + handovers * minutes(1);

@@ -5,18 +5,18 @@ export const statsCodes = defineCodes({
     fault: 'peer',
     status: 'INVALID_ARGUMENT',
     summary: 'The bytes are not a quantile sketch of a known version.',
-    action: 'Update the older of the two sides; if both are current, report it with the bytes.',
+    action: 'Update the older of the two sides. If both are current, report it with the bytes.',
   },
   SKETCH_VALUE: {
     fault: 'caller',
     status: 'INVALID_ARGUMENT',
-    summary: 'A value or weight cannot be put into a quantile sketch (not finite, too large, or a weight that is not a positive integer).',
-    action: 'Count such values on their own instead of sketching them.',
+    summary: 'A quantile sketch cannot hold this value or weight: it is not finite, too large, or the weight is not a positive integer.',
+    action: 'Count such values separately instead.',
   },
   STATS_ARGUMENT: {
     fault: 'caller',
     status: 'INVALID_ARGUMENT',
-    summary: 'A statistical method was called with figures outside its domain (more failures than trials, a level outside 0 to 1).',
-    action: 'Correct the figures named in the message; a gate that gets this stops its rollout.',
+    summary: 'A statistical method got figures outside its domain, such as more failures than trials, or a level outside 0 to 1.',
+    action: 'Correct the figures that the message names. A gate with such figures stops its rollout.',
   },
 });

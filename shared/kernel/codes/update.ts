@@ -4,14 +4,14 @@ export const updateCodes = defineCodes({
   UPDATE_SLOTS_INVALID: {
     fault: 'environment',
     status: 'INTERNAL',
-    summary: 'The file that says which release of the agent runs could not be read; the one that came with the package runs.',
-    action: 'Check the disk. The wanted release is fetched and tried again by itself.',
+    summary: 'The slot file, which names the release of the agent to run, is unreadable. The packaged release runs.',
+    action: 'Check the disk. The wanted release is fetched and retried automatically.',
   },
   UPDATE_FILE_DAMAGED: {
     fault: 'environment',
     status: 'DATA_LOSS',
-    summary: 'The executable of a release is missing or no longer has the digest it was stored with.',
-    action: 'Check the disk. A release that was good is fetched again by itself; for one on trial deploy again with a new attempt.',
+    summary: 'The executable of a release is missing or does not match its digest.',
+    action: 'Check the disk. A good release is fetched again automatically. For one on trial, deploy again with --retry.',
   },
   UPDATE_NOT_STARTED: {
     fault: 'peer',
@@ -19,71 +19,70 @@ export const updateCodes = defineCodes({
     http: 422,
     summary: 'The operating system refused to start the executable of a release.',
     action:
-      'Look at the reason: another processor, a file system that allows no programs, a missing library. Publish a release that starts.',
+      'Check the reason in the message: another processor, a file system mounted noexec, a missing library. Publish a release that starts.',
   },
-  UPDATE_NOT_COUNTED: {
+  UPDATE_BOOT_NOT_COUNTED: {
     fault: 'environment',
     status: 'RESOURCE_EXHAUSTED',
     http: 507,
-    summary: 'A release on trial was not started, because its start could not be counted on the disk.',
-    action: 'Free space, or make the data folder writable; it is tried again by itself.',
+    summary: 'A release on trial was not started, because the boot counter could not be written to the disk.',
+    action: 'Free disk space, or make the data folder writable. The device retries automatically.',
   },
-  UPDATE_ENDED: {
+  UPDATE_EXITED: {
     fault: 'peer',
     status: 'INTERNAL',
-    summary: 'A release ended, or hung and was ended, again and again before it was known to be good; the device went back.',
-    action: 'Look for its last lines in the log of the device; publish a corrected release.',
+    summary: 'A release on trial exited or hung repeatedly. The device rolled back.',
+    action: 'Find its last lines in the log of the device. Publish a corrected release.',
   },
-  UPDATE_KEPT_ENDING: {
+  UPDATE_CRASH_LOOP: {
     fault: 'environment',
     status: 'INTERNAL',
-    summary: 'A release that had been good ended each time it was started, twenty times; the device left it for what else it has.',
+    summary: 'A good release exited on twenty starts in a row. The device rolled back to another release.',
     action:
-      'Look for its last lines in the log of the device and for what changed there (disk, date, drivers); deploy again with a new attempt, or another release.',
+      'Find its last lines in the log of the device, and what changed there (disk, date, drivers). Deploy again with --retry, or deploy another release.',
   },
   UPDATE_NOT_CONNECTED: {
     fault: 'peer',
     status: 'INTERNAL',
-    summary: 'The release before it was connected, this one had no word from the hub within the time it is given; the device went back.',
-    action:
-      'See whether the hub or its network was away at that time: then deploy again with a new attempt. Otherwise publish a corrected release.',
+    summary: 'A release on trial did not reach the hub in time, although the previous one was connected. The device rolled back.',
+    action: 'If the hub or its network was down at that time, deploy again with --retry. Otherwise publish a corrected release.',
   },
   UPDATE_MODELS_FAILED: {
     fault: 'peer',
     status: 'INTERNAL',
-    summary: 'Models that the release before it served were not served by this one within the time it is given; the device went back.',
-    action: 'Look at the events of the device for what the models failed at; publish a corrected release.',
+    summary: 'A release on trial did not serve all models that the previous one served. The device rolled back.',
+    action: 'Check the events of the device for the failures of the models. Publish a corrected release.',
   },
-  UPDATE_NOT_ABLE: {
+  UPDATE_UNSUPPORTED: {
     fault: 'caller',
     status: 'FAILED_PRECONDITION',
     http: 422,
-    summary: 'This agent can not replace itself: it runs from source, or was not started by `skerry-agent launch`.',
-    action: 'Install the package, whose service starts the launcher, or update it the way it was installed.',
+    summary: 'This agent cannot replace itself: it runs from source, or was not started by `skerry-agent launch`.',
+    action: 'Install the package, whose service starts the launcher, or update the agent the way it was installed.',
   },
   UPDATE_NO_VARIANT: {
     fault: 'caller',
     status: 'FAILED_PRECONDITION',
     http: 422,
     summary: 'The release has no executable for the operating system and processor of this device.',
-    action: 'Publish the release with one for it, or deploy it to other devices.',
+    action: 'Publish the release with an executable for this platform, or deploy it to other devices.',
   },
-  UPDATE_TAKES_NOT_OVER: {
+  UPDATE_CANNOT_TAKE_OVER: {
     fault: 'caller',
     status: 'FAILED_PRECONDITION',
-    summary: 'The release can not take over the state of the one that runs here.',
+    summary: 'The release cannot take over the data of the running release.',
     action: 'Deploy a release between the two first.',
   },
-  UPDATE_NO_WAY_BACK: {
+  UPDATE_CANNOT_ROLL_BACK: {
     fault: 'caller',
     status: 'FAILED_PRECONDITION',
-    summary: 'No release of the agent is wanted any more, but the packaged one could not read the state that is here: the release stays.',
-    action: 'Deploy a release that knows this state, or install a newer package.',
+    summary: 'No release of the agent is deployed any longer, but the packaged one cannot read the current data. The release stays.',
+    action: 'Deploy a release that reads this data, or install a newer package.',
   },
-  UPDATE_LOOP: {
+  UPDATE_NO_PROGRESS: {
     fault: 'ours',
     status: 'INTERNAL',
-    summary: 'Handing over to the release never led to its start, and it was given up.',
-    action: 'Report it with the events of the device; deploy again with a new attempt to try once more.',
+    summary: 'The launcher never started the release. It was quarantined.',
+    action: 'Report it as a bug, with the events of the device. Deploy again with --retry to try once more.',
   },
 });

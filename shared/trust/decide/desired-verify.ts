@@ -81,7 +81,7 @@ export const DESIRED_CHECKS: readonly Check[] = [
   },
   {
     name: 'not dated ahead',
-    code: 'TRUST_SIGNED_AHEAD',
+    code: 'TRUST_SIGNED_IN_FUTURE',
     holds: (opened, context) => isUnchanged(opened, context.last) || opened.issuedAt <= (context.latest ?? opened.issuedAt),
     says: ({ desired }, { latest }) => `it is dated ${desired.issuedAt}, later than ${new Date(latest ?? 0).toISOString()}`,
   },

@@ -106,7 +106,7 @@ function checkNotAhead(
   const signed = issuedAt(timestamp);
   if (latest === undefined || signed === undefined || signed <= latest || timestamp.version === trusted?.version) return;
   throw new SkerryError(
-    'TRUST_SIGNED_AHEAD',
+    'TRUST_SIGNED_IN_FUTURE',
     `timestamp version ${timestamp.version} is dated ${new Date(signed).toISOString()}, later than ${new Date(latest).toISOString()}`,
     { details: { version: timestamp.version } },
   );

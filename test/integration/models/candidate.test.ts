@@ -86,7 +86,7 @@ describe('a version beside the one that serves', () => {
     rig.freeMemoryBytes = 400_000;
     rig.desired.want({ ...one, candidate: beside(two) });
     await acted(rig, async () => (await rig.installOf(two)) === 'bad');
-    expect(reported(rig)?.versions.find(({ version }) => version === 2)?.error?.code).toBe('MODELS_NO_ROOM_BESIDE');
+    expect(reported(rig)?.versions.find(({ version }) => version === 2)?.error?.code).toBe('MODELS_NOT_ENOUGH_MEMORY');
     expect(rig.run.servables.answering(VAD)).toBe(1);
     rig.freeMemoryBytes = 600_000;
     rig.desired.want({ ...one, candidate: beside(two, { attempt: 1 }) });

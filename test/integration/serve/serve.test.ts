@@ -354,11 +354,11 @@ describe('connections', () => {
       request.end(JSON.stringify({ inputs: [input] }));
     });
     expect(JSON.parse(answer)).toMatchObject({ outputs: [{ data: [3, 5, 7, 9] }] });
-    await expect(serve({ unix: { path: socketPath } })).rejects.toEqual(coded('SERVE_ADDRESS', 'another process'));
+    await expect(serve({ unix: { path: socketPath } })).rejects.toEqual(coded('SERVE_LISTEN_FAILED', 'another process'));
     const file = path.join(folder, 'file');
     await writeFile(file, 'precious');
-    await expect(serve({ unix: { path: file } })).rejects.toEqual(coded('SERVE_ADDRESS', 'no socket'));
-    await expect(serve({ tcp: { host: '127.0.0.1', port: one.address.tcp?.port ?? 0 } })).rejects.toEqual(coded('SERVE_ADDRESS'));
+    await expect(serve({ unix: { path: file } })).rejects.toEqual(coded('SERVE_LISTEN_FAILED', 'no socket'));
+    await expect(serve({ tcp: { host: '127.0.0.1', port: one.address.tcp?.port ?? 0 } })).rejects.toEqual(coded('SERVE_LISTEN_FAILED'));
   });
 
   test('work of a client that has gone is not run', async () => {

@@ -160,7 +160,7 @@ describe('MqttBlobFetcher', () => {
       await until('a request', () => hub.requests.length === asked);
       await patience.advance(SILENCE.max);
     }
-    expect(await outcome).toMatchObject({ code: 'SYNC_FETCH_SILENT' });
+    expect(await outcome).toMatchObject({ code: 'SYNC_FETCH_TIMEOUT' });
     hub.onPiece = (_index, bytes) => bytes;
     const full = new MemoryBlob(pieces);
     full.beforeWrite = () => {

@@ -297,7 +297,7 @@ describe('DesiredSubscription and TrustFeed over a broker', () => {
     const clock: Clock = { ...systemClock, now: () => systemClock.now() - 400 * 86_400_000 };
     const { desired, accepted, events } = await startDevice(clock);
     await say(statement(3));
-    await until('refused for now', () => desired.refused?.code === 'TRUST_SIGNED_AHEAD');
+    await until('refused for now', () => desired.refused?.code === 'TRUST_SIGNED_IN_FUTURE');
     await publishTrust();
     await until('accepted', () => accepted.length === 1);
     expect([desired.current()?.counter, desired.refused]).toEqual([3, undefined]);

@@ -38,7 +38,7 @@ const restsAt = (good: number | null, release: number, install: 'good' | 'bad' |
 
 const CASES: readonly Case[] = [
   { name: 'a good release', before: [2], begin: rolls('good'), isOver: restsAt(3, 3, 'good'), writes: 10 },
-  { name: 'a crashing release', before: [2], begin: rolls('crash'), isOver: restsAt(2, 3, 'bad', 'UPDATE_ENDED'), writes: 8 },
+  { name: 'a crashing release', before: [2], begin: rolls('crash'), isOver: restsAt(2, 3, 'bad', 'UPDATE_EXITED'), writes: 8 },
   { name: 'a deaf release', before: [2], begin: rolls('deaf'), isOver: restsAt(2, 3, 'bad', 'UPDATE_NOT_CONNECTED'), writes: 10 },
   { name: 'no release any more', before: [2], begin: (rig) => rig.desired.want(vad), isOver: restsAt(null, 2, undefined), writes: 2 },
   {
@@ -48,7 +48,7 @@ const CASES: readonly Case[] = [
       rig.ending.add('3');
       return rig.start();
     },
-    isOver: restsAt(2, 3, 'bad', 'UPDATE_KEPT_ENDING'),
+    isOver: restsAt(2, 3, 'bad', 'UPDATE_CRASH_LOOP'),
     writes: 3,
   },
 ];

@@ -18,7 +18,7 @@ const MOMENTS: Readonly<Record<ReleaseBehaviour, readonly string[]>> = {
 };
 const CODES: Readonly<Record<ReleaseBehaviour, string | undefined>> = {
   good: undefined,
-  crash: 'UPDATE_ENDED',
+  crash: 'UPDATE_EXITED',
   deaf: 'UPDATE_NOT_CONNECTED',
   'no-models': 'UPDATE_MODELS_FAILED',
   'not-a-program': 'UPDATE_NOT_STARTED',
@@ -202,7 +202,7 @@ describe('a device', () => {
 describe('a device that cannot take a release', () => {
   it.each([
     ['there is none for its platform', { arch: 'arm64' } as const, 'UPDATE_NO_VARIANT'],
-    ['it takes over from a later one only', { takesOverFrom: 3 }, 'UPDATE_TAKES_NOT_OVER'],
+    ['it takes over from a later one only', { takesOverFrom: 3 }, 'UPDATE_CANNOT_TAKE_OVER'],
   ])('says so when %s', async (_what, options, code) => {
     const rig = await updated('good');
     rig.desired.want(vad, rig.release(4, 'good', options));

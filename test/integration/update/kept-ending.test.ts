@@ -40,10 +40,10 @@ describe('a release that was good and ends whenever it is started', () => {
     expect(rig.ran).toEqual([...times(STARTS, '2'), 'packaged']);
     expect(await rig.state()).toMatchObject({ good: null, before: null, trying: null, refused: null });
     expect(rig.reported(2)?.error).toEqual({
-      code: 'UPDATE_KEPT_ENDING',
+      code: 'UPDATE_CRASH_LOOP',
       message: 'release 0.2.0, which had been good, was started 20 times and ended each time before it proved itself',
     });
-    expect(refusals(rig)).toEqual([[2, 'UPDATE_KEPT_ENDING']]);
+    expect(refusals(rig)).toEqual([[2, 'UPDATE_CRASH_LOOP']]);
     expect(rig.events.emitted).toContainEqual(expect.objectContaining({ kind: 'version.rolled-back', detail: { from: 2 } }));
 
     rig.ending.clear();
@@ -72,8 +72,8 @@ describe('a release that was good and ends whenever it is started', () => {
     // One of its starts was the one in which it took over.
     expect(rig.ran).toEqual([...times(STARTS - 1, '2'), 'packaged']);
     expect(refusals(rig)).toEqual([
-      [3, 'UPDATE_KEPT_ENDING'],
-      [2, 'UPDATE_KEPT_ENDING'],
+      [3, 'UPDATE_CRASH_LOOP'],
+      [2, 'UPDATE_CRASH_LOOP'],
     ]);
   });
 
@@ -84,8 +84,8 @@ describe('a release that was good and ends whenever it is started', () => {
     expect(rig.ran).toEqual([...times(STARTS, '3'), ...times(STARTS, '2'), 'packaged']);
     await rig.eventually('both to be told', () => refusals(rig).length === 2);
     expect(refusals(rig)).toEqual([
-      [2, 'UPDATE_KEPT_ENDING'],
-      [3, 'UPDATE_KEPT_ENDING'],
+      [2, 'UPDATE_CRASH_LOOP'],
+      [3, 'UPDATE_CRASH_LOOP'],
     ]);
   });
 
@@ -120,7 +120,7 @@ describe('a release that was good and ends whenever it is started', () => {
     await endsFromNowOn(rig, 3);
     await rig.settled(3, 'bad');
     expect(await rig.state()).toMatchObject({ good: { version: 2 }, before: null, refused: null });
-    expect(refusals(rig)).toEqual([[3, 'UPDATE_KEPT_ENDING']]);
+    expect(refusals(rig)).toEqual([[3, 'UPDATE_CRASH_LOOP']]);
     expect(rig.moments).toContain(moment);
   });
 
@@ -141,7 +141,7 @@ describe('a release that was good and ends whenever it is started', () => {
     rig.diskFull = false;
     await rig.settled(2, 'bad');
     expect(rig.ran.filter((name) => name !== 'packaged')).toEqual([]);
-    expect(rig.reported(2)?.error?.code).toBe('UPDATE_KEPT_ENDING');
+    expect(rig.reported(2)?.error?.code).toBe('UPDATE_CRASH_LOOP');
   });
 });
 
@@ -251,7 +251,7 @@ describe('a release on trial', () => {
       await rig.start();
     }
     await rig.settled(3, 'bad');
-    expect(rig.reported(3)?.error?.code).toBe('UPDATE_ENDED');
+    expect(rig.reported(3)?.error?.code).toBe('UPDATE_EXITED');
     expect(rig.ran.at(-1)).toBe('2');
   });
 });

@@ -55,7 +55,7 @@ describe('a device that is to run no release any more, as before its first rollo
     rig.packagedSchema += difference;
     await rig.start();
     rig.desired.want(vad);
-    await rig.eventually('the reason', () => rig.reported(2)?.error?.code === 'UPDATE_NO_WAY_BACK');
+    await rig.eventually('the reason', () => rig.reported(2)?.error?.code === 'UPDATE_CANNOT_ROLL_BACK');
     expect(rig.ran).toEqual(['2']);
     expect(rig.reported(2)?.install).toBe('good');
     expect(await rig.state()).toMatchObject({ good: { version: 2 } });

@@ -167,7 +167,7 @@ describe('any sequence of updates, kills, full and damaged disks', () => {
           ran.push(disk.running);
         }
         expect(ran).toEqual([...Array.from({ length: maxBoots }, () => other), goodSlot ?? 'packaged', goodSlot ?? 'packaged']);
-        expect(disk.slots?.refused?.code).toBe('UPDATE_ENDED');
+        expect(disk.slots?.refused?.code).toBe('UPDATE_EXITED');
       }),
     );
   });

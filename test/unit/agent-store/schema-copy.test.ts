@@ -39,7 +39,7 @@ describe('a database that a newer agent migrated', () => {
     const folder = await migrated(end);
     expect(readdirSync(folder)).toContain(schema);
     const { db, recovery } = openDatabase(folder, 3);
-    expect(recovery?.error.code).toBe('STORE_TAKEN_BACK');
+    expect(recovery?.error.code).toBe('STORE_ROLLED_BACK');
     // Its own words as they were, and what the newer one added; the outbox as it left it: what the hub has is not sent again.
     expect(db.prepare("SELECT key, value FROM kv WHERE key <> 'store.release' ORDER BY key").all()).toEqual([
       { key: 'a', value: 'old' },
@@ -77,7 +77,7 @@ describe('a database that a newer agent migrated', () => {
     await copyFile(at('agent.db'), at('agent.db.newer'));
     if (first === schema) await rename(at(schema), at('agent.db'));
     const { db, recovery } = openDatabase(folder, 3);
-    expect(recovery?.error.code).toBe('STORE_TAKEN_BACK');
+    expect(recovery?.error.code).toBe('STORE_ROLLED_BACK');
     expect(db.prepare('SELECT boot, seq FROM outbox').all()).toEqual([{ boot: 2, seq: 2 }]);
     db.close();
     expect(

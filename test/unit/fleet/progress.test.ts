@@ -6,7 +6,7 @@ import { reportedOf } from '../../kit/messages.js';
 const MANIFEST = 'a'.repeat(64);
 const wanted = { model: 'vad', version: 2, manifest: MANIFEST, counter: 5 };
 const error = { code: 'MODELS_CRASHED', message: 'm' };
-const ahead = { code: 'TRUST_SIGNED_AHEAD', message: 'm' };
+const ahead = { code: 'TRUST_SIGNED_IN_FUTURE', message: 'm' };
 
 interface Row {
   readonly title: string;

@@ -125,7 +125,7 @@ describe('enroll', () => {
     const hub = await startHub(() => grant);
     const { identity } = await enroll(options(data, hub.url));
     const other = await startHub(() => ({ ...grant, body: { ...grant.body, fleet: 'elsewhere' } }));
-    await expect(enroll(options(data, other.url, { force: true }))).rejects.toMatchObject({ code: 'SYNC_OTHER_FLEET' });
+    await expect(enroll(options(data, other.url, { force: true }))).rejects.toMatchObject({ code: 'SYNC_FLEET_MISMATCH' });
     expect(await readIdentity(data)).toEqual(identity);
   });
 

@@ -77,7 +77,7 @@ describe('18 D: a timestamp dated ahead', () => {
     world.clock.shift = days(25);
     await world.hub.resign();
     world.clock.shift = 0;
-    await expect(refresh(world, wary)).rejects.toMatchObject({ code: 'TRUST_SIGNED_AHEAD' });
+    await expect(refresh(world, wary)).rejects.toMatchObject({ code: 'TRUST_SIGNED_IN_FUTURE' });
     await refresh(world, device);
     expect(await device.client.signedTime()).toBeGreaterThan(right + days(24));
 

@@ -45,7 +45,7 @@ describe('the launcher', () => {
 
   it('gives the release on trial up after its starts, and never starts it then', () => {
     const { write, starts } = plan({ slots: slots({ good: release('a'), trying: trial('b', { boots: 3 }) }) });
-    expect(write).toMatchObject({ trying: null, refused: { version: 9, code: 'UPDATE_ENDED' }, good: { slot: 'a' } });
+    expect(write).toMatchObject({ trying: null, refused: { version: 9, code: 'UPDATE_EXITED' }, good: { slot: 'a' } });
     expect(starts).toEqual([{ kind: 'good', slot: 'a' }, { kind: 'packaged' }]);
   });
 
@@ -69,7 +69,7 @@ describe('the launcher', () => {
 });
 
 describe('the launcher, of a good release that is watched,', () => {
-  const verdict = { version: 9, code: 'UPDATE_KEPT_ENDING', attempt: 2 };
+  const verdict = { version: 9, code: 'UPDATE_CRASH_LOOP', attempt: 2 };
   const atBound = slots({ good: watched('b', 5) });
   const other = { boots: 5, maxBoots: 5, attempt: 2, schema: 2 };
 
@@ -114,12 +114,12 @@ describe('the launcher, of a good release that is watched,', () => {
       const { write, starts, notes } = plan({ slots: slots({ good: watched('b', 5, { watch: other }), before }) });
       expect(write).toBeUndefined();
       expect(starts).toEqual([{ kind: 'good', slot: 'b' }, { kind: 'packaged' }]);
-      expect(notes.map(({ code }) => code)).toEqual(['UPDATE_KEPT_ENDING']);
+      expect(notes.map(({ code }) => code)).toEqual(['UPDATE_CRASH_LOOP']);
     }
   });
 
   it('keeps a verdict that no agent has taken yet', () => {
-    const earlier = { version: release('a').version, manifest: DIGESTS.manifest, attempt: 0, code: 'UPDATE_ENDED', message: '' };
+    const earlier = { version: release('a').version, manifest: DIGESTS.manifest, attempt: 0, code: 'UPDATE_EXITED', message: '' };
     expect(plan({ slots: { ...atBound, refused: earlier } }).write?.refused).toMatchObject({ ...verdict, earlier });
   });
 
@@ -127,10 +127,10 @@ describe('the launcher, of a good release that is watched,', () => {
     const good = watched('a', 1);
     expect(plan({ slots: slots({ good, trying: trial('b', { boots: 2 }) }) }).write).toMatchObject({ good, trying: { boots: 3 } });
     const { write, starts } = plan({ slots: slots({ good, trying: trial('b', { boots: 3 }) }) });
-    expect(write).toMatchObject({ good: watched('a', 2), trying: null, refused: { code: 'UPDATE_ENDED' } });
+    expect(write).toMatchObject({ good: watched('a', 2), trying: null, refused: { code: 'UPDATE_EXITED' } });
     expect(starts).toEqual([{ kind: 'good', slot: 'a' }, { kind: 'packaged' }]);
     const both = plan({ slots: slots({ good: watched('a', 5), trying: trial('b', { boots: 3 }) }) });
-    expect(both.write?.refused).toMatchObject({ version: 4, code: 'UPDATE_KEPT_ENDING', earlier: { version: 9, code: 'UPDATE_ENDED' } });
+    expect(both.write?.refused).toMatchObject({ version: 4, code: 'UPDATE_CRASH_LOOP', earlier: { version: 9, code: 'UPDATE_EXITED' } });
     expect(both.starts).toEqual([{ kind: 'packaged' }]);
   });
 

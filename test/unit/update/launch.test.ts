@@ -104,7 +104,7 @@ describe('launching', () => {
     );
     // Stands for a disk that takes no writes, whoever runs this test.
     Object.defineProperty(folder, 'write', { value: () => Promise.reject(new SkerryError('DISK_FULL', 'no space left on device')) });
-    expect(await start()).toMatchObject({ runs: 'a', notes: [{ code: 'UPDATE_NOT_COUNTED' }] });
+    expect(await start()).toMatchObject({ runs: 'a', notes: [{ code: 'UPDATE_BOOT_NOT_COUNTED' }] });
     expect(acts).toEqual(['end after 0', 'become a run --json']);
     expect((await folder.read())?.trying?.boots).toBe(0);
   });
@@ -155,7 +155,7 @@ describe('launching', () => {
     );
     refused.add('a');
     expect(await start()).toMatchObject({ runs: 'packaged', notes: [{ code: 'UPDATE_NOT_STARTED' }] });
-    expect(await folder.read()).toMatchObject({ good: { slot: 'a' }, refused: { code: 'UPDATE_KEPT_ENDING' } });
+    expect(await folder.read()).toMatchObject({ good: { slot: 'a' }, refused: { code: 'UPDATE_CRASH_LOOP' } });
   });
 
   it('keeps what a later release wrote into the slot file and it does not know', async () => {

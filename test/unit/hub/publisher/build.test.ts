@@ -76,7 +76,7 @@ describe('buildVersion', () => {
     const built = await buildVersion({ ...base, variants: [base.variants[0], near] });
     expect(built.content.variants.map((variant) => variant.name)).toEqual(['fp32', 'int8']);
     const refused = buildVersion({ ...base, variants: [base.variants[0], far] });
-    await expect(refused).rejects.toThrow(coded('GOLDEN_DISAGREES', /variant int8.*differs in \d+ of 4 elements.*allowed: 0\.001/));
+    await expect(refused).rejects.toThrow(coded('VARIANT_GOLDEN_MISMATCH', /variant int8.*differs in \d+ of 4 elements.*allowed: 0\.001/));
     await expect(
       buildVersion({ ...base, variants: [base.variants[0], far], tolerance: { absolute: 1, relative: 0 } }),
     ).resolves.toBeDefined();
@@ -87,7 +87,7 @@ describe('buildVersion', () => {
     const wrong = { name: 'int8', path: await file('wrong-token.onnx', models.tokenModel({ offset: 30_025 })) };
     const variants = [base.variants[0], wrong] as const;
     await expect(buildVersion({ ...base, variants })).rejects.toThrow(
-      coded('GOLDEN_DISAGREES', /output "token".* 30026 instead of 30001.*integers must be equal/),
+      coded('VARIANT_GOLDEN_MISMATCH', /output "token".* 30026 instead of 30001.*integers must be equal/),
     );
     const outputs = [{ name: 'token', absolute: 25, relative: 0 }];
     const built = await buildVersion({ ...base, variants, tolerance: { ...DEFAULT_TOLERANCE, outputs } });
@@ -138,7 +138,7 @@ describe('buildVersion', () => {
     const golden = [await file('right.json', given(3.0005))];
     await expect(buildVersion(await request(models.affineModel(), { golden }))).resolves.toBeDefined();
     const wrong = buildVersion(await request(models.affineModel(), { golden: [await file('wrong.json', given(4))] }));
-    await expect(wrong).rejects.toThrow(coded('GOLDEN_DISAGREES', 'wrong expects'));
+    await expect(wrong).rejects.toThrow(coded('VARIANT_GOLDEN_MISMATCH', 'wrong expects'));
   });
 
   it.each([
@@ -336,7 +336,7 @@ describe('buildVersion', () => {
     const built = await buildVersion(await request(models.affineModel(), { golden }));
     expect(built.content.goldenSamples.map(({ name }) => name)).toEqual(['one', 'plain', 'named', 'prefixed']);
     const wrong = [await file('wrong.npz', zipFile({ 'x.npy': x, 'y.npy': x }))];
-    await expect(buildVersion(await request(models.affineModel(), { golden: wrong }))).rejects.toThrow(coded('GOLDEN_DISAGREES'));
+    await expect(buildVersion(await request(models.affineModel(), { golden: wrong }))).rejects.toThrow(coded('VARIANT_GOLDEN_MISMATCH'));
     const odd = models.namedModel(['inputs/ids', 'outputs/y']);
     await expect(buildVersion(await request(odd, { golden: [golden[0]!] }))).rejects.toThrow(
       coded('GOLDEN_INPUTS_INVALID', /numpy\.savez/),

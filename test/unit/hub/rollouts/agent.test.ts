@@ -82,11 +82,11 @@ describe('a device that went back from a release', () => {
   };
 
   it.each([
-    ['UPDATE_ENDED', 1],
-    ['UPDATE_KEPT_ENDING', 1],
+    ['UPDATE_EXITED', 1],
+    ['UPDATE_CRASH_LOOP', 1],
     ['UPDATE_MODELS_FAILED', 1],
     ['UPDATE_NOT_CONNECTED', 0],
-    ['UPDATE_NOT_ABLE', 0],
+    ['UPDATE_UNSUPPORTED', 0],
     ['UPDATE_NOT_STARTED', 0],
     ['UPDATE_ENDED_OTHERWISE', 0],
     ['NO_UPDATE_ENDED', 0],
@@ -98,7 +98,7 @@ describe('a device that went back from a release', () => {
   });
 
   it('counts in its wave, and as long as it is there', () => {
-    const rows = [row('UPDATE_ENDED'), row('UPDATE_ENDED', { wave: 1 }), row('UPDATE_ENDED', { status: 'reverting' })];
+    const rows = [row('UPDATE_EXITED'), row('UPDATE_EXITED', { wave: 1 }), row('UPDATE_EXITED', { status: 'reverting' })];
     expect([tookBack(rows, 0), tookBack(rows, 1)]).toEqual([1, 1]);
   });
 });

@@ -60,7 +60,7 @@ describe('what reports say of wishes', () => {
   });
 
   it.each([
-    ['TRUST_SIGNED_AHEAD', 'pending'],
+    ['TRUST_SIGNED_IN_FUTURE', 'pending'],
     ['TRUST_DESIRED_EXPIRED', 'pending'],
     ['TRUST_DIRECTOR_MISSING', 'pending'],
     ['TRUST_DESIRED_FORMAT', 'failed'],
