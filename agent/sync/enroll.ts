@@ -98,7 +98,10 @@ async function identityBefore({ data, force }: EnrollOptions): Promise<Identity 
 /** Root, desired state and models of the folder belong to its fleet: another one needs a folder of its own. */
 function requireSameFleet(before: Identity | undefined, { fleet }: EnrollResponse): void {
   if (before === undefined || before.fleet === fleet) return;
-  throw new SkerryError('SYNC_FLEET_MISMATCH', `this folder belongs to the fleet ${before.fleet}, the hub to ${fleet}; nothing was changed`);
+  throw new SkerryError(
+    'SYNC_FLEET_MISMATCH',
+    `this folder belongs to the fleet ${before.fleet}, the hub to ${fleet}; nothing was changed`,
+  );
 }
 
 async function deviceKey({ data, keySecretFile, newKey, clock }: EnrollOptions): Promise<SigningKey> {

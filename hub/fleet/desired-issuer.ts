@@ -4,19 +4,19 @@ import type { HubClock } from '#hub/clock/hub-clock.js';
 import type { Db, Queryable } from '#hub/store/database.js';
 import type { ModelName } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
-import { days, type EpochMillis, hours, seconds } from '#shared/kernel/time.js';
-import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
+import { days, hours, seconds } from '#shared/kernel/time.js';
+import { asSkerryError, hasCode } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
-import { LIMITS } from '#shared/kernel/limits.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { ExclusiveQueue } from '#shared/kernel/exclusive-queue.js';
 import { type DeviceId, deviceIdSchema, type FleetId } from '#shared/protocol/device.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
-import type { DesiredState, HubPlace } from '#shared/trust/desired.js';
+import type { HubPlace } from '#shared/trust/desired.js';
 import { signDesired } from '#shared/trust/decide/desired-verify.js';
 import type { SigningKey } from '#shared/trust/keys.js';
-import { contentHash, desiredModels, type IssuePolicy, isDue, nextStatement } from './decide/desired-content.js';
-import { type DesiredDecision, type RolloutWish, takeOverWishes, writeDecision, writeWishes } from './desired-rows.js';
+import { desiredModels, type IssuePolicy, isDue, nextStatement } from './decide/desired-content.js';
+import { type DesiredDecision, type RolloutWish, writeDecision, writeWishes } from './desired-rows.js';
+import { adoptStatement, checkCounts, type SignedStatement, storeStatements } from './desired-statements.js';
 import type { FetchRights } from './fetch-rights.js';
 import { reportedOf } from './device-view.js';
 import { inWindow } from './window.js';
@@ -38,26 +38,8 @@ export interface DesiredIssuerDeps {
   readonly place: () => Promise<HubPlace | undefined>;
 }
 
-interface Due {
-  readonly statement: DesiredState;
-  /** Hash of what it says. */
-  readonly content: string;
-  readonly now: EpochMillis;
-}
-
-/** A statement of this hub's own that a device showed, its signature checked. */
-export interface LostStatement {
-  readonly desired: DesiredState;
-  /** As it was signed. */
-  readonly envelope: Uint8Array;
-  readonly issuedAt: EpochMillis;
-  readonly expires: EpochMillis;
-}
-
 /** Devices signed for together: one transaction, and a few milliseconds of signing before the event loop is free again. */
 const BATCH = 64;
-/** Devices whose models are counted in one statement. */
-const COUNTED = 1000;
 const RENEWAL_EVERY = hours(1);
 /** After the disk was full. */
 const ROOM_RETRY = seconds(5);
@@ -108,30 +90,13 @@ export class DesiredIssuer implements Service {
   /** The database half of `set`, in the caller's transaction; `issue` has to follow its commit. */
   async write(trx: Queryable, decisions: readonly DesiredDecision[], options: { readonly onlyNewer?: boolean } = {}): Promise<void> {
     for (const decision of decisions) await writeDecision(trx, decision, options.onlyNewer === true);
-    await this.#checkCounts(trx, decisions);
+    await checkCounts(trx, decisions);
   }
 
   /** What a rollout wishes, in the caller's transaction; `issue` has to follow its commit. The newest wish for a model counts. */
   async writeWishes(trx: Queryable, wishes: readonly RolloutWish[]): Promise<void> {
     await writeWishes(trx, wishes);
-    await this.#checkCounts(trx, wishes);
-  }
-
-  async #checkCounts(trx: Queryable, decisions: readonly { readonly device: DeviceId }[]): Promise<void> {
-    const devices = [...new Set(decisions.map((decision) => decision.device))];
-    for (let start = 0; start < devices.length; start += COUNTED) {
-      const full = await trx
-        .selectFrom('desired_models')
-        .select(['device', (eb) => eb.fn.countAll().as('count')])
-        .where('device', 'in', devices.slice(start, start + COUNTED))
-        .groupBy('device')
-        .having((eb) => eb.fn.countAll(), '>', LIMITS.modelsPerDevice)
-        .executeTakeFirst();
-      if (full !== undefined) {
-        const { device, count } = full;
-        throw new SkerryError('DESIRED_TOO_LARGE', `${device} would hold ${count} models, at most ${LIMITS.modelsPerDevice} are possible`);
-      }
-    }
+    await checkCounts(trx, wishes);
   }
 
   /** Counter of the newest statement to a device; 0 before the first. */
@@ -144,40 +109,16 @@ export class DesiredIssuer implements Service {
    * Takes over a statement of this hub's own that it lost: it is the newest again, and what it said is wished for, except where something
    * was decided since it was signed. False when it is not newer than what the hub has. Statements made from now on count on from it.
    */
-  async adopt(device: DeviceId, signed: LostStatement): Promise<boolean> {
+  async adopt(device: DeviceId, signed: SignedStatement): Promise<boolean> {
     const isNewer = await this.#queue.run(async () => {
-      const adopted = await this.#adoptNow(device, signed);
+      const { db, key, rights, clock } = this.#deps;
+      const at = { keyId: key.keyId, now: clock.now() };
+      const adopted = await db.transaction().execute((trx) => adoptStatement(trx, rights, signed, at));
       if (adopted) await this.#publish(device, signed.envelope);
       return adopted;
     });
     if (isNewer) await this.issue([device]);
     return isNewer;
-  }
-
-  async #adoptNow(device: DeviceId, { desired, envelope, issuedAt, expires }: LostStatement): Promise<boolean> {
-    const { db, key, rights, clock } = this.#deps;
-    return db.transaction().execute(async (trx) => {
-      const before = await trx.selectFrom('desired_states').select(['counter', 'envelope']).where('device', '=', device).executeTakeFirst();
-      if (before !== undefined && before.counter > desired.counter) return false;
-      if (before?.counter === desired.counter && Buffer.compare(before.envelope, envelope) === 0) return false;
-      await rights.record(trx, [desired], clock.now());
-      await takeOverWishes(trx, desired, issuedAt);
-      const content = contentHash(desired.models, desired.hub);
-      const row = {
-        counter: desired.counter,
-        envelope,
-        content_sha256: content,
-        key_id: key.keyId,
-        issued_at: issuedAt,
-        expires_at: expires,
-      };
-      await trx
-        .insertInto('desired_states')
-        .values({ device, ...row })
-        .onConflict((conflict) => conflict.column('device').doUpdateSet(row))
-        .execute();
-      return true;
-    });
   }
 
   /** Takes models away from a device: it unloads them, and keeps the files as its disk budget allows. */
@@ -256,18 +197,17 @@ export class DesiredIssuer implements Service {
       // What is left of a large wave is issued after the next start, or once the clock is right: its wishes are stored.
       if (this.#closed || !this.#deps.hubClock.isCredible) return;
       const due = await this.#due(devices.slice(start, start + BATCH));
-      const issued = due.map((next) => ({ ...next, envelope: signDesired(next.statement, this.#deps.key) }));
-      await this.#store(issued);
-      await inWindow(issued, PUBLISH_WINDOW, ({ statement, envelope }) => this.#publish(statement.device, envelope));
+      await this.#store(due);
+      await inWindow(due, PUBLISH_WINDOW, ({ desired, envelope }) => this.#publish(desired.device, envelope));
       await yieldToLoop();
     }
   }
 
   /**
-   * The next statement of each device that is due one. INVARIANT: nobody else writes statements, and one batch goes at a time, so a
+   * The next statement of each device that is due one, signed. INVARIANT: nobody else writes statements, and one batch goes at a time, so a
    * counter is still the next when it is stored. Wishes written meanwhile are issued by whoever wrote them.
    */
-  async #due(devices: readonly DeviceId[]): Promise<readonly Due[]> {
+  async #due(devices: readonly DeviceId[]): Promise<readonly SignedStatement[]> {
     const { db, clock, fleet, key } = this.#deps;
     const wishes = await db.selectFrom('desired_models').selectAll().where('device', 'in', devices).execute();
     const issued = await db
@@ -284,8 +224,8 @@ export class DesiredIssuer implements Service {
       const before = last.get(device);
       const at = { now, keyId: key.keyId, hub, holdsNothing: bare.has(device) };
       if (!isDue(before, models, at, this.#policy)) return [];
-      const statement = nextStatement({ fleet, device, counter: before?.counter ?? 0 }, models, now, this.#policy, hub);
-      return [{ statement, content: contentHash(models, hub), now }];
+      const desired = nextStatement({ fleet, device, counter: before?.counter ?? 0 }, models, now, this.#policy, hub);
+      return [{ desired, envelope: signDesired(desired, key), issuedAt: now, expires: now + this.#policy.validity }];
     });
   }
 
@@ -296,29 +236,10 @@ export class DesiredIssuer implements Service {
     return new Set(rows.filter((row) => reportedOf(row)?.models.length === 0).map(({ device }) => device));
   }
 
-  /** Before anybody sees them: a counter said once is never used again. */
-  async #store(issued: readonly (Due & { readonly envelope: Uint8Array })[]): Promise<void> {
-    if (issued.length === 0) return;
-    await this.#deps.db.transaction().execute(async (trx) => {
-      const statements = issued.map(({ statement }) => statement);
-      await this.#deps.rights.record(trx, statements, this.#deps.clock.now());
-      for (const { statement, content, now, envelope } of issued) {
-        const row = {
-          device: statement.device,
-          counter: statement.counter,
-          envelope,
-          content_sha256: content,
-          key_id: this.#deps.key.keyId,
-          issued_at: now,
-          expires_at: now + this.#policy.validity,
-        };
-        await trx
-          .insertInto('desired_states')
-          .values(row)
-          .onConflict((conflict) => conflict.column('device').doUpdateSet(row))
-          .execute();
-      }
-    });
+  async #store(signed: readonly SignedStatement[]): Promise<void> {
+    if (signed.length === 0) return;
+    const { db, key, rights, clock } = this.#deps;
+    await db.transaction().execute((trx) => storeStatements(trx, rights, signed, { keyId: key.keyId, now: clock.now() }));
   }
 
   async #publish(device: DeviceId, payload: Uint8Array): Promise<void> {

@@ -79,7 +79,9 @@ export async function checkVariant(name: string, model: LoadedModel, samples: re
   let maxError = 0;
   for (const sample of samples) {
     const outputs = await model.run(sample.inputs).catch((cause: unknown) => {
-      throw new SkerryError('VARIANT_GOLDEN_MISMATCH', `variant ${name} fails on golden sample ${sample.name}: ${messageOf(cause)}`, { cause });
+      throw new SkerryError('VARIANT_GOLDEN_MISMATCH', `variant ${name} fails on golden sample ${sample.name}: ${messageOf(cause)}`, {
+        cause,
+      });
     });
     const comparison = compareOutputs(sample.outputs, outputs, sample.tolerance);
     if (!comparison.agrees) {

@@ -17,7 +17,8 @@ import { joiningRow, mayComeBack } from './decide/membership.js';
 import type { Actor, RolloutDevice, RolloutRecord } from './record.js';
 import { outcomeQuery } from './decide/trial-outcome-query.js';
 import { type ScheduleOutlook, scheduleOutlook, zonesOf } from './decide/schedule.js';
-import { type Move, type Outlook, RolloutRunner, type RunnerDeps } from './runner.js';
+import { type Outlook, RolloutRunner, type RunnerDeps } from './runner.js';
+import { type Ending, endingOf, NOTHING_TAKEN, takeOver, type Taker, type Takeover } from './takeover.js';
 
 export interface ControllerDeps extends RunnerDeps, Omit<PlanDeps, 'fleet'> {
   readonly fleet: FleetPort;
@@ -36,19 +37,6 @@ export interface CreateOptions {
   /** End rollouts of the same model on the same devices where they stand, and take their devices over. */
   readonly supersede?: boolean;
 }
-
-/** A rollout that is to end where it stands, and what ends it once that is stored. */
-interface Ending {
-  readonly runner: RolloutRunner;
-  readonly move: Move;
-}
-
-/** What devices taken over from other rollouts go back to, and the end of those. */
-interface Takeover {
-  readonly previous: ReadonlyMap<string, RolloutDevice['previous']>;
-  readonly endings: readonly Ending[];
-}
-const NOTHING_TAKEN: Takeover = { previous: new Map(), endings: [] };
 
 /** States in which a rollout still looks at its devices by itself; one that has ended costs nothing. */
 const WATCHED = ROLLOUT_STATES.filter(isActive);
@@ -116,7 +104,9 @@ export class RolloutController implements Service {
       const prepared = await prepare(document, this.#deps);
       const created = newRollout({ id, document, prepared, draft: options.draft === true, createdBy: actor.name, at: clock.now() });
       const { previous, endings } =
-        options.draft === true ? NOTHING_TAKEN : await this.#takeOver(id, created, options.supersede === true ? actor : undefined);
+        options.draft === true
+          ? NOTHING_TAKEN
+          : await this.#takeOver({ ...created, superseder: options.supersede === true ? actor : undefined });
       const devices = created.devices.map((row) => ({ ...row, previous: previous.get(row.device) ?? null }));
       await store.create(
         created.record,
@@ -133,7 +123,7 @@ export class RolloutController implements Service {
     return this.#queue.run(async () => {
       const runner = await this.#open(id);
       const begins = runner.record.state === 'draft' ? event === 'start' : !isActive(runner.record.state);
-      if (begins) await this.#takeOver(id, { record: runner.record, devices: runner.rows }, undefined);
+      if (begins) await this.#takeOver({ record: runner.record, devices: runner.rows, superseder: undefined });
       await runner.act(event, actor, reason);
       return this.#settle(id);
     });
@@ -152,7 +142,7 @@ export class RolloutController implements Service {
   supersede<T>(ids: readonly string[], actor: Actor, reason: string, write: (trx: Queryable) => Promise<T>): Promise<T> {
     return this.#queue.run(async () => {
       const endings: Ending[] = [];
-      for (const id of ids) endings.push(await this.#ending(await this.#open(id), actor, reason));
+      for (const id of ids) endings.push(await endingOf(await this.#open(id), actor, reason));
       const written = await this.#deps.store.replace(
         endings.map(({ move }) => move),
         write,
@@ -244,37 +234,8 @@ export class RolloutController implements Service {
     return runner;
   }
 
-  /**
-   * The rule for two rollouts of one model: only one is under way on a device, be it in a wave or what others are compared with. A newer
-   * one that was asked to supersede takes over what to go back to; those of the devices it does not reach keep what they have.
-   */
-  async #takeOver(
-    id: string,
-    { record, devices }: { readonly record: RolloutRecord; readonly devices: readonly RolloutDevice[] },
-    superseder: Actor | undefined,
-  ): Promise<Takeover> {
-    const { model } = record.document;
-    const wanted = new Set(devices.map((row) => row.device));
-    const previous = new Map<string, RolloutDevice['previous']>();
-    const endings: Ending[] = [];
-    for (const other of await this.#deps.store.list(UNDER_WAY)) {
-      if (other.document.model !== model || other.id === id) continue;
-      const runner = await this.#open(other.id);
-      const shared = runner.rows.filter((row) => row.released === null && wanted.has(row.device));
-      if (shared.length === 0) continue;
-      if (superseder === undefined) {
-        throw new SkerryError('ROLLOUT_OVERLAP', `rollout ${other.id} of ${model} is ${other.state} on ${shared.length} of these devices`, {
-          details: { rollout: other.id, state: other.state, devices: shared.length },
-        });
-      }
-      for (const row of shared) if (row.toldAt !== null) previous.set(row.device, row.previous);
-      endings.push(await this.#ending(runner, superseder, `superseded by ${id}`));
-    }
-    return { previous, endings };
-  }
-
-  async #ending(runner: RolloutRunner, actor: Actor, reason: string): Promise<Ending> {
-    return { runner, move: await runner.prepare('supersede', actor, reason) };
+  async #takeOver(taker: Taker): Promise<Takeover> {
+    return takeOver(taker, await this.#deps.store.list(UNDER_WAY), (id) => this.#open(id));
   }
 
   /** After the ends are stored, in the turn that worked them out. */

@@ -1,22 +1,24 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import { parseSelector } from '#hub/fleet/decide/selector.js';
 import type { DeviceId } from '#shared/protocol/device.js';
-import { alertOf, NEAR_LIMIT, nearLimitAlert } from './decide/alerts.js';
+import { alertOf, nearLimitAlert } from './decide/alerts.js';
 import { checkAllowed, checkRole, checkVersions } from './allowed.js';
-import { apply } from './decide/apply.js';
+import { changeBy, type Deciding } from './decide/change.js';
 import { decide } from './decide/next-event.js';
-import { nextToRevert, nextToTell, OBSERVED, observe, reclaim, resetBy } from './decide/devices.js';
+import { nextToRevert, nextToTell, OBSERVED, observeAll, reclaim } from './decide/devices.js';
 import { isBeside } from './document.js';
 import type { WaveFigures } from './figures.js';
 import type { GateResult } from './decide/gates/result.js';
 import { ENDS_TRIAL } from './decide/trial-outcome-query.js';
 import { exclusion, leavers, mayLeave, whyReleased } from './decide/membership.js';
-import { isActive, isReturning, type OperatorEvent, type RolloutEvent } from './decide/machine.js';
+import { isActive, isReturning, type OperatorEvent } from './decide/machine.js';
+import { NearLimit } from './near-limit.js';
 import type { AlertSink, Change, CohortsPort, FleetPort, RegistryPort, RolloutStore } from './ports.js';
 import { type Actor, type Decision, HUB_ACTOR, type RolloutDevice, type RolloutRecord } from './record.js';
 import { type FigureSources, readFigures, withOutcome } from './runner-figures.js';
-import { deviceMayBeTold, hubMayAct, type Zones, zonesOf } from './decide/schedule.js';
+import { hubMayAct, type Zones, zonesOf } from './decide/schedule.js';
 import { standingOf } from './standing.js';
+import { tellableNow, withPrevious } from './telling.js';
 import { wishOf } from './decide/wish.js';
 
 export interface RunnerDeps extends FigureSources {
@@ -40,19 +42,6 @@ export interface Outlook {
 /** A transition with what belongs to it, worked out and not yet stored. */
 export type Move = Change & { readonly decision: Decision };
 
-/** What a decision is made of. */
-interface Deciding {
-  readonly event: RolloutEvent;
-  readonly actor: Actor;
-  readonly reason: string;
-  readonly figures?: WaveFigures | undefined;
-  readonly results?: readonly GateResult[];
-  /** Rows that change with it, beside those that the event itself changes. */
-  readonly changed?: readonly RolloutDevice[];
-  /** Devices it takes out of the rollout. */
-  readonly out?: readonly DeviceId[];
-}
-
 /** Automatic events that take a wave from its begin to the next one (hub/rollouts/decide/machine.ts). */
 const EVENTS_PER_WAVE = 5;
 /** And those that may follow the last: the end of a trial or of a way back. */
@@ -69,7 +58,7 @@ export class RolloutRunner {
   #record: RolloutRecord;
   readonly #rows = new Map<DeviceId, RolloutDevice>();
   #list: readonly RolloutDevice[] | undefined;
-  readonly #near = new Set<string>();
+  readonly #near = new NearLimit();
   #outlook: Outlook = { at: 0, figures: null, results: [], waitingFor: null };
 
   constructor(deps: RunnerDeps, record: RolloutRecord, rows: readonly RolloutDevice[]) {
@@ -229,27 +218,12 @@ export class RolloutRunner {
     return mayLeave(row) && row.wave !== null && row.wave <= this.#record.wave;
   }
 
-  async #moveOf({ event, actor, reason, figures, results = [], changed = [], out = [] }: Deciding): Promise<Move> {
+  async #moveOf(deciding: Deciding): Promise<Move> {
     const before = this.#record;
     const at = this.#deps.clock.now();
-    const record = apply(before, event, at);
-    const decision: Decision = {
-      number: record.decisions,
-      at,
-      event,
-      from: before.state,
-      to: record.state,
-      wave: before.wave,
-      actor: { ...actor },
-      reason,
-      devices: [...out],
-      figures: figures ?? null,
-      results: [...results],
-    };
-    const now = new Map([...this.#rows, ...changed.map((row) => [row.device, row] as const)]);
-    const devices = [...new Map([...changed, ...resetBy(event, before, [...now.values()], at)].map((row) => [row.device, row])).values()];
-    const standing = await standingOf(record, [...now.values()], at, this.#deps);
-    return { record, expected: before.decisions, decision, devices, wishes: [], ...standing };
+    const { record, decision, changed, rows } = changeBy(before, this.#rows, deciding, at);
+    const standing = await standingOf(record, rows, at, this.#deps);
+    return { record, expected: before.decisions, decision, devices: changed, wishes: [], ...standing };
   }
 
   async #observe(): Promise<void> {
@@ -257,15 +231,8 @@ export class RolloutRunner {
     const watched = this.rows.filter((row) => OBSERVED.has(row.status));
     if (watched.length === 0) return;
     const now = clock.now();
-    const { silent, deadline } = this.#record.document;
-    const patience = { silentAfter: silent.after, backAfter: deadline };
     const seen = await fleet.observe(watched.map((row) => wishOf(this.#record, row, now)));
-    const changed = watched.flatMap((row) => {
-      const observation = seen.get(row.device);
-      if (observation === undefined) return [];
-      const next = observe(row, observation, patience, now);
-      return next === row ? [] : [next];
-    });
+    const changed = observeAll(this.#record, watched, seen, now);
     const gone = changed.filter((row) => row.released?.why === 'removed' && row.status === 'released');
     await this.#store(changed.filter((row) => !gone.includes(row)));
     if (gone.length > 0) await this.#letOut(gone);
@@ -307,34 +274,12 @@ export class RolloutRunner {
     const { schedule } = record.document;
     // A window that closes in the middle of a wave stops it there, until the next one; going back waits for none.
     if (!hubMayAct(schedule, now)) return [];
-    const local = schedule.windows.some((window) => window.time === 'device');
-    const labels = local ? new Map((await fleet.members()).map((device) => [device.id, device.labels])) : undefined;
-    const mayBeTold = deviceMayBeTold(schedule, now);
-    const tellable = (): RolloutDevice[] =>
-      nextToTell(this.#record, this.rows, (row) => labels === undefined || mayBeTold(labels.get(row.device) ?? {})).slice(0, TOLD_AT_ONCE);
+    const mayBeTold = await tellableNow(record, fleet, now);
+    const tellable = (): RolloutDevice[] => nextToTell(this.#record, this.rows, mayBeTold).slice(0, TOLD_AT_ONCE);
     let next = tellable();
     // Who left since the plan was made is not told; each round lets somebody go.
     while (await this.#release(next.filter(mayLeave))) next = tellable();
-    const unknown = next.filter((row) => row.toldAt === null);
-    if (unknown.length === 0) return next;
-    // What to go back to is read before the device is told anything else, and kept.
-    const before = await this.#before(unknown.map((row) => row.device));
-    return next.map((row) => (row.toldAt === null && row.previous === null ? { ...row, previous: before.get(row.device) ?? null } : row));
-  }
-
-  /**
-   * What devices that were not told yet are to run now. Where that is a wish of this very rollout, which a hub restored from a backup learnt
-   * from the device, it is what they would run without it: the rollout's own version is nothing to go back to.
-   */
-  async #before(devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, RolloutDevice['previous']>> {
-    const { fleet } = this.#deps;
-    const { id, document } = this.#record;
-    const before = new Map<DeviceId, RolloutDevice['previous']>(await fleet.current(document.model, devices));
-    const own = devices.filter((device) => before.get(device)?.version === document.version);
-    if (own.length === 0) return before;
-    const held = await fleet.held(id, document.model);
-    for (const device of own) if (held.has(device)) before.set(device, held.get(device) ?? null);
-    return before;
+    return withPrevious(this.#record, next, fleet);
   }
 
   #keep(rows: readonly RolloutDevice[]): void {
@@ -343,11 +288,7 @@ export class RolloutRunner {
   }
 
   #warnNearLimit(results: readonly GateResult[]): void {
-    const key = (result: GateResult): string => `${this.#record.wave}/${result.gate}`;
-    const near = results.filter((result) => result.alarm >= NEAR_LIMIT && result.alarm < 1 && !this.#near.has(key(result)));
-    if (near.length === 0) return;
-    for (const result of near) this.#near.add(key(result));
-    const reasons = near.map((result) => `${result.gate}: ${result.reason}`);
-    this.#deps.alerts.notify(nearLimitAlert(this.#record, this.#deps.clock.now(), reasons));
+    const reasons = this.#near.reasons(this.#record.wave, results);
+    if (reasons.length > 0) this.#deps.alerts.notify(nearLimitAlert(this.#record, this.#deps.clock.now(), reasons));
   }
 }

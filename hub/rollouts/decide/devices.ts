@@ -38,6 +38,21 @@ export interface Patience {
   readonly backAfter: Millis;
 }
 
+/** Those of the rows that change by what is seen of their devices. */
+export function observeAll(
+  { document: { silent, deadline } }: Pick<RolloutRecord, 'document'>,
+  rows: readonly RolloutDevice[],
+  seen: ReadonlyMap<string, Observation>,
+  now: EpochMillis,
+): RolloutDevice[] {
+  const patience = { silentAfter: silent.after, backAfter: deadline };
+  return rows.flatMap((row) => {
+    const observation = seen.get(row.device);
+    const next = observation === undefined ? row : observe(row, observation, patience, now);
+    return next === row ? [] : [next];
+  });
+}
+
 /** The device after looking at its reports; the same object when nothing changed. A late or repeated report changes nothing more. */
 export function observe(row: RolloutDevice, seen: Observation, patience: Patience, now: EpochMillis): RolloutDevice {
   if (seen.outcome === 'gone') return releasedRow(row, 'removed', now);

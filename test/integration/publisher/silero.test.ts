@@ -93,7 +93,9 @@ describe('Silero VAD v5, a real model', () => {
       const output = { ...recorded.outputs['output']!, data: recorded.outputs['output']!.data.slice() };
       new DataView(output.data.buffer).setFloat32(0, 0.99, true);
       const wrong = { ...recorded, outputs: { ...recorded.outputs, output } };
-      await expect(checkVariant('wrong', model, [wrong])).rejects.toThrow(coded('VARIANT_GOLDEN_MISMATCH', 'output "output" differs in 1 of 1'));
+      await expect(checkVariant('wrong', model, [wrong])).rejects.toThrow(
+        coded('VARIANT_GOLDEN_MISMATCH', 'output "output" differs in 1 of 1'),
+      );
     });
   });
 });
