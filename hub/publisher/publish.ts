@@ -1,6 +1,6 @@
 import { kindRow } from '#shared/bundle/kinds.js';
 import { digestOf } from '#shared/bundle/digest.js';
-import { manifestTargetPath } from '#shared/bundle/manifest.js';
+import { manifestTargetPath } from '#shared/bundle/kinds.js';
 import { contentIdentity, encodeManifest } from '#shared/bundle/manifest-codec.js';
 import { type Digest, type ModelName, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';

@@ -2,7 +2,10 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { type PublicKey, publicKeySchema } from '#shared/trust/keys.js';
 import type { MetadataFile } from '#shared/trust/metadata.js';
 import type { Delegation, RoleKeys } from '#shared/trust/metadata-build.js';
-import { AGENT_PATHS } from '#shared/trust/role-name.js';
+import { isOfLaterKind, manifestPattern } from '#shared/bundle/kinds.js';
+import { AGENT_MODEL } from '#shared/bundle/names.js';
+
+const AGENT_PATHS = manifestPattern(AGENT_MODEL);
 
 // Reads signed metadata back into the terms it was built from, so that the next version can be built with one thing changed.
 
@@ -20,13 +23,19 @@ export function topRolesOf(root: MetadataFile<'root'>): TopRoles {
 
 export function delegationsOf(targets: MetadataFile<'targets'>): readonly Delegation[] {
   const { delegations } = targets.metadata.signed;
-  return Object.values(delegations?.roles ?? {}).map((role) => ({
-    role: role.name,
-    models: (role.paths ?? []).filter((path) => path !== AGENT_PATHS).map((path) => path.split('/')[1] ?? path),
-    agent: (role.paths ?? []).includes(AGENT_PATHS),
-    keys: role.keyIDs.map((id) => publicKeyOf(delegations?.keys ?? {}, id)),
-    threshold: role.threshold,
-  }));
+  return Object.values(delegations?.roles ?? {}).map((role) => {
+    const paths = role.paths ?? [];
+    const laterPaths = paths.filter(isOfLaterKind);
+    const models = paths.filter((path) => path !== AGENT_PATHS && !laterPaths.includes(path));
+    return {
+      role: role.name,
+      models: models.map((path) => path.split('/')[1] ?? path),
+      agent: paths.includes(AGENT_PATHS),
+      ...(laterPaths.length > 0 && { laterPaths }),
+      keys: role.keyIDs.map((id) => publicKeyOf(delegations?.keys ?? {}, id)),
+      threshold: role.threshold,
+    };
+  });
 }
 
 function publicKeyOf(keys: Readonly<Record<string, { readonly keyVal: Record<string, string> }>>, id: string): PublicKey {

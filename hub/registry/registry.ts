@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { LiveBus } from '#hub/kernel/live-bus.js';
 import type { ArtifactStorage } from '#hub/store/artifacts.js';
-import { manifestTargetPath } from '#shared/bundle/manifest.js';
+import { manifestTargetPath } from '#shared/bundle/kinds.js';
 import {
   type Digest,
   digestSchema,

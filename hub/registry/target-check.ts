@@ -1,4 +1,4 @@
-import { manifestTargetPath } from '#shared/bundle/manifest.js';
+import { manifestTargetPath } from '#shared/bundle/kinds.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { DIRECTOR_TARGET_PATH } from '#shared/trust/desired.js';
 import { parseMetadata } from '#shared/trust/metadata.js';

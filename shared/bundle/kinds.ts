@@ -13,8 +13,8 @@ export interface VersionKindRow {
    * does not take them for a model. None for models, which every agent knows.
    */
   readonly entryRequires: readonly string[];
-  /** TUF target path of a version's manifest. Folders are apart, so that no pattern of model names reaches another kind. */
-  target(model: string, version: number): string;
+  /** First part of the TUF target paths of its manifests. Folders are apart, so that no pattern of model names reaches another kind. */
+  readonly folder: string;
 }
 
 /** What an agent counts as that came with a package and was never replaced: no published release has this number. */
@@ -29,7 +29,7 @@ export const VERSION_KINDS = {
     firstVersion: versionNumberSchema.parse(1),
     predicts: true,
     entryRequires: [],
-    target: (model, version) => `models/${model}/${version}.json`,
+    folder: 'models',
   },
   // Who may publish models may not thereby publish what runs them: hence a name and a folder of its own.
   agent: {
@@ -37,7 +37,7 @@ export const VERSION_KINDS = {
     firstVersion: versionNumberSchema.parse(PACKAGED_RELEASE + 1),
     predicts: false,
     entryRequires: ['kind-agent'],
-    target: (_model, version) => `agent/${version}.json`,
+    folder: 'agent',
   },
 } satisfies Record<string, VersionKindRow>;
 export type VersionKind = keyof typeof VERSION_KINDS;
@@ -55,6 +55,37 @@ export function kindRow(model: string): VersionKindRow {
 /** True for a name that one kind of versions has to itself. */
 export function isReservedName(model: string): boolean {
   return kindRow(model).name !== undefined;
+}
+
+/** TUF target path of a version's manifest. */
+export function manifestTargetPath(model: string, version: number): string {
+  return `${targetFolder(model)}/${version}.json`;
+}
+
+/** The one path pattern (TUF 4.5) of a model's manifests. "*" does not cross "/". */
+export function manifestPattern(model: string): string {
+  return `${targetFolder(model)}/*${kindRow(model).name === undefined ? '' : '.json'}`;
+}
+
+/** The model whose manifest a TUF target path is of; empty for a path of none. */
+export function modelOfTarget(path: string): string {
+  const row = rowOfTarget(path);
+  return row === undefined ? '' : (row.name ?? path.split('/')[1] ?? '');
+}
+
+/** True for a TUF path or pattern of a kind that only a later release knows: nothing that this one looks for lies there. */
+export function isOfLaterKind(path: string): boolean {
+  return rowOfTarget(path) === undefined;
+}
+
+function rowOfTarget(path: string): VersionKindRow | undefined {
+  const [folder] = path.split('/');
+  return Object.values<VersionKindRow>(VERSION_KINDS).find((row) => row.folder === folder);
+}
+
+function targetFolder(model: string): string {
+  const { folder, name } = kindRow(model);
+  return name === undefined ? `${folder}/${model}` : folder;
 }
 
 /** The feature that agents and hubs have which know a kind. */

@@ -1,17 +1,11 @@
 import { z } from 'zod';
 import { agentManifestSchema } from './agent-manifest.js';
 import { modelManifestSchema } from './model-manifest.js';
-import { kindRow } from './kinds.js';
 import { modelNameSchema, versionNumberSchema } from './names.js';
 
 /** The signed description of a version: of a model (no `kind`), or of the agent itself. */
 export const manifestSchema = z.discriminatedUnion('kind', [modelManifestSchema, agentManifestSchema]);
 export type Manifest = z.infer<typeof manifestSchema>;
-
-/** TUF target path of a version's manifest, as its kind has it. */
-export function manifestTargetPath(model: string, version: number): string {
-  return kindRow(model).target(model, version);
-}
 
 /** What the targets metadata says beside length and hashes (TUF 4.5, `custom`). */
 export const manifestTargetCustomSchema = z.object({

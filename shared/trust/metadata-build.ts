@@ -1,6 +1,8 @@
+import { manifestPattern } from '#shared/bundle/kinds.js';
+import { AGENT_MODEL } from '#shared/bundle/names.js';
 import type { EpochMillis } from '#shared/kernel/time.js';
 import { type PublicKey, tufKeyId, tufKeyObject } from './keys.js';
-import { AGENT_PATHS, modelOf, modelPaths } from './role-name.js';
+import { modelOf } from './role-name.js';
 import { type JsonObject, type Kind, type MetadataFile, sha256Hex } from './metadata.js';
 
 /** Version of the TUF specification that files are written for. */
@@ -49,6 +51,8 @@ export interface Delegation extends RoleKeys {
   readonly models: readonly string[];
   /** May publish releases of the agent. */
   readonly agent?: boolean;
+  /** Path patterns of kinds of versions that only a later release knows. */
+  readonly laterPaths?: readonly string[];
 }
 
 /** `delegations` of the top-level targets (TUF 4.5): one role per publisher, most trusted first, none cuts off the ones after it. */
@@ -60,7 +64,11 @@ export function delegationsObject(delegations: readonly Delegation[]): JsonObjec
       name: delegation.role,
       terminating: false,
       // "*" does not cross "/": the last one stands for every version file of the model.
-      paths: [...delegation.models.map((model) => `models/${model}/*`), ...(delegation.agent === true ? [AGENT_PATHS] : [])],
+      paths: [
+        ...delegation.models.map(manifestPattern),
+        ...(delegation.agent === true ? [manifestPattern(AGENT_MODEL)] : []),
+        ...(delegation.laterPaths ?? []),
+      ],
     })),
   };
 }
@@ -73,7 +81,7 @@ export function modelDelegationsObject(key: PublicKey, roles: readonly string[])
       ...roleObject({ keys: [key], threshold: 1 }),
       name: role,
       terminating: false,
-      paths: [modelPaths(modelOf(role) ?? '')],
+      paths: [manifestPattern(modelOf(role) ?? '')],
     })),
   };
 }

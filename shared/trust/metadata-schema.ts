@@ -69,11 +69,14 @@ const snapshotSigned = z.looseObject({
     .refine((meta) => Object.keys(meta).length <= LIMITS.targetsRoles, 'lists too many files'),
 });
 
-/** `models/<name pattern>/<file pattern>`, or the releases of the agent; `*` never crosses a `/` (TUF 4.5, "paths"). */
+/**
+ * `models/<name pattern>/<file pattern>`, or the releases of the agent; `*` never crosses a `/` (TUF 4.5, "paths"). In folders of kinds
+ * that only a later release knows any pattern is taken: nothing that this one looks for lies there.
+ */
 const delegatedPathSchema = z
   .string()
   .regex(
-    /^(?:models\/[a-z0-9._*-]{1,128}\/[a-z0-9._*-]{1,32}|agent\/\*\.json)$/,
+    /^(?:models\/[a-z0-9._*-]{1,128}\/[a-z0-9._*-]{1,32}|agent\/\*\.json|(?!models\/|agent\/)[a-z0-9-]{1,32}(?:\/[a-z0-9._*-]{1,128}){1,2})$/,
     'models/<name or pattern>/<file or pattern>, or agent/*.json',
   )
   .refine((path) => path.split('*').length <= 6, 'at most five "*"');

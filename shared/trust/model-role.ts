@@ -1,7 +1,7 @@
-import { AGENT_MODEL } from '#shared/bundle/names.js';
+import { isOfLaterKind, manifestPattern, modelOfTarget } from '#shared/bundle/kinds.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { MetadataFile } from './metadata.js';
-import { modelOf, modelPaths, modelRoleName, publisherOf } from './role-name.js';
+import { modelOf, modelRoleName, publisherOf } from './role-name.js';
 
 /** Roles to which a targets file delegates, most trusted first: publishers, or the models of a publisher. */
 export function delegatedRoleNames(file: MetadataFile<'targets'>): readonly string[] {
@@ -10,14 +10,13 @@ export function delegatedRoleNames(file: MetadataFile<'targets'>): readonly stri
 
 /** The role of a publisher's models that may list a path; `undefined` where it delegates none. By name: there is one for each model. */
 export function modelRoleFor(publisher: MetadataFile<'targets'>, path: string): string | undefined {
-  const [room, model] = path.split('/');
-  const role = modelRoleName(publisher.role, room === 'agent' ? AGENT_MODEL : (model ?? ''));
+  const role = modelRoleName(publisher.role, modelOfTarget(path));
   return Object.hasOwn(publisher.metadata.signed.delegations?.roles ?? {}, role) ? role : undefined;
 }
 
 /**
  * A publisher delegates to roles of its own models and to no others: a role named like another publisher's could put its own file in
- * that one's place. The role of a model delegates no further. Throws `TRUST_TARGETS_FORMAT`.
+ * that one's place. Kinds of versions that only a later release knows are passed over. The role of a model delegates no further. Throws `TRUST_TARGETS_FORMAT`.
  */
 export function checkDelegations(file: MetadataFile<'targets'>): void {
   const { delegations } = file.metadata.signed;
@@ -26,7 +25,9 @@ export function checkDelegations(file: MetadataFile<'targets'>): void {
   for (const { name, paths, terminating } of Object.values(delegations.roles ?? {})) {
     const model = modelOf(name);
     const isOwn = !isModel && publisherOf(name) === file.role && model !== undefined;
-    if (isOwn && !terminating && paths?.length === 1 && paths[0] === modelPaths(model)) continue;
+    const [path, ...others] = paths ?? [];
+    const isOfModel = path !== undefined && others.length === 0 && (path === manifestPattern(model ?? '') || isOfLaterKind(path));
+    if (isOwn && !terminating && isOfModel) continue;
     throw refused(file, `delegates to ${name}, which is not allowed`);
   }
   if (isModel) throw refused(file, 'delegates further, which is not allowed');

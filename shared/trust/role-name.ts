@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AGENT_MODEL, modelNameSchema } from '#shared/bundle/names.js';
+import { modelNameSchema } from '#shared/bundle/names.js';
 
 // A publisher delegates each of its models to a targets role of its own, signed by the same key (TUF 4.5, 5.6.7). One more version
 // then costs a file with the versions of one model, not of all that the publisher ever published.
@@ -34,12 +34,4 @@ export function publisherOf(role: string): string {
 export function modelOf(role: string): string | undefined {
   const end = role.indexOf('_');
   return end < 0 ? undefined : role.slice(end + 1);
-}
-
-/** Paths of the agent's releases (`manifestTargetPath`). */
-export const AGENT_PATHS = 'agent/*.json';
-
-/** The one path pattern that a publisher delegates for a model. "*" does not cross "/". */
-export function modelPaths(model: string): string {
-  return model === AGENT_MODEL ? AGENT_PATHS : `models/${model}/*`;
 }

@@ -1,5 +1,6 @@
 import { type Digest, digestSchema } from '#shared/bundle/names.js';
-import { type ManifestTargetCustom, manifestTargetCustomSchema, manifestTargetPath } from '#shared/bundle/manifest.js';
+import { manifestTargetPath } from '#shared/bundle/kinds.js';
+import { type ManifestTargetCustom, manifestTargetCustomSchema } from '#shared/bundle/manifest.js';
 import type { MetadataFile } from './metadata.js';
 import { modelRoleFor } from './model-role.js';
 import { modelOf } from './role-name.js';

@@ -3,7 +3,7 @@ import { AGENT_MODEL, type Digest, type ModelName, type VersionNumber } from '#s
 import { bitIndices } from '#shared/bundle/bitmap.js';
 import { canonicalJson } from '#shared/bundle/canonical-json.js';
 import { encodeManifest } from '#shared/bundle/manifest-codec.js';
-import { manifestTargetPath } from '#shared/bundle/manifest.js';
+import { manifestTargetPath } from '#shared/bundle/kinds.js';
 import { MANIFEST_SCHEMA } from '#shared/bundle/manifest-parts.js';
 import { modelManifestSchema } from '#shared/bundle/model-manifest.js';
 import { SkerryError } from '#shared/kernel/errors.js';

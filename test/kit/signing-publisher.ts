@@ -6,7 +6,8 @@ import { type CurrentFiles, type SignedVersion, signVersionTarget } from '#hub/p
 import { cutArtifact } from '#shared/bundle/cut-artifact.js';
 import { digestOf } from '#shared/bundle/digest.js';
 import { encodeGolden } from '#shared/bundle/golden.js';
-import { type Manifest, manifestTargetPath } from '#shared/bundle/manifest.js';
+import { manifestTargetPath } from '#shared/bundle/kinds.js';
+import type { Manifest } from '#shared/bundle/manifest.js';
 import { type Artifact, MANIFEST_SCHEMA } from '#shared/bundle/manifest-parts.js';
 import { type ModelManifest, modelManifestSchema } from '#shared/bundle/model-manifest.js';
 import { canonicalJson } from '#shared/bundle/canonical-json.js';

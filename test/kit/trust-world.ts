@@ -12,7 +12,8 @@ import { createPublisher, type CurrentFiles, signVersionTarget, type VersionTarg
 import { type HubKeys, hubPublicKeys } from '#hub/registry/tuf/hub-keys.js';
 import type { Publication } from '#hub/registry/tuf/publication.js';
 import { TufRepository, type TufRepositoryOptions } from '#hub/registry/tuf/repository.js';
-import { manifestTargetCustomSchema, manifestTargetPath } from '#shared/bundle/manifest.js';
+import { manifestTargetPath } from '#shared/bundle/kinds.js';
+import { manifestTargetCustomSchema } from '#shared/bundle/manifest.js';
 import { digestSchema } from '#shared/bundle/names.js';
 import { type Clock, systemClock } from '#shared/kernel/clock.js';
 import { KEY_FILE_COST, passphraseSecret } from '#shared/trust/key-file.js';

@@ -479,6 +479,20 @@ describe('TUF client workflow, delegated roles (5.6.2 to 5.6.7)', () => {
     expect(await device.client.target(modelPath('bob', 1))).toMatchObject({ length: 9 });
   });
 
+  it('a delegation for a kind of versions that only a later release knows is passed over', async () => {
+    const { tuf, device } = await standing();
+    delegate(tuf, ['models/acme-*/*', 'runner/*.json'], ['models/bob-*/*']);
+    const { signers } = tuf.draft('acme');
+    const keyids = signers.map(({ keyId }) => keyId);
+    const roles = [{ name: 'acme_skerry-runner', keyids, threshold: 1, terminating: false, paths: ['runner/*.json'] }];
+    const delegations = { keys: keysOf(signers), roles };
+    expect(await device.refresh(tuf.write('acme', { change: (signed) => ({ ...signed, delegations }) }).publish())).toBe('ok');
+    expect(await device.client.target(modelPath('acme', 1))).toMatchObject({ length: 4 });
+    const stolen = { ...delegations, roles: roles.map((role) => ({ ...role, paths: ['models/bob-vad/*'] })) };
+    expect(await device.refresh(tuf.write('acme', { change: (signed) => ({ ...signed, delegations: stolen }) }).publish())).toBe('ok');
+    expect(await device.client.unavailable()).toMatchObject([{ role: 'acme', error: { code: 'TRUST_TARGETS_FORMAT' } }]);
+  });
+
   it('5.6.7.2 a role is not asked for a path outside its delegation', async () => {
     const { tuf, device } = await standing();
     tuf.draft('acme').signed['targets'] = { [modelPath('carol', 1)]: target('stolen') };
