@@ -17,7 +17,7 @@ import type { Logger } from '#shared/kernel/logger.js';
 import { ExclusiveQueue } from '#shared/kernel/exclusive-queue.js';
 import { asVersion } from '#shared/trust/target-lookup.js';
 import type { DeletedVersionsTable } from '#hub/store/tables/registry-tables.js';
-import { checkTargetOf } from './target-check.js';
+import { checkTargetOf } from './decide/target-check.js';
 import type { TufRepository } from './tuf/repository.js';
 import { type Candidate, checkContent, readCandidate } from './version-checks.js';
 import { type DeletedVersion, requireUnused, type VersionUsers } from './version-needs.js';

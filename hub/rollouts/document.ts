@@ -7,7 +7,7 @@ import { narrow } from '#shared/kernel/json.js';
 import { cohortSchema, positiveShareSchema, selectorSchema, shareSchema } from './document-parts.js';
 import { parseYaml } from './document-text.js';
 import { gateName, gateSchema, isOnShadows } from './gate-document.js';
-import { checkKindRules, withKindDefaults } from './kind-rules.js';
+import { checkKindRules, withKindDefaults } from './decide/kind-rules.js';
 import { scheduleSchema } from './decide/schedule.js';
 
 export const ROLLOUT_SCHEMA = 'skerry.rollout/1';

@@ -5,7 +5,7 @@ import { hasValues, isNamed, type Signal, type SignalGate } from '#shared/signal
 import { SIGNALS, type SignalTable } from '#shared/signals/table.js';
 import { positiveShareSchema, shareSchema } from './document-parts.js';
 import type { Gate, LimitGate } from './gate.js';
-import { ruleOf } from './gate-rule.js';
+import { ruleOf } from './decide/gate-rule.js';
 
 // Gates as people write them. Which signals have one, and with which thresholds, says the table of signals.
 

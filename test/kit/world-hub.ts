@@ -1,6 +1,6 @@
 import type { PublishedVersion, PublisherHub, VersionUpload } from '#hub/publisher/hub-port.js';
 import { metadataFile } from '#hub/registry/metadata-file.js';
-import { checkNoNewVersions } from '#hub/registry/target-check.js';
+import { checkNoNewVersions } from '#hub/registry/decide/target-check.js';
 import { hubPublicKeys } from '#hub/registry/tuf/hub-keys.js';
 import { TufRepository } from '#hub/registry/tuf/repository.js';
 import { digestSchema, type ModelName, versionNumberSchema } from '#shared/bundle/names.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { metadataFile } from '#hub/registry/metadata-file.js';
-import { checkNoNewVersions } from '#hub/registry/target-check.js';
+import { checkNoNewVersions } from '#hub/registry/decide/target-check.js';
 import type { TufRepository } from '#hub/registry/tuf/repository.js';
 import { metadataFileSchema } from '#hub/registry/wire.js';
 import { decodeTrustUpdate, type HubPublicKeys, hubPublicKeysSchema, trustUpdateSchema } from '#shared/trust/update.js';

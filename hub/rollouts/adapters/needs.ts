@@ -2,7 +2,7 @@ import { ROWS } from '#shared/signals/rows.js';
 import type { Signal } from '#shared/signals/signal.js';
 import type { SignalTable } from '#shared/signals/table.js';
 import type { Gate } from '../gate.js';
-import { ruleOf } from '../gate-rule.js';
+import { ruleOf } from '../decide/gate-rule.js';
 import { valuesKey } from '../decide/evidence/window.js';
 
 /** What of a device's measurements gates look at: the rest is not unpacked, since that is most of the work. */

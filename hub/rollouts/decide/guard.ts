@@ -1,6 +1,6 @@
 import { ROWS } from '#shared/signals/rows.js';
 import type { DesiredGuard } from '#shared/protocol/desired-rollout.js';
-import { ruleOf } from '../gate-rule.js';
+import { ruleOf } from './gate-rule.js';
 import type { PlanWave } from './plan.js';
 
 /**

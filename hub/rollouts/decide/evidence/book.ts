@@ -5,7 +5,7 @@ import { AGES, type GateFigures } from '../../figures.js';
 import type { SignalTable } from '#shared/signals/table.js';
 import type { Gate } from '../../gate.js';
 import { gateName } from '../../gate-document.js';
-import { ruleOf } from '../../gate-rule.js';
+import { ruleOf } from '../gate-rule.js';
 import { BEYOND, Columns, EXPECTED, EXPOSURE, LIMITED, type MeterColumns, PREDICTIONS, RULED_OUT, TOLERATED, VALUES } from './columns.js';
 import { compare, controlSums, rowFrom, rowsFrom } from './compared.js';
 import { Lane } from './lane.js';

@@ -1,7 +1,7 @@
 import type { SignalTable } from '#shared/signals/table.js';
 import type { Gate } from '../../gate.js';
 import { gateName } from '../../gate-document.js';
-import { ruleOf } from '../../gate-rule.js';
+import { ruleOf } from '../gate-rule.js';
 import { type LevelReader, levelReader } from './levels.js';
 import { type Meter, meterOf } from './meters.js';
 import type { Baseline, DeviceWindow, Group } from './window.js';

@@ -1,4 +1,4 @@
-import type { GateRule, QuantileRule } from '../../gate-rule.js';
+import type { GateRule, QuantileRule } from '../gate-rule.js';
 import type { Tally } from '#hub/telemetry/tally.js';
 import { type Baseline, type DeviceWindow, type Distribution, type Group, valuesKey } from './window.js';
 

@@ -4,7 +4,7 @@ import type { SignalTable } from '#shared/signals/table.js';
 import type { GateFigures } from '../../figures.js';
 import type { Gate } from '../../gate.js';
 import { gateName } from '../../gate-document.js';
-import { type QuantileRule, ruleOf } from '../../gate-rule.js';
+import { type QuantileRule, ruleOf } from '../gate-rule.js';
 import { burn } from './burn.js';
 import { compare } from './comparison.js';
 import { distance } from './distance.js';

@@ -1,6 +1,6 @@
 import { rateInterval, rateLimitEvidence } from '#shared/stats/rate-limit.js';
 import type { GateFigures } from '../../figures.js';
-import type { LevelRule } from '../../gate-rule.js';
+import type { LevelRule } from '../gate-rule.js';
 import { finite, type GateResult, type Levels, percent, short } from './result.js';
 
 /**

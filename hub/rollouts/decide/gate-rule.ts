@@ -1,7 +1,7 @@
 import { hasValues, type Signal } from '#shared/signals/signal.js';
 import { SIGNALS, type SignalTable } from '#shared/signals/table.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import type { BurnGate, Gate, LimitGate } from './gate.js';
+import type { BurnGate, Gate, LimitGate } from '../gate.js';
 
 interface OfSignal {
   readonly signal: Signal;

@@ -3,8 +3,8 @@ import { kindNamed, VERSION_KINDS, type VersionKind } from '#shared/bundle/kinds
 import { ROWS } from '#shared/signals/rows.js';
 import type { Signal } from '#shared/signals/signal.js';
 import { SIGNALS } from '#shared/signals/table.js';
-import type { Gate } from './gate.js';
-import { DEFAULT_GATES, gateName } from './gate-document.js';
+import type { Gate } from '../gate.js';
+import { DEFAULT_GATES, gateName } from '../gate-document.js';
 import { ruleOf } from './gate-rule.js';
 
 /** What the rollout of a version may ask for, by the version's kind. */

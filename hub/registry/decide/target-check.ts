@@ -5,7 +5,7 @@ import { parseMetadata } from '#shared/trust/metadata.js';
 import { modelRoleName } from '#shared/trust/role-name.js';
 import type { ListedTarget } from '#shared/trust/target-lookup.js';
 import type { TrustUpdate } from '#shared/trust/update.js';
-import type { Candidate } from './version-checks.js';
+import type { Candidate } from '../version-checks.js';
 
 /** Looks a target up in what is published now. */
 export type PublishedTarget = (path: string) => ListedTarget | undefined;
