@@ -69,14 +69,6 @@ export async function initTrust(options: InitTrust): Promise<TrustUpdate> {
   return { roots: [root.bytes], targets: targets.bytes, roles: { [request.role]: request.file }, director };
 }
 
-/** The root of a keeper's folder, all versions: what a new hub or a device needs to follow the chain. */
-export async function keptRoots(folder: PublisherFolder): Promise<readonly Uint8Array[]> {
-  const { keeper } = keeperOf(await folder.record());
-  const roots: Uint8Array[] = [];
-  for (let version = 1; version <= keeper.root; version += 1) roots.push((await folder.kept('root', version)).bytes);
-  return roots;
-}
-
 export interface RotateRoot extends Ceremony, RootPolicy {
   /** Makes a new targets key as well. */
   readonly rotateTargets?: boolean;

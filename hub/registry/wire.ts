@@ -18,7 +18,6 @@ export const publishBodySchema = z.strictObject({
     .record(targetsRoleSchema, base64Of(LIMITS.trustFileBytes))
     .refine((files) => Object.keys(files).length <= 2, 'at most two files'),
 });
-export type PublishBody = z.infer<typeof publishBodySchema>;
 
 /** Bytes of a publish body at most: all files in base64, and their names. */
 export const PUBLISH_BODY_BYTES = Math.ceil(((LIMITS.manifestBytes + 2 * LIMITS.trustFileBytes) * 4) / 3) + 4096;

@@ -5,7 +5,6 @@ import { days, hours, minutes } from '#shared/kernel/time.js';
 import { durationSchema } from '#shared/kernel/duration.js';
 import { narrow } from '#shared/kernel/json.js';
 import { cohortSchema, positiveShareSchema, selectorSchema, shareSchema } from './document-parts.js';
-import { parseYaml } from './document-text.js';
 import { gateName, gateSchema, isOnShadows } from './gate-document.js';
 import { checkKindRules, withKindDefaults } from './decide/kind-rules.js';
 import { scheduleSchema } from './decide/schedule.js';
@@ -127,9 +126,4 @@ export function readWaves(value: unknown): RolloutDocument['waves'] {
 /** Narrows a rollout from an API body; throws `ROLLOUT_INVALID` with every bad path. */
 export function readRollout(value: unknown): RolloutDocument {
   return narrow(rolloutDocumentSchema, value, 'the rollout', 'ROLLOUT_INVALID');
-}
-
-/** Reads a rollout written as YAML (or JSON, which is YAML). */
-export function parseRollout(text: string): RolloutDocument {
-  return readRollout(parseYaml(text));
 }

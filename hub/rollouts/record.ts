@@ -11,7 +11,6 @@ import { planSchema } from './decide/plan.js';
 
 /** What a rollback takes back: devices of the current wave, every device told, or only those still on the way. */
 export const ROLLBACK_SCOPES = ['wave', 'all', 'in-flight'] as const;
-export type RollbackScope = (typeof ROLLBACK_SCOPES)[number];
 
 /** Everything a rollout is, beside its devices; changed only by `apply`. The document comes back from JSON narrowed already. */
 export const rolloutRecordSchema = openObject({

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { parseRollout } from '#hub/rollouts/document.js';
+import { parseRollout } from '../kit/rollout-text.js';
 import { gateSchema } from '#hub/rollouts/gate-document.js';
 import { signature } from '#hub/rollouts/adapters/alert-sinks.js';
 import { webhookKey } from '#hub/rollouts/adapters/webhook-secret.js';

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { acceptedEvents, type ServableEvent, transition } from '#agent/inference/servables/servable.js';
+import { type ServableEvent, transition } from '#agent/inference/servables/servable.js';
 import { SERVABLE_STATES, type ServableState } from '#shared/protocol/messages.js';
 import { coded } from '../kit/coded.js';
 
@@ -28,21 +28,26 @@ test('a servable only ever walks forward, and serves only after loading and warm
 
 test('an event the state does not accept is a bug', () => {
   for (const state of SERVABLE_STATES) {
-    for (const event of EVENTS.filter((one) => !acceptedEvents(state).includes(one))) {
+    for (const event of EVENTS.filter((one) => step(state, one) === undefined)) {
       expect(() => transition(state, event)).toThrow(coded('INFERENCE_TRANSITION', state));
     }
   }
 });
 
 function step(state: ServableState, event: ServableEvent): ServableState | undefined {
-  return acceptedEvents(state).includes(event) ? transition(state, event) : undefined;
+  try {
+    return transition(state, event);
+  } catch {
+    return undefined;
+  }
 }
 
 test('every state is left by some event but the last, and every state is reached', () => {
   const reached = new Set<ServableState>(['loading']);
   for (const state of SERVABLE_STATES) {
-    expect(acceptedEvents(state).length > 0).toBe(state !== 'unloaded');
-    for (const event of acceptedEvents(state)) reached.add(transition(state, event));
+    const next = EVENTS.flatMap((event) => step(state, event) ?? []);
+    expect(next.length > 0).toBe(state !== 'unloaded');
+    for (const one of next) reached.add(one);
   }
   expect([...reached].sort()).toEqual([...SERVABLE_STATES].sort());
 });

@@ -28,9 +28,3 @@ export function transition(state: ServableState, event: ServableEvent): Servable
   if (next === undefined) throw new SkerryError('INFERENCE_TRANSITION', `a servable that is ${state} cannot take the event "${event}"`);
   return next;
 }
-
-/** Events the state accepts. */
-export function acceptedEvents(state: ServableState): readonly ServableEvent[] {
-  const events: readonly ServableEvent[] = ['loaded', 'warmed', 'failed', 'drain', 'drained'];
-  return events.filter((event) => TRANSITIONS[state][event] !== undefined);
-}

@@ -10,7 +10,7 @@ import { versionDetailSchema } from '#hub/registry/views.js';
 import { currentSchema } from '#hub/registry/tuf/publication.js';
 import { rolloutRecordSchema } from '#hub/rollouts/record.js';
 import { rolloutDetailSchema } from '#hub/rollouts/views.js';
-import { parseRollout } from '#hub/rollouts/document.js';
+import { parseRollout } from '../../kit/rollout-text.js';
 import { readRecord } from '#hub/telemetry/record.js';
 import { whyIncapable } from '#hub/rollouts/decide/capability.js';
 import { statusSchema } from '#agent/cli/local-api.js';

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { parseRollout, readRollout } from '#hub/rollouts/document.js';
+import { readRollout } from '#hub/rollouts/document.js';
 import { gateName } from '#hub/rollouts/gate-document.js';
 import { ruleOf } from '#hub/rollouts/decide/gate-rule.js';
 import { ROWS } from '#shared/signals/rows.js';
 import { hours, minutes } from '#shared/kernel/time.js';
 import { documentOf } from './rig.js';
+import { parseRollout } from '../../../kit/rollout-text.js';
 
 const TEXT = `
 model: vad
