@@ -58,9 +58,9 @@ const WAITS_FOR_TIME = ['TRUST_SIGNED_IN_FUTURE', 'TRUST_DESIRED_EXPIRED'] as co
 const HUB_IS_BEHIND = ['TRUST_DESIRED_REPLAY', 'TRUST_DESIRED_CONFLICT'] as const;
 
 /**
- * The desired state of this device: received retained, verified, made durable, and only then told (DESIGN way 4).
+ * The desired state of this device: received retained, verified, made durable, and only then passed on.
  * INVARIANTS: at most one message is being judged, the newest waiting one is judged next; `current` has been on the disk
- * since before it was told; the counter of `current` never falls.
+ * since before it was passed on; the counter of `current` never falls.
  */
 export class DesiredSubscription implements DesiredSource {
   readonly #deps: DesiredSourceDeps;
@@ -220,7 +220,7 @@ export class DesiredSubscription implements DesiredSource {
     }
     this.#refused = error;
     for (const listener of this.#changed) listener();
-    // The retained message comes again with every reconnect; it is told once.
+    // The retained message comes again with every reconnect; it is passed on once.
     const digest = createHash('sha256').update(error.code).update(payload).digest('hex');
     if (digest === this.#refusedDigest) return;
     this.#refusedDigest = digest;

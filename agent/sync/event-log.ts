@@ -52,7 +52,7 @@ export class EventLog implements EventSink {
     const { outbox, logger } = this.#deps;
     try {
       await outbox.append('event', record);
-      await this.#tellLoss(record);
+      await this.#reportLoss(record);
     } catch (cause) {
       this.#lost += 1;
       logger.warn({ kind: record['kind'], reason: asSkerryError(cause).message }, 'an event could not be stored');
@@ -61,14 +61,14 @@ export class EventLog implements EventSink {
     }
   }
 
-  async #tellLoss(after: Readonly<Record<string, unknown>>): Promise<void> {
+  async #reportLoss(after: Readonly<Record<string, unknown>>): Promise<void> {
     const lost = this.#lost;
-    // Telling of a loss may itself push something out; that is told with the next event, or this would never end.
+    // Reporting a loss may itself push a record out; that is reported with the next event, or this would never end.
     if (lost === 0) return;
     this.#lost = 0;
     const { outbox } = this.#deps;
-    const told = { device: after['device'], at: after['at'], kind: 'outbox.dropped', detail: { records: lost } };
-    await outbox.append('event', told).catch((cause: unknown) => {
+    const report = { device: after['device'], at: after['at'], kind: 'outbox.dropped', detail: { records: lost } };
+    await outbox.append('event', report).catch((cause: unknown) => {
       this.#lost += lost;
       throw cause;
     });

@@ -16,7 +16,7 @@ export interface ReporterOptions {
   readonly snapshot: () => Promise<Reported>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Least time between two reports (default 500 ms); changes in between are told together. */
+  /** Least time between two reports (default 500 ms); changes in between are reported together. */
   readonly minInterval?: Millis;
   /** A report without a change (default 10 minutes). */
   readonly heartbeat?: Millis;

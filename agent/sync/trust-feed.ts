@@ -25,7 +25,7 @@ export interface TrustFeedDeps {
   readonly random: () => number;
   /** The hub offers less than was accepted from it before: it lost what it signed since. */
   readonly onBehind?: () => void;
-  /** Between refreshes without a reason (default 6 hours), so that expiry is noticed and told. */
+  /** Between refreshes without a reason (default 6 hours), so that expiry is noticed and reported. */
   readonly period?: Millis;
 }
 
@@ -54,7 +54,7 @@ export class TrustFeed implements TrustClient, Service {
   #versions: TrustVersions = { root: 0, timestamp: 0, snapshot: 0 };
   #error: SkerryError | undefined;
   #unavailable: readonly UnavailablePublisher[] = [];
-  #told = '';
+  #reportedError = '';
   #cancelQuiet: () => void = () => undefined;
   #cancelPeriod: () => void = () => undefined;
 
@@ -145,7 +145,7 @@ export class TrustFeed implements TrustClient, Service {
   }
 
   #refreshQuietly(): void {
-    this.refresh().catch(() => undefined); // Told by #failed.
+    this.refresh().catch(() => undefined); // Reported by #failed.
   }
 
   #planPeriod(): void {
@@ -165,7 +165,7 @@ export class TrustFeed implements TrustClient, Service {
     const roleChanged = this.#noteUnavailable(await client.unavailable());
     this.#versions = versions;
     this.#error = undefined;
-    this.#told = '';
+    this.#reportedError = '';
     const signed = await client.signedTime();
     if (signed !== undefined) await time.observeMetadata(signed, isNew);
     if (isNew) events.emit({ kind: 'trust.refreshed', detail: { ...versions } });
@@ -190,8 +190,8 @@ export class TrustFeed implements TrustClient, Service {
   #failed(error: SkerryError): void {
     const { events, logger, onBehind } = this.#deps;
     if (HUB_IS_BEHIND.test(error.code)) onBehind?.();
-    const again = this.#told === `${error.code} ${error.message}`;
-    this.#told = `${error.code} ${error.message}`;
+    const again = this.#reportedError === `${error.code} ${error.message}`;
+    this.#reportedError = `${error.code} ${error.message}`;
     logger.warn({ code: error.code, reason: error.message }, 'trust metadata was not accepted');
     // Files that have not arrived yet are no refusal.
     if (error.code === 'TRUST_MIRROR_INCOMPLETE') return;

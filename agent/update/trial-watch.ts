@@ -27,7 +27,7 @@ export class TrialWatch {
     const { settings, logger } = this.#context.deps;
     void this.#feed(Math.max(MIN_FEED_MS, settings.alive / 4));
     this.#askHub(version).catch((cause: unknown) => {
-      logger.warn({ code: asSkerryError(cause).code }, 'the hub could not be told of the release on trial');
+      logger.warn({ code: asSkerryError(cause).code }, 'the release on trial could not be reported to the hub');
     });
   }
 

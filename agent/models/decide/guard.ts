@@ -129,7 +129,7 @@ function judgeLatency({ trial, baseline }: TrialFigures, limits: GuardLimits): G
   };
 }
 
-/** True when a device has taken so many versions of a model back lately that it tries no other until it is told to anew. */
+/** True when a device has rolled back so many versions of a model lately that it tries no other until the hub asks again. */
 export function isTripped(breaker: { readonly times: readonly number[] } | undefined, now: number): boolean {
   return (breaker?.times.filter((time) => Math.abs(now - time) < BREAKER_WINDOW).length ?? 0) >= BREAKER_LIMIT;
 }

@@ -1,7 +1,7 @@
 import type { TrafficPolicy } from '#agent/inference/contract.js';
 import type { DesiredCandidate } from '#shared/protocol/desired-rollout.js';
 import { factsOf, isAvailable, isComplete, isLive } from './facts.js';
-import { bring, type Start } from './plan-install.js';
+import { nextInstallStep, type Start } from './plan-install.js';
 import type { Rule } from './rule.js';
 import type { ModelSnapshot } from './snapshot.js';
 import type { Step } from './step.js';
@@ -12,7 +12,7 @@ import type { Step } from './step.js';
 export const candidateRule: Rule = (snapshot, context) => {
   const candidate = candidateOf(snapshot);
   if (candidate === undefined || !isSettled(snapshot)) return undefined;
-  return bring(snapshot, candidate, context, startBeside);
+  return nextInstallStep(snapshot, candidate, context, startBeside);
 };
 
 /** A candidate that stood for the bake time took nothing down: its attempts are forgiven. */

@@ -10,25 +10,25 @@ import type { Step } from './step.js';
 /** The next step of a version whose files are here. */
 export type Start = (snapshot: ModelSnapshot, facts: VersionFacts, context: PlanContext) => Step | undefined;
 
-/** The next step that brings the wanted version nearer to serving, unless this agent cannot understand the wish: then it keeps what it has. */
+/** The next step towards serving the wanted version. An agent that cannot understand the wish keeps what it has. */
 export const installRule: Rule = (snapshot, context) => {
   const { desired, model } = snapshot;
   if (desired === undefined) return undefined;
-  const step = bring(snapshot, desired, context, start);
+  const step = nextInstallStep(snapshot, desired, context, start);
   const features = lackingFeatures(desired.requires);
   if (features.length === 0 || step === undefined || step.kind === 'accept' || step.kind === 'markBad') return step;
   return { kind: 'lack', model, version: desired.version, features };
 };
 
-/** The next step that brings a version back that lost its files, where the model has no other to answer (DESIGN R2). */
+/** The next step towards serving a version that lost its files, where no other version of the model can answer (DESIGN R2). */
 export const restoreRule: Rule = (snapshot, context) => {
   const lost = toRestore(snapshot, context.complete)?.record;
   if (lost === undefined || lost.version === snapshot.desired?.version) return undefined;
-  return bring(snapshot, lost, context, start);
+  return nextInstallStep(snapshot, lost, context, start);
 };
 
-/** The next step that brings a version nearer to running; one row for each install state, so every state resumes. */
-export function bring(
+/** The next step towards running a version: one row for each install state, so every state resumes. */
+export function nextInstallStep(
   snapshot: ModelSnapshot,
   wanted: Pick<DesiredModel, 'version' | 'manifest' | 'attempt'>,
   context: PlanContext,
@@ -56,10 +56,10 @@ const ROWS: Readonly<Record<InstallState, (...args: [...Parameters<Start>, whenC
     const { version } = facts.record;
     return isComplete(facts, complete) ? { kind: 'verify', model, version } : { kind: 'fetchManifest', model, version };
   },
-  staged: startAsTold,
-  starting: startAsTold,
-  probation: startAsTold,
-  good: startAsTold,
+  staged: startComplete,
+  starting: startComplete,
+  probation: startComplete,
+  good: startComplete,
   bad: () => undefined,
 };
 
@@ -77,7 +77,7 @@ function fetchNext({ model }: ModelSnapshot, facts: VersionFacts, { complete, sp
   return room.kind === 'now' ? { kind: 'fetchArtifact', model, version, digest: next.digest } : undefined;
 }
 
-function startAsTold(snapshot: ModelSnapshot, facts: VersionFacts, context: PlanContext, whenComplete: Start): Step | undefined {
+function startComplete(snapshot: ModelSnapshot, facts: VersionFacts, context: PlanContext, whenComplete: Start): Step | undefined {
   return whenComplete(snapshot, facts, context);
 }
 

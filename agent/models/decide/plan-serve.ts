@@ -66,7 +66,7 @@ export const quarantineRule: Rule = (snapshot, { device, complete }) => {
   return { kind: 'markBad', model, version, error: { code: 'MODELS_CRASHED', message } };
 };
 
-/** What should serve cannot: bring up the best good version, then go back to it. */
+/** The version that should serve cannot: load the best good version, then roll back to it. */
 export const fallBackRule: Rule = (snapshot, { device, complete }) => {
   const { model, serving } = snapshot;
   if (serving === undefined) return undefined;

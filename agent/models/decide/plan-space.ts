@@ -55,7 +55,7 @@ export function planSpace(device: DeviceSnapshot): SpacePlan {
   };
 }
 
-/** What nearly always holds is told without a look at who owns which file. */
+/** The usual case needs no look at who owns which file. */
 const ROOM_FOR_ALL: SpacePlan = { steps: [], roomFor: () => ({ kind: 'now' }) };
 
 /** Bytes that could still be reserved, whatever of them is here already. */

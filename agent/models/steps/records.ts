@@ -17,7 +17,7 @@ export const refuse: Handler<'refuse'> = ({ model, version, manifest, error }, {
   return Promise.resolve();
 };
 
-/** Fails with `FEATURE_MISSING`, as reading a manifest that needs them does: told to the hub, and looked at again after a growing delay. */
+/** Fails with `FEATURE_MISSING`, as reading a manifest that needs them does: it is reported to the hub and tried again after a growing delay. */
 export const lack: Handler<'lack'> = async ({ model, version, features }) =>
   requireFeatures(features, `what the hub wants of ${model} ${version}`);
 
