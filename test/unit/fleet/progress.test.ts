@@ -6,6 +6,7 @@ import { reportedOf } from '../../kit/messages.js';
 const MANIFEST = 'a'.repeat(64);
 const wanted = { model: 'vad', version: 2, manifest: MANIFEST, counter: 5 };
 const error = { code: 'MODELS_CRASHED', message: 'm' };
+const lacking = { code: 'FEATURE_MISSING', message: 'the manifest needs mirroring' };
 const ahead = { code: 'TRUST_SIGNED_IN_FUTURE', message: 'm' };
 
 interface Row {
@@ -32,6 +33,13 @@ const rows: readonly Row[] = [
     expected: { state: 'fetching', install: 'fetching', percent: 25 },
   },
   { title: 'checks it', counter: 5, version: { install: 'starting' }, expected: { state: 'installing', install: 'starting' } },
+  {
+    title: 'lacks a feature',
+    counter: 5,
+    version: { install: 'fetching', error: lacking },
+    expected: { state: 'unsupported', install: 'fetching', error: lacking },
+  },
+  { title: 'cannot read the statement yet', counter: 4, refused: lacking, expected: { state: 'unsupported', error: lacking } },
   { title: 'gave it up', counter: 5, version: { install: 'bad', error }, expected: { state: 'refused', install: 'bad', error } },
   { title: 'will not begin', counter: 5, version: { install: 'wanted', error }, expected: { state: 'refused', install: 'wanted', error } },
   { title: 'gave up an earlier attempt', counter: 4, version: { install: 'bad', error }, expected: { state: 'waiting' } },
