@@ -178,7 +178,9 @@ function announceAtStart(parts: Parts, { config, identity, clock, logger, starte
   });
   parts.onClose(async () => {
     await announcing?.close();
-    await withdraw(config.data).catch((cause: unknown) => logger.warn({ reason: asSkerryError(cause).message }, 'agent.json stays behind'));
+    await withdraw(config.data).catch((cause: unknown) =>
+      logger.warn({ reason: asSkerryError(cause).message }, 'agent.json could not be removed'),
+    );
   });
 }
 

@@ -24,7 +24,7 @@ export async function describeRuntime(runtime: { describe(): Promise<RuntimeDesc
     return await runtime.describe();
   } catch (cause) {
     const error = asSkerryError(cause);
-    logger.error({ code: error.code, reason: error.message }, 'the inference runtime cannot be loaded; no model will run');
+    logger.error({ code: error.code, reason: error.message }, 'the inference runtime cannot be loaded; the device runs no models');
     return { name: 'onnxruntime-node', version: 'none', providers: [] };
   }
 }

@@ -237,13 +237,9 @@ export async function readAuthorities(path: string): Promise<string> {
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
-    throw new SkerryError(
-      'CONFIG_INVALID',
-      `the file of certificates ${path} (--ca-file) could not be read: ${asSkerryError(cause).message}`,
-      {
-        cause,
-      },
-    );
+    throw new SkerryError('CONFIG_INVALID', `the certificate file ${path} (--ca-file) could not be read: ${asSkerryError(cause).message}`, {
+      cause,
+    });
   }
   // As OpenSSL names them.
   if (/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/.test(text)) return text;

@@ -93,7 +93,7 @@ export class BrokerFiles {
     try {
       await promisify(exec)(reload, { timeout: RELOAD_TIMEOUT_MS, env: process.env });
     } catch (cause) {
-      logger.error({ cause, command: reload }, 'the command that makes the broker read its files again failed');
+      logger.error({ cause, command: reload }, 'the command that makes the broker reload its files failed');
     }
   }
 }

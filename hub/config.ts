@@ -55,19 +55,19 @@ const hubConfigSchema = z
   })
   .refine((config) => (config.tlsCertFile === undefined) === (config.tlsKeyFile === undefined), {
     path: ['tlsCertFile'],
-    message: 'a certificate needs its key, and a key its certificate',
+    message: 'must be set together with tls-key',
   })
   .refine((config) => (config.alertUrl === undefined) === (config.alertSecretFile === undefined), {
     path: ['alertUrl'],
-    message: 'a webhook needs its secret, and a secret its webhook',
+    message: 'must be set together with alert-secret-file',
   })
   .refine((config) => config.mosquittoGroup === undefined || config.mosquittoDir !== undefined, {
     path: ['mosquittoGroup'],
-    message: 'a group for the files needs the folder they are written to (mosquitto-files)',
+    message: 'needs mosquitto-files',
   })
   .refine((config) => config.mosquittoReload === undefined || config.mosquittoDir !== undefined, {
     path: ['mosquittoReload'],
-    message: 'a command that has the files read needs the folder they are written to (mosquitto-files)',
+    message: 'needs mosquitto-files',
   });
 /** Every setting of a hub, complete. */
 export type HubConfig = z.infer<typeof hubConfigSchema>;

@@ -42,11 +42,15 @@ export async function hubMetrics({ db, storage, tuf, hubClock, feed, clock, vers
     },
     {
       name: 'skerry_hub_trust_expires_seconds',
-      help: 'Time until the signatures of a trust role end; from 0 on devices take up nothing new of that publisher, or of anybody for root, targets, snapshot and timestamp.',
+      help: 'Time until the signatures of a trust role expire. Expired ones stop updates: those of the publisher, or all for root, targets, snapshot and timestamp.',
       type: 'gauge',
       samples: tuf.expiries().map(({ role, expires }) => ({ labels: { role }, value: (expires - clock.now()) / 1_000 })),
     },
-    gauge('skerry_hub_clock_credible', '1 while the clock of the hub is credible; at 0 nothing is signed.', hubClock.isCredible ? 1 : 0),
+    gauge(
+      'skerry_hub_clock_credible',
+      '1 while the clock of the hub is credible. At 0 the hub signs nothing.',
+      hubClock.isCredible ? 1 : 0,
+    ),
     ...(await markedDevices(db)),
     gauge('skerry_hub_resident_bytes', 'Resident memory of the process.', memory.rss),
     {
@@ -68,7 +72,7 @@ async function markedDevices(db: Db): Promise<readonly MetricFamily[]> {
   return [
     {
       name: 'skerry_hub_devices_marked',
-      help: 'Devices of which the hub noticed something, by what it is (skerry device list).',
+      help: 'Marked devices by mark, as in "skerry device list".',
       type: 'gauge',
       samples: DEVICE_MARKS.map((mark) => ({ labels: { mark }, value: counts.get(mark) ?? 0 })),
     },

@@ -26,8 +26,8 @@ export class Announcement {
   /** Resolves after the first attempt. */
   async start(): Promise<void> {
     if (await announce(this.#data, this.#running)) return;
-    const [code, until] = isReadOnly(this.#data) ? ['STORE_READ_ONLY', 'the disk takes writes'] : ['DISK_FULL', 'there is room'];
-    this.#logger.warn({ code }, `agent.json could not be written: the command line finds this agent once ${until}`);
+    const [code, until] = isReadOnly(this.#data) ? ['STORE_READ_ONLY', 'the disk is writable'] : ['DISK_FULL', 'disk space is free'];
+    this.#logger.warn({ code }, `agent.json could not be written; commands cannot find this agent until ${until}`);
     this.#again();
   }
 
@@ -46,7 +46,7 @@ export class Announcement {
 
   async #try(): Promise<void> {
     const done = await announce(this.#data, this.#running).catch(() => false);
-    if (done) this.#logger.info({}, 'agent.json is written: there is room again');
+    if (done) this.#logger.info({}, 'agent.json was written; disk space is available again');
     else this.#again();
   }
 }

@@ -71,7 +71,7 @@ async function checkDisk(data: string): Promise<Finding> {
 
 async function checkIdentity(data: string): Promise<Finding> {
   const identity = await readIdentity(data);
-  if (identity === undefined) throw new SkerryError('SYNC_NOT_ENROLLED', `there is no identity in ${data}`);
+  if (identity === undefined) throw new SkerryError('SYNC_NOT_ENROLLED', `${data} holds no device identity`);
   const { mode } = await stat(join(data, 'identity.json'));
   const says = `${identity.device} in fleet ${identity.fleet}, enrolled ${identity.enrolledAt}`;
   if ((mode & 0o077) === 0) return { name: 'identity', verdict: 'good', says };

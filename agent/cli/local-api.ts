@@ -64,7 +64,7 @@ export class LocalApi {
     const agent = await findRunning(data);
     if (agent === undefined) throw new SkerryError('AGENT_NOT_RUNNING', `no agent runs with ${data}`);
     if (agent.socket !== null) return new LocalApi(agent, { socketPath: agent.socket }, waits);
-    if (agent.http === null) throw new SkerryError('AGENT_NOT_RUNNING', 'the agent listens nowhere');
+    if (agent.http === null) throw new SkerryError('AGENT_NOT_RUNNING', 'the agent has no local API: neither HTTP nor socket');
     const { hostname, port } = new URL(agent.http);
     return new LocalApi(agent, { host: hostname, port }, waits);
   }

@@ -112,12 +112,12 @@ async function runUntil(agent: Agent, signal: Promise<string>, logger: Logger): 
     await agent.start();
     manager.ready();
     releaseMemoryOnceSettled();
-    logger.info({ device: agent.device, ...agent.address }, 'agent runs');
+    logger.info({ device: agent.device, ...agent.address }, 'agent started');
     const ending = await Promise.race([signal, agent.failed, agent.makesRoom]);
     if (ending instanceof SkerryError) throw ending;
     const makesRoom = typeof ending !== 'string';
     if (makesRoom) manager.handingOver();
-    logger.info(makesRoom ? { ...ending } : { signal: ending }, makesRoom ? 'agent makes room for another release' : 'agent ends');
+    logger.info(makesRoom ? { ...ending } : { signal: ending }, makesRoom ? 'agent stops for another release' : 'agent stops');
     return makesRoom;
   } finally {
     manager.stopping();

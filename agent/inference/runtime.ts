@@ -200,7 +200,7 @@ class Runtime implements InferenceRuntime {
 
   route(model: ModelName, version: VersionNumber): void {
     this.#table.route(model, version);
-    this.#options.logger.info({ model, version }, 'requests go to this version now');
+    this.#options.logger.info({ model, version }, 'requests now go to this version');
   }
 
   direct(model: ModelName, policy: TrafficPolicy | undefined): void {
@@ -208,7 +208,7 @@ class Runtime implements InferenceRuntime {
     const { candidate: version, action, share } = policy ?? {};
     this.#options.logger.info(
       { model, version, action, share },
-      policy === undefined ? 'one version answers alone' : 'two versions share requests',
+      policy === undefined ? 'one version answers all requests' : 'two versions share the requests',
     );
   }
 

@@ -48,12 +48,12 @@ function requireSameManifest(target: VerifiedTarget, { model, version, manifest 
   if (target.digest === manifest) return;
   throw new SkerryError(
     'MODELS_MANIFEST_MISMATCH',
-    `the hub asks for ${model} ${version} with manifest ${manifest}, its publisher signed ${target.digest}`,
+    `the hub deploys ${model} ${version} with manifest ${manifest}, but its publisher signed ${target.digest}`,
   );
 }
 
 /** DESIGN "Trust": never below the minimum, whatever the hub says. */
 function requireMinimum(model: ModelName, version: VersionNumber, minimum: number): void {
   if (version >= minimum) return;
-  throw new SkerryError('MODELS_BELOW_MINIMUM', `${model} ${version} is below ${minimum}, the lowest version its publisher allows`);
+  throw new SkerryError('MODELS_BELOW_MINIMUM', `${model} ${version} is below ${minimum}, the minimum version of its publisher`);
 }

@@ -69,7 +69,7 @@ export class Downloads {
 async function abortable(work: Promise<void>, signal: AbortSignal): Promise<void> {
   let stop = (): void => undefined;
   const aborted = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(new SkerryError('ABORTED', 'the download is no longer wanted'));
+    stop = () => reject(new SkerryError('ABORTED', 'the download is no longer needed'));
     signal.addEventListener('abort', stop, { once: true });
   });
   try {

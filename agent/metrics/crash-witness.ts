@@ -92,7 +92,7 @@ export class CrashWitness {
     try {
       await this.#parts.state.set(KEY, value);
     } catch (cause) {
-      this.#parts.logger.warn({ code: asSkerryError(cause).code }, 'whether this run ends in order could not be written down');
+      this.#parts.logger.warn({ code: asSkerryError(cause).code }, 'the end of this run could not be recorded');
     }
   }
 }

@@ -34,7 +34,7 @@ export function metricFamilies(snapshot: MetricsSnapshot, table: SignalTable = S
     family(
       'skerry_requests_refused_total',
       'counter',
-      'Requests no servable took, by error code.',
+      'Requests that no servable accepted, by error code.',
       [...refused].map(([code, value]) => ({ labels: { code }, value })),
     ),
     family(
@@ -46,7 +46,7 @@ export function metricFamilies(snapshot: MetricsSnapshot, table: SignalTable = S
     family(
       'skerry_servable_state',
       'gauge',
-      '1 for the state a servable is in.',
+      'State of a servable: 1 for the current state, 0 for the others.',
       servables.flatMap(({ model, version, state }) =>
         SERVABLE_STATES.map((one) => ({ labels: { model, version: String(version), state: one }, value: one === state ? 1 : 0 })),
       ),
@@ -54,7 +54,7 @@ export function metricFamilies(snapshot: MetricsSnapshot, table: SignalTable = S
     family(
       'skerry_servable_in_flight',
       'gauge',
-      'Requests taken and not yet answered.',
+      'Requests in flight.',
       servables.map((status) => ({ labels: { model: status.model, version: String(status.version) }, value: status.inFlight })),
     ),
     family(
@@ -68,7 +68,7 @@ export function metricFamilies(snapshot: MetricsSnapshot, table: SignalTable = S
     family(
       'skerry_model_routed_version',
       'gauge',
-      'Version requests without a version go to.',
+      'Version that serves requests that name none.',
       routed.map(({ model, version }) => ({ labels: { model }, value: version })),
     ),
     ...outboxFamilies(snapshot.outbox),
@@ -93,9 +93,9 @@ function outboxFamilies(outbox: OutboxStats | undefined): readonly MetricFamily[
   if (outbox === undefined) return [];
   const one = (value: number): readonly MetricSample[] => [{ value }];
   return [
-    family('skerry_outbox_records', 'gauge', 'Records the hub has not acknowledged.', one(outbox.records)),
-    family('skerry_outbox_bytes', 'gauge', 'Bytes of those records.', one(outbox.bytes)),
-    family('skerry_outbox_dropped_total', 'counter', 'Records given up for space.', one(outbox.dropped)),
+    family('skerry_outbox_records', 'gauge', 'Records in the outbox that the hub has not acknowledged.', one(outbox.records)),
+    family('skerry_outbox_bytes', 'gauge', 'Size of the records in the outbox.', one(outbox.bytes)),
+    family('skerry_outbox_dropped_total', 'counter', 'Outbox records dropped for lack of space.', one(outbox.dropped)),
     family('skerry_outbox_coarsened_total', 'counter', 'Telemetry records merged into coarser ones for space.', one(outbox.coarsened)),
   ];
 }
@@ -106,7 +106,7 @@ function linkFamilies(link: LinkStatus | undefined): readonly MetricFamily[] {
     labels: { state: kind },
     value: link.kind === kind ? 1 : 0,
   }));
-  return [family('skerry_link_state', 'gauge', '1 for the state of the link to the hub.', samples)];
+  return [family('skerry_link_state', 'gauge', 'State of the link to the hub: 1 for the current state, 0 for the others.', samples)];
 }
 
 /** Each figure of the device that the table has, as it is now. */

@@ -108,7 +108,7 @@ export class TelemetryReporter implements Service {
         await append({ device, from, to, ...(exact ? {} : { undated: true }), windows: [...windows], health: figures });
       } catch (cause) {
         const error = asSkerryError(cause);
-        logger.warn({ code: error.code }, `telemetry is kept for the next window: ${error.message}`);
+        logger.warn({ code: error.code }, `telemetry could not be stored and is merged into the next window: ${error.message}`);
         recorder.giveBack(series);
         if (begun.monotonic < this.#from.monotonic) this.#from = begun;
       }

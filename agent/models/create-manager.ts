@@ -80,7 +80,7 @@ class Manager implements ModelManager {
     const { suspects, logger } = this.#deps;
     if (suspects === undefined) return;
     await context.ledger.forgiveInnocent(suspects).catch((cause: unknown) => {
-      logger.warn({ code: asSkerryError(cause).code }, 'starts that a version did not end stay counted');
+      logger.warn({ code: asSkerryError(cause).code }, 'the boot counter of a version could not be reduced');
     });
   }
 
@@ -92,7 +92,7 @@ class Manager implements ModelManager {
     await Promise.all([space.worker.close(), ...loops.all().map((loop) => loop.close())]);
     context.runtime.close();
     await context.ledger.forgiveStarts().catch((cause: unknown) => {
-      this.#deps.logger.warn({ code: asSkerryError(cause).code }, 'starts of versions on trial stay counted');
+      this.#deps.logger.warn({ code: asSkerryError(cause).code }, 'the boot counters of versions on trial could not be reduced');
     });
   }
 

@@ -69,7 +69,7 @@ export class SpaceKeeper {
       return true;
     } catch (cause) {
       const error = asSkerryError(cause);
-      logger.warn({ code: error.code }, `no space could be made: ${error.message}`);
+      logger.warn({ code: error.code }, `disk space could not be freed: ${error.message}`);
       return false;
     }
   }

@@ -69,7 +69,7 @@ export class Trials {
         trials.#kept.set(model, { baseline: figures && { version: figures.version, figures }, breaker });
       }
     } catch (cause) {
-      logger.warn({ code: asSkerryError(cause).code }, 'what trials are judged by could not be read; it begins anew');
+      logger.warn({ code: asSkerryError(cause).code }, 'the figures of trials are unreadable; starting with empty ones');
     }
     return trials;
   }
@@ -115,7 +115,7 @@ export class Trials {
     try {
       await this.#state.set(KEY, JSON.stringify(stored));
     } catch (cause) {
-      this.#logger.warn({ model, code: asSkerryError(cause).code }, 'what a trial is judged by could not be kept');
+      this.#logger.warn({ model, code: asSkerryError(cause).code }, 'the figures of a trial could not be stored');
     }
   }
 }

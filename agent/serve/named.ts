@@ -13,5 +13,8 @@ export function namedModel(params: Readonly<Record<string, string>>): {
   if (text === undefined) return { model: model.data, version: undefined };
   const version = versionNumberSchema.safeParse(/^[1-9]\d{0,15}$/.test(text) ? Number(text) : undefined);
   if (version.success) return { model: model.data, version: version.data };
-  throw new SkerryError('INFERENCE_VERSION_UNKNOWN', `${JSON.stringify(text.slice(0, 64))} is no version number; versions are 1, 2, 3 ...`);
+  throw new SkerryError(
+    'INFERENCE_VERSION_UNKNOWN',
+    `${JSON.stringify(text.slice(0, 64))} is not a version number; versions are 1, 2, 3 ...`,
+  );
 }

@@ -113,7 +113,7 @@ export class BlobDownload {
     if (missing === undefined) return;
     const request = encodeMessage('fetch', { device, id: randomUUID(), kind, digest, pieces, missing: bitmapToBase64(missing) });
     link.publish(deviceTopic(fleet, device, 'fetch'), request).catch((cause: unknown) => {
-      logger.debug({ digest, reason: asSkerryError(cause).message }, 'a fetch request did not reach the broker; sent again on reconnect');
+      logger.debug({ digest, reason: asSkerryError(cause).message }, 'a fetch request did not reach the broker; retrying on reconnect');
     });
   }
 
@@ -135,7 +135,7 @@ export class BlobDownload {
     this.#silences += 1;
     const { digest } = this.#job;
     if (this.#silences >= this.#context.settings.maxSilences) {
-      this.fail(new SkerryError('SYNC_FETCH_TIMEOUT', `no piece of ${digest} came in answer to ${this.#silences} requests`));
+      this.fail(new SkerryError('SYNC_FETCH_TIMEOUT', `the hub did not answer ${this.#silences} requests for chunks of ${digest}`));
       return;
     }
     this.#window.reset();
@@ -183,7 +183,7 @@ export class BlobDownload {
     } catch (cause) {
       if (!hasCode(cause, 'BUNDLE_CHUNK_MISMATCH')) throw cause;
       this.#wrong += 1;
-      this.#context.logger.warn({ digest, index }, 'a piece has not the digest the manifest gives it; thrown away');
+      this.#context.logger.warn({ digest, index }, 'a chunk does not match its digest in the manifest; dropped');
       if (this.#wrong >= this.#context.settings.maxWrongPieces) throw cause;
     }
   }

@@ -24,7 +24,7 @@ export function listenToCommands(deps: CommandDeps): Subscription {
   return link.subscribe(deviceTopic(fleet, device, 'cmd'), (_topic, payload) => {
     const unknown = unknownCommandKind(payload);
     if (unknown !== undefined) {
-      logger.info({ kind: unknown }, 'ignored a command that only a later release knows');
+      logger.info({ kind: unknown }, 'a command that only a later release supports was ignored');
       return;
     }
     const cmd = decodeMessage('cmd', payload, device);

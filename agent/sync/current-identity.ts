@@ -70,7 +70,7 @@ export class CurrentIdentity {
     } catch (cause) {
       this.#deps.logger.warn(
         { reason: asSkerryError(cause).message },
-        'the address that answered could not be kept; the next start tries all',
+        'the working address could not be stored; the next start tries all addresses',
       );
     }
   }
@@ -86,13 +86,13 @@ export class CurrentIdentity {
         this.#warned = true;
         logger.warn(
           { device: read.device, fleet: read.fleet },
-          'enrolled as another device meanwhile: restart the agent to run as that one',
+          'this data folder was enrolled as another device; restart the agent to use that identity',
         );
       }
     } catch (cause) {
       logger.warn(
         { reason: asSkerryError(cause).message },
-        'the identity file could not be read again; the agent goes on with what it knows',
+        'the identity file could not be read again; the agent keeps the identity in memory',
       );
     }
   }

@@ -190,7 +190,7 @@ export class DesiredSubscription implements DesiredSource {
     this.#current = accepted;
     // It is on the disk: a time that cannot be kept there as well holds nothing up.
     await time.observeStatement(verdict.issuedAt).catch((cause: unknown) => {
-      logger.warn({ reason: asSkerryError(cause).message }, 'the time of the desired state could not be kept');
+      logger.warn({ reason: asSkerryError(cause).message }, 'the time of the desired state could not be stored');
     });
     logger.info({ counter: accepted.desired.counter, models: accepted.desired.models.length }, 'desired state accepted');
     events.emit({ kind: 'desired.accepted', detail: { counter: accepted.desired.counter } });
@@ -204,7 +204,7 @@ export class DesiredSubscription implements DesiredSource {
     this.#current = { ...current, envelope };
     // It holds as it did before: what the disk does not take now, it takes when the broker sends it again.
     await state.set(this.#key, storedText(current.digest, envelope, payload)).catch((cause: unknown) => {
-      logger.warn({ reason: asSkerryError(cause).message }, 'the signature of the desired state could not be kept');
+      logger.warn({ reason: asSkerryError(cause).message }, 'the signature of the desired state could not be stored');
     });
   }
 

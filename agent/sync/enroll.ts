@@ -91,7 +91,7 @@ export async function enroll(options: EnrollOptions): Promise<Enrolled> {
 async function identityBefore({ data, force }: EnrollOptions): Promise<Identity | undefined> {
   const found = readIdentity(data);
   if (force === true) return found.catch(() => undefined);
-  if ((await found) !== undefined) throw new SkerryError('SYNC_ALREADY_ENROLLED', `${data} holds an identity already`);
+  if ((await found) !== undefined) throw new SkerryError('SYNC_ALREADY_ENROLLED', `${data} already holds a device identity`);
   return undefined;
 }
 
@@ -100,7 +100,7 @@ function requireSameFleet(before: Identity | undefined, { fleet }: EnrollRespons
   if (before === undefined || before.fleet === fleet) return;
   throw new SkerryError(
     'SYNC_FLEET_MISMATCH',
-    `this folder belongs to the fleet ${before.fleet}, the hub to ${fleet}; nothing was changed`,
+    `this folder belongs to fleet ${before.fleet}, the hub to fleet ${fleet}; nothing was changed`,
   );
 }
 

@@ -44,7 +44,10 @@ export class HeldSender {
     if (link.status.kind !== 'online' || now - this.#sentAt < PAUSE) return;
     this.#sentAt = now;
     this.#send().catch((cause: unknown) => {
-      logger.warn({ reason: asSkerryError(cause).message }, 'the hub could not be shown what it lost; it is when it offers that again');
+      logger.warn(
+        { reason: asSkerryError(cause).message },
+        'the newer state could not be sent to the hub; retrying when the hub offers the older one again',
+      );
     });
   }
 
@@ -58,7 +61,10 @@ export class HeldSender {
       const named = Object.fromEntries(files.map(([name, bytes]) => [name, Buffer.from(bytes).toString('base64')]));
       await link.publish(topic, encodeMessage('held', { device, trust: named }));
     }
-    logger.info({ desired: statement !== undefined, trust: files.length }, 'the hub offers less than it did; it was shown what it lost');
+    logger.info(
+      { desired: statement !== undefined, trust: files.length },
+      'the hub offers an older state than before; the newer one was sent to it',
+    );
   }
 }
 

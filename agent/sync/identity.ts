@@ -47,7 +47,7 @@ export async function readIdentity(data: string): Promise<Identity | undefined> 
 export async function requireIdentity(data: string): Promise<Identity> {
   const identity = await readIdentity(data);
   if (identity !== undefined) return identity;
-  throw new SkerryError('SYNC_NOT_ENROLLED', `there is no identity in ${data}`);
+  throw new SkerryError('SYNC_NOT_ENROLLED', `${data} holds no device identity`);
 }
 
 export async function writeIdentity(data: string, identity: Identity): Promise<void> {

@@ -89,7 +89,7 @@ export class MqttLink implements LinkPort, Service {
   publish(topic: string, payload: Uint8Array, options: { readonly retain?: boolean } = {}): Promise<void> {
     const client = this.#client;
     if (client === undefined || this.#status.kind !== 'online') {
-      return Promise.reject(new SkerryError('SYNC_OFFLINE', `not sent, the link is ${this.#status.kind}`));
+      return Promise.reject(new SkerryError('SYNC_OFFLINE', `not sent: the link is ${this.#status.kind}`));
     }
     return send(client, topic, payload, options.retain ?? false);
   }
@@ -110,14 +110,14 @@ export class MqttLink implements LinkPort, Service {
   standDown(why: SkerryError): void {
     const client = this.#client;
     if (client === undefined || this.#closing !== undefined) return;
-    this.#options.logger.warn({ code: why.code, reason: why.message }, 'the hub takes this device for a copy of another one');
+    this.#options.logger.warn({ code: why.code, reason: why.message }, 'the hub regards this device as a copy of another one');
     this.#lost(client, why.message, STAND_DOWN);
   }
 
   async #settle(): Promise<void> {
     if (this.#status.kind !== 'online') return;
     await this.#session?.settle().catch((cause: unknown) => {
-      this.#options.logger.warn({ reason: asSkerryError(cause).message }, 'a subscription failed; it is made again on reconnect');
+      this.#options.logger.warn({ reason: asSkerryError(cause).message }, 'a subscription failed; it is retried on reconnect');
     });
   }
 
@@ -159,7 +159,7 @@ export class MqttLink implements LinkPort, Service {
   #choose(urls: readonly string[]): string {
     const at = this.#url === undefined ? -1 : urls.indexOf(this.#url);
     const url = urls[at === -1 ? 0 : (at + (this.#elsewhere ? 1 : 0)) % urls.length];
-    if (url === undefined) throw new SkerryError('CONFIG_INVALID', 'no address of a broker is known');
+    if (url === undefined) throw new SkerryError('CONFIG_INVALID', 'no broker address is known');
     this.#url = url;
     this.#elsewhere = false;
     return url;
@@ -262,7 +262,7 @@ function send(client: MqttClient, topic: string, payload: Uint8Array, retain: bo
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
     client.publish(topic, bytes, { qos: 1, retain }, (error) => {
       if (error === undefined || error === null) resolve();
-      else reject(new SkerryError('SYNC_OFFLINE', 'the connection broke before the broker took the message', { cause: error }));
+      else reject(new SkerryError('SYNC_OFFLINE', 'the connection was lost before the broker accepted the message', { cause: error }));
     });
   });
 }

@@ -97,7 +97,7 @@ export class OutboxPump implements Service {
       } while (this.#again && !this.#closed);
     } catch (cause) {
       failed = true;
-      this.#options.logger.warn({ err: asSkerryError(cause) }, 'the outbox could not be read; tried again in a while');
+      this.#options.logger.warn({ err: asSkerryError(cause) }, 'the outbox could not be read; retrying later');
     }
     // In the same turn as the last look at `#again`: a wake-up in between would be lost.
     this.#filling = undefined;
@@ -118,7 +118,7 @@ export class OutboxPump implements Service {
         this.#window.sent(record.seq, clock.monotonic());
         this.#bootIds.set(record.boot, record.bootId);
         link.publish(deviceTopic(fleet, device, record.kind), record.payload).catch((cause: unknown) => {
-          logger.debug({ seq: record.seq, reason: asSkerryError(cause).message }, 'a record did not reach the broker; sent again later');
+          logger.debug({ seq: record.seq, reason: asSkerryError(cause).message }, 'a record did not reach the broker; retrying later');
         });
       }
     }
@@ -147,7 +147,7 @@ export class OutboxPump implements Service {
     for (const record of records) {
       if (record.refused === undefined) continue;
       this.#refused += 1;
-      logger.warn({ boot: record.boot, seq: record.seq, ...record.refused }, 'the hub refused a record; it is dropped');
+      logger.warn({ boot: record.boot, seq: record.seq, ...record.refused }, 'the hub refused a record; the record is dropped');
     }
     const stored = records.filter((record) => record.refused === undefined);
     for (const listener of this.#onStored) listener(stored);

@@ -92,7 +92,7 @@ export class Reporter implements Service {
       await this.#publish();
     } catch (cause) {
       const { code, message } = asSkerryError(cause);
-      this.#options.logger.warn({ code, reason: message }, 'the state could not be reported; it is on the next change or connect');
+      this.#options.logger.warn({ code, reason: message }, 'the state could not be reported; retrying on the next change or connect');
     }
   }
 

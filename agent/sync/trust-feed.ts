@@ -181,7 +181,7 @@ export class TrustFeed implements TrustClient, Service {
     const fresh = next.filter((entry) => !before.has(key(entry)));
     this.#unavailable = next;
     for (const { role, error } of fresh) {
-      logger.warn({ role, code: error.code, reason: error.message }, 'nothing new of this publisher is taken up');
+      logger.warn({ role, code: error.code, reason: error.message }, 'the device installs nothing new from this publisher');
       events.emit({ kind: 'trust.refused', error: { code: error.code, message: error.message.slice(0, 2048) }, detail: { role } });
     }
     return fresh.length > 0 || next.length !== before.size;
@@ -192,7 +192,7 @@ export class TrustFeed implements TrustClient, Service {
     if (HUB_IS_BEHIND.test(error.code)) onBehind?.();
     const again = this.#reportedError === `${error.code} ${error.message}`;
     this.#reportedError = `${error.code} ${error.message}`;
-    logger.warn({ code: error.code, reason: error.message }, 'trust metadata was not accepted');
+    logger.warn({ code: error.code, reason: error.message }, 'trust metadata was refused');
     // Files that have not arrived yet are no refusal.
     if (error.code === 'TRUST_MIRROR_INCOMPLETE') return;
     this.#error = error;

@@ -139,5 +139,5 @@ async function readStateFiles(folder: string, fs: TrustFs): Promise<StateFiles> 
 function stateName(pointer: Uint8Array): string {
   const name = Buffer.from(pointer).toString('utf8').trim();
   if (STATE.test(name)) return name;
-  throw new SkerryError('TRUST_STATE_CORRUPT', 'the file naming the current trust state is damaged');
+  throw new SkerryError('TRUST_STATE_CORRUPT', 'the file that names the current trust state is damaged');
 }

@@ -32,7 +32,7 @@ export async function agree(path: string, before: TrustedSet, walk: UpdateWalk, 
   const refused = (what: string): Agreed => ({
     trusted: set,
     unavailable: new Map(),
-    failure: new SkerryError('TRUST_REFUSED', `the TUF library does not accept ${what}: ${library.reason ?? 'it read another file'}`),
+    failure: new SkerryError('TRUST_REFUSED', `the TUF library refuses ${what}: ${library.reason ?? 'it read another file'}`),
   });
   const { root, timestamp, snapshot, targets } = walk.trusted;
   if (set.root.version !== root.version) return refused(`root version ${set.root.version + 1}`);

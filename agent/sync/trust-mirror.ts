@@ -88,7 +88,7 @@ export class TrustMirror {
     const before = this.#files.get(file)?.byteLength ?? 0;
     const total = this.#bytes - before + bytes.byteLength;
     if (bytes.byteLength > LIMITS.trustFileBytes || total > MIRROR_BYTES || this.#files.size >= 2 * LIMITS.trustFiles) {
-      throw new SkerryError('INPUT_TOO_LARGE', `trust file ${file} of ${bytes.byteLength} bytes is too much`);
+      throw new SkerryError('INPUT_TOO_LARGE', `trust file ${file} is too large: ${bytes.byteLength} bytes`);
     }
     this.#drop(file);
     if (bytes.byteLength === 0) return;

@@ -89,7 +89,7 @@ function offeredDirector({ targets, roles }: TrustedSet, state: TrustState, file
     const { digest } = directorTarget({ targets, roles });
     const before = state.director?.bytes;
     const bytes = before !== undefined && sha256Hex(before) === digest ? before : files.get(`${digest}.director.json`);
-    if (bytes === undefined) throw new SkerryError('TRUST_DIRECTOR_MISSING', 'the file naming the director keys has not been delivered');
+    if (bytes === undefined) throw new SkerryError('TRUST_DIRECTOR_MISSING', 'the file with the director keys has not arrived');
     return { found: { bytes, keys: readDirector({ targets, roles }, bytes, fleet) }, failure: undefined };
   } catch (cause) {
     return { found: undefined, failure: asSkerryError(cause) };

@@ -69,7 +69,7 @@ export class ReleaseRecords {
   /** The record of a release a step is about; that it is there is the planner's promise. */
   get(version: VersionNumber): ReleaseRecord {
     const record = this.find(version);
-    if (record === undefined) throw new SkerryError('INTERNAL', `release ${version} of the agent is not known here`);
+    if (record === undefined) throw new SkerryError('INTERNAL', `release ${version} of the agent is unknown here`);
     return record;
   }
 

@@ -7,7 +7,7 @@ import type { UpdateContext } from './update-context.js';
 /** Reported of a release that is no longer wanted and stays. */
 const NO_WAY_BACK = {
   code: 'UPDATE_CANNOT_ROLL_BACK',
-  message: 'no release is wanted any more, and the packaged agent could not read the state that is here; deploy a release instead',
+  message: 'no release is deployed any longer, but the packaged agent cannot read the current data; deploy a release instead',
 };
 
 /** The part of the reported state that is about the agent itself: releases are reported as versions of a model. */

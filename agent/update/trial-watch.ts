@@ -48,7 +48,7 @@ export class TrialWatch {
     try {
       await isAlive();
     } catch (cause) {
-      logger.error({ reason: asSkerryError(cause).message }, 'no longer alive; the process is ended soon');
+      logger.error({ reason: asSkerryError(cause).message }, 'the agent hangs; the process will be stopped soon');
       return;
     }
     if (this.#context.onTrial === undefined || this.#stopped) return;

@@ -69,7 +69,7 @@ export class Updater implements Service {
   async start(): Promise<void> {
     const { launched, events, logger, desired, state } = this.#deps;
     for (const error of launched?.notes ?? []) {
-      logger.error({ code: error.code }, `the launcher noted: ${error.message}`);
+      logger.error({ code: error.code }, `the launcher reported: ${error.message}`);
       events.emit({ kind: 'version.refused', model: AGENT_MODEL, error: reportedError(error) });
     }
     await refreshMinimum(this.#context.admission, AGENT_MODEL);

@@ -137,7 +137,7 @@ export class LiveFeed implements Service {
       (cause: unknown) => {
         logger.error(
           { cause: asSkerryError(cause).message },
-          'the tokens of the live feed could not be checked; its listeners are cut off',
+          'the tokens of the live feed could not be checked; its listeners are disconnected',
         );
         this.#endWhere(() => true);
       },
@@ -151,7 +151,7 @@ export class LiveFeed implements Service {
       const listener = this.#listeners.get(client);
       if (listener === undefined || listener.kinds?.has(event.kind) === false) continue;
       if (client.bufferedAmount > MAX_BACKLOG_BYTES) {
-        this.#options.logger.warn({ backlog: client.bufferedAmount }, 'a listener of the live feed is too slow and was cut off');
+        this.#options.logger.warn({ backlog: client.bufferedAmount }, 'a listener of the live feed is too slow and was disconnected');
         client.terminate();
         continue;
       }

@@ -25,7 +25,7 @@ export async function openTrust({ config, clock, logger }: HubContext, { db, key
   const tuf = await TufRepository.open({ storage: new SqlTufStorage(db, clock), keys, fleet: config.fleet, clock, guard });
   const resign = async (): Promise<void> => {
     await tuf.resign().catch((cause: unknown) => {
-      logger.error({ code: asSkerryError(cause).code, cause: asSkerryError(cause).message }, 'the timestamp could not be signed again');
+      logger.error({ code: asSkerryError(cause).code, cause: asSkerryError(cause).message }, 'the timestamp could not be renewed');
     });
   };
   hubClock.begin(tuf.signedAt());
@@ -45,7 +45,7 @@ export async function openVersions({ bus, clock, logger }: HubContext, { db, sto
   const uploads = new ArtifactUploads(storage, store, clock);
   // Before anybody can upload: what is found here is of no upload under way.
   const adopted = await uploads.adoptUnknown();
-  if (adopted > 0) logger.warn({ artifacts: adopted }, 'artifacts of uploads that were cut off');
+  if (adopted > 0) logger.warn({ artifacts: adopted }, 'artifacts of incomplete uploads deleted');
   const registry = new Registry({ store, storage, tuf, users: [fleetUsers, rolloutUsers], live: bus, clock, logger });
   return { store, uploads, registry };
 }

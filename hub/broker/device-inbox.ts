@@ -32,7 +32,7 @@ export class DeviceInbox {
       if (payload.byteLength === 0) return;
       const device = senderOf(topic);
       if (device === undefined) {
-        this.#logger.warn({ topic: topic.slice(0, 256) }, 'message on a topic whose shard or device id is wrong');
+        this.#logger.warn({ topic: topic.slice(0, 256) }, 'message on a topic with a wrong shard or device id');
         return;
       }
       for (const listener of this.#listeners) listener(device, channel);

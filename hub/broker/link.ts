@@ -123,7 +123,7 @@ export class BrokerLink implements BrokerPort, Service {
       const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
       client.publish(topic, bytes, { qos: 1, retain: options.retain ?? false }, (error) => {
         if (error === undefined || error === null) resolve();
-        else reject(new SkerryError('BROKER_OFFLINE', 'the connection broke before the broker took the message', { cause: error }));
+        else reject(new SkerryError('BROKER_OFFLINE', 'the connection was lost before the broker accepted the message', { cause: error }));
       });
     });
   }
@@ -169,13 +169,13 @@ export class BrokerLink implements BrokerPort, Service {
     this.#become({ kind: 'online', since: this.#options.clock.now(), connection: this.#connection });
     for (const publishAgain of this.#publishers) {
       await publishAgain().catch((cause: unknown) => {
-        this.#options.logger.warn({ cause: asSkerryError(cause).message }, 'retained state could not be published again');
+        this.#options.logger.warn({ cause: asSkerryError(cause).message }, 'retained state could not be republished');
       });
     }
   }
 
   #onSubscribed(error: Error | null): void {
-    if (error !== null) this.#options.logger.warn({ cause: error.message }, 'subscription failed; made again on reconnect');
+    if (error !== null) this.#options.logger.warn({ cause: error.message }, 'subscription failed; retrying on reconnect');
   }
 
   #dispatch(topic: string, payload: Uint8Array, retained: boolean): void {

@@ -95,7 +95,7 @@ export class HubClock {
     this.#verdict = verdict;
     if (verdict.state === 'credible') this.#anchor = { wall: now, at: monotonic };
     if (verdict.state === before.state) return verdict;
-    if (verdict.state === 'suspect') logger.error({ reason: verdict.reason }, 'nothing is signed: the clock of the hub is not credible');
+    if (verdict.state === 'suspect') logger.error({ reason: verdict.reason }, 'the clock of the hub is suspect; the hub signs nothing');
     else logger.info({}, 'the clock of the hub is credible again');
     onChange(verdict, now);
     if (verdict.state === 'credible') for (const listener of this.#credible) listener();

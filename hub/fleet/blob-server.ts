@@ -122,7 +122,7 @@ export class BlobServer implements Service {
   async #checkRight({ device, digest, kind }: FetchRequest, open: Open): Promise<void> {
     if (open.askers.has(device)) return;
     if (!(await this.#deps.rights.mayFetch(device, digest))) {
-      throw new SkerryError('BLOB_FORBIDDEN', `no desired state of ${device} leads to the ${kind} ${digest}`);
+      throw new SkerryError('BLOB_FORBIDDEN', `no desired state of ${device} names the ${kind} ${digest}`);
     }
   }
 
@@ -228,7 +228,7 @@ export class BlobServer implements Service {
       error: { code: error.code, message: error.message.slice(0, 2_048) },
     });
     await link.publish(deviceTopic(fleet, device, 'cmd'), cmd).catch((cause: unknown) => {
-      logger.debug({ device, cause: asSkerryError(cause).message }, 'refusal not delivered; the device asks again');
+      logger.debug({ device, cause: asSkerryError(cause).message }, 'refusal not delivered; the device will ask again');
     });
   }
 

@@ -187,7 +187,7 @@ export class DeviceStates implements Service {
     try {
       await this.#room.run(`the start of ${device}`, () => this.#deps.onStart(device, heard));
     } catch (cause) {
-      this.#deps.logger.error({ device, cause: asSkerryError(cause).message }, 'what a start of a device means could not be recorded');
+      this.#deps.logger.error({ device, cause: asSkerryError(cause).message }, 'the start of a device could not be recorded');
     }
   }
 
@@ -195,7 +195,7 @@ export class DeviceStates implements Service {
     try {
       await this.#room.run(`the report of ${device}`, () => this.#deps.onReported(device, reported.message, reported));
     } catch (cause) {
-      this.#deps.logger.error({ device, cause: asSkerryError(cause).message }, 'a reported state could not be taken over in full');
+      this.#deps.logger.error({ device, cause: asSkerryError(cause).message }, 'a reported state could not be stored completely');
     }
   }
 

@@ -81,7 +81,7 @@ export class Enrolment {
 function checkProof(request: EnrollRequest): void {
   const key = publicKeySchema.parse(request.publicKey);
   if (!verifySignature(key, enrolmentStatement(request), Buffer.from(request.proof, 'hex'))) {
-    throw new SkerryError('ENROL_PROOF_INVALID', 'the signature over the enrolment statement does not fit the public key');
+    throw new SkerryError('ENROL_PROOF_INVALID', 'the signature of the enrolment request does not match the public key');
   }
 }
 
@@ -109,7 +109,7 @@ async function knownDevice(db: Queryable, request: EnrollRequest, replaces: Devi
     .where((eb) => eb.or([eb('public_key', '=', request.publicKey), eb('id', '=', device ?? '')]))
     .execute();
   for (const row of rows) {
-    if (device !== undefined && row.id !== device) throw new SkerryError('DEVICE_ID_TAKEN', `this key is enrolled already, as ${row.id}`);
+    if (device !== undefined && row.id !== device) throw new SkerryError('DEVICE_ID_TAKEN', `this key is already enrolled as ${row.id}`);
     if (row.id === replaces) continue;
     if (row.public_key !== request.publicKey)
       throw new SkerryError('DEVICE_ID_TAKEN', `the name ${row.id} belongs to a device with another key`);
@@ -128,7 +128,7 @@ async function knownDevice(db: Queryable, request: EnrollRequest, replaces: Devi
 
 async function refuseRetired(db: Queryable, publicKey: string): Promise<void> {
   const retired = await db.selectFrom('retired_keys').select('device').where('public_key', '=', publicKey).executeTakeFirst();
-  if (retired !== undefined) throw new SkerryError('DEVICE_REPLACED', `another machine took the place of this one as ${retired.device}`);
+  if (retired !== undefined) throw new SkerryError('DEVICE_REPLACED', `another machine has replaced this one as ${retired.device}`);
 }
 
 function describe(request: EnrollRequest, tokenId: string, hubLabels: HubLabels) {

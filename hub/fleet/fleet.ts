@@ -182,7 +182,7 @@ export class Fleet implements Service {
     await this.issuer.forget(device);
     await this.#leftovers.clear(device);
     await this.#options.onCredentials().catch((cause: unknown) => {
-      this.#options.logger.error({ device, cause: asSkerryError(cause).message }, 'the broker could not be told of a revoked device');
+      this.#options.logger.error({ device, cause: asSkerryError(cause).message }, 'the broker could not be informed of a removed device');
     });
   }
 }

@@ -45,7 +45,7 @@ export class HeldByDevices {
       if (held.trust !== undefined) await this.#trust(device, held.trust);
     } catch (cause) {
       const { code, message } = asSkerryError(cause);
-      logger.warn({ device, code, cause: message }, 'what a device holds could not be taken over');
+      logger.warn({ device, code, cause: message }, 'the newer state from a device could not be restored');
     }
   }
 
@@ -84,7 +84,7 @@ export class HeldByDevices {
 
   async #told(device: DeviceId, what: string): Promise<void> {
     const { marks, logger, onRecovered } = this.#deps;
-    logger.warn({ device, what }, 'this hub had lost what it signed: a device showed it');
+    logger.warn({ device, what }, 'the hub restored a lost signed state from a device');
     await marks.note(device, 'hub.recovered', what);
     onRecovered({ device, what });
   }

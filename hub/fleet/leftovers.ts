@@ -37,7 +37,7 @@ export class Leftovers {
       for (const channel of channels) await link.publish(deviceTopic(fleet, device, channel), new Uint8Array(), { retain: true });
     } catch (cause) {
       if (!hasCode(cause, 'BROKER_OFFLINE')) throw cause;
-      logger.debug({ device, cause: cause.message }, 'what is left of a removed device is cleared when the broker is back');
+      logger.debug({ device, cause: cause.message }, 'retained messages of a removed device will be cleared when the broker is back');
     }
   }
 
@@ -55,7 +55,10 @@ export class Leftovers {
   heard(device: DeviceId, channel: DeviceChannel): void {
     if (!this.#removed.has(device) || !RETAINED_CHANNELS.includes(channel)) return;
     void this.#clearIfRemoved(device, channel).catch((cause: unknown) => {
-      this.#deps.logger.error({ device, cause: asSkerryError(cause).message }, 'what is left of a removed device could not be cleared');
+      this.#deps.logger.error(
+        { device, cause: asSkerryError(cause).message },
+        'retained messages of a removed device could not be cleared',
+      );
     });
   }
 

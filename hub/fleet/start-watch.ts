@@ -75,7 +75,10 @@ export class StartWatch {
     const error = { code: 'DEVICE_COPIED', message: message.slice(0, 1024) };
     const bytes = encodeMessage('cmd', { device, id: randomUUID(), expires, kind: 'stand-down', bootId, error });
     link.publish(deviceTopic(fleet, device, 'cmd'), bytes).catch((cause: unknown) => {
-      logger.debug({ device, cause: asSkerryError(cause).message }, 'a copy could not be told to stand down; it is when it comes again');
+      logger.debug(
+        { device, cause: asSkerryError(cause).message },
+        'a copy of a device could not be told to disconnect; retrying when it returns',
+      );
     });
   }
 }

@@ -30,7 +30,10 @@ export class WhenRoom {
     } catch (cause) {
       const error = asSkerryError(cause);
       if (error.code !== 'DISK_FULL') throw cause;
-      this.#logger.error({ code: error.code, cause: error.message, work: key }, 'the disk is full; this is done when there is room');
+      this.#logger.error(
+        { code: error.code, cause: error.message, work: key },
+        'the disk is full; the work is pending until space is free',
+      );
       this.#waiting.set(key, work);
       this.#schedule();
     }
@@ -64,7 +67,7 @@ export class WhenRoom {
         // What fails for another reason would do so for ever.
         if (error.code === 'DISK_FULL') break;
         this.#forget(key, work);
-        this.#logger.error({ code: error.code, cause: error.message, work: key }, 'what a full disk had held up failed');
+        this.#logger.error({ code: error.code, cause: error.message, work: key }, 'work that a full disk had delayed failed');
       }
     }
     if (this.#waiting.size > 0) this.#schedule();

@@ -49,7 +49,7 @@ export async function deliverPending(delivery: Delivery): Promise<boolean> {
     return true;
   } catch (cause) {
     if (!isRefusal(cause)) throw cause;
-    note(`what "${pending.command}" signed at ${pending.signedAt} is withdrawn, the hub refuses it: ${cause.message}`);
+    note(`withdrew what "${pending.command}" signed at ${pending.signedAt}: the hub refused it: ${cause.message}`);
     return false;
   }
 }
@@ -109,7 +109,7 @@ async function upToDate(delivery: Delivery, draft: FolderDraft): Promise<readonl
   }
   const lacksTargets = top.some(({ role, relation }) => role === 'targets' && relation === 'hub-behind');
   if (!lacksTargets || !(await deliverKept(delivery, draft, top))) return top;
-  delivery.note('delivered root and targets that were signed before and had not reached the hub');
+  delivery.note('delivered root and targets that were signed earlier and had not reached the hub');
   return compareWithHub(draft, delivery.hub);
 }
 

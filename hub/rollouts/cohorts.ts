@@ -60,7 +60,7 @@ export class Cohorts implements CohortsPort {
     for (const { id, document } of await this.#rollouts.list(ROLLOUT_STATES.filter(isActive))) {
       const used = [document.cohort, ...document.waves.map((wave) => wave.cohort)];
       if (used.some((cohort) => typeof cohort === 'object' && cohort.saved === name)) {
-        throw new SkerryError('COHORT_IN_USE', `the cohort "${name}" belongs to rollout ${id}`, { details: { rollout: id } });
+        throw new SkerryError('COHORT_IN_USE', `rollout ${id} uses the cohort "${name}"`, { details: { rollout: id } });
       }
     }
   }

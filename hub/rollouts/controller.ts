@@ -178,7 +178,7 @@ export class RolloutController implements Service {
     if (!isBeside(document) || state !== 'completed') {
       throw new SkerryError(
         'ROLLOUT_NOT_A_TRIAL',
-        `rollout ${id} is a ${document.strategy.kind} that is ${state}; a shadow or A/B that completed can be promoted`,
+        `rollout ${id} is a ${document.strategy.kind} that is ${state}; only a completed shadow or A/B rollout can be promoted`,
         {
           details: { rollout: id, strategy: document.strategy.kind, state },
         },
@@ -220,7 +220,7 @@ export class RolloutController implements Service {
       if (WATCHED.includes(runner.record.state)) return;
       this.#ids.delete(id);
     } catch (thrown) {
-      this.#deps.logger.error({ rollout: id, cause: asSkerryError(thrown).message }, 'a rollout could not be looked at');
+      this.#deps.logger.error({ rollout: id, cause: asSkerryError(thrown).message }, 'a rollout could not be checked');
     }
     this.#runners.delete(id);
   }

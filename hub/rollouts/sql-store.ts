@@ -244,5 +244,5 @@ function unknown(id: string): SkerryError {
 }
 
 function changed(id: string): SkerryError {
-  return new SkerryError('ROLLOUT_CHANGED', `rollout ${id} moved on meanwhile`);
+  return new SkerryError('ROLLOUT_CHANGED', `rollout ${id} changed meanwhile`);
 }

@@ -127,7 +127,7 @@ async function receive(path: string, digest: Digest, source: AsyncIterable<Uint8
       await writeAll(file, piece);
     }
     if (length !== undefined && received < length) {
-      throw new SkerryError('ARTIFACT_TRUNCATED', `artifact ${digest}: ${received} of ${length} bytes came`);
+      throw new SkerryError('ARTIFACT_TRUNCATED', `artifact ${digest}: only ${received} of ${length} bytes arrived`);
     }
     const actual = hash.digest('hex');
     if (actual !== digest) throw new SkerryError('ARTIFACT_DIGEST_MISMATCH', `announced as ${digest}, received ${actual}`);

@@ -43,7 +43,7 @@ async function devicesByPresence(db: Db): Promise<MetricFamily> {
   const counts = new Map(rows.map((row) => [row.presence ?? 'never', Number(row.count)]));
   return {
     name: 'skerry_hub_devices',
-    help: 'Devices of the fleet, by whether they are connected.',
+    help: 'Devices of the fleet, by presence.',
     type: 'gauge',
     samples: ['online', 'offline', 'never'].map((state) => ({ labels: { state }, value: counts.get(state) ?? 0 })),
   };

@@ -71,7 +71,7 @@ export class Parts implements Service {
 
   /** Starts what was not started yet. Rejects with `CLOSED` once it is closing. */
   start(): Promise<void> {
-    if (this.#closing !== undefined) return Promise.reject(new SkerryError('CLOSED', 'parts that are closed do not start again'));
+    if (this.#closing !== undefined) return Promise.reject(new SkerryError('CLOSED', 'closed parts cannot be started again'));
     this.#starting ??= this.#startAll();
     return this.#starting;
   }

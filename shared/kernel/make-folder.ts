@@ -9,7 +9,7 @@ export async function makeFolder(folder: string): Promise<void> {
     if (errnoOf(cause) !== 'ENOENT') throw asSkerryError(cause, 'IO_FAILED');
     // What Node tells of a refusal it does not know is that the folder is not there.
     const reason = 'the disk is read-only, or a link on the way leads nowhere';
-    throw new SkerryError('IO_FAILED', `the folder ${folder} could not be made: ${reason}`, { cause });
+    throw new SkerryError('IO_FAILED', `the folder ${folder} could not be created: ${reason}`, { cause });
   }
 }
 

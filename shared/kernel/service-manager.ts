@@ -39,7 +39,7 @@ export function connectServiceManager(options: ServiceManagerOptions): ServiceMa
       if (!failed) socket(state);
     } catch (cause) {
       failed = true;
-      logger.warn({ reason: asSkerryError(cause).message }, 'the service manager cannot be told anything');
+      logger.warn({ reason: asSkerryError(cause).message }, 'the service manager cannot be notified');
     }
   };
   let over = false;
@@ -50,7 +50,7 @@ export function connectServiceManager(options: ServiceManagerOptions): ServiceMa
     try {
       status = await alive();
     } catch (cause) {
-      if (!over) logger.error({ reason: asSkerryError(cause).message }, 'no longer alive; the watchdog is not fed any more');
+      if (!over) logger.error({ reason: asSkerryError(cause).message }, 'the process hangs; the watchdog is no longer notified');
       return;
     }
     if (over) return;

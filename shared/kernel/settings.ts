@@ -56,7 +56,7 @@ export async function loadSettings<Key extends string, Config>(
   const result = rules.schema.safeParse(values);
   if (result.success) return result.data;
   const issues = result.error.issues.map((issue) => `${origin.get(String(issue.path[0])) ?? String(issue.path[0])}: ${issue.message}`);
-  throw new SkerryError('CONFIG_INVALID', `settings that cannot be used: ${issues.join('; ')}`, { details: { issues } });
+  throw new SkerryError('CONFIG_INVALID', `invalid settings: ${issues.join('; ')}`, { details: { issues } });
 }
 
 /** A whole number within bounds, as a number or as the text of one. */
@@ -93,7 +93,7 @@ function homeOf(env: Readonly<Record<string, string | undefined>>): string {
   try {
     return userInfo().homedir;
   } catch (cause) {
-    throw new SkerryError('CONFIG_INVALID', 'this user has no home folder, and no data folder is named (--help says how)', { cause });
+    throw new SkerryError('CONFIG_INVALID', 'this user has no home folder; name a data folder with --data', { cause });
   }
 }
 
@@ -122,5 +122,5 @@ async function readSettingsFile(path: string, mustExist: boolean, table: Setting
   const flags = new Set(table.map(([, entry]) => entry.flag));
   const unknown = Object.keys(settings.data).filter((name) => !flags.has(name));
   if (unknown.length === 0) return settings.data;
-  throw new SkerryError('CONFIG_INVALID', `the settings file ${path} has settings nobody knows: ${unknown.join(', ')}`);
+  throw new SkerryError('CONFIG_INVALID', `the settings file ${path} has unknown settings: ${unknown.join(', ')}`);
 }

@@ -27,7 +27,7 @@ function phase(name: string) {
       {
         name: 'skerry_hub_prediction_recent_seconds',
         type: 'summary',
-        help: 'Duration of recent predictions of all devices by phase: waiting, computing, the whole request.',
+        help: 'Duration of recent predictions on all devices by phase: queue, compute, request.',
         labels,
       },
     ],
@@ -48,21 +48,21 @@ const ZERO_CELSIUS = 273.15;
 export const ROWS = withNames({
   // What versions do: members of a window.
   predictions: always('predictions', count, {
-    help: 'requests a version took: answered, failed, and refused for what their callers sent',
+    help: 'requests to a version: answered, failed, and refused as mistakes of callers',
     unit: 'events',
     shown: false,
     agent: [
       {
         name: 'skerry_predictions_total',
         type: 'counter',
-        help: 'Requests a servable took: answered, failed, and refused for what their callers sent.',
+        help: 'Requests to a servable: answered, failed, and refused as mistakes of callers.',
       },
     ],
     hub: [
       {
         name: 'skerry_hub_predictions_total',
         type: 'counter',
-        help: 'Requests the devices reported: answered, failed, and refused for what their callers sent.',
+        help: 'Requests that devices reported: answered, failed, and refused as mistakes of callers.',
       },
     ],
   }),
@@ -77,7 +77,7 @@ export const ROWS = withNames({
       {
         name: 'skerry_caller_errors_total',
         type: 'counter',
-        help: 'Requests refused for what their callers sent, by error code; they do not count against the version.',
+        help: 'Requests refused as mistakes of callers, by error code. They do not count against the version.',
         fault: 'caller',
       },
     ],
@@ -85,13 +85,13 @@ export const ROWS = withNames({
       {
         name: 'skerry_hub_prediction_errors_total',
         type: 'counter',
-        help: 'Failed predictions the devices reported, by error code.',
+        help: 'Failed predictions that devices reported, by error code.',
         fault: 'version',
       },
       {
         name: 'skerry_hub_caller_errors_total',
         type: 'counter',
-        help: 'Requests the devices refused for what their callers sent, by error code; they do not count against the version.',
+        help: 'Requests that devices refused as mistakes of callers, by error code. They do not count against the version.',
         fault: 'caller',
       },
     ],
@@ -110,39 +110,39 @@ export const ROWS = withNames({
     rate: { what: 'crashes per device hour', per: 'hour' },
     gate: { test: 'rate', tolerate: 1.5, ruleOut: 3, negligible: 0.2 },
     agent: [{ name: 'skerry_crashes_total', type: 'counter', help: 'Unexpected ends of workers and of the agent.' }],
-    hub: [{ name: 'skerry_hub_crashes_total', type: 'counter', help: 'Unexpected ends of workers and agents the devices reported.' }],
+    hub: [{ name: 'skerry_hub_crashes_total', type: 'counter', help: 'Unexpected ends of workers and agents that devices reported.' }],
   }),
   golden: optional('golden', members({ run: count, wrong: count }), {
-    help: 'golden samples run again, and those that gave other answers',
+    help: 'golden samples run again, and those with wrong answers',
     unit: 'events',
     rate: { what: 'golden samples answered otherwise', events: 'wrong', of: 'run' },
     gate: { test: 'limit', atMost: 0.01, ruleOut: 0.03 },
     agent: [
       { name: 'skerry_golden_checks_total', type: 'counter', help: 'Golden samples run again.', part: 'run' },
-      { name: 'skerry_golden_failures_total', type: 'counter', help: 'Golden samples that gave other answers.', part: 'wrong' },
+      { name: 'skerry_golden_failures_total', type: 'counter', help: 'Golden samples with wrong answers.', part: 'wrong' },
     ],
     hub: [
       { name: 'skerry_hub_golden_checks_total', type: 'counter', help: 'Golden samples the devices ran again.', part: 'run' },
       {
         name: 'skerry_hub_golden_failures_total',
         type: 'counter',
-        help: 'Golden samples that gave other answers on devices.',
+        help: 'Golden samples with wrong answers on devices.',
         part: 'wrong',
       },
     ],
   }),
   feedback: optional('feedback', members({ total: count, wrong: count }), {
-    help: 'answers the application judged, and those it called wrong',
+    help: 'answers with feedback from the application, and those judged wrong',
     unit: 'events',
     rate: { what: 'wrong answers', events: 'wrong', of: 'total' },
     gate: { test: 'rate', tolerate: 1.1, ruleOut: 1.5, negligible: 0 },
     agent: [
-      { name: 'skerry_feedback_total', type: 'counter', help: 'Answers the application judged.', part: 'total' },
-      { name: 'skerry_feedback_wrong_total', type: 'counter', help: 'Answers the application called wrong.', part: 'wrong' },
+      { name: 'skerry_feedback_total', type: 'counter', help: 'Answers with feedback from the application.', part: 'total' },
+      { name: 'skerry_feedback_wrong_total', type: 'counter', help: 'Answers that the application judged wrong.', part: 'wrong' },
     ],
     hub: [
-      { name: 'skerry_hub_feedback_total', type: 'counter', help: 'Answers applications judged.', part: 'total' },
-      { name: 'skerry_hub_feedback_wrong_total', type: 'counter', help: 'Answers applications called wrong.', part: 'wrong' },
+      { name: 'skerry_hub_feedback_total', type: 'counter', help: 'Answers with feedback from applications.', part: 'total' },
+      { name: 'skerry_hub_feedback_wrong_total', type: 'counter', help: 'Answers that applications judged wrong.', part: 'wrong' },
     ],
   }),
   shadow: optional('shadow', members({ compared: count, disagreed: count, dropped: count, maxError: sketch, cost: sketch }), {
@@ -151,22 +151,42 @@ export const ROWS = withNames({
     rate: { what: 'answers of the shadow that differ', events: 'disagreed', of: 'compared' },
     gate: { test: 'limit', atMost: 0.01, ruleOut: 0.03, onShadows: true },
     agent: [
-      { name: 'skerry_shadow_compared_total', type: 'counter', help: 'Answers of shadows that were compared.', part: 'compared' },
-      { name: 'skerry_shadow_disagreed_total', type: 'counter', help: 'Answers of shadows that differ.', part: 'disagreed' },
+      {
+        name: 'skerry_shadow_compared_total',
+        type: 'counter',
+        help: 'Answers of shadow versions compared with the serving version.',
+        part: 'compared',
+      },
+      {
+        name: 'skerry_shadow_disagreed_total',
+        type: 'counter',
+        help: 'Answers of shadow versions that differ from the serving version by more than the tolerance.',
+        part: 'disagreed',
+      },
       {
         name: 'skerry_shadow_dropped_total',
         type: 'counter',
-        help: 'Requests chosen for a shadow that was busy, and not run.',
+        help: 'Requests sampled for a shadow version but skipped because it was busy.',
         part: 'dropped',
       },
     ],
     hub: [
-      { name: 'skerry_hub_shadow_compared_total', type: 'counter', help: 'Answers of shadows the devices compared.', part: 'compared' },
-      { name: 'skerry_hub_shadow_disagreed_total', type: 'counter', help: 'Answers of shadows that differ.', part: 'disagreed' },
+      {
+        name: 'skerry_hub_shadow_compared_total',
+        type: 'counter',
+        help: 'Answers of shadow versions that devices compared with the serving version.',
+        part: 'compared',
+      },
+      {
+        name: 'skerry_hub_shadow_disagreed_total',
+        type: 'counter',
+        help: 'Answers of shadow versions that differ from the serving version by more than the tolerance.',
+        part: 'disagreed',
+      },
     ],
   }),
   outputs: optional('outputs', named(members({ values: sketch, notFinite: count }), z.string().max(128), OUTPUTS_PER_WINDOW), {
-    help: 'sampled values of each output, and how many were no finite numbers',
+    help: 'sampled values of each output, and how many were not finite',
     unit: 'any unit',
     gate: { name: 'drift', test: 'distance', atMost: 0.1, ruleOut: 0.25 },
     shown: false,
@@ -179,7 +199,7 @@ export const ROWS = withNames({
       {
         name: 'skerry_hub_application_metric_recent',
         type: 'summary',
-        help: 'Numbers applications reported of late, by name.',
+        help: 'Recent metrics that applications reported, by name.',
       },
     ],
   }),
@@ -191,7 +211,7 @@ export const ROWS = withNames({
     unit: 'bytes',
     gate: { test: 'quantile', quantile: 0.9, harm: 'more', tolerate: 1.2, ruleOut: 1.5 },
     agent: [{ name: 'process_resident_memory_bytes', type: 'gauge', help: 'Resident memory of the agent.' }],
-    hub: [{ name: 'skerry_hub_device_memory_recent_bytes', type: 'summary', help: 'Resident memory of agents of late.' }],
+    hub: [{ name: 'skerry_hub_device_memory_recent_bytes', type: 'summary', help: 'Recent resident memory of agents.' }],
   }),
   temperature: ofDevice('temperatureC', z.number().optional(), {
     help: 'hottest thermal zone of the device; compared in kelvin',
@@ -199,7 +219,13 @@ export const ROWS = withNames({
     zero: ZERO_CELSIUS,
     gate: { test: 'quantile', quantile: 0.9, harm: 'more', tolerate: 1.03, ruleOut: 1.06 },
     agent: [{ name: 'skerry_device_temperature_celsius', type: 'gauge', help: 'Hottest thermal zone.' }],
-    hub: [{ name: 'skerry_hub_device_temperature_recent_celsius', type: 'summary', help: 'Hottest thermal zones of devices of late.' }],
+    hub: [
+      {
+        name: 'skerry_hub_device_temperature_recent_celsius',
+        type: 'summary',
+        help: 'Recent temperature of the hottest thermal zone of devices.',
+      },
+    ],
   }),
   processorTime: ofDevice('cpuSeconds', positive, {
     help: 'processor time of the agent since its start',

@@ -58,7 +58,7 @@ type KeyFile = z.infer<typeof keyFileSchema>;
 
 /** The secret a passphrase stands for: NFKC, so that the same characters typed on another keyboard open it too. */
 export function passphraseSecret(passphrase: string): KeySecret {
-  if (passphrase.length === 0) throw new SkerryError('TRUST_KEY_SECRET', 'an empty passphrase seals nothing');
+  if (passphrase.length === 0) throw new SkerryError('TRUST_KEY_SECRET', 'the passphrase is empty');
   return new TextEncoder().encode(passphrase.normalize('NFKC'));
 }
 
@@ -91,7 +91,7 @@ export async function openKey(bytes: Uint8Array, secret: KeySecret, what = 'key 
   const file = parseJson(keyFileSchema, bytes, { what, maxBytes: KEY_FILE_BYTES, code: 'TRUST_KEY_FILE' });
   const key = await derive(secret, Buffer.from(file.kdf.salt, 'base64'), file.kdf);
   const seed = nacl.secretbox.open(Buffer.from(file.sealed.box, 'base64'), Buffer.from(file.sealed.nonce, 'base64'), key);
-  if (seed === null) throw new SkerryError('TRUST_KEY_SECRET', `${what} does not open with this secret`);
+  if (seed === null) throw new SkerryError('TRUST_KEY_SECRET', `${what} cannot be decrypted with this secret`);
   const signingKey = signingKeyFromSeed(seed);
   if (signingKey.publicKey !== file.publicKey) throw new SkerryError('TRUST_KEY_FILE', `${what} names another public key than it holds`);
   return signingKey;

@@ -124,7 +124,7 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
     }
     expect((await root.run([...nobody, '/usr/bin/skerry-agent', 'run', '--help'])).code).toBe(0);
     const own = await root.run([...nobody, 'SKERRY_AGENT_DATA=/tmp/mine', '/usr/bin/skerry-agent', 'run']);
-    expect(own).toMatchObject({ code: 1, text: expect.stringContaining('there is no identity in /tmp/mine') as string });
+    expect(own).toMatchObject({ code: 1, text: expect.stringContaining('/tmp/mine holds no device identity') as string });
     const homeless = ['setpriv', '--reuid=54321', '--regid=54321', '--clear-groups', 'env', '-i', '/usr/lib/skerry-agent/skerry-agent'];
     expect(await root.run([...homeless, 'status'])).toMatchObject({ code: 2, text: expect.stringContaining('no home folder') as string });
     expect((await root.run([...homeless, 'status', '--data', '/tmp/mine'])).text).toContain('no agent runs with /tmp/mine');
@@ -192,7 +192,7 @@ describe.skipIf(reason !== undefined)(`the .deb in a bare Debian${reason === und
       await until('the threads of the agent', ready);
       // Threads that are not asked for stay, waiting.
       expect(await workersOf(launcher)).toEqual([]);
-      await until('the agent to run', async () => (await readFile(path.join(folder, 'container.log'), 'utf8')).includes('agent runs'));
+      await until('the agent to run', async () => (await readFile(path.join(folder, 'container.log'), 'utf8')).includes('agent started'));
       process.kill(launcher, 'SIGTERM');
       expect(await pod.exited).toBe(0);
     } finally {

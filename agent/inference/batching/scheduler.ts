@@ -106,7 +106,7 @@ export class Scheduler<R extends Runner> {
     const { capacity, clock } = this.#parts;
     if (this.#queue.length >= capacity) {
       const details = { waiting: this.#queue.length, capacity };
-      return Promise.reject(new SkerryError('INFERENCE_QUEUE_FULL', `${capacity} requests wait for the model already`, { details }));
+      return Promise.reject(new SkerryError('INFERENCE_QUEUE_FULL', `the queue of the model is full (${capacity} requests)`, { details }));
     }
     const rows = this.#batching === undefined ? undefined : rowsOf(work.inputs);
     return new Promise((resolve, reject) => {
@@ -229,7 +229,7 @@ export class Scheduler<R extends Runner> {
   #stillWanted(item: Item): boolean {
     if (item.settled) return false;
     if (item.work.abandoned?.() !== true) return true;
-    settle(item, () => item.reject(new SkerryError('INFERENCE_ABANDONED', 'the caller went away while the request waited')));
+    settle(item, () => item.reject(new SkerryError('INFERENCE_ABANDONED', 'the caller disconnected while the request was queued')));
     this.#checkIdle();
     return false;
   }

@@ -70,7 +70,7 @@ export class CrashMemory {
       const bytes = new TextEncoder().encode(text);
       return new CrashMemory(store, clock, logger, parseJson(documentSchema, bytes, { what: 'crash memory', maxBytes: MAX_BYTES }));
     } catch (cause) {
-      logger.warn({ code: asSkerryError(cause).code }, 'what crashed on this device before cannot be read; it is forgotten');
+      logger.warn({ code: asSkerryError(cause).code }, 'the record of earlier crashes is unreadable; starting with an empty one');
       return new CrashMemory(store, clock, logger, empty);
     }
   }
@@ -114,7 +114,7 @@ export class CrashMemory {
     try {
       await this.#store.set(STORE_KEY, JSON.stringify({ isolated: [...this.#isolated], refused: this.#refused }));
     } catch (cause) {
-      this.#logger.warn({ code: asSkerryError(cause).code }, 'a crash could not be written down; it is remembered until the agent ends');
+      this.#logger.warn({ code: asSkerryError(cause).code }, 'a crash could not be stored; it is remembered until the agent ends');
     }
   }
 }

@@ -35,10 +35,10 @@ export class WitnessFile {
       try {
         return new WitnessFile(file, takeOver(file));
       } catch (cause) {
-        logger.debug({ file, reason: asSkerryError(cause).message }, 'native code cannot be witnessed here');
+        logger.debug({ file, reason: asSkerryError(cause).message }, 'calls into native code cannot be recorded here');
       }
     }
-    logger.warn({}, 'after a crash of native code it will not be known which model it was in');
+    logger.warn({}, 'a crash of native code cannot be assigned to a model');
     return undefined;
   }
 

@@ -210,7 +210,7 @@ export class CarriedInstance implements Instance {
       if (clock.monotonic() < oldest.until) return this.#watch(oldest.until);
       this.#carrier.abandon();
       this.#end(
-        new SkerryError('INFERENCE_STUCK', `the model has not come back for ${oldest.limit / 1000} s`, {
+        new SkerryError('INFERENCE_STUCK', `the model has not answered for ${oldest.limit / 1000} s`, {
           details: { during: oldest.during },
         }),
       );

@@ -14,7 +14,7 @@ export function endOrphans(dataFolder: string, logger: Logger): void {
     const words = ifPossible(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'), '').split('\0');
     // The last word is empty, the one before it the data folder.
     if (words.at(-2) !== dataFolder || !words.some((word) => RUNNER.test(word)) || parentOf(pid) === process.pid) continue;
-    logger.warn({ runner: Number(pid) }, 'a process of a model outlived its agent; it is ended');
+    logger.warn({ runner: Number(pid) }, 'the process of a model outlived its agent; stopping it');
     ifPossible(() => process.kill(Number(pid), 'SIGKILL'), false);
   }
 }

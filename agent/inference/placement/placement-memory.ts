@@ -45,7 +45,7 @@ export class PlacementMemory {
       return new PlacementMemory(store, new Map(document.entries));
     } catch (cause) {
       if (!(cause instanceof SkerryError)) throw cause;
-      logger.warn({ code: cause.code, error: cause.message }, 'the placement memory cannot be read; measuring anew');
+      logger.warn({ code: cause.code, error: cause.message }, 'the placement memory is unreadable; measuring again');
       return new PlacementMemory(store, new Map());
     }
   }

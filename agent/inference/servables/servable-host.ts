@@ -165,7 +165,7 @@ export class ServableHost {
         aloneFirst: ALONE_FIRST,
         batching: this.spec.batching === undefined ? undefined : batchPolicy(this.spec.batching),
         onBatchingStopped: (reason) =>
-          logger.warn({ code: 'INFERENCE_OUTPUT_INVALID' }, `requests no longer share runs, each runs by itself: ${reason}`),
+          logger.warn({ code: 'INFERENCE_OUTPUT_INVALID' }, `batching is switched off for this version: ${reason}`),
       });
       pool = new InstancePool(
         {

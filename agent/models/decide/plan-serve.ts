@@ -107,7 +107,7 @@ export const serveRule: Rule = (snapshot, { device, complete }) => {
   const failsAgain = install === 'probation' || serves.failures > MAX_FAILURES_OF_GOOD;
   const givenUp = failsAgain && fallbacks(snapshot, complete).length > 0;
   if (serves.servable?.state === 'failed' && givenUp) {
-    const error = serves.servable.error ?? { code: 'MODELS_SERVABLE_FAILED', message: `${model} ${version} stopped serving by itself` };
+    const error = serves.servable.error ?? { code: 'MODELS_SERVABLE_FAILED', message: `${model} ${version} stopped serving` };
     return { kind: 'markBad', model, version, error };
   }
   return device.now < loadsAt(serves, device) ? undefined : loadToServe(serves);

@@ -26,7 +26,7 @@ export const load: Handler<'load'> = async ({ model, version, purpose, replaces 
   } catch (cause) {
     // DESIGN R2: a full disk must not keep a device from serving what it served before.
     if (purpose === 'install' || !hasCode(cause, 'DISK_FULL')) throw cause;
-    logger.warn({ model, version, code: cause.code }, 'the disk is full: loading without counting the attempt');
+    logger.warn({ model, version, code: cause.code }, 'the disk is full; loading without the boot counter');
   }
   try {
     if (replaces !== undefined) await runtime.unload(model, replaces);
@@ -35,7 +35,7 @@ export const load: Handler<'load'> = async ({ model, version, purpose, replaces 
   } catch (cause) {
     // The process lives: only what ends it is counted, or a good version that is slow to load a few times would be given up.
     await ledger.forgiveStart(model, version).catch((failure: unknown) => {
-      logger.warn({ model, version, code: asSkerryError(failure).code }, 'a start that failed stays counted');
+      logger.warn({ model, version, code: asSkerryError(failure).code }, 'the boot counter could not be reduced after a failed load');
     });
     throw cause;
   }

@@ -42,9 +42,11 @@ export function readBody({ request, response }: Ends, limit: number): Promise<Bo
     });
     // Every request closes in the end; an error made for each, with its stack, would cost more than parsing it.
     request.once('close', () => {
-      if (!complete) reject(new SkerryError('ABORTED', 'the client went away before its request was complete'));
+      if (!complete) reject(new SkerryError('ABORTED', 'the client disconnected before its request was complete'));
     });
-    request.once('error', (cause) => reject(new SkerryError('ABORTED', 'the client went away before its request was complete', { cause })));
+    request.once('error', (cause) =>
+      reject(new SkerryError('ABORTED', 'the client disconnected before its request was complete', { cause })),
+    );
   });
 }
 

@@ -134,7 +134,7 @@ export class HttpTransport implements Service {
     const path = pathOf(request.url ?? '/');
     const match = this.#router.match(request.method ?? '', path);
     if (match.kind === 'found') return match;
-    if (match.kind === 'unknown') return refusing(new SkerryError('SERVE_PATH_UNKNOWN', `there is nothing at ${path.slice(0, 256)}`));
+    if (match.kind === 'unknown') return refusing(new SkerryError('SERVE_PATH_UNKNOWN', `no such path: ${path.slice(0, 256)}`));
     const allow = match.allow.join(', ');
     return refusing(new SkerryError('SERVE_METHOD', `${request.method} is not allowed here, only ${allow}`), { allow });
   }

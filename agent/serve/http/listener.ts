@@ -32,7 +32,7 @@ export async function listenUnix(server: Server, path: string): Promise<boolean>
 async function removeStale(path: string): Promise<void> {
   const stats = await lstat(path).catch((cause: unknown) => {
     if (errnoOf(cause) === 'ENOENT') return undefined;
-    throw new SkerryError('SERVE_LISTEN_FAILED', `cannot look at ${path}`, { cause });
+    throw new SkerryError('SERVE_LISTEN_FAILED', `cannot examine ${path}`, { cause });
   });
   if (stats === undefined) return;
   if (!stats.isSocket()) throw new SkerryError('SERVE_LISTEN_FAILED', `${path} exists and is no socket`);

@@ -28,7 +28,7 @@ export function refuseUnreadable(cause: Error, socket: Duplex, last: Ends | unde
 
 /** A CONNECT asks for a tunnel; Node hands over the bare socket. */
 export function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
-  refuseOnSocket(socket, new SkerryError('SERVE_METHOD', 'CONNECT is not allowed: the local API is no proxy'));
+  refuseOnSocket(socket, new SkerryError('SERVE_METHOD', 'CONNECT is not allowed: the local API is not a proxy'));
 }
 
 /** Writes the answer, ends our side, and ends the connection for good soon after: a client that goes on sending keeps nothing. */

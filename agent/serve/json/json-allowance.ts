@@ -20,7 +20,7 @@ export class JsonAllowance {
     const already = this.#taken > elements ? ` after ${this.#taken - elements} of others` : '';
     throw new SkerryError(
       'SERVE_JSON_TOO_LARGE',
-      `${what} has ${elements} elements${already}; at most ${this.#elements} may go as JSON. ${remedy}`,
+      `${what} has ${elements} elements${already}; JSON may carry at most ${this.#elements}. ${remedy}`,
     );
   }
 }

@@ -63,7 +63,7 @@ export class PartialFile {
   async write(index: number, bytes: Uint8Array): Promise<number[]> {
     const piece = this.#pieces[index];
     if (piece === undefined || bytes.byteLength !== piece.length || !hasDigest(bytes, piece.digest)) {
-      throw new SkerryError('BUNDLE_CHUNK_MISMATCH', `piece ${index} of ${this.digest} is not what was asked for`, {
+      throw new SkerryError('BUNDLE_CHUNK_MISMATCH', `chunk ${index} of ${this.digest} does not match its digest`, {
         details: { digest: this.digest, piece: index },
       });
     }
@@ -73,7 +73,7 @@ export class PartialFile {
 
   /** Verifies the whole file, syncs it and moves it into place. Throws `BUNDLE_DIGEST_MISMATCH` and starts over from nothing then. */
   async finish(): Promise<void> {
-    if (this.#lacking > 0) throw new SkerryError('STORE_BLOB_MISSING', `${this.#lacking} pieces of ${this.digest} are missing`);
+    if (this.#lacking > 0) throw new SkerryError('STORE_BLOB_MISSING', `${this.#lacking} chunks of ${this.digest} are missing`);
     const path = this.#folder.partialPath(this.digest);
     if ((await digestFile(path)).digest !== this.digest) {
       await rm(path, { force: true });

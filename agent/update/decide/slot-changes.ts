@@ -69,7 +69,7 @@ export function leaveGood(slots: Slots, to: Runnable): Slots {
     manifest,
     attempt: watch?.attempt ?? 0,
     code: 'UPDATE_CRASH_LOOP',
-    message: `release ${release}, which had been good, was started ${watch?.boots ?? 0} times and ended each time before it proved itself`,
+    message: `good release ${release} exited on ${watch?.boots ?? 0} starts in a row`,
     ...(refused === null ? {} : { earlier: refused }),
   };
   return { ...slots, good: before !== null && before.slot === to ? before : null, before: null, refused: verdict };

@@ -38,7 +38,7 @@ export function judgeTrial(trial: Pick<Trial, 'wasOnline' | 'release'>, facts: T
   }
   if (facts.confirmed) return { kind: 'good' };
   if (!trial.wasOnline) return { kind: 'wait' };
-  return { kind: 'back', code: 'UPDATE_NOT_CONNECTED', message: `release ${trial.release} had no word from the hub ${within}` };
+  return { kind: 'back', code: 'UPDATE_NOT_CONNECTED', message: `release ${trial.release} did not hear from the hub ${within}` };
 }
 
 /** Bake times after which models that are missing no longer keep a run from counting: it may fail at them, but it does not keep ending. */

@@ -26,7 +26,7 @@ export function timeZoneOf(labels: Readonly<Labels>): { readonly zone?: string; 
 export function requireTimeZone(labels: Readonly<Record<string, string | null>>): void {
   const text = labels[TIME_ZONE_LABEL];
   if (typeof text !== 'string' || timeZoneOf({ [TIME_ZONE_LABEL]: text }).zone !== undefined) return;
-  throw new SkerryError('LABEL_TIME_ZONE', `the label ${TIME_ZONE_LABEL}=${text} names no time zone`, {
+  throw new SkerryError('LABEL_TIME_ZONE', `the label ${TIME_ZONE_LABEL}=${text} is not a time zone`, {
     details: { label: TIME_ZONE_LABEL, value: text },
   });
 }

@@ -76,7 +76,7 @@ export class WebhookAlerts implements AlertSink, Service {
     if (this.#stop.signal.aborted) return;
     if (this.#queue.length >= QUEUE) {
       this.#queue.shift();
-      this.#options.logger.warn({ url: this.#options.url }, 'an alert was dropped: the webhook does not take them');
+      this.#options.logger.warn({ url: this.#options.url }, 'an alert was dropped: the webhook refuses alerts');
     }
     this.#queue.push(message);
     this.#sending ??= this.#drain().finally(() => {
@@ -97,7 +97,7 @@ export class WebhookAlerts implements AlertSink, Service {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const failure = await this.#post(id, message);
       if (failure === undefined) return;
-      logger.warn({ url, attempt, cause: failure }, 'the webhook did not take an alert');
+      logger.warn({ url, attempt, cause: failure }, 'the webhook refused an alert');
       try {
         await sleep(clock, fullJitter(attempt, { ...BACKOFF, random }), this.#stop.signal);
       } catch (thrown) {

@@ -180,7 +180,7 @@ export class FleetAdapter implements FleetPort {
       .catch((cause: unknown) =>
         this.#logger.error(
           { cause: asSkerryError(cause).message },
-          'what a rollout decided could not be issued; it is tried again within the hour',
+          'the decision of a rollout could not be issued; retrying within an hour',
         ),
       )
       .finally(() => {

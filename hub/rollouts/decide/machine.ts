@@ -125,7 +125,7 @@ export const TRANSITIONS: Readonly<Record<RolloutState, Row>> = {
 export function targetsOf(state: RolloutState, event: RolloutEvent): readonly RolloutState[] {
   const targets = TRANSITIONS[state][event];
   if (targets === undefined)
-    throw new SkerryError('ROLLOUT_TRANSITION', `"${event}" has no row in the state "${state}"`, { details: { state, event } });
+    throw new SkerryError('ROLLOUT_TRANSITION', `state "${state}" does not accept "${event}"`, { details: { state, event } });
   return targets;
 }
 

@@ -19,7 +19,7 @@ const cronSchema = z
     if ([...checked.fields.dayOfMonth, ...checked.fields.dayOfWeek].some((day) => typeof day !== 'number')) {
       context.addIssue({ code: 'custom', message: 'days are numbers, lists and ranges only' });
     } else if (!opensEver(text)) {
-      context.addIssue({ code: 'custom', message: 'names a day that no year has' });
+      context.addIssue({ code: 'custom', message: 'names a date that does not exist' });
     }
   });
 

@@ -41,7 +41,7 @@ describe('a release that was good and ends whenever it is started', () => {
     expect(await rig.state()).toMatchObject({ good: null, before: null, trying: null, refused: null });
     expect(rig.reported(2)?.error).toEqual({
       code: 'UPDATE_CRASH_LOOP',
-      message: 'release 0.2.0, which had been good, was started 20 times and ended each time before it proved itself',
+      message: 'good release 0.2.0 exited on 20 starts in a row',
     });
     expect(refusals(rig)).toEqual([[2, 'UPDATE_CRASH_LOOP']]);
     expect(rig.events.emitted).toContainEqual(expect.objectContaining({ kind: 'version.rolled-back', detail: { from: 2 } }));

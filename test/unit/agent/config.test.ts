@@ -66,7 +66,7 @@ describe('settings', () => {
     const data = await tempFolder();
     const file = join(data, 'agent.yaml');
     await writeFile(file, 'bakes: 5s\n');
-    await expect(load({ data })).rejects.toThrow(/nobody knows: bakes/);
+    await expect(load({ data })).rejects.toThrow(/unknown settings: bakes/);
     await writeFile(file, '- a\n');
     await expect(load({ data })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     await expect(load({ data }, {}, join(data, 'missing.yaml'))).rejects.toMatchObject({ code: 'CONFIG_INVALID' });

@@ -57,7 +57,7 @@ test('a settings file that was named has to be there', async () => {
 
 test('a certificate needs its key', async () => {
   const flags = { tlsCertFile: 'cert.pem', dataDir: await tempFolder() };
-  await expect(loadHubConfig({ flags, env: {} })).rejects.toEqual(coded('CONFIG_INVALID', 'a certificate needs its key'));
+  await expect(loadHubConfig({ flags, env: {} })).rejects.toEqual(coded('CONFIG_INVALID', '--tls-cert: must be set together with tls-key'));
 });
 
 test('flags and variables are told apart', () => {

@@ -167,7 +167,7 @@ describe('enroll', () => {
     await expect(enroll(options(data, hub.url.replace('http:', 'https:')))).rejects.toThrow(/its URL may begin with http:\/\/$/);
     const link = join(data, 'agent');
     await symlink('nowhere', link);
-    await expect(enroll(options(link, hub.url))).rejects.toThrow(`the folder ${link} could not be made`);
+    await expect(enroll(options(link, hub.url))).rejects.toThrow(`the folder ${link} could not be created`);
   });
 
   it('refuses an identity file that was damaged', async () => {
