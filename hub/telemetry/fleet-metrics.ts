@@ -11,7 +11,7 @@ import type { MetricsQuery } from './metrics-query.js';
 export interface FleetMetricsDeps {
   readonly db: Db;
   readonly clock: Clock;
-  readonly ingest: Ingest;
+  readonly ingest: Pick<Ingest, 'figures' | 'queued'>;
   readonly query: MetricsQuery;
   readonly signals?: SignalTable;
   /** Time that quantiles look back (default 10 minutes). */

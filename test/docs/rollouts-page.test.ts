@@ -10,6 +10,8 @@ import { webhookKey } from '#hub/rollouts/adapters/webhook-secret.js';
 import { actionsIn, ROLLOUT_STATES } from '#hub/rollouts/decide/machine.js';
 import { ALERT_KINDS } from '#hub/rollouts/ports.js';
 import { DEVICE_STATUSES } from '#hub/rollouts/record.js';
+import { SIGNALS } from '#shared/signals/table.js';
+import { thresholdsOf } from './signals-tables.js';
 
 let page: string;
 beforeAll(async () => {
@@ -39,22 +41,11 @@ describe('docs/ROLLOUTS.md', () => {
   });
 
   it('names every gate', () => {
-    const kinds = [
-      'install',
-      'errors',
-      'crashes',
-      'feedback',
-      'latency',
-      'memory',
-      'temperature',
-      'metric',
-      'golden',
-      'shadow',
-      'drift',
-      'limit',
-      'burn',
-    ];
-    expect([...rows('Gates').keys()]).toEqual(kinds);
+    const own = new Map(SIGNALS.gates.map(([gate, , definition]) => [gate, definition]));
+    const kinds = ['install', 'burn', 'limit', ...own.keys()];
+    const described = rows('Gates');
+    expect([...described.keys()].toSorted()).toEqual(kinds.toSorted());
+    for (const [gate, definition] of own) expect([gate, described.get(gate)?.[1]]).toEqual([gate, thresholdsOf(definition)]);
     const issues = gateSchema.safeParse({ gate: 'none' }).error?.issues[0]?.message ?? '';
     for (const kind of kinds) expect(issues).toContain(`'${kind}'`);
     expect(issues.match(/'/g)).toHaveLength(2 * kinds.length);

@@ -1,0 +1,3 @@
+import { writeOperationsPage } from './signals-tables.js';
+
+writeOperationsPage();
