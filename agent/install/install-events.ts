@@ -4,7 +4,7 @@ import type { EventSink } from '#agent/store/events.js';
 import type { StepError } from './decide/install-step.js';
 
 /** The install state of a version as it was stored. */
-export interface StoredState {
+interface StoredState {
   readonly model: ModelName;
   readonly version: VersionNumber;
   readonly install: InstallState;

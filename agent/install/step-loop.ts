@@ -21,7 +21,7 @@ export interface StepFailure {
   readonly failedBefore: number;
 }
 
-export interface StepLoopDeps<S extends InstallStep> {
+interface StepLoopDeps<S extends InstallStep> {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Uniform in [0, 1), for the jitter of retries. */

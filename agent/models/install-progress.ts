@@ -3,7 +3,7 @@ import { BoundedMap } from '#shared/kernel/bounded-map.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { StepError } from '#agent/install/decide/install-step.js';
 
-export interface FetchProgress {
+interface FetchProgress {
   readonly have: number;
   readonly total: number;
 }

@@ -7,7 +7,7 @@ import { type InstallEvent, nextState } from '#agent/install/decide/install-tabl
 import type { Observe } from './observe.js';
 import { emitInstallState } from '#agent/install/install-events.js';
 
-export interface LedgerDeps {
+interface LedgerDeps {
   readonly state: StateStore;
   readonly events: EventSink;
   readonly clock: Clock;

@@ -7,7 +7,7 @@ import type { VersionStep } from './decide/step.js';
 import type { StepContext } from './steps/context.js';
 import { giveUp, recoverDamaged } from './steps/verdicts.js';
 
-export interface ModelFailureDeps {
+interface ModelFailureDeps {
   readonly context: StepContext;
   readonly survey: () => Promise<DeviceSnapshot>;
   readonly makeSpace: () => void;

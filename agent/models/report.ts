@@ -10,7 +10,7 @@ import type { RuntimeView } from './runtime-view.js';
 /** Versions of one model in a report: what matters now, then the newest. */
 const REPORTED_VERSIONS = 8;
 
-export interface ReportSources {
+interface ReportSources {
   readonly ledger: Ledger;
   readonly runtime: RuntimeView;
   readonly progress: InstallProgress;

@@ -8,7 +8,7 @@ import type { Recheck, ServableControl, ServableSpec, ServableStatus, TrafficPol
 /** A version that served for this long before it stopped by itself does not keep failing. */
 const STABLE_AFTER = hours(1);
 
-export interface RuntimeListener {
+interface RuntimeListener {
   changed(): void;
   /** A servable stopped by itself. */
   failed(status: ServableStatus): void;

@@ -13,7 +13,7 @@ import type { DeviceSnapshot } from './decide/snapshot.js';
 import type { Step } from './decide/step.js';
 import type { StepContext } from './steps/context.js';
 
-export interface SpaceKeeperDeps {
+interface SpaceKeeperDeps {
   readonly context: StepContext;
   readonly logger: Logger;
   readonly observe: Observe | undefined;

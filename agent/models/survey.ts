@@ -15,7 +15,7 @@ import type { DeviceSnapshot, ManifestFacts, ModelSnapshot, VersionFacts } from 
 import type { Trials } from './trials.js';
 import type { Machine } from './variants.js';
 
-export interface SurveySources {
+interface SurveySources {
   readonly ledger: Ledger;
   readonly runtime: RuntimeView;
   readonly manifests: Manifests;

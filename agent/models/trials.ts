@@ -32,7 +32,7 @@ const breakerSchema = z.object({
 });
 const storedSchema = z.array(z.object({ model: modelNameSchema, baseline: baselineSchema.optional(), breaker: breakerSchema.optional() }));
 
-export type Breaker = z.infer<typeof breakerSchema>;
+type Breaker = z.infer<typeof breakerSchema>;
 
 interface Kept {
   readonly baseline: { readonly version: VersionNumber; readonly figures: BehaviourFigures } | undefined;

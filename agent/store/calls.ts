@@ -22,7 +22,7 @@ export interface WrittenPiece {
 }
 
 /** Everything the main thread can ask of the store thread; client, dispatcher and handlers derive from it. */
-export interface StoreCalls {
+interface StoreCalls {
   get(key: string): string | undefined;
   set(key: string, value: string): void;
   versions(): readonly VersionRecord[];

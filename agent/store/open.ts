@@ -7,7 +7,7 @@ import type { StoreLimits } from './limits.js';
 import { RemoteBlob } from './remote-blob.js';
 import { StoreThread } from './store-thread.js';
 
-export interface AgentStoreOptions {
+interface AgentStoreOptions {
   /** Everything durable of the agent lies below it: `agent.db`, `boot`, `blobs/`. */
   readonly folder: string;
   readonly limits: StoreLimits;

@@ -9,7 +9,7 @@ interface Pending {
   readonly reject: (error: SkerryError) => void;
 }
 
-export interface StoreOpening {
+interface StoreOpening {
   readonly thread: StoreThread;
   readonly boot: Boot;
   readonly recovery?: { readonly error: SkerryError; readonly movedTo: string };

@@ -35,7 +35,7 @@ export interface DownloadContext {
   readonly settings: FetchSettings;
 }
 
-export interface DownloadJob {
+interface DownloadJob {
   readonly kind: 'target' | 'artifact';
   readonly digest: Digest;
   readonly blob: PartialBlob;

@@ -15,7 +15,7 @@ const DEFAULTS: FetchSettings = {
   queue: 32,
 };
 
-export interface BlobFetcherOptions extends Omit<DownloadContext, 'settings'> {
+interface BlobFetcherOptions extends Omit<DownloadContext, 'settings'> {
   readonly settings?: Partial<FetchSettings>;
 }
 

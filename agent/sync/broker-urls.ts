@@ -1,6 +1,6 @@
 import { brokerBehind } from '#shared/protocol/mqtt-path.js';
 
-export interface KnownAddresses {
+interface KnownAddresses {
   /** The setting `hub`: URL of the hub's API, or of its broker. */
   readonly setting: string | undefined;
   /** The address that let the device in last. */

@@ -7,9 +7,9 @@ import type { LinkPort, Subscription } from './contract.js';
 import type { SignedClock } from './signed-clock.js';
 
 /** What each command does; the type makes a command without a line here fail to compile. */
-export type CommandHandlers = { readonly [K in Cmd['kind']]: (cmd: Extract<Cmd, { kind: K }>) => void };
+type CommandHandlers = { readonly [K in Cmd['kind']]: (cmd: Extract<Cmd, { kind: K }>) => void };
 
-export interface CommandDeps {
+interface CommandDeps {
   readonly fleet: string;
   readonly device: string;
   readonly link: LinkPort;

@@ -6,7 +6,7 @@ import { brokerUrls } from './broker-urls.js';
 import type { BrokerAddress } from './contract.js';
 import { type Identity, readIdentity } from './identity.js';
 
-export interface CurrentIdentityDeps {
+interface CurrentIdentityDeps {
   readonly data: string;
   /** As it was at the start. */
   readonly identity: Identity;

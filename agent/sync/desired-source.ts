@@ -23,7 +23,7 @@ export interface DirectorKeys {
   refresh(): Promise<unknown>;
 }
 
-export interface DesiredSourceDeps {
+interface DesiredSourceDeps {
   readonly fleet: string;
   readonly device: string;
   readonly link: LinkPort;

@@ -5,7 +5,7 @@ import { ExclusiveQueue } from '#shared/kernel/exclusive-queue.js';
 import type { Outbox } from '#agent/store/contract.js';
 import type { AgentEvent, EventSink } from '#agent/store/events.js';
 
-export interface EventLogDeps {
+interface EventLogDeps {
   readonly device: string;
   readonly outbox: Outbox;
   readonly clock: Clock;

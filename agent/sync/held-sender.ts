@@ -8,7 +8,7 @@ import type { DeviceId } from '#shared/protocol/device.js';
 import { deviceTopic } from '#shared/protocol/topics.js';
 import type { LinkPort } from './contract.js';
 
-export interface HeldSenderOptions {
+interface HeldSenderOptions {
   readonly fleet: string;
   readonly device: DeviceId;
   readonly link: LinkPort;

@@ -8,7 +8,7 @@ export interface HttpAnswer {
   readonly body: Uint8Array;
 }
 
-export interface PostOptions {
+interface PostOptions {
   /** PEM of an authority to trust beside none other. */
   readonly ca?: string;
   readonly timeout: Millis;

@@ -3,7 +3,7 @@ import type { Outbox, Position } from '#agent/store/contract.js';
 import type { AgentEvent } from '#agent/store/events.js';
 import type { OutboxPump } from './outbox-pump.js';
 
-export interface HubReceiptDeps {
+interface HubReceiptDeps {
   readonly device: string;
   readonly outbox: Pick<Outbox, 'append'>;
   readonly pump: Pick<OutboxPump, 'onStored'>;

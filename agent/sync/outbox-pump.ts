@@ -9,7 +9,7 @@ import type { Outbox, Position } from '#agent/store/contract.js';
 import type { LinkPort } from './contract.js';
 import { DEFAULT_WINDOW, OutboxWindow, type WindowSettings } from './outbox-window.js';
 
-export interface OutboxPumpOptions {
+interface OutboxPumpOptions {
   readonly fleet: string;
   readonly device: string;
   readonly link: LinkPort;

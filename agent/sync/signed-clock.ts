@@ -17,7 +17,7 @@ const CONFIRMED_KEY = 'sync.clock-confirmed';
 /** A clock that moved by less than this against the time since the machine was switched on was not set. */
 const STEADY: Millis = minutes(2);
 
-export interface SignedClockDeps {
+interface SignedClockDeps {
   readonly state: StateStore;
   readonly clock: Clock;
   readonly events: EventSink;

@@ -9,7 +9,7 @@ import { TrustFolder, type TrustFs } from './trust-folder.js';
 import type { TrustMirror } from './trust-mirror.js';
 import type { TrustState } from './trust-state.js';
 
-export interface TrustClientOptions {
+interface TrustClientOptions {
   /** Folder of the trust state; made by `pin`. */
   readonly folder: string;
   readonly fleet: string;

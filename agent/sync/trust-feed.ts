@@ -12,7 +12,7 @@ import type { SignedClock } from './signed-clock.js';
 import type { TrustVersions, TufTrustClient, UnavailablePublisher } from './trust-client.js';
 import { TRUST_INDEX_FILE, type TrustMirror } from './trust-mirror.js';
 
-export interface TrustFeedDeps {
+interface TrustFeedDeps {
   readonly fleet: string;
   readonly link: LinkPort;
   readonly mirror: TrustMirror;

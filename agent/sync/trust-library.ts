@@ -17,7 +17,7 @@ import type { MirroredFiles } from './trust-mirror.js';
 const BASE_URL = 'https://mirror.invalid/';
 
 /** What both verifiers accept. */
-export interface Agreed {
+interface Agreed {
   readonly trusted: TrustedSet;
   readonly unavailable: ReadonlyMap<string, UnavailableRole>;
   /** Set where the library refused what our own walk accepted. */

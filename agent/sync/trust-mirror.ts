@@ -14,7 +14,7 @@ const INDEX_BYTES = LIMITS.trustFiles * 240;
 export type MirroredFiles = ReadonlyMap<string, Uint8Array>;
 
 /** The files here, and what is still missing of those that the index lists. */
-export interface MirrorContent {
+interface MirrorContent {
   readonly files: MirroredFiles;
   readonly missing: SkerryError | undefined;
 }

@@ -7,13 +7,13 @@ import type { MirroredFiles } from './trust-mirror.js';
 import { directorTarget, readDirector, TrustState } from './trust-state.js';
 
 /** What a refresh came to: the state that holds now, and what ended it early. */
-export interface Refreshed {
+interface Refreshed {
   readonly state: TrustState;
   readonly failure: SkerryError | undefined;
 }
 
 /** What dates are judged by. */
-export interface JudgedTime {
+interface JudgedTime {
   readonly now: EpochMillis;
   /** Nothing may be dated later; not known where the device's own clock is not. */
   readonly latest: EpochMillis | undefined;

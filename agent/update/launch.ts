@@ -7,7 +7,7 @@ import { refuseTrial } from './decide/slot-changes.js';
 import type { SlotFolder } from './slot-folder.js';
 import { SLOT_NAMES, type SlotName, type Slots } from './slots.js';
 
-export interface LaunchOptions {
+interface LaunchOptions {
   readonly folder: SlotFolder;
   readonly program: PackagedProgram;
   /** Release of this executable. */

@@ -17,7 +17,7 @@ export interface Handover {
   readonly reason: string;
 }
 
-export interface UpdaterSettings {
+interface UpdaterSettings {
   readonly bake: Millis;
   /** How long a release may take to come up, or hang, before the kernel ends it. */
   readonly alive: Millis;

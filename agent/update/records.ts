@@ -29,7 +29,7 @@ export type ReleaseRecord = z.infer<typeof recordSchema>;
 
 const documentSchema = openObject({ records: z.array(recordSchema).max(KEPT) });
 
-export interface RecordsDeps {
+interface RecordsDeps {
   readonly state: Pick<StateStore, 'get' | 'set'>;
   readonly events: EventSink;
   /** Called once a change is durable. */

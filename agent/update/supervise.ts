@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { foregroundClock, sleep } from '#shared/kernel/clock.js';
 import type { SlotFolder } from './slot-folder.js';
 
-export interface SuperviseOptions {
+interface SuperviseOptions {
   readonly folder: SlotFolder;
   /** Program and arguments of the launcher. */
   readonly command: readonly [string, ...string[]];

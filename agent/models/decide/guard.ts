@@ -23,7 +23,7 @@ const UNKNOWN_RATE = 0.2;
 
 /** Self-rollbacks of one model within `BREAKER_WINDOW` after which the device tries nothing new by itself. */
 export const BREAKER_LIMIT = 3;
-export const BREAKER_WINDOW = minutes(24 * 60);
+const BREAKER_WINDOW = minutes(24 * 60);
 
 export interface TrialFigures {
   /** The version before, in the time before the switch; `undefined` when there was none. */
@@ -38,7 +38,7 @@ export interface TrialFigures {
   readonly golden: { readonly wrong: number; readonly run: number; readonly reason: string | undefined } | undefined;
 }
 
-export interface GuardAlarm {
+interface GuardAlarm {
   readonly code: 'MODELS_GUARD_ERRORS' | 'MODELS_GUARD_LATENCY' | 'MODELS_GUARD_CRASHES' | 'MODELS_GUARD_GOLDEN';
   readonly message: string;
   /** What it was decided on. */

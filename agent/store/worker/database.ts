@@ -9,11 +9,11 @@ import { copyToMemory } from './read-only-copy.js';
 import { salvage } from './salvage.js';
 import { keepCopy, newerPath, takeBack } from './schema-copy.js';
 
-export const DATABASE_FILE = 'agent.db';
+const DATABASE_FILE = 'agent.db';
 /** The release that migrated the database last. */
 const RELEASE_KEY = 'store.release';
 
-export interface OpenedDatabase {
+interface OpenedDatabase {
   readonly db: Database.Database;
   /** Set when a damaged database was moved aside. */
   readonly recovery?: { readonly error: SkerryError; readonly movedTo: string };

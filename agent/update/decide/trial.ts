@@ -2,7 +2,7 @@ import type { Millis } from '#shared/kernel/time.js';
 import type { Trial } from '../slots.js';
 
 /** What is seen of the release that runs, by itself. */
-export interface RunFacts {
+interface RunFacts {
   /** Since when it runs, monotonic. */
   readonly since: Millis;
   /** How long it has to run before it can be good. */
@@ -17,7 +17,7 @@ export interface TrialFacts extends RunFacts {
   readonly confirmed: boolean;
 }
 
-export type TrialVerdict =
+type TrialVerdict =
   /** Nothing is known yet before `until`; left out: until something happens. */
   | { readonly kind: 'wait'; readonly until?: Millis }
   | { readonly kind: 'good' }

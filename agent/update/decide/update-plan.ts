@@ -15,7 +15,7 @@ export interface ReleaseFacts {
   readonly executable: { readonly digest: Digest; readonly length: number } | undefined;
 }
 
-export interface UpdateSnapshot {
+interface UpdateSnapshot {
   /** Monotonic, as `startedAt`. */
   readonly now: Millis;
   readonly startedAt: Millis;
