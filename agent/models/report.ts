@@ -23,7 +23,8 @@ export function reportModels(sources: ReportSources): Reported['models'] {
     const routed = sources.runtime.routed(model);
     const candidate = reportCandidate(sources, model);
     const versions = chosen(sources, model).map((record) => reportVersion(sources, asWanted(sources, record)));
-    return { model, serving: routed ?? null, ...(candidate && { candidate }), versions };
+    const lastKnownGood = sources.ledger.serving(model)?.lastKnownGood ?? null;
+    return { model, serving: routed ?? null, lastKnownGood, ...(candidate && { candidate }), versions };
   });
 }
 

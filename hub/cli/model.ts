@@ -11,8 +11,9 @@ import { type Output, paint, printJson, printLine, printTable } from '#shared/te
 import type { ModelDetail, VersionDetail } from '../registry/views.js';
 import { parseModelVersion } from './arguments.js';
 import { type CliDeps, type CommonFlags, hubCommand, openHubCommand } from './deps.js';
+import { addRetireCommand } from './model-retire.js';
 
-/** Adds `skerry model list|show|delete`. */
+/** Adds `skerry model list|show|delete|retire`. */
 export function registerModelCommands(program: Command, deps: CliDeps): void {
   const model = program.command('model').description('List, show and delete models and their versions.');
   addList(model, deps);
@@ -85,6 +86,7 @@ function addDelete(model: Command, deps: CliDeps): void {
       if (out.json) return printJson(out, deleted);
       printLine(out, `Deleted ${wanted}@${version}: ${counted(deleted.artifacts, 'file')}, ${formatBytes(deleted.bytes)} given back.`);
     });
+  addRetireCommand(model, deps);
 }
 
 function printModel(out: Output, model: ModelDetail, now: number): void {

@@ -2,7 +2,7 @@ import type { VersionUsers } from '#hub/registry/version-needs.js';
 import { kindNamed, type VersionKind } from '#shared/bundle/kinds.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { type Capabilities, capabilitiesSchema } from '#shared/protocol/device.js';
-import type { Reported } from '#shared/protocol/messages.js';
+import type { InstallState, Reported } from '#shared/protocol/messages.js';
 import { beside } from './decide/desired-content.js';
 import { reportedOf } from './device-view.js';
 
@@ -56,12 +56,17 @@ const RUNS: Readonly<Record<VersionKind, (device: Capabilities, version: Version
 };
 
 /**
- * What a device gave up is no reason to keep it, nor are files that a model left which was taken off; a release of the agent is kept while
+ * What a device serves, rolls back to or takes up is a reason to keep it. What it gave up is none, nor are files that a model left which was taken off; a release of the agent is kept while
  * it runs.
  */
 function has(reported: Reported | undefined, capabilities: string, { model, version, told }: Asked): boolean {
   if (RUNS[kindNamed(model)](capabilitiesSchema.parse(JSON.parse(capabilities)), version)) return true;
   const entry = reported?.models.find((candidate) => candidate.model === model);
   if (entry?.serving === null && !told) return false;
-  return entry?.serving === version || entry?.versions.some((known) => known.version === version && known.install !== 'bad') === true;
+  if (entry === undefined) return false;
+  const { serving, lastKnownGood, versions } = entry;
+  if (serving === version || lastKnownGood === version) return true;
+  // Good versions beside those lie in the device's cache, from where they go when their room is needed.
+  const isCached = (install: InstallState): boolean => lastKnownGood !== undefined && install === 'good';
+  return versions.some((known) => known.version === version && known.install !== 'bad' && !isCached(known.install));
 }

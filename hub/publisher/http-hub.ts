@@ -7,7 +7,7 @@ import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { encodeTrustUpdate, type HubPublicKeys, hubPublicKeysSchema } from '#shared/trust/update.js';
 import type { BuiltFile } from './build.js';
-import { type PublishedVersion, publishedVersionSchema, type PublisherHub } from './hub-port.js';
+import { type PublishedVersion, publishedVersionSchema, type PublisherHub, retiredVersionsSchema } from './hub-port.js';
 import { type Answer, send, type SendRequest } from './http-send.js';
 
 export interface HubAddress {
@@ -78,13 +78,32 @@ export function httpPublisherHub(address: HubAddress): PublisherHub {
         body: { stream: counted(file, onBytes), length: file.artifact.length },
       });
     },
+    async retireVersions(model, { versions, role, files }) {
+      await sendJson('POST', `/models/${encodeURIComponent(model)}/retire`, { versions, role, files: inBase64(files) }, { idle: CHECKING });
+    },
+    async previewRetirement(model, versions) {
+      const { body } = await sendJson(
+        'POST',
+        `/models/${encodeURIComponent(model)}/retire`,
+        { versions, dryRun: true },
+        { idle: CHECKING },
+      );
+      return parseJson(retiredVersionsSchema, body, {
+        what: 'answer of the hub',
+        maxBytes: LIMITS.apiBodyBytes,
+        code: 'HUB_ANSWER_MALFORMED',
+      });
+    },
     async createVersion(model, upload) {
-      const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
-      const files = Object.fromEntries(Object.entries(upload.files).map(([role, bytes]) => [role, base64(bytes)]));
-      const body = { manifest: base64(upload.manifest), role: upload.role, files };
+      const manifest = Buffer.from(upload.manifest).toString('base64');
+      const body = { manifest, role: upload.role, files: inBase64(upload.files) };
       await sendJson('POST', `/models/${encodeURIComponent(model)}/versions`, body, { idle: CHECKING });
     },
   };
+}
+
+function inBase64(files: Readonly<Record<string, Uint8Array>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(files).map(([role, bytes]) => [role, Buffer.from(bytes).toString('base64')]));
 }
 
 /** The file as a stream that tells how much of it has passed. */

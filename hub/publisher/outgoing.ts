@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { modelNameSchema } from '#shared/bundle/names.js';
+import { type ModelName, modelNameSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import { syncFolder, writeFileAtomic } from '#shared/kernel/atomic-file.js';
 import type { EpochMillis } from '#shared/kernel/time.js';
 import { asSkerryError, errnoOf } from '#shared/kernel/errors.js';
@@ -33,6 +33,8 @@ export const outgoingSchema = openObject({
   update: trustUpdateSchema,
   /** A version that goes with the update: its manifest, and the role that lists it. */
   version: openObject({ model: modelNameSchema, manifest: z.base64(), role: z.string() }).optional(),
+  /** Versions that the update retires. */
+  retire: openObject({ model: modelNameSchema, versions: z.array(versionNumberSchema), role: z.string() }).optional(),
   /** Files under `metadata/` and `publisher.json` as they are afterwards. */
   files: z.record(z.string().regex(/^[a-z0-9._-]{1,224}\.json$/), z.base64()),
   record: publisherRecordSchema,
@@ -43,17 +45,19 @@ export interface Signed {
   readonly command: string;
   readonly at: EpochMillis;
   readonly update: TrustUpdate;
-  readonly version?: { readonly model: z.infer<typeof modelNameSchema>; readonly manifest: Uint8Array; readonly role: string };
+  readonly version?: { readonly model: ModelName; readonly manifest: Uint8Array; readonly role: string };
+  readonly retire?: { readonly model: ModelName; readonly versions: VersionNumber[]; readonly role: string };
 }
 
 /** What a draft and the update signed in it come to. */
-export async function outgoingOf(draft: FolderDraft, { command, at, update, version }: Signed): Promise<Outgoing> {
+export async function outgoingOf(draft: FolderDraft, { command, at, update, version, retire }: Signed): Promise<Outgoing> {
   return {
     schema: 'skerry.outgoing/1',
     command,
     signedAt: new Date(at).toISOString(),
     update: encodeTrustUpdate(update),
     ...(version === undefined ? {} : { version: { ...version, manifest: Buffer.from(version.manifest).toString('base64') } }),
+    ...(retire === undefined ? {} : { retire }),
     files: Object.fromEntries([...draft.files].map(([name, bytes]) => [name, Buffer.from(bytes).toString('base64')])),
     record: withTaken(await draft.record(), update),
   };

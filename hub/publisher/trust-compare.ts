@@ -1,6 +1,7 @@
 import { type MetadataFile, parseMetadata, sha256Hex } from '#shared/trust/metadata.js';
 import type { PublicKey } from '#shared/trust/keys.js';
 import { delegatedRoleNames } from '#shared/trust/model-role.js';
+import { isRetired, retiredIn } from '#shared/trust/retired.js';
 import { isSignedBy } from '#shared/trust/signatures.js';
 import type { PublisherHub } from './hub-port.js';
 import type { KnownPublisher, PublisherFolder, PublisherRecord, Remembered } from './trust-folder.js';
@@ -102,15 +103,18 @@ async function compareSigned(
   return { ...facts, relation: own === undefined || isSame(own, given) ? 'hub-behind' : 'diverged' };
 }
 
-/** Everything that `before` lists stands in `after` with the same content, and every model that it delegates is delegated there. */
+/** Everything that `before` lists stands in `after` with the same content or is retired, and every model that it delegates is delegated there. */
 function keepsAll(role: string, before: Uint8Array | undefined, after: MetadataFile<'targets'>): boolean {
   if (before === undefined) return true;
   const listed = after.metadata.signed.targets;
   const own = parseMetadata('targets', before, role);
   const models = new Set(delegatedRoleNames(after));
+  const retired = retiredIn(after);
   if (!delegatedRoleNames(own).every((model) => models.has(model))) return false;
   return Object.entries(own.metadata.signed.targets).every(
-    ([path, target]) => Object.hasOwn(listed, path) && listed[path]?.hashes['sha256'] === target.hashes['sha256'],
+    ([path, target]) =>
+      isRetired(retired, Number(/(\d+)\.json$/.exec(path)?.[1])) ||
+      (Object.hasOwn(listed, path) && listed[path]?.hashes['sha256'] === target.hashes['sha256']),
   );
 }
 

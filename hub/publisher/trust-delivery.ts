@@ -60,12 +60,12 @@ export async function deliverPending(delivery: Delivery): Promise<boolean> {
  */
 export async function signAndDeliver(
   delivery: Delivery,
-  sign: (draft: FolderDraft) => Promise<Pick<Signed, 'update' | 'version'>>,
+  sign: (draft: FolderDraft) => Promise<Pick<Signed, 'update' | 'version' | 'retire'>>,
 ): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     const draft = delivery.folder.draft();
     const standings = await upToDate(delivery, draft);
-    const { update, version } = await sign(draft);
+    const { update, ...rest } = await sign(draft);
     const complete = withRoots(
       update,
       await missingRoots(
@@ -73,9 +73,9 @@ export async function signAndDeliver(
         standings.find(({ role }) => role === 'root'),
       ),
     );
-    const signed = { command: delivery.command, at: delivery.clock.now(), update: complete };
+    const signed = { command: delivery.command, at: delivery.clock.now(), update: complete, ...rest };
     try {
-      await deliver(delivery, await outgoingOf(draft, version === undefined ? signed : { ...signed, version }));
+      await deliver(delivery, await outgoingOf(draft, signed));
       return;
     } catch (cause) {
       if (!hasCode(cause, 'TRUST_TARGETS_VERSION') || attempt >= ATTEMPTS) throw cause;
@@ -150,7 +150,11 @@ async function deliver({ folder, hub }: Delivery, outgoing: Outgoing): Promise<v
 
 async function send(hub: PublisherHub, outgoing: Outgoing): Promise<void> {
   const update = updateOf(outgoing);
-  const { version } = outgoing;
+  const { version, retire } = outgoing;
+  if (retire !== undefined) {
+    await hub.retireVersions(retire.model, { versions: retire.versions, role: retire.role, files: update.roles ?? {} });
+    return;
+  }
   if (version === undefined) {
     await hub.putTrust(update);
     return;

@@ -1,7 +1,8 @@
 import type { Clock } from '#shared/kernel/clock.js';
 import { days, type Millis } from '#shared/kernel/time.js';
+import { manifestTargetPath } from '#shared/bundle/kinds.js';
 import type { ManifestTargetCustom } from '#shared/bundle/manifest.js';
-import type { Digest } from '#shared/bundle/names.js';
+import type { Digest, ModelName } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { fleetIdSchema } from '#shared/protocol/device.js';
 import type { KeySecret } from '#shared/trust/key-file.js';
@@ -10,6 +11,7 @@ import { type JsonObject, type MetadataFile, type MetadataKinds, parseMetadata, 
 import { isSignedBy } from '#shared/trust/signatures.js';
 import { commonFields, modelDelegationsObject, targetObject } from '#shared/trust/metadata-build.js';
 import { delegatedRoleNames } from '#shared/trust/model-role.js';
+import { isRetired, retiredIn, retiredMember, type VersionRanges, withRetired } from '#shared/trust/retired.js';
 import { modelRoleName, roleNameSchema } from '#shared/trust/role-name.js';
 import type { KnownPublisher, PublisherFolder, PublisherRecord, Remembered } from './trust-folder.js';
 
@@ -77,7 +79,7 @@ export interface SignUpon extends PublisherSigning {
 export interface SignedVersion {
   /** Files to hand over by role: that of the model, which lists the version, and the publisher's where the model is new to it. */
   readonly roles: Readonly<Record<string, Uint8Array>>;
-  /** False when the target was listed already with the same content: the file of the model is the current one. */
+  /** False when the current file of the model says so already: it is the one given. */
   readonly changed: boolean;
 }
 
@@ -99,10 +101,56 @@ export async function signVersionTarget(options: SignUpon & { readonly target: V
     return { roles: { [role]: (before ?? own).bytes }, changed: false };
   }
   const entry = { [target.path]: targetObject({ ...target, custom: { ...target.custom } }) };
-  const next = await desk.sign({ role, version: (before?.version ?? 0) + 1, targets: { ...(before && targetsOf(before)), ...entry } });
+  const listing = before === undefined ? entry : { ...targetsOf(before), ...entry };
+  const next = await desk.sign({
+    role,
+    version: (before?.version ?? 0) + 1,
+    targets: listing,
+    ...(before && { retired: retiredIn(before) }),
+  });
   if (before !== undefined) return { roles: { [role]: next }, changed: true };
   const delegating = { role: publisher, version: own.version + 1, targets: targetsOf(own), models: [...models, role] };
   return { roles: { [publisher]: await desk.sign(delegating), [role]: next }, changed: true };
+}
+
+export interface RetireVersions extends SignUpon {
+  readonly model: ModelName;
+  readonly versions: readonly number[];
+}
+
+/**
+ * Signs the next file of a model without these versions, which it names as retired. What their minimum versions ruled out stays ruled
+ * out: the newest version takes the highest over. The current file, unchanged, where all of them are retired already. Throws `VERSION_UNKNOWN` for one that
+ * was never listed, and `VERSION_NEWEST`.
+ */
+export async function retireVersions(options: RetireVersions): Promise<SignedVersion> {
+  const { model, versions, role: publisher } = options;
+  const desk = await openDesk(options);
+  const own = await desk.required(publisher);
+  const role = modelRoleName(publisher, model);
+  if (!delegatedRoleNames(own).includes(role)) throw new SkerryError('MODEL_UNKNOWN', `${publisher} published no version of ${model}`);
+  const before = await desk.required(role);
+  const targets = targetsOf(before);
+  const retired = retiredIn(before);
+  const wanted = versions.filter((version) => !isRetired(retired, version));
+  if (wanted.length === 0) return { roles: { [role]: before.bytes }, changed: false };
+  const newest = Math.max(...Object.keys(targets).map((path) => Number(/(\d+)\.json$/.exec(path)?.[1])));
+  const newestPath = manifestTargetPath(model, newest);
+  const minimum = Math.max(...Object.values(before.metadata.signed.targets).map(({ custom }) => Number(custom?.['minimumVersion'] ?? 1)));
+  for (const version of wanted) {
+    const path = manifestTargetPath(model, version);
+    if (!Object.hasOwn(targets, path)) throw new SkerryError('VERSION_UNKNOWN', `${publisher} lists no version ${version} of ${model}`);
+    if (path === newestPath)
+      throw new SkerryError(
+        'VERSION_NEWEST',
+        `${model}@${version} is the newest version of the model; it is retired once a newer one is published`,
+      );
+    delete targets[path];
+  }
+  const entry = entryOf(before, newestPath);
+  if (entry !== undefined) targets[newestPath] = { ...entry.toJSON(), custom: { ...entry.custom, minimumVersion: minimum } } as JsonObject;
+  const next = { role, version: before.version + 1, targets, retired: withRetired(retired, wanted) };
+  return { roles: { [role]: await desk.sign(next) }, changed: true };
 }
 
 /** Signs the publisher's current files again, unchanged but for version and expiry; by role. */
@@ -113,13 +161,8 @@ export async function renewPublisher(options: SignUpon): Promise<Readonly<Record
   const roles: Record<string, Uint8Array> = {};
   for (const role of [options.role, ...models]) {
     const file = role === options.role ? own : await desk.required(role);
-    const next = {
-      role,
-      version: file.version + 1,
-      targets: targetsOf(file),
-      ...(role === options.role && models.length > 0 && { models }),
-    };
-    roles[role] = await desk.sign(next);
+    const next = { role, version: file.version + 1, targets: targetsOf(file), retired: retiredIn(file) };
+    roles[role] = await desk.sign(role === options.role && models.length > 0 ? { ...next, models } : next);
   }
   return roles;
 }
@@ -131,6 +174,8 @@ interface NextFile {
   readonly targets: JsonObject;
   /** Roles of models that a publisher's own file delegates to. */
   readonly models?: readonly string[];
+  /** Versions of a model that are retired. */
+  readonly retired?: VersionRanges;
 }
 
 interface Desk {
@@ -168,10 +213,19 @@ async function openDesk(options: SignUpon): Promise<Desk> {
   };
 }
 
-function signRole(options: PublisherSigning, { role, version, targets, models }: NextFile, key: SigningKey): MetadataFile<'targets'> {
+function signRole(
+  options: PublisherSigning,
+  { role, version, targets, models, retired = [] }: NextFile,
+  key: SigningKey,
+): MetadataFile<'targets'> {
   const expires = options.clock.now() + (options.lifetime ?? PUBLISHER_LIFETIME);
   const delegations = models === undefined ? {} : { delegations: modelDelegationsObject(key.publicKey, models) };
-  return signMetadata('targets', { ...commonFields('targets', version, expires), targets, ...delegations }, [key], role);
+  return signMetadata(
+    'targets',
+    { ...commonFields('targets', version, expires), targets, ...delegations, ...retiredMember(retired) },
+    [key],
+    role,
+  );
 }
 
 type TargetEntry = MetadataKinds['targets']['targets'][string];

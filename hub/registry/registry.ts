@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { LiveBus } from '#hub/kernel/live-bus.js';
+import type { Queryable } from '#hub/store/database.js';
 import type { ArtifactStorage } from '#hub/store/artifacts.js';
 import { manifestTargetPath } from '#shared/bundle/kinds.js';
 import {
@@ -17,10 +18,11 @@ import type { Logger } from '#shared/kernel/logger.js';
 import { ExclusiveQueue } from '#shared/kernel/exclusive-queue.js';
 import { asVersion } from '#shared/trust/target-lookup.js';
 import type { DeletedVersionsTable } from '#hub/store/tables/registry-tables.js';
+import { checkRetirement, type RetirementFiles } from './decide/retirement-check.js';
 import { checkTargetOf } from './decide/target-check.js';
 import type { TufRepository } from './tuf/repository.js';
 import { type Candidate, checkContent, readCandidate } from './version-checks.js';
-import { type DeletedVersion, requireUnused, type VersionUsers } from './version-needs.js';
+import { type DeletedVersion, type RetiredVersions, requireUnused, type VersionUsers } from './version-needs.js';
 import type { VersionRow, VersionStore } from './version-store.js';
 import type { ModelDetail, ModelSummary, VersionDetail, VersionSummary } from './views.js';
 
@@ -173,25 +175,73 @@ export class Registry {
    */
   delete(model: ModelName, version: VersionNumber, by: string): Promise<DeletedVersion> {
     return this.#queue.run(async () => {
-      const { store, storage, users, clock, logger, live } = this.#deps;
-      const row = await store.find(model, version);
+      const row = await this.#deps.store.find(model, version);
       if (row === undefined) await this.version(model, version);
       if (row === undefined) throw new SkerryError('VERSION_UNKNOWN', `model "${model}" has no version ${version}`);
-      const at = clock.now();
-      const digests = await store.delete(row, by, at, async (trx) => {
-        const needs = [];
-        for (const usersOf of users) needs.push(await usersOf(trx, model, version));
-        requireUnused(model, version, needs);
-      });
-      let bytes = 0;
-      for (const digest of digests) {
-        bytes += (await storage.length(digestSchema.parse(digest))) ?? 0;
-        await storage.delete(digestSchema.parse(digest));
-      }
-      logger.info({ model, version, by, artifacts: digests.length, bytes }, 'version deleted');
-      live.publish({ kind: 'version.deleted', at: new Date(at).toISOString(), model, version });
-      return { model, version, artifacts: digests.length, bytes };
+      return this.#delete(row, model, version, by);
     });
+  }
+
+  /**
+   * Retires versions as their publisher signed it: they are deleted as by `delete`, then taken off the trust metadata. A crash in between
+   * leaves deleted versions that are listed, and the same request again completes it. Throws `VERSION_IN_USE` while something needs one of
+   * them, and then nothing has changed.
+   */
+  retire(request: RetirementFiles & { readonly by: string }): Promise<RetiredVersions> {
+    return this.#queue.run(async () => {
+      const { tuf } = this.#deps;
+      const { model, versions, files, by } = request;
+      checkRetirement(request, (role) => tuf.findFile(role));
+      await tuf.check({ roles: files });
+      const rows = await this.#retirable(model, versions);
+      let [artifacts, bytes] = [0, 0];
+      for (const row of rows) {
+        const deleted = await this.#delete(row, model, versionNumberSchema.parse(row.version), by);
+        artifacts += deleted.artifacts;
+        bytes += deleted.bytes;
+      }
+      await tuf.accept({ roles: files });
+      return { model, versions: [...versions], artifacts, bytes };
+    });
+  }
+
+  /** What retiring these versions would come to. Throws `VERSION_IN_USE`. */
+  previewRetirement(model: ModelName, versions: readonly VersionNumber[]): Promise<RetiredVersions> {
+    return this.#queue.run(async () => {
+      const rows = await this.#retirable(model, versions);
+      const freed = await this.#deps.store.onlyNamedBy(
+        model,
+        rows.map((row) => row.version),
+      );
+      return { model, versions: [...versions], ...freed };
+    });
+  }
+
+  /** Those of the versions that are stored, once it is sure that nothing needs any of them. */
+  async #retirable(model: ModelName, versions: readonly VersionNumber[]): Promise<readonly VersionRow[]> {
+    const rows = (await this.#deps.store.ofModel(model)).filter((row) => versions.some((version) => version === row.version));
+    for (const { version } of rows) await this.#deps.store.read((db) => this.#requireUnused(db, model, versionNumberSchema.parse(version)));
+    return rows;
+  }
+
+  async #requireUnused(db: Queryable, model: ModelName, version: VersionNumber): Promise<void> {
+    const needs = [];
+    for (const usersOf of this.#deps.users) needs.push(await usersOf(db, model, version));
+    requireUnused(model, version, needs);
+  }
+
+  async #delete(row: VersionRow, model: ModelName, version: VersionNumber, by: string): Promise<DeletedVersion> {
+    const { store, storage, clock, logger, live } = this.#deps;
+    const at = clock.now();
+    const digests = await store.delete(row, by, at, (trx) => this.#requireUnused(trx, model, version));
+    let bytes = 0;
+    for (const digest of digests) {
+      bytes += (await storage.length(digestSchema.parse(digest))) ?? 0;
+      await storage.delete(digestSchema.parse(digest));
+    }
+    logger.info({ model, version, by, artifacts: digests.length, bytes }, 'version deleted');
+    live.publish({ kind: 'version.deleted', at: new Date(at).toISOString(), model, version });
+    return { model, version, artifacts: digests.length, bytes };
   }
 
   /** Deletes uploads that no version came to name. */

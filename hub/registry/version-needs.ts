@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Queryable } from '#hub/store/database.js';
-import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { type ModelName, modelNameSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 
 /** What still needs a version; while any of it does, the version is not deleted. */
@@ -27,6 +27,15 @@ export const deletedVersionSchema = z.object({
   bytes: z.int(),
 });
 export type DeletedVersion = z.infer<typeof deletedVersionSchema>;
+
+/** What a retirement freed, or would free. */
+export const retiredVersionsSchema = z.object({
+  model: modelNameSchema,
+  versions: z.array(versionNumberSchema),
+  artifacts: z.int(),
+  bytes: z.int(),
+});
+export type RetiredVersions = z.infer<typeof retiredVersionsSchema>;
 
 /** Names listed of each kind. */
 const NAMED = 8;

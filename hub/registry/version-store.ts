@@ -160,6 +160,30 @@ export class VersionStore {
     });
   }
 
+  /** Asks other rooms' tables, outside of a transaction. */
+  read<T>(ask: (db: Queryable) => Promise<T>): Promise<T> {
+    return ask(this.#db);
+  }
+
+  /** Artifacts that only these versions of a model name, and their bytes. */
+  async onlyNamedBy(model: string, versions: readonly number[]): Promise<{ readonly artifacts: number; readonly bytes: number }> {
+    if (versions.length === 0) return { artifacts: 0, bytes: 0 };
+    const rows = await this.#db
+      .selectFrom('artifacts')
+      .select(['digest', 'length'])
+      .where('digest', 'in', (eb) =>
+        eb.selectFrom('version_artifacts').select('version_artifacts.digest').where('model', '=', model).where('version', 'in', versions),
+      )
+      .where('digest', 'not in', (eb) =>
+        eb
+          .selectFrom('version_artifacts')
+          .select('version_artifacts.digest')
+          .where((or) => or.or([or('model', '!=', model), or('version', 'not in', versions)])),
+      )
+      .execute();
+    return { artifacts: rows.length, bytes: rows.reduce((sum, { length }) => sum + length, 0) };
+  }
+
   async manifestBytes(digest: string): Promise<Uint8Array | undefined> {
     const row = await this.#db.selectFrom('versions').select('manifest').where('manifest_digest', '=', digest).executeTakeFirst();
     return row?.manifest;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LIMITS } from '#shared/kernel/limits.js';
+import { versionNumberSchema } from '#shared/bundle/names.js';
 import { roleNameSchema, targetsRoleSchema } from '#shared/trust/role-name.js';
 
 const base64Of = (bytes: number): z.ZodType<string> => z.base64().max(Math.ceil(bytes / 3) * 4);
@@ -17,6 +18,17 @@ export const publishBodySchema = z.strictObject({
   files: z
     .record(targetsRoleSchema, base64Of(LIMITS.trustFileBytes))
     .refine((files) => Object.keys(files).length <= 2, 'at most two files'),
+});
+
+/** Versions retired by one request. */
+const MAX_RETIRED = 10_000;
+
+/** Body of `POST /api/v1/models/{model}/retire`: with `dryRun` only the versions, else the signed file that retires them. */
+export const retireBodySchema = z.strictObject({
+  versions: z.array(versionNumberSchema).min(1).max(MAX_RETIRED),
+  dryRun: z.boolean().optional(),
+  role: roleNameSchema.optional(),
+  files: z.record(targetsRoleSchema, base64Of(LIMITS.trustFileBytes)).optional(),
 });
 
 /** Bytes of a publish body at most: all files in base64, and their names. */

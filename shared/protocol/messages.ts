@@ -76,6 +76,8 @@ export const reportedSchema = openObject({
     openObject({
       model: modelNameSchema,
       serving: versionNumberSchema.nullable(),
+      /** The version it rolls back to by itself; null for none, left out by agents that do not say it. */
+      lastKnownGood: versionNumberSchema.nullable().optional(),
       /** The version loaded beside it, and what is done with it now. */
       candidate: openObject({ version: versionNumberSchema, action: z.enum(CANDIDATE_ACTIONS) }).optional(),
       versions: z.array(reportedVersionSchema),

@@ -152,6 +152,11 @@ export class Fleet {
     return this.command(['publish-agent', ...files, ...args, ...this.#keyArgs()]);
   }
 
+  /** Retires versions with the publisher's keys; resolves with what the command says. */
+  retire(versions: string, args: readonly string[] = []): Promise<unknown> {
+    return this.command(['model', 'retire', versions, '--yes', ...args, ...this.#keyArgs()]);
+  }
+
   #keyArgs(): readonly string[] {
     return ['--keys', this.publisherFolder, '--passphrase-file', path.join(this.folder, 'passphrase')];
   }

@@ -1,9 +1,9 @@
-import type { PublishedVersion, PublisherHub, VersionUpload } from '#hub/publisher/hub-port.js';
+import type { PublishedVersion, PublisherHub, RetiredVersions, Retirement, VersionUpload } from '#hub/publisher/hub-port.js';
 import { metadataFile } from '#hub/registry/metadata-file.js';
 import { checkNoNewVersions } from '#hub/registry/decide/target-check.js';
 import { hubPublicKeys } from '#hub/registry/tuf/hub-keys.js';
 import { TufRepository } from '#hub/registry/tuf/repository.js';
-import { digestSchema, type ModelName, versionNumberSchema } from '#shared/bundle/names.js';
+import { digestSchema, type ModelName, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import { hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { modelRoleName } from '#shared/trust/role-name.js';
 import { parseMetadata, sha256Hex } from '#shared/trust/metadata.js';
@@ -77,6 +77,18 @@ export class WorldHub implements PublisherHub {
       await this.#world.hub.accept({ roles: files });
       this.#versions.set(model, known.set(version, digest));
     });
+  }
+
+  retireVersions(model: ModelName, { versions, files }: Retirement): Promise<void> {
+    return this.#change(async () => {
+      await this.#world.hub.accept({ roles: files });
+      for (const version of versions) this.#versions.get(model)?.delete(version);
+    });
+  }
+
+  async previewRetirement(model: ModelName, versions: readonly VersionNumber[]): Promise<RetiredVersions> {
+    this.#reach();
+    return { model, versions: [...versions], artifacts: 0, bytes: 0 };
   }
 
   /** What a backup of the hub holds; calling the result puts it back. */

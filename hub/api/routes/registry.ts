@@ -3,8 +3,8 @@ import { z } from 'zod';
 import type { ArtifactUploads } from '#hub/registry/artifact-uploads.js';
 import type { Registry } from '#hub/registry/registry.js';
 import { modelDetailSchema, modelListSchema, versionDetailSchema } from '#hub/registry/views.js';
-import { deletedVersionSchema } from '#hub/registry/version-needs.js';
-import { PUBLISH_BODY_BYTES, publishBodySchema } from '#hub/registry/wire.js';
+import { deletedVersionSchema, retiredVersionsSchema } from '#hub/registry/version-needs.js';
+import { PUBLISH_BODY_BYTES, publishBodySchema, retireBodySchema } from '#hub/registry/wire.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
@@ -128,6 +128,7 @@ function deleteRoutes(registry: Registry): readonly Route[] {
         return deleted;
       },
     }),
+    retireRoute(registry),
   ];
 }
 
@@ -170,6 +171,36 @@ function artifactRoutes(uploads: ArtifactUploads): readonly Route[] {
       },
     }),
   ];
+}
+
+/** A token of a publisher is enough: what retires a version is the publisher's signature, which a stolen token cannot make. */
+function retireRoute(registry: Registry): Route {
+  return defineRoute({
+    method: 'POST',
+    url: '/api/v1/models/:model/retire',
+    id: 'retireVersions',
+    tag: 'registry',
+    summary: 'Retires versions that nothing needs any more, as their publisher signed it',
+    description:
+      'They are taken off the trust metadata and deleted, with the artifacts that no other version needs. With `dryRun` it is only said what that ' +
+      'would free. While deployments, rollouts under way or devices need one of them, all are refused. The newest version of a model stays.',
+    access: 'model:publish',
+    audit: ({ params }) => `models/${params.model}`,
+    params: modelParams,
+    body: retireBodySchema,
+    bodyLimit: PUBLISH_BODY_BYTES,
+    answer: retiredVersionsSchema,
+    errors: ['VERSION_IN_USE', 'MANIFEST_MISMATCH', 'TRUST_TARGETS_VERSION', 'TRUST_TARGET_TAKEN'],
+    handler: async ({ params, body, caller, note }) => {
+      const { versions, role, files } = body;
+      if (body.dryRun === true) return registry.previewRetirement(params.model, versions);
+      if (role === undefined || files === undefined) throw new SkerryError('INPUT_SCHEMA', 'role and files are missing');
+      const signed = Object.fromEntries(Object.entries(files).map(([name, file]) => [name, Buffer.from(file, 'base64')]));
+      const retired = await registry.retire({ model: params.model, versions, role, files: signed, by: nameOf(caller) });
+      note.detail = { action: 'retire', versions: versions.length, artifacts: retired.artifacts, bytes: retired.bytes };
+      return retired;
+    },
+  });
 }
 
 function announcedLength(header: string | undefined): number | undefined {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { metadataFile } from '#hub/registry/metadata-file.js';
+import { checkRetiresNone } from '#hub/registry/decide/retirement-check.js';
 import { checkNoNewVersions } from '#hub/registry/decide/target-check.js';
 import type { TufRepository } from '#hub/registry/tuf/repository.js';
 import { metadataFileSchema } from '#hub/registry/wire.js';
@@ -28,7 +29,10 @@ export function trustRoutes(tuf: TufRepository, keys: HubPublicKeys): readonly R
       errors: ['TRUST_HUB_KEYS', 'TRUST_TARGETS_VERSION', 'TRUST_TARGET_TAKEN', 'TRUST_TARGET_FORBIDDEN', 'MANIFEST_MISMATCH'],
       handler: async ({ body, note }) => {
         const files = decodeTrustUpdate(body);
-        if (files.recovery !== true) checkNoNewVersions(files, (path) => tuf.target(path));
+        if (files.recovery !== true) {
+          checkNoNewVersions(files, (path) => tuf.target(path));
+          checkRetiresNone(files, (role) => tuf.findFile(role));
+        }
         const { versions } = await tuf.accept(files);
         note.detail = versions;
         return versions;

@@ -86,10 +86,15 @@ export class TufRepository {
 
   /** Current targets file of a role (`targets` or a publisher's), for its owner to sign the next one upon; throws `TRUST_ROLE_UNKNOWN`. */
   roleFile(role: string): MetadataFile<'targets'> {
-    const { targets, roles } = this.#require();
-    const file = role === 'targets' ? targets : roles.get(role);
+    this.#require();
+    const file = this.findFile(role);
     if (file === undefined) throw new SkerryError('TRUST_ROLE_UNKNOWN', `no role ${role} is delegated`);
     return file;
+  }
+
+  /** The same; `undefined` where there is none. */
+  findFile(role: string): MetadataFile<'targets'> | undefined {
+    return role === 'targets' ? this.#published?.targets : this.#published?.roles.get(role);
   }
 
   /** Target as a device would look it up in what is published. */
@@ -115,6 +120,14 @@ export class TufRepository {
       const next = this.#candidate(update, this.#options.clock.now());
       if (next !== undefined) await this.#publish(next);
       return publicationOf(this.#require());
+    });
+  }
+
+  /** Checks an update as `accept` does, and changes nothing. */
+  check(update: TrustUpdate): Promise<void> {
+    return this.#queue.run(async () => {
+      this.#options.guard.require();
+      this.#candidate(update, this.#options.clock.now());
     });
   }
 

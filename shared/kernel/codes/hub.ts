@@ -110,6 +110,12 @@ export const hubCodes = defineCodes({
     summary: 'The version was deleted. Its number is never used again.',
     action: 'Publish the content under a new number.',
   },
+  VERSION_NEWEST: {
+    fault: 'caller',
+    status: 'FAILED_PRECONDITION',
+    summary: 'The version is the newest one of its model, which cannot be retired.',
+    action: 'Publish a newer version first.',
+  },
   VERSION_IN_USE: {
     fault: 'caller',
     status: 'FAILED_PRECONDITION',

@@ -4,7 +4,8 @@ import { parseJson } from '#shared/kernel/json.js';
 import { DIRECTOR_TARGET_PATH, directorKeysSchema } from '#shared/trust/desired.js';
 import { type MetadataFile, sha256Hex } from '#shared/trust/metadata.js';
 import { delegatedRoleNames, modelRoleFor } from '#shared/trust/model-role.js';
-import { publisherOf } from '#shared/trust/role-name.js';
+import { isRetired, retiredIn } from '#shared/trust/retired.js';
+import { modelOf, publisherOf } from '#shared/trust/role-name.js';
 import { asVersion, findTarget, type ListedTarget, listersOf, type TargetRoles } from '#shared/trust/target-lookup.js';
 import type { HubKeys } from '../hub-keys.js';
 
@@ -54,18 +55,51 @@ export function checkNextVersion(file: MetadataFile<'targets'>, published: numbe
   });
 }
 
-/** What was listed once stays: same path, same content, a minimum version that never falls. */
+/**
+ * What was listed once stays: same path, same content, a minimum version that never falls. A version of a model may be retired, unless it
+ * is the newest: its number is never used again, and what its minimum ruled out stays ruled out.
+ */
 export function checkKeepsTargets(before: MetadataFile<'targets'>, after: MetadataFile<'targets'>): void {
+  checkRetired(before, after);
+  const retired = modelOf(after.role) === undefined ? [] : retiredIn(after);
   for (const [path, old] of Object.entries(before.metadata.signed.targets)) {
     // Director keys are replaced by a new content under the same path; its version is that of the top-level targets.
     if (path === DIRECTOR_TARGET_PATH) continue;
     const now = after.metadata.signed.targets[path];
-    if (now === undefined) throw taken(path, after.role, 'is no longer listed');
+    if (now === undefined) {
+      if (isRetired(retired, versionIn(path))) continue;
+      throw taken(path, after.role, 'is no longer listed');
+    }
     if (now.length !== old.length || !isDeepStrictEqual(now.hashes, old.hashes)) throw taken(path, after.role, 'would get another content');
     const [{ minimumVersion: least, ...was }, { minimumVersion: next, ...is }] = [old.custom, now.custom];
     if (!isDeepStrictEqual(was, is)) throw taken(path, after.role, 'would get another description');
     if (Number(next) < Number(least)) throw taken(path, after.role, 'would fall to a lower minimum version');
   }
+}
+
+function checkRetired(before: MetadataFile<'targets'>, after: MetadataFile<'targets'>): void {
+  const [was, is] = [retiredIn(before), retiredIn(after)];
+  if (was.some(([from, to]) => !is.some(([start, end]) => start <= from && to <= end)))
+    throw taken(after.role, after.role, 'would take up versions again that were retired');
+  const listed = Object.keys(after.metadata.signed.targets);
+  const again = listed.find((path) => isRetired(is, versionIn(path)));
+  if (again !== undefined) throw taken(again, after.role, 'is retired, and listed');
+  if (is.length === 0) return;
+  if (highest(after, (_target, path) => versionIn(path)) < (is.at(-1)?.[1] ?? 0))
+    throw taken(after.role, after.role, 'would lose the newest version of its model, which cannot be retired');
+  const minimum = (file: MetadataFile<'targets'>): number => highest(file, ({ custom }) => Number(custom?.['minimumVersion'] ?? 0));
+  if (minimum(after) < minimum(before)) throw taken(after.role, after.role, 'would fall to a lower minimum version');
+}
+
+type TargetEntries = MetadataFile<'targets'>['metadata']['signed']['targets'];
+
+function highest(file: MetadataFile<'targets'>, of: (target: TargetEntries[string], path: string) => number): number {
+  return Object.entries(file.metadata.signed.targets).reduce((most, [path, target]) => Math.max(most, of(target, path)), 0);
+}
+
+/** The version that a path names; 0 for none. */
+function versionIn(path: string): number {
+  return Number(/\/(\d+)\.json$/.exec(path)?.[1] ?? 0);
 }
 
 /** A model that a publisher delegated once stays delegated, and with it every version that is listed for it. */
