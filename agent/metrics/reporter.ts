@@ -67,13 +67,25 @@ export class TelemetryReporter implements Service {
     if (this.#closed) return this.#flushes.idle();
     this.#closed = true;
     this.#cancel?.();
-    await this.flush();
+    await this.#flushOrWarn();
     this.#options.health.close();
   }
 
   /** Closes the window now; resolves once it is stored or given back. */
   flush(): Promise<void> {
     return this.#flushes.run(() => this.#flush());
+  }
+
+  async #flushOrWarn(): Promise<void> {
+    try {
+      await this.flush();
+    } catch (cause) {
+      const { code, message } = asSkerryError(cause);
+      this.#options.logger.warn(
+        { code, reason: message },
+        'a window of telemetry could not be closed; what it holds goes into the next one',
+      );
+    }
   }
 
   #now(): { readonly at: EpochMillis; readonly monotonic: Millis } {
@@ -84,7 +96,8 @@ export class TelemetryReporter implements Service {
   #arm(): void {
     if (this.#closed) return;
     this.#cancel = this.#options.clock.schedule(this.#options.window, () => {
-      void this.flush().then(() => this.#arm());
+      // Whatever fails, the next window is closed in its turn.
+      void this.#flushOrWarn().then(() => this.#arm());
     });
   }
 

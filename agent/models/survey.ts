@@ -216,7 +216,6 @@ function surveyVersion(runtime: RuntimeView, record: VersionRecord, manifest: Ma
       servable: {
         state: status.state,
         ...(since === undefined ? {} : { since }),
-        ...(status.memoryBytes === undefined ? {} : { memoryBytes: status.memoryBytes }),
         ...(status.error && { error: { code: status.error.code, message: status.error.message } }),
       },
     }),

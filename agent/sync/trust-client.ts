@@ -1,8 +1,9 @@
 import type { Clock } from '#shared/kernel/clock.js';
 import type { EpochMillis, Millis } from '#shared/kernel/time.js';
 import { seconds } from '#shared/kernel/time.js';
-import { SkerryError } from '#shared/kernel/errors.js';
+import { hasCode, SkerryError } from '#shared/kernel/errors.js';
 import type { PublicKey } from '#shared/trust/keys.js';
+import { MISSING_CODES } from '#shared/trust/missing-codes.js';
 import { publisherOf } from '#shared/trust/role-name.js';
 import type { TrustClient, VerifiedTarget } from '#agent/install/ports.js';
 import { TrustFolder, type TrustFs } from './trust-folder.js';
@@ -154,5 +155,5 @@ export class TufTrustClient implements TrustClient {
 }
 
 function isMissing(cause: unknown): boolean {
-  return cause instanceof SkerryError && /^TRUST_.*_MISSING$/.test(cause.code);
+  return MISSING_CODES.some((code) => hasCode(cause, code));
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '#shared/kernel/clock.js';
 import { hours, type Millis } from '#shared/kernel/time.js';
-import { asSkerryError, type SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, hasCode, type SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { trustFilter } from '#shared/protocol/topics.js';
@@ -43,7 +43,7 @@ const TIMESTAMP_FILE = 'timestamp.json';
 const QUIET: Millis = 150;
 
 /** Refusals of metadata that is older than what was accepted. */
-const HUB_IS_BEHIND = /^TRUST_(?:TIMESTAMP|SNAPSHOT|TARGETS)_ROLLBACK$/;
+const HUB_IS_BEHIND = ['TRUST_TIMESTAMP_ROLLBACK', 'TRUST_SNAPSHOT_ROLLBACK', 'TRUST_TARGETS_ROLLBACK'] as const;
 
 /** Feeds the retained trust topics into the mirror, and refreshes the TUF client when they change, before updates, and now and then. */
 export class TrustFeed implements TrustClient, Service {
@@ -189,7 +189,7 @@ export class TrustFeed implements TrustClient, Service {
 
   #failed(error: SkerryError): void {
     const { events, logger, onBehind } = this.#deps;
-    if (HUB_IS_BEHIND.test(error.code)) onBehind?.();
+    if (HUB_IS_BEHIND.some((code) => hasCode(error, code))) onBehind?.();
     const again = this.#reportedError === `${error.code} ${error.message}`;
     this.#reportedError = `${error.code} ${error.message}`;
     logger.warn({ code: error.code, reason: error.message }, 'trust metadata was refused');

@@ -5,6 +5,7 @@ import { minutes, seconds } from '#shared/kernel/time.js';
 import { fromErrorBody, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
+import { MISSING_CODES } from '#shared/trust/missing-codes.js';
 import { encodeTrustUpdate, type HubPublicKeys, hubPublicKeysSchema } from '#shared/trust/update.js';
 import type { BuiltFile } from './build.js';
 import { type PublishedVersion, publishedVersionSchema, type PublisherHub, retiredVersionsSchema } from './hub-port.js';
@@ -154,8 +155,7 @@ async function orNotFound<T>(answer: Promise<T>): Promise<T | undefined> {
     return await answer;
   } catch (cause) {
     const absent = ['API_NOT_FOUND', 'MODEL_UNKNOWN', 'ARTIFACT_UNKNOWN'] as const;
-    if (absent.some((code) => hasCode(cause, code)) || (cause instanceof SkerryError && /^TRUST_.*_MISSING$/.test(cause.code)))
-      return undefined;
+    if ([...absent, ...MISSING_CODES].some((code) => hasCode(cause, code))) return undefined;
     throw cause;
   }
 }

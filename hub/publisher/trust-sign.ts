@@ -148,7 +148,7 @@ export async function retireVersions(options: RetireVersions): Promise<SignedVer
     delete targets[path];
   }
   const entry = entryOf(before, newestPath);
-  if (entry !== undefined) targets[newestPath] = { ...entry.toJSON(), custom: { ...entry.custom, minimumVersion: minimum } } as JsonObject;
+  if (entry !== undefined) targets[newestPath] = { ...entry.toJSON(), custom: { ...entry.custom, minimumVersion: minimum } };
   const next = { role, version: before.version + 1, targets, retired: withRetired(retired, wanted) };
   return { roles: { [role]: await desk.sign(next) }, changed: true };
 }

@@ -253,6 +253,8 @@ export class FakeServables implements ServableControl {
       inputs: spec.inputs,
       outputs: spec.outputs,
       inFlight: 0,
+      // As measured while something else in the process took memory, too.
+      memoryBytes: 1_000_000_000,
     });
     this.#tell(status('loading'));
     if (behaviour === 'hangs') {

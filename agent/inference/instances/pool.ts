@@ -50,7 +50,11 @@ export class InstancePool {
 
   /** Brings up the rest of the instances; resolves once all are there. */
   async fill(): Promise<void> {
-    while (!this.#closed && this.#alive.size < this.#parts.settings.instances) this.#adopt(await this.#parts.start());
+    while (!this.#closed && this.#alive.size < this.#parts.settings.instances) {
+      // One that comes in place of an ended one counts as well.
+      if (this.#hasRoom()) await this.#bringUp();
+      else await Promise.allSettled(this.#coming);
+    }
   }
 
   /** Takes an idle instance, to be given back by `release`. */
@@ -73,14 +77,30 @@ export class InstancePool {
     for (const cancel of this.#restarts) cancel();
     this.#restarts.clear();
     this.#idle.length = 0;
-    await Promise.all([...this.#coming, ...[...this.#alive].map((instance) => instance.close())]);
+    const closing = [...this.#alive].map((instance) => instance.close());
+    // What comes up now is ended on arrival; whether it comes up does not matter any more.
+    await Promise.allSettled([...this.#coming, ...closing]);
+    await Promise.all(closing);
+  }
+
+  #hasRoom(): boolean {
+    return this.#alive.size + this.#coming.size < this.#parts.settings.instances;
+  }
+
+  /** Starts one more instance; it counts as coming until it is alive, or has ended because the pool was closed meanwhile. */
+  #bringUp(): Promise<void> {
+    const coming = this.#startOne().finally(() => this.#coming.delete(coming));
+    this.#coming.add(coming);
+    return coming;
+  }
+
+  async #startOne(): Promise<void> {
+    const instance = await this.#parts.start();
+    if (this.#closed) await instance.close();
+    else this.#adopt(instance);
   }
 
   #adopt(instance: Instance): void {
-    if (this.#closed) {
-      this.#track(instance.close());
-      return;
-    }
     this.#alive.add(instance);
     this.#idle.push(instance);
     void instance.ended.then((reason) => this.#ended(instance, reason));
@@ -119,22 +139,17 @@ export class InstancePool {
     logger.warn({ code: reason.code, ends: this.#ends.length, delay }, `${reason.message}; restarting it`);
     const cancel = clock.schedule(delay, () => {
       this.#restarts.delete(cancel);
-      this.#track(this.#restart());
+      void this.#restart();
     });
     this.#restarts.add(cancel);
   }
 
   async #restart(): Promise<void> {
-    if (this.#closed) return;
+    if (this.#closed || !this.#hasRoom()) return;
     try {
-      this.#adopt(await this.#parts.start());
+      await this.#bringUp();
     } catch (cause) {
       if (!this.#closed) this.#restartAfter(asSkerryError(cause));
     }
-  }
-
-  #track(work: Promise<void>): void {
-    const tracked = work.finally(() => this.#coming.delete(tracked));
-    this.#coming.add(tracked);
   }
 }

@@ -67,7 +67,8 @@ const startBeside: Start = (snapshot, facts, { device, complete }): Step | undef
     };
     return { kind: 'markBad', model, version, error };
   }
-  const needed = facts.manifest?.loadBytes || (factsOf(snapshot, snapshot.serving?.serving)?.servable?.memoryBytes ?? 0);
+  // Only what the manifest declares: how much the process grew while another version loaded is falsified by whatever else it did then.
+  const needed = facts.manifest?.loadBytes ?? 0;
   if (needed > device.freeMemoryBytes) {
     const message = `${model} ${version} needs about ${needed} bytes of memory beside the serving version, ${device.freeMemoryBytes} are free`;
     return { kind: 'markBad', model, version, error: { code: 'MODELS_NOT_ENOUGH_MEMORY', message } };

@@ -30,8 +30,6 @@ export interface VersionFacts {
     readonly error?: StepError;
     /** Since when it is available, monotonic. */
     readonly since?: Millis;
-    /** Memory it took to load, measured. */
-    readonly memoryBytes?: number;
   };
   /** How often it stopped serving by itself since the agent started, or since it stood for long. */
   readonly failures: number;

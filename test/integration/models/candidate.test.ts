@@ -81,6 +81,14 @@ describe('a version beside the one that serves', () => {
     expect(reported(rig)).toMatchObject({ serving: 1, versions: [{}, { version: 2, error: { code: 'MODELS_CRASHED' } }] });
   });
 
+  it('that declares no memory is not refused for what the process grew by while another version loaded', async () => {
+    const { rig, one, two } = await serving();
+    rig.freeMemoryBytes = 400_000;
+    rig.desired.want({ ...one, candidate: beside(two) });
+    await acted(rig, () => reported(rig)?.candidate !== undefined);
+    expect(reported(rig)?.candidate).toEqual({ version: 2, action: 'stage' });
+  });
+
   it('that does not fit beside it in memory is refused with a code, and the old one stays', async () => {
     const { rig, one, two } = await serving({}, { memoryBytes: 500_000 });
     rig.freeMemoryBytes = 400_000;

@@ -121,3 +121,37 @@ test('close ends all, restarts nothing, and is idempotent', async () => {
   pool.release(made[1]!);
   expect(pool.acquire()).toBeUndefined();
 });
+
+test('one that is on its way when the pool is closed has ended once close resolves', async () => {
+  let arrive: (instance: FakeInstance) => void = () => undefined;
+  const { pool } = setUp({ instances: 2, start: () => new Promise((resolve) => (arrive = resolve)) });
+  const filling = pool.fill();
+  await settled();
+  const late = new FakeInstance({ inputs: [X], outputs: [Y] });
+  let ended: () => void = () => undefined;
+  late.close = () => new Promise((resolve) => (ended = resolve));
+  let closed = false;
+  const closing = pool.close().then(() => (closed = true));
+  arrive(late);
+  await settled();
+  expect(closed).toBe(false);
+  ended();
+  await Promise.all([closing, filling]);
+  expect(closed).toBe(true);
+});
+
+test('filling never makes more than the setting, also while one that ended is replaced', async () => {
+  const started: ((instance: FakeInstance) => void)[] = [];
+  const { pool, clock, made } = setUp({ instances: 2, start: () => new Promise((resolve) => started.push(resolve)) });
+  const filling = pool.fill();
+  made[0]?.die();
+  await settled();
+  await clock.advance(1_000);
+  expect(started).toHaveLength(2);
+  for (const resolve of started) resolve(new FakeInstance({ inputs: [X], outputs: [Y] }));
+  await filling;
+  await clock.advance(60_000);
+  expect(started).toHaveLength(2);
+  expect([pool.acquire(), pool.acquire(), pool.acquire()].filter((instance) => instance !== undefined)).toHaveLength(2);
+  await pool.close();
+});

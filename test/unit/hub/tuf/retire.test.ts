@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { array, assert, integer, property, uniqueArray } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { withTaken } from '#hub/publisher/outgoing.js';
 import { renewPublisher, retireVersions } from '#hub/publisher/trust-sign.js';
@@ -90,8 +90,8 @@ describe('a publisher retires versions', () => {
 });
 
 it('ranges hold exactly the versions that were put into them, in as few ranges as there are gaps', () => {
-  fc.assert(
-    fc.property(fc.array(fc.uniqueArray(fc.integer({ min: 1, max: 60 }))), (steps) => {
+  assert(
+    property(array(uniqueArray(integer({ min: 1, max: 60 }))), (steps) => {
       const ranges = steps.reduce<ReturnType<typeof withRetired>>((before, versions) => withRetired(before, versions), []);
       const all = new Set(steps.flat());
       for (let version = 1; version <= 61; version += 1) expect(isRetired(ranges, version)).toBe(all.has(version));
