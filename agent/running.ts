@@ -33,7 +33,7 @@ export function whereFound({
 }
 
 /**
- * Writes how this agent is found. A full disk must not keep a device from serving (DESIGN R2): then the file a killed agent
+ * Writes how this agent is found. A full disk must not keep a device from serving (R2): then the file a killed agent
  * left is overwritten where it lies, which takes no space; false when there is none.
  */
 export async function announce(data: string, running: RunningAgent): Promise<boolean> {
@@ -43,7 +43,7 @@ export async function announce(data: string, running: RunningAgent): Promise<boo
     await writeFileAtomic(file, text);
     return true;
   } catch (cause) {
-    // A disk that takes nothing, full or read-only, must not keep a device from serving (DESIGN R2).
+    // A disk that takes nothing, full or read-only, must not keep a device from serving (R2).
     const { code } = asSkerryError(cause);
     if (code !== 'DISK_FULL' && code !== 'IO_FAILED') throw cause;
     return overwrite(file, text);

@@ -37,7 +37,7 @@ export async function refreshMinimum({ trust, minimums }: AdmissionDeps, model: 
   return true;
 }
 
-/** DESIGN R1: only what a trusted role lists. */
+/** R1: only what a trusted role lists. */
 function requireSigned(target: VerifiedTarget | undefined, model: ModelName, version: VersionNumber): VerifiedTarget {
   if (target !== undefined) return target;
   throw new SkerryError('MODELS_NOT_TRUSTED', `no trusted publisher signed ${model} ${version}`);
@@ -52,7 +52,7 @@ function requireSameManifest(target: VerifiedTarget, { model, version, manifest 
   );
 }
 
-/** DESIGN "Trust": never below the minimum, whatever the hub says. */
+/** R1: never below the minimum, whatever the hub says. */
 function requireMinimum(model: ModelName, version: VersionNumber, minimum: number): void {
   if (version >= minimum) return;
   throw new SkerryError('MODELS_BELOW_MINIMUM', `${model} ${version} is below ${minimum}, the minimum version of its publisher`);

@@ -21,7 +21,7 @@ export class Downloads {
 
   /** Refreshes the metadata, checks the version against it and gets its manifest. */
   async manifest(version: SignedVersion, admission: AdmissionDeps, signal: AbortSignal): Promise<void> {
-    await admission.trust.refresh(); // Expired or withdrawn metadata stops updates here (DESIGN "Trust").
+    await admission.trust.refresh(); // Expired or withdrawn metadata stops updates here (R1).
     const { length } = await requireAdmitted(admission, version);
     if (await this.#blobs.has(version.manifest)) return;
     await this.file('target', { digest: version.manifest, length, pieces: targetPieces(length), reuse: [] }, signal);

@@ -85,7 +85,7 @@ export class Ledger {
   }
 
   /**
-   * Counts an attempt to load before it is made: if the process does not survive it, the next start knows (DESIGN R2). One process
+   * Counts an attempt to load before it is made: if the process does not survive it, the next start knows (R2). One process
    * ends once, so a version that is loaded again in the same run counts once.
    */
   async countStart(model: ModelName, version: VersionNumber): Promise<void> {

@@ -28,7 +28,7 @@ export function modelFailureActions({ context, survey, makeSpace, hold }: ModelF
       try {
         await giveUp(context, model, version, error);
       } catch (cause) {
-        // That could not be stored; planning sees the hold and goes on without the version (DESIGN R2).
+        // That could not be stored; planning sees the hold and goes on without the version (R2).
         hold({ kind: 'markBad', model, version, error });
         throw cause;
       }
@@ -56,7 +56,7 @@ async function filesWereDamaged(
   }
 }
 
-/** True when giving up the step's version leaves the model served as well as before (DESIGN R2). */
+/** True when giving up the step's version leaves the model served as well as before (R2). */
 async function isReplaceable(step: VersionStep, { ledger }: StepContext, survey: () => Promise<DeviceSnapshot>): Promise<boolean> {
   const { serving, lastKnownGood } = ledger.serving(step.model) ?? {};
   // A version that served may have to be installed again: its files were lost.

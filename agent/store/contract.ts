@@ -69,7 +69,7 @@ export interface OutboxStats {
   readonly coarsened: number;
 }
 
-/** Durable queue of what the hub has not acknowledged; bounded, oldest and coarsest first (DESIGN R4). */
+/** Durable queue of what the hub has not acknowledged; bounded, oldest and coarsest first (R4). */
 export interface Outbox {
   /** Stores `payload` with its position (`boot`, `seq`) added, encoded as the wire wants it (JSON events, CBOR telemetry). Returns the position. */
   append(kind: OutboxRecord['kind'], payload: Readonly<Record<string, unknown>>): Promise<Position>;

@@ -1,6 +1,6 @@
 import { hours, type Millis } from '#shared/kernel/time.js';
 
-/** Bounds of everything the store keeps (DESIGN R4: one rule for all of them, oldest and coarsest first, and it is reported). */
+/** Bounds of everything the store keeps (R4: one rule for all of them, oldest and coarsest first, and it is reported). */
 export interface StoreLimits {
   readonly outboxRecords: number;
   readonly outboxBytes: number;

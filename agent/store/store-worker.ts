@@ -9,7 +9,7 @@ import { countBoot } from './worker/boot.js';
 import { openDatabase } from './worker/database.js';
 import { createHandlers, type Handlers } from './worker/handlers.js';
 
-// Entry of the store thread: SQL, hashing and files of the agent happen here and nowhere else (DESIGN R5).
+// Entry of the store thread: SQL, hashing and files of the agent happen here and nowhere else (R5).
 
 beginWorker((port, options: StoreThreadOptions) => {
   const opening = open(port, options);

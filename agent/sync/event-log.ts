@@ -17,7 +17,7 @@ const MAX_WAITING = 1_000;
 
 /**
  * Puts events into the outbox, in the order they were emitted. One that cannot be stored (a full disk) is counted, and the
- * next one that can be says how many were lost (DESIGN R4).
+ * next one that can be says how many were lost (R4).
  */
 export class EventLog implements EventSink {
   readonly #deps: EventLogDeps;

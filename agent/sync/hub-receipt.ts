@@ -11,7 +11,7 @@ interface HubReceiptDeps {
 }
 
 /**
- * Says something to the hub and resolves once the hub, not the broker, says that it has stored it (DESIGN R3): the way there and
+ * Says something to the hub and resolves once the hub, not the broker, says that it has stored it (R3): the way there and
  * the way back both work. Stays open while there is no hub; rejects when it cannot be put into the outbox.
  */
 export async function tellAndWait(event: AgentEvent, { device, outbox, pump, clock }: HubReceiptDeps): Promise<void> {

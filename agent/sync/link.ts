@@ -76,7 +76,7 @@ export class MqttLink implements LinkPort, Service {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Begins to connect and returns at once: the device works without its hub (DESIGN R2). */
+  /** Begins to connect and returns at once: the device works without its hub (R2). */
   async start(): Promise<void> {
     if (this.#closing === undefined && this.#client === undefined) void this.#connect();
   }

@@ -24,7 +24,7 @@ const RETRY_AFTER: Millis = seconds(10);
 
 /**
  * Sends what lies in the outbox, a window at a time, and forgets a record only when the hub says that it has stored (or
- * knowingly refused) it: the broker's own acknowledgement counts for nothing here (DESIGN R3). What stays unacknowledged
+ * knowingly refused) it: the broker's own acknowledgement counts for nothing here (R3). What stays unacknowledged
  * after a reconnect or a silence goes again under the same position, by which the hub counts it once.
  * INVARIANTS: at most one `#fill` runs; whoever wants another while it runs sets `#again`.
  */

@@ -222,7 +222,7 @@ export function execute<K extends UpdateStepKind>(step: UpdateStep<K>, context: 
   return handler(step, context, signal);
 }
 
-/** DESIGN R1: the same checks as for a model's version, on the release's own target path. */
+/** R1: the same checks as for a model's version, on the release's own target path. */
 function admitted(context: UpdateContext, version: VersionNumber): ReturnType<typeof requireAdmitted> {
   const { manifest } = context.records.get(version);
   return requireAdmitted(context.admission, { model: AGENT_MODEL, version, manifest });

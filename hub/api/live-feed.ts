@@ -16,7 +16,7 @@ import type { ApiTokens } from './tokens.js';
 import { refuseUpgrade, upgradeTarget } from '#hub/kernel/upgrade.js';
 
 const MAX_CLIENTS = 1_000;
-/** A client that lets this much pile up is cut off: it must not cost the others memory (DESIGN R4). */
+/** A client that lets this much pile up is cut off: it must not cost the others memory (R4). */
 const MAX_BACKLOG_BYTES = 4 * 1024 * 1024;
 const PING_EVERY = seconds(30);
 

@@ -59,7 +59,7 @@ class BrokerGate {
 
   preConnect(client: PreConnect[0], packet: PreConnect[1], done: PreConnect[2]): void {
     const { isHubStream, fleet } = this.#options;
-    // A session held over a disconnect would queue without bound in memory, and no step needs one (DESIGN R9).
+    // A session held over a disconnect would queue without bound in memory, and no step needs one (R9).
     packet.clean = true;
     if (isHubStream(client.conn)) {
       done(null, true);

@@ -9,7 +9,7 @@ const CHUNKS_AT_ONCE = 16;
 /**
  * Checks a stored artifact against its description: every chunk at its place with its digest, and all of them together
  * the artifact's. Chunk digests are computed in Node's thread pool; the event loop only adds up the whole, one chunk at a
- * time (DESIGN R5). Throws `MANIFEST_MISMATCH` naming the first chunk that differs, `ARTIFACT_UNKNOWN` when it is shorter.
+ * time (R5). Throws `MANIFEST_MISMATCH` naming the first chunk that differs, `ARTIFACT_UNKNOWN` when it is shorter.
  */
 export async function checkArtifact(storage: ArtifactStorage, artifact: Artifact): Promise<void> {
   const whole = createHash('sha256');

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { outcomeSchema } from './decide/trial-outcome.js';
 import { hours } from '#shared/kernel/time.js';
 
-// Everything a decision may rest on. Figures are recorded with each decision as JSON and read back for a replay (DESIGN
-// R8), so they are plain data with a schema, and the gates see nothing else.
+// Everything a decision may rest on. Figures are recorded with each decision as JSON and read back for a replay
+// (R8), so they are plain data with a schema, and the gates see nothing else.
 
 const count = z.number().min(0);
 const stratumSchema = z.object({ canaryEvents: count, canaryExposure: count, controlEvents: count, controlExposure: count });

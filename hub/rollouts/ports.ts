@@ -39,7 +39,7 @@ export interface Wish {
   readonly decidedAt: EpochMillis;
 }
 
-/** One change of a rollout; all of it is stored or nothing (DESIGN R8: before anything is acted on). */
+/** One change of a rollout; all of it is stored or nothing (R8: before anything is acted on). */
 export interface Change {
   readonly record: RolloutRecord;
   /** Number of decisions the change was made on; `ROLLOUT_CHANGED` when the stored record has another. */

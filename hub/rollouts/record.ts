@@ -52,7 +52,7 @@ export interface Actor {
 }
 export const HUB_ACTOR: Actor = { name: 'hub', role: 'hub', source: '' };
 
-/** One recorded decision (DESIGN R8): what moved the rollout, on which figures. */
+/** One recorded decision (R8): what moved the rollout, on which figures. */
 export const decisionSchema = openObject({
   number: z.int().min(1),
   at: z.number(),

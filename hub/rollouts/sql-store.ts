@@ -123,7 +123,7 @@ export class SqlRolloutStore implements RolloutStore {
     return [];
   }
 
-  /** DESIGN R8: the record moves only together with its decision, and only from where the decision was made. */
+  /** R8: the record moves only together with its decision, and only from where the decision was made. */
   async #move(trx: Queryable, record: RolloutRecord, expected: number, decision: Decision): Promise<void> {
     const { numUpdatedRows } = await trx
       .updateTable('rollouts')

@@ -26,7 +26,7 @@ const MAX_STRANGE = 256;
 
 /**
  * Stores a batch: which records are new, and what the new ones add, in the one transaction of the caller. A crash before
- * its commit leaves nothing, after it the same records are duplicates (DESIGN R3).
+ * its commit leaves nothing, after it the same records are duplicates (R3).
  */
 export async function storeBatch(
   trx: Queryable,

@@ -22,7 +22,7 @@ export interface IngestSettings {
   readonly batchRecords: number;
   /** How long the first record of a batch waits for others. */
   readonly gather: Millis;
-  /** Bounds of the queue; what comes beyond them is not taken (DESIGN R4: the device keeps it). */
+  /** Bounds of the queue; what comes beyond them is not taken (R4: the device keeps it). */
   readonly queueRecords: number;
   readonly queueBytes: number;
   readonly widths: RollUpWidths;
@@ -63,7 +63,7 @@ interface Waiting {
 
 /**
  * Takes in what devices report. Records gather into batches; a batch's positions and sums are committed in one transaction,
- * and only then are its records acknowledged to their devices (DESIGN R3). A hub too slow to keep up acknowledges nothing
+ * and only then are its records acknowledged to their devices (R3). A hub too slow to keep up acknowledges nothing
  * beyond its queue, and the devices' outboxes hold on to the rest.
  *
  * INVARIANTS: one transaction at a time; no record is acknowledged as stored before the commit that stored it.

@@ -21,7 +21,7 @@ const SLICE = minutes(1);
 
 /**
  * Drops what is older than it is to be kept. The positions of counted records are no matter of age: a record may come
- * again however late, and must not count twice (DESIGN R3), also after its device was removed and restored. They are bounded by
+ * again however late, and must not count twice (R3), also after its device was removed and restored. They are bounded by
  * themselves (seen.ts), and go with the key of their device (hub/fleet/enrolment.ts).
  */
 export class Retention implements Service {

@@ -2,7 +2,7 @@ const KiB = 1024;
 const MiB = 1024 * KiB;
 const GiB = 1024 * MiB;
 
-/** Maxima of what comes in from outside (DESIGN R7); one that a single file is concerned with may stand there. Bytes unless the name says otherwise. */
+/** Maxima of what comes in from outside (R7); one that a single file is concerned with may stand there. Bytes unless the name says otherwise. */
 export const LIMITS = {
   manifestBytes: 8 * MiB,
   artifactBytes: 64 * GiB,

@@ -17,7 +17,7 @@ const unmount = (): boolean => spawnSync('umount', ['--lazy', DISK]).status === 
 const missing = mount() && unmount() ? undefined : 'no small disk can be mounted here';
 rmdirSync(DISK);
 
-describe.skipIf(missing !== undefined)(`a full disk${missing === undefined ? '' : ` (skipped: ${missing})`} (DESIGN R4)`, () => {
+describe.skipIf(missing !== undefined)(`a full disk${missing === undefined ? '' : ` (skipped: ${missing})`} (R4)`, () => {
   let world: World;
   let device: Device;
   const filler = path.join(DISK, 'filler');
@@ -64,7 +64,7 @@ describe.skipIf(missing !== undefined)(`a full disk${missing === undefined ? '' 
     expect((await device.version('m', 2))?.install).toBe('fetching');
   });
 
-  it('serves after a start with not one byte free (DESIGN R2)', async () => {
+  it('serves after a start with not one byte free (R2)', async () => {
     await device.kill();
     device.cable.cut();
     await leave(0);

@@ -8,7 +8,7 @@ const X = [1, 2, 3, 4];
 /** More than a second of computing, in which a thread does nothing else. */
 const ITERATIONS = 1_500_000;
 
-describe('health while a model keeps its thread busy (DESIGN R5)', () => {
+describe('health while a model keeps its thread busy (R5)', () => {
   let world: World;
   let device: Device;
 

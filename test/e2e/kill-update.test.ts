@@ -36,7 +36,7 @@ const UPDATE = [
 /** And of going back from a version that took the agent down while it was on probation. */
 const GOING_BACK = ['before markBad 2', 'persisted bad 2', 'before load 1', 'persisted good 1', 'before rollBack 1'] as const;
 
-describe('kill -9 at every step of an update (DESIGN R2)', () => {
+describe('kill -9 at every step of an update (R2)', () => {
   let world: World;
   /** Two devices, so that two updates can go on at once: a device can be in a fleet only once. */
   const bases: Device[] = [];

@@ -5,7 +5,7 @@ import { expectCounted, predict } from './counting.js';
 import type { Device } from './device.js';
 import { World } from './world.js';
 
-describe('an outbox that is full (DESIGN R4)', () => {
+describe('an outbox that is full (R4)', () => {
   let world: World;
 
   beforeAll(async () => {

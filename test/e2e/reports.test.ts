@@ -6,7 +6,7 @@ import type { Device } from './device.js';
 import { countedBy, expectCounted, inOutbox, predict, X } from './counting.js';
 import { World } from './world.js';
 
-describe('predictions are counted exactly once (DESIGN R3)', () => {
+describe('predictions are counted exactly once (R3)', () => {
   let broker: TestBroker;
   let world: World;
   /** Topics the broker loses at the moment. */

@@ -21,7 +21,7 @@ interface Attack {
   readonly alter: (payload: Buffer, topic: string) => Buffer | undefined;
 }
 
-describe('tampering on the wire (DESIGN R1)', () => {
+describe('tampering on the wire (R1)', () => {
   let broker: TestBroker;
   let world: World;
   let device: Device;

@@ -11,7 +11,7 @@ export function emptySizes(samples: readonly { readonly inputs: NamedTensors }[]
 
 /**
  * Refuses a size of 0 that no golden sample has: kernels of ONNX Runtime (its LSTM, for one) end the whole process on empty
- * input, with every other model in it, where they should fail (DESIGN R2, R7). Throws `TENSOR_EMPTY`.
+ * input, with every other model in it, where they should fail (R2, R7). Throws `TENSOR_EMPTY`.
  */
 export function checkEmptySizes(proven: EmptySizes, inputs: NamedTensors): void {
   for (const [name, { shape }] of Object.entries(inputs)) {

@@ -60,7 +60,7 @@ export function planPlacement(
         leaveOut(candidate, `it needs ${variant.memoryBytes} bytes of memory, ${freeBytes} are free`);
       else {
         const verdict = provider === CPU ? undefined : recall(candidate);
-        // DESIGN R6: neither a provider that crashed the process nor one that was wrong here is tried again.
+        // R6: neither a provider that crashed the process nor one that was wrong here is tried again.
         if (verdict?.kind === 'trying') leaveOut(candidate, 'the process ended while it was tried before');
         else if (verdict?.kind === 'wrong') leaveOut(candidate, `it was wrong here before: ${verdict.reason}`);
         else candidates.push(candidate);

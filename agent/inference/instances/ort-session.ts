@@ -20,7 +20,7 @@ const SESSION_OPTIONS: InferenceSession.SessionOptions = {
   enableMemPattern: false,
 };
 
-/** Loads the native runtime into this thread; only instance workers call it, since everything it does blocks (DESIGN R5). */
+/** Loads the native runtime into this thread; only instance workers call it, since everything it does blocks (R5). */
 export async function loadOrt(): Promise<Ort> {
   // A CommonJS module: its exports are the default one.
   const { default: ort } = await import('onnxruntime-node');

@@ -52,7 +52,7 @@ interface Failure {
   readonly error: SkerryError;
 }
 
-/** Brings a version up: plans, tries, measures, keeps the best (DESIGN R6). Decisions are in `placement.ts`. */
+/** Brings a version up: plans, tries, measures, keeps the best (R6). Decisions are in `placement.ts`. */
 export class Loader {
   readonly #parts: LoaderParts;
 
@@ -122,7 +122,7 @@ export class Loader {
     const key = recall.key?.(candidate);
     const before = recall.verdict(candidate);
     const accelerated = candidate.provider !== CPU;
-    // DESIGN R6: written ahead, so that a crash of the process is known to be this candidate's.
+    // R6: written ahead, so that a crash of the process is known to be this candidate's.
     if (key !== undefined && accelerated) await memory.remember(key, { kind: 'trying' });
     let instance: Instance | undefined;
     try {

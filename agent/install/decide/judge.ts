@@ -18,7 +18,7 @@ export interface Failure {
   readonly code: ErrorCode;
   /** How often this very step failed before. */
   readonly failedBefore: number;
-  /** The device serves as well without the version (DESIGN R2). */
+  /** The device serves as well without the version (R2). */
   readonly replaceable: boolean;
 }
 

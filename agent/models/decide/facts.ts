@@ -58,14 +58,14 @@ export function selfServing(model: ModelSnapshot, complete: ReadonlySet<Digest>)
   return isLive(serves) || (isComplete(serves, complete) && !isGivenUpUnnoted(model, serves)) ? serves : undefined;
 }
 
-/** It is to be marked bad, and that could not be written down yet: a full disk must not keep the model silent (DESIGN R2). */
+/** It is to be marked bad, and that could not be written down yet: a full disk must not keep the model silent (R2). */
 function isGivenUpUnnoted({ held }: ModelSnapshot, { record }: VersionFacts): boolean {
   return heldUntil(held, { kind: 'markBad', version: record.version }) !== undefined;
 }
 
 /**
  * What served, or was kept to roll back to, and is to be fetched again because no other version can answer: its files were lost.
- * Nothing else would bring it back where the hub wants a version that was given up (DESIGN R2).
+ * Nothing else would bring it back where the hub wants a version that was given up (R2).
  */
 export function toRestore(model: ModelSnapshot, complete: ReadonlySet<Digest>): VersionFacts | undefined {
   if (model.serving === undefined || selfServing(model, complete) !== undefined || fallbacks(model, complete).length > 0) return undefined;
@@ -82,7 +82,7 @@ export function fallbacks(model: ModelSnapshot, complete: ReadonlySet<Digest>): 
     .filter((facts) => {
       const { install, version, boots } = facts.record;
       if (install !== 'good' || version === model.serving?.serving) return false;
-      // DESIGN "Trust": below the publisher's minimum nothing is installed, also not by going back.
+      // R1: below the publisher's minimum nothing is installed, also not by going back.
       if (version < model.minimumVersion || !isComplete(facts, complete)) return false;
       return isLive(facts) || boots < MAX_BOOTS_OF_GOOD;
     })

@@ -17,7 +17,7 @@ export const breakerRule: Rule = (snapshot) => {
   return { kind: 'markBad', model, version, error: { code: 'MODELS_GUARD_FLAPPING', message } };
 };
 
-/** The version on trial is worse than the one before, and there is one to go back to (DESIGN R2). */
+/** The version on trial is worse than the one before, and there is one to go back to (R2). */
 export const guardRule: Rule = (snapshot, { complete }) => {
   const { model, serving, trial } = snapshot;
   const serves = factsOf(snapshot, serving?.serving);

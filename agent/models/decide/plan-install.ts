@@ -20,7 +20,7 @@ export const installRule: Rule = (snapshot, context) => {
   return { kind: 'lack', model, version: desired.version, features };
 };
 
-/** The next step towards serving a version that lost its files, where no other version of the model can answer (DESIGN R2). */
+/** The next step towards serving a version that lost its files, where no other version of the model can answer (R2). */
 export const restoreRule: Rule = (snapshot, context) => {
   const lost = toRestore(snapshot, context.complete)?.record;
   if (lost === undefined || lost.version === snapshot.desired?.version) return undefined;

@@ -18,7 +18,7 @@ import type { PlanContext, Rule } from './rule.js';
 import type { DeviceSnapshot, ModelSnapshot, VersionFacts } from './snapshot.js';
 import type { Step } from './step.js';
 
-// Rules that keep a model served (DESIGN R2) and the runtime tidy. Each is pure and stands alone; their order is in plan.ts.
+// Rules that keep a model served (R2) and the runtime tidy. Each is pure and stands alone; their order is in plan.ts.
 
 /** Reloads of a good version that keeps failing at run time, before the one before it serves instead. */
 const MAX_FAILURES_OF_GOOD = 3;
@@ -45,7 +45,7 @@ export const withdrawRule: Rule = ({ model, desired, serving }, { device }) =>
 
 /**
  * A version that took the process down too often is not loaded again. One that was good, or is the last that can answer, is kept until
- * another can: it is loaded again after a pause (DESIGN R2).
+ * another can: it is loaded again after a pause (R2).
  */
 export const quarantineRule: Rule = (snapshot, { device, complete }) => {
   const { model, serving, desired } = snapshot;
@@ -98,7 +98,7 @@ function loadToServe({ record: { model, version } }: VersionFacts): Step<'load'>
   return { kind: 'load', model, version, purpose: 'serve' };
 }
 
-/** What serves is loaded; after a run-time failure it is loaded again, or given up where another version can answer (DESIGN R2). */
+/** What serves is loaded; after a run-time failure it is loaded again, or given up where another version can answer (R2). */
 export const serveRule: Rule = (snapshot, { device, complete }) => {
   const { model, serving } = snapshot;
   const serves = factsOf(snapshot, serving?.serving);

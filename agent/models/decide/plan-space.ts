@@ -30,7 +30,7 @@ interface Inventory {
 }
 
 /**
- * Makes space for what is to be installed, oldest and least useful first (DESIGN R4): files of no version, then bad and
+ * Makes space for what is to be installed, oldest and least useful first (R4): files of no version, then bad and
  * half-done versions, then good ones by last use. What serves, the last-known-good, what is wanted and whatever is loaded are
  * never touched. Files of a model that was taken off this device go whether space is needed or not. One step at a time: what it freed is
  * seen before the next.
@@ -88,7 +88,7 @@ function takeInventory(device: DeviceSnapshot): Inventory {
   };
 }
 
-/** What serves or can take over alone, the last-known-good and what is being installed are never evicted (DESIGN R2). */
+/** What serves or can take over alone, the last-known-good and what is being installed are never evicted (R2). */
 export function isProtected(model: ModelSnapshot, facts: VersionFacts, complete: ReadonlySet<Digest>): boolean {
   const { version, install } = facts.record;
   if (version === model.serving?.serving || version === model.serving?.lastKnownGood || isLive(facts)) return true;

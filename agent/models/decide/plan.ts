@@ -23,7 +23,7 @@ import type { Step } from './step.js';
 
 /**
  * The rules, most urgent first: serving comes before installing, so a device serves what it served before it looks at
- * anything new (DESIGN R2). A model does one step at a time; the next is planned from what is true then.
+ * anything new (R2). A model does one step at a time; the next is planned from what is true then.
  */
 const RULES: readonly Rule[] = [
   breakerRule,

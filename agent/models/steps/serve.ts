@@ -24,7 +24,7 @@ export const load: Handler<'load'> = async ({ model, version, purpose, replaces 
   try {
     await ledger.countStart(model, version);
   } catch (cause) {
-    // DESIGN R2: a full disk must not keep a device from serving what it served before.
+    // R2: a full disk must not keep a device from serving what it served before.
     if (purpose === 'install' || !hasCode(cause, 'DISK_FULL')) throw cause;
     logger.warn({ model, version, code: cause.code }, 'the disk is full; loading without the boot counter');
   }

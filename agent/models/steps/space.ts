@@ -9,7 +9,7 @@ export const evict: Handler<'evict'> = async ({ model, version, digests }, { led
   const noted = await forget().then(
     () => true,
     (cause: unknown) => {
-      // DESIGN R4: where even that finds no space, files have to make it; the plan takes the version for incomplete then.
+      // R4: where even that finds no space, files have to make it; the plan takes the version for incomplete then.
       if (!hasCode(cause, 'DISK_FULL')) throw cause;
       return false;
     },

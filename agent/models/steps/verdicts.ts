@@ -12,7 +12,7 @@ export async function giveUp(context: StepContext, model: ModelName, version: Ve
 
 /**
  * Returns a version to fetching: files of a complete version are missing or damaged. Throws `MODELS_NO_PROGRESS` when that happens again and
- * again; a version that nothing can replace is tried again after the delay of the failed step, with a new count (DESIGN R2).
+ * again; a version that nothing can replace is tried again after the delay of the failed step, with a new count (R2).
  */
 export async function loseFiles({ ledger, losses }: StepContext, model: ModelName, version: VersionNumber): Promise<void> {
   losses.add(model, version);

@@ -21,7 +21,7 @@ export async function listenUnix(server: Server, path: string): Promise<boolean>
     await removeStale(path);
     await listen(server, { path }, path);
   } catch (cause) {
-    // A disk that takes no writes takes no socket either, and must not keep the device from serving (DESIGN R2).
+    // A disk that takes no writes takes no socket either, and must not keep the device from serving (R2).
     if (cause instanceof Error && errnoOf(cause.cause) === 'EROFS') return false;
     throw cause;
   }

@@ -19,7 +19,7 @@ export interface CoarsenCandidate {
 /**
  * Pairs of neighbouring telemetry records that may become one, best first: shortest joint window, then oldest. So windows
  * double in length evenly from the oldest on instead of one swallowing all. A record that was ever offered is in no pair:
- * the hub may hold it under its own position and would count it again inside the merged one (DESIGN R3).
+ * the hub may hold it under its own position and would count it again inside the merged one (R3).
  */
 export function coarsenPairs(telemetry: readonly CoarsenCandidate[], coarsestWindow: number): readonly (readonly [number, number])[] {
   const pairs: { older: number; newer: number; span: number }[] = [];

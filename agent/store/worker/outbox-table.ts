@@ -24,7 +24,7 @@ interface Totals {
 /**
  * The table `outbox`.
  * INVARIANTS: a sequence number is given once, ever. A record handed out by `peek` is marked so durably before it leaves, and
- * from then on is only ever sent, acknowledged or dropped, never merged (DESIGN R3). After every append both bounds hold.
+ * from then on is only ever sent, acknowledged or dropped, never merged (R3). After every append both bounds hold.
  */
 export class OutboxTable {
   readonly #db: Database.Database;
@@ -84,7 +84,7 @@ export class OutboxTable {
     return { ...this.#totals, dropped: this.#counter('outbox.dropped'), coarsened: this.#counter('outbox.coarsened') };
   }
 
-  /** DESIGN R4: oldest telemetry is coarsened while that is possible, then the oldest record of any kind goes; both are counted. */
+  /** R4: oldest telemetry is coarsened while that is possible, then the oldest record of any kind goes; both are counted. */
   #shrink(totals: Totals): OutboxLoss {
     const loss = { dropped: 0, coarsened: 0 };
     while (totals.records > this.#limits.outboxRecords || totals.bytes > this.#limits.outboxBytes) {

@@ -11,7 +11,7 @@ function scratchFolders({ RUNTIME_DIRECTORY = '', XDG_RUNTIME_DIR = '' }: NodeJS
 
 /**
  * The database at `path` as a copy in memory, with what its write-ahead log holds: a device whose disk takes nothing serves
- * what it has (DESIGN R2). What is written to it lasts until the process ends. `STORE_READ_ONLY` when no folder takes the copy on its way.
+ * what it has (R2). What is written to it lasts until the process ends. `STORE_READ_ONLY` when no folder takes the copy on its way.
  */
 export function copyToMemory(path: string, folders: readonly string[] = scratchFolders()): Database.Database {
   const reasons: string[] = [];

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { INSTALL_STATES } from '#shared/protocol/messages.js';
 
-// Rows as the tables hold them; what is read back is narrowed like any other input (DESIGN R7).
+// Rows as the tables hold them; what is read back is narrowed like any other input (R7).
 
 export const versionRow = z.object({
   model: modelNameSchema,

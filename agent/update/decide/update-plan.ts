@@ -156,7 +156,7 @@ function planSettled(snapshot: UpdateSnapshot): UpdatePlan {
   if (refused !== null) return { step: { kind: 'adopt', verdict: refused } };
   const isLeft = good !== null && self !== good.slot && keepsEnding(good);
   if (isLeft && snapshot.unable === undefined) return { step: { kind: 'giveUp', version: good.version } };
-  // DESIGN "Trust": below the minimum nothing is run again, not even to go back to.
+  // R1: below the minimum nothing is run again, not even to go back to.
   if (before !== null && before.version < snapshot.minimumVersion) return { step: { kind: 'dropBefore', version: before.version } };
   if (good !== null && self === 'packaged' && snapshot.unable === undefined) return { step: { kind: 'dropGood', version: good.version } };
   const runs = good !== null && self === good.slot ? good : undefined;

@@ -5,7 +5,7 @@ import { type KeySecret, openOrCreateKeyFile, type ScryptCost } from '#shared/tr
 import type { SigningKey } from '#shared/trust/keys.js';
 import type { HubPublicKeys } from '#shared/trust/update.js';
 
-/** The keys a hub may hold: they say what is newest and which device should run what, never which models are right (DESIGN R1). */
+/** The keys a hub may hold: they say what is newest and which device should run what, never which models are right (R1). */
 export interface HubKeys {
   readonly snapshot: SigningKey;
   readonly timestamp: SigningKey;

@@ -38,7 +38,7 @@ export interface WebhookMessage {
   readonly data: object;
 }
 
-/** Alerts waiting for a receiver that is away; beyond it the oldest are dropped (DESIGN R4). */
+/** Alerts waiting for a receiver that is away; beyond it the oldest are dropped (R4). */
 const QUEUE = 100;
 const ATTEMPTS = 6;
 const BACKOFF = { base: seconds(1), max: seconds(60) };

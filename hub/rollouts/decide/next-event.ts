@@ -20,7 +20,7 @@ export interface Verdict {
 
 /**
  * The next automatic event of a rollout. Pure: record, figures and time in, verdict out, so a
- * replay of what was recorded gives the same decisions (DESIGN R8). `figures` are those of the wave under way, or of the
+ * replay of what was recorded gives the same decisions (R8). `figures` are those of the wave under way, or of the
  * rollback; states that need none get `undefined`.
  */
 export function decide(record: RolloutRecord, figures: WaveFigures | undefined, now: EpochMillis): Verdict {

@@ -54,7 +54,7 @@ async function connect(answer: EnrollResponse): Promise<TestDevice> {
 }
 
 describe('a hub process', () => {
-  it('counts every record once while it is killed again and again (DESIGN R3)', async () => {
+  it('counts every record once while it is killed again and again (R3)', async () => {
     const answer = await enrol('steady');
     const total = 600;
     const unacked = new Set(Array.from({ length: total }, (_, index) => index + 1));

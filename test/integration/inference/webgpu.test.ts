@@ -7,7 +7,7 @@ import { MemoryRecorder, memoryKeyValue, writeServable } from '../../kit/servabl
 import { SILERO, sileroBytes, sileroInputs } from '../../kit/silero.js';
 
 // A Vulkan device in software (test/install-system.sh): the runtime's webgpu provider runs on it without a GPU, and
-// gives other numbers than the CPU for this model. Just the accelerator that placement must not choose (DESIGN R6).
+// gives other numbers than the CPU for this model. Just the accelerator that placement must not choose (R6).
 const ICD = process.env['VK_ICD_FILENAMES'] ?? '/usr/local/lib/skerry-test/swiftshader/vk_swiftshader_icd.json';
 
 test('a GPU that gives wrong numbers is measured, refused and remembered', async (context) => {

@@ -99,7 +99,7 @@ describe('killed', () => {
     rig.states.length = 0;
     networkGone(rig, true);
     await rig.start();
-    // DESIGN R2: nothing but the disk is needed to serve again.
+    // R2: nothing but the disk is needed to serve again.
     expect(await rig.settled(VAD)).toBe(answers);
     networkGone(rig, false);
     rig.run.manager.retryNow();

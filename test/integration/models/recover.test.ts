@@ -6,7 +6,7 @@ import type { FakeVersion } from '../../kit/model-fakes.js';
 import { ModelRig } from '../../kit/model-rig.js';
 import { modelName } from '../../kit/servables.js';
 
-// What a device must get out of by itself: nobody comes, and the hub says nothing new (DESIGN R2).
+// What a device must get out of by itself: nobody comes, and the hub says nothing new (R2).
 
 const VAD = modelName('vad');
 const BROKEN = new SkerryError('INFERENCE_GOLDEN_MISMATCH', 'output y differs');

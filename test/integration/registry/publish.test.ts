@@ -233,7 +233,7 @@ describe('refused', () => {
   });
 });
 
-test('the event loop stays free while a large artifact is checked (DESIGN R5)', async () => {
+test('the event loop stays free while a large artifact is checked (R5)', async () => {
   const version = await testVersion('big', 1, 96 * 1024 * 1024);
   await upload(version);
   const publishing = post(version.manifest);

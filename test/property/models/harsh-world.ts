@@ -134,7 +134,7 @@ function networkGone(gone: boolean): void {
 }
 
 /**
- * Models that give no answer although a good version that would is on the disk (DESIGN R2); with everything calm for long also where
+ * Models that give no answer although a good version that would is on the disk (R2); with everything calm for long also where
  * what served took the process down often, or was still on trial.
  */
 function silent(device: HarshDevice, wants: Wants, isCalm = false): string[] {

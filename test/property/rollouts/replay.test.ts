@@ -98,7 +98,7 @@ function replay(first: RolloutRecord, decisions: readonly Decision[]): RolloutRe
 }
 
 describe('a rollout under anything that may happen', () => {
-  it('moves only by recorded decisions, and a replay of the figures decides the same (DESIGN R8)', async () => {
+  it('moves only by recorded decisions, and a replay of the figures decides the same (R8)', async () => {
     await fc.assert(
       fc.asyncProperty(changes, fc.array(move, { maxLength: 60 }), async (document, moves) => {
         const rig = new Rig(20);

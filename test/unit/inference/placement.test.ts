@@ -36,7 +36,7 @@ function device(providers: Readonly<Record<string, Partial<FakeBehaviour>>>, sto
 
 const spec = (version = 1) => writeServable(Uint8Array.of(1, 2, 3), { version, providers: ['gpu', 'npu', 'cpu'], samples: [sample] });
 
-describe('an accelerator is used only where it is right and faster (DESIGN R6)', () => {
+describe('an accelerator is used only where it is right and faster (R6)', () => {
   test.each<[string, Readonly<Record<string, Partial<FakeBehaviour>>>, string]>([
     ['faster and right', { cpu: { millis: 10 }, gpu: { millis: 2 }, npu: { millis: 5 } }, 'gpu'],
     ['faster and wrong', { cpu: { millis: 10 }, gpu: { millis: 1, run: wrong }, npu: { millis: 20 } }, 'cpu'],

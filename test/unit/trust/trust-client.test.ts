@@ -211,7 +211,7 @@ describe('tampering on the way', () => {
     expect(await device.client.target(VAD_2.path)).toEqual(VAD_2);
   });
 
-  /** What somebody can publish who holds the hub's snapshot and timestamp keys, and nothing of the publisher's (DESIGN R1). */
+  /** What somebody can publish who holds the hub's snapshot and timestamp keys, and nothing of the publisher's (R1). */
   function captured(changes: {
     role?: Uint8Array;
     snapshot?: (meta: JsonObject) => JsonObject;

@@ -187,7 +187,7 @@ export class EvidenceBook {
     return { gate, kind: 'level', ...counts, dispersion: pearsonDispersion(units, TRIM), devices: units.length };
   }
 
-  /** By device, so that sums of fractions do not depend on who reported first (DESIGN R8). */
+  /** By device, so that sums of fractions do not depend on who reported first (R8). */
   #inOrder(): readonly Lane[] {
     this.#sorted ??= [...this.#lanes].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, lane]) => lane);
     return this.#sorted;
