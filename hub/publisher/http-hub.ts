@@ -79,6 +79,15 @@ export function httpPublisherHub(address: HubAddress): PublisherHub {
         body: { stream: counted(file, onBytes), length: file.artifact.length },
       });
     },
+    ...versionCalls(sendJson),
+  };
+}
+
+type SendJson = (method: 'POST', path: string, value: unknown, options: Partial<SendRequest>) => Promise<Answer>;
+
+/** Requests that change the versions of a model; the hub checks everything before it answers. */
+function versionCalls(sendJson: SendJson): Pick<PublisherHub, 'createVersion' | 'retireVersions' | 'previewRetirement'> {
+  return {
     async retireVersions(model, { versions, role, files }) {
       await sendJson('POST', `/models/${encodeURIComponent(model)}/retire`, { versions, role, files: inBase64(files) }, { idle: CHECKING });
     },
