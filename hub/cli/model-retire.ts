@@ -19,16 +19,16 @@ interface RetireFlags extends PublisherFlags {
 export function addRetireCommand(model: Command, deps: PublisherCliDeps): void {
   const command = model
     .command('retire')
-    .description('retire versions that nothing needs any more: sign that, and delete them on the hub (publisher)')
-    .argument('<model@versions>', 'one version, or a range: vad@3, vad@1..40')
-    .option('--role <name>', 'publisher to sign as, where the folder holds several keys')
-    .option('--dry-run', 'only show what would be retired and freed')
-    .option('--yes', 'do not ask');
+    .description('Retire unused versions: sign their removal and delete them on the hub. Needs the publisher keys.')
+    .argument('<model@versions>', 'Version or range of versions, such as vad@3 or vad@1..40.')
+    .option('--role <name>', 'Publisher to sign as. Required when the folder holds several.')
+    .option('--dry-run', 'Show which versions would be retired and what would be freed; change nothing.')
+    .option('--yes', 'Do not ask for confirmation.');
   addPublisherOptions(command)
     .addHelpText(
       'after',
-      '\nThe newest version of a model stays. While deployments, rollouts under way or devices need a version, nothing is retired and they are named.' +
-        '\nA number is never used again. Devices that still have a retired version go on serving it.' +
+      '\nThe newest version of a model stays. While deployments, running rollouts or devices need one of the versions, the command is refused and names them.' +
+        '\nA number is never used again. Devices that still have a retired version continue to serve it.' +
         '\n\nExamples:\n  skerry model retire vad@1..40 --dry-run\n  skerry model retire vad@3 --keys ./publisher',
     )
     .action((name: string, flags: RetireFlags) => runRetire(deps, name, flags));
