@@ -93,7 +93,7 @@ class Runtime implements InferenceRuntime {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
     this.#table = new ServableTable({ random: this.#random, device: options.device ?? '' });
-    const shadows = new ShadowRunner(options.recorder, options.logger);
+    const shadows = new ShadowRunner(options.recorder, this.#clock, options.logger);
     const inferDeps = { table: this.#table, shadows, recorder: options.recorder, settings: this.#settings, clock: this.#clock };
     this.#prediction = inferPhases(inferDeps);
     const { predictionLimit: runLimit, loadLimit, isolation: mode } = this.#settings;

@@ -1,3 +1,4 @@
+import type { Clock } from '#shared/kernel/clock.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { type Phase, Phases, type Row } from '#shared/kernel/phases.js';
@@ -28,6 +29,7 @@ export interface Incoming<Answer> {
 
 export interface RequestDeps {
   readonly requests: RequestSink;
+  readonly clock: Pick<Clock, 'monotonic'>;
   readonly logger: Logger;
 }
 
@@ -38,18 +40,18 @@ export function requestPhases<Answer>(deps: RequestDeps): Row<Incoming<Answer>, 
     .end('answer', ({ answer }) => answer());
 }
 
-function countAndLog<Answer>({ requests, logger }: RequestDeps): Phase<Incoming<Answer>, Incoming<Answer>, Answer> {
+function countAndLog<Answer>({ requests, clock, logger }: RequestDeps): Phase<Incoming<Answer>, Incoming<Answer>, Answer> {
   return async (incoming, next) => {
     const { kind, what } = incoming;
-    const began = performance.now();
+    const began = clock.monotonic();
     try {
       const answer = await next(incoming);
       requests.answered(kind, 'OK');
-      logger.debug({ api: kind.api, call: kind.call, what, millis: performance.now() - began }, 'request answered');
+      logger.debug({ api: kind.api, call: kind.call, what, millis: clock.monotonic() - began }, 'request answered');
       return answer;
     } catch (cause) {
       const error = asSkerryError(cause);
-      const fields = { ...kind, what, code: error.code, millis: performance.now() - began };
+      const fields = { ...kind, what, code: error.code, millis: clock.monotonic() - began };
       requests.answered(kind, error.status);
       if (error.entry.fault === 'ours') logger.error({ ...fields, cause }, error.message);
       else logger.debug(fields, 'request refused');

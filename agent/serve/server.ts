@@ -1,4 +1,5 @@
 import type { DataPlane } from '#agent/inference/contract.js';
+import { foregroundClock } from '#shared/kernel/clock.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { AnswerLog } from './answer-log.js';
@@ -35,7 +36,7 @@ export function createInferenceServer(options: InferenceServerOptions): Inferenc
   const settings = { ...DEFAULT_SERVE_SETTINGS, ...config };
   return new HttpTransport({
     apis: httpApis(options, settings),
-    requests: requestPhases<HttpAnswer>({ requests, logger }),
+    requests: requestPhases<HttpAnswer>({ requests, clock: foregroundClock, logger }),
     config,
     settings,
     logger,

@@ -1,6 +1,7 @@
 import type { Clock } from '#shared/kernel/clock.js';
 import type { EpochMillis, Millis } from '#shared/kernel/time.js';
 import { seconds } from '#shared/kernel/time.js';
+import { isTrustCode } from '#shared/kernel/error-registry.js';
 import { hasCode, SkerryError } from '#shared/kernel/errors.js';
 import type { PublicKey } from '#shared/trust/keys.js';
 import { MISSING_CODES } from '#shared/trust/missing-codes.js';
@@ -131,7 +132,7 @@ export class TufTrustClient implements TrustClient {
       throw next.failure;
     } catch (cause) {
       // An error while the pointer was replaced may have come before or after it took effect: the disk knows.
-      if (!(cause instanceof SkerryError) || !cause.code.startsWith('TRUST_')) this.#state = undefined;
+      if (!(cause instanceof SkerryError) || !isTrustCode(cause.code)) this.#state = undefined;
       // A file that has not come is no refusal of what came.
       if (missing !== undefined && isMissing(cause)) throw missing;
       throw cause;

@@ -45,6 +45,11 @@ export function isErrorCode(value: string): value is ErrorCode {
   return Object.hasOwn(ERROR_CODES, value);
 }
 
+/** True for a code about keys, signatures or metadata (shared/kernel/codes/trust.ts): it says nothing about the content of a version. */
+export function isTrustCode(code: string): boolean {
+  return Object.hasOwn(trustCodes, code);
+}
+
 /** True for what a caller did wrong. Codes of other releases are not known here: what nobody can tell apart is not forgiven. */
 export function isCallersFault(code: string): boolean {
   return isErrorCode(code) && ERROR_CODES[code].fault === 'caller';

@@ -111,12 +111,12 @@ describe('tampering on the wire (R1)', () => {
     await refusedBy('BUNDLE_DIGEST_MISMATCH', 'version.refused');
   });
 
-  it('the targets of the publisher: TRUST_TARGETS_HASH', async () => {
-    await update({ topic: /\/trust\/\d+\.publisher\.json$/, alter: (payload) => replaced(payload, '"length":', '"length": ') });
-    // One publisher's file: the fleet's own metadata is taken up, and targets of this publisher are not.
+  it('the targets of a model: TRUST_TARGETS_HASH', async () => {
+    await update({ topic: /\/trust\/\d+\.publisher_m\.json$/, alter: (payload) => replaced(payload, '"length":', '"length": ') });
+    // The file of one model: the metadata of the fleet is taken up, and this model alone gets nothing new.
     await until('the device to say TRUST_TARGETS_HASH', async () =>
       (await device.status()).reported.trust.unavailable?.some(
-        ({ role, error }) => role === 'publisher' && error.code === 'TRUST_TARGETS_HASH',
+        ({ role, error }) => role === 'publisher_m' && error.code === 'TRUST_TARGETS_HASH',
       ),
     );
     await refusedBy('TRUST_TARGETS_HASH', 'trust.refused');

@@ -1,3 +1,4 @@
+import type { Clock } from '#shared/kernel/clock.js';
 import { isCallersFault } from '#shared/kernel/error-registry.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
@@ -26,11 +27,13 @@ export interface KeptRequest {
  */
 export class ShadowRunner {
   readonly #recorder: PredictionRecorder;
+  readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #logger: Logger;
   #kept = 0;
 
-  constructor(recorder: PredictionRecorder, logger: Logger) {
+  constructor(recorder: PredictionRecorder, clock: Pick<Clock, 'monotonic'>, logger: Logger) {
     this.#recorder = recorder;
+    this.#clock = clock;
     this.#logger = logger;
   }
 
@@ -54,7 +57,7 @@ export class ShadowRunner {
   }
 
   async #run(host: ServableHost, target: PredictionTarget, inputs: NamedTensors, expected: NamedTensors): Promise<void> {
-    const began = performance.now();
+    const began = this.#clock.monotonic();
     try {
       checkTensors(host.spec.inputs, inputs);
       const result = await host.shadow({ inputs: copied(inputs), expected: copied(expected), tolerance: shadowTolerance(host.spec) });
@@ -67,7 +70,7 @@ export class ShadowRunner {
       this.#logger.debug({ model: target.model, version: target.version, code: error.code }, 'a shadow run failed');
       // The version that serves answered this very request: what this one refuses of it is no caller's mistake.
       const code = isCallersFault(error.code) ? 'INFERENCE_SHADOW_REFUSED' : error.code;
-      this.#recorder.failed(target, code, performance.now() - began);
+      this.#recorder.failed(target, code, this.#clock.monotonic() - began);
     }
   }
 }

@@ -1,5 +1,5 @@
 import { NEEDS_NEWER_AGENT } from '#shared/bundle/features.js';
-import type { ErrorCode } from '#shared/kernel/error-registry.js';
+import { type ErrorCode, isTrustCode } from '#shared/kernel/error-registry.js';
 
 /** What follows from a step that failed. */
 export type Verdict =
@@ -64,6 +64,6 @@ export function judge({ loads, code, failedBefore, replaceable }: Failure): Verd
   if (REFUSED_AFTER_RETRIES.has(code)) return replaceable && failedBefore >= RETRIES ? 'refuse' : 'retry';
   // A slow moment of the device looks the same: only what does not come back again is at fault.
   if (code === 'INFERENCE_STUCK' && failedBefore < 1) return 'retry';
-  if (!loads || !replaceable || code.startsWith('TRUST_')) return 'retry';
+  if (!loads || !replaceable || isTrustCode(code)) return 'retry';
   return NOT_ITS_FAULT.has(code) && failedBefore < RETRIES ? 'retry' : 'refuse';
 }

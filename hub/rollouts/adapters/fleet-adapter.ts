@@ -7,6 +7,7 @@ import type { Db, Queryable } from '#hub/store/database.js';
 import { digestSchema, type ModelName, versionNumberSchema } from '#shared/bundle/names.js';
 import type { Clock } from '#shared/kernel/clock.js';
 import type { EpochMillis } from '#shared/kernel/time.js';
+import { isTrustCode } from '#shared/kernel/error-registry.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { capabilitiesSchema, type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
@@ -217,12 +218,10 @@ export function outcomeOf(wish: ObservedWish, counter: number, reported: Reporte
   return progress.state === 'serving' ? { outcome: 'reached' } : toOutcome(progress);
 }
 
-/** A version that never began for one of these is begun by the device itself once it can: they say nothing of the version. */
-const NOT_ITS_FAULT = /^TRUST_[A-Z_]+$/;
-
+/** A version that never began for want of trust is begun by the device once it can. */
 function toOutcome({ state, install, error }: Pick<Progress, 'state' | 'install' | 'error'>): ReadObservation {
   if (state === 'unsupported') return error === undefined ? { outcome: 'unsupported' } : { outcome: 'unsupported', error };
-  if (state !== 'refused' || (install === 'wanted' && NOT_ITS_FAULT.test(error?.code ?? ''))) return { outcome: 'pending' };
+  if (state !== 'refused' || (install === 'wanted' && isTrustCode(error?.code ?? ''))) return { outcome: 'pending' };
   return error === undefined ? { outcome: 'failed' } : { outcome: 'failed', error };
 }
 

@@ -40,9 +40,9 @@ describe('a database that a newer agent migrated', () => {
     expect(readdirSync(folder)).toContain(schema);
     const { db, recovery } = openDatabase(folder, 3);
     expect(recovery?.error.code).toBe('STORE_ROLLED_BACK');
-    // Its own words as they were, and what the newer one added; the outbox as it left it: what the hub has is not sent again.
+    // What the newer one wrote and added: no counter falls. The outbox as it left it: what the hub has is not sent again.
     expect(db.prepare("SELECT key, value FROM kv WHERE key <> 'store.release' ORDER BY key").all()).toEqual([
-      { key: 'a', value: 'old' },
+      { key: 'a', value: 'new' },
       { key: 'b', value: 'new' },
     ]);
     expect(db.prepare('SELECT boot, seq FROM outbox').all()).toEqual([{ boot: 2, seq: 2 }]);
@@ -57,6 +57,23 @@ describe('a database that a newer agent migrated', () => {
     const again = openDatabase(folder, 4, NEWER);
     expect(again.recovery).toBeUndefined();
     again.db.close();
+  });
+
+  it('lets no number fall, although the copy is two migrations old', async () => {
+    const folder = await tempFolder();
+    const write = (at: number, migrations?: readonly string[]): void => {
+      const { db } = openDatabase(folder, at, migrations);
+      db.prepare("INSERT OR REPLACE INTO kv (key, value) VALUES ('desired', ?)").run(`counter ${at}`);
+      db.prepare("INSERT OR REPLACE INTO counters (name, value) VALUES ('boot', ?)").run(at);
+      db.close();
+    };
+    write(1);
+    write(2, NEWER);
+    write(3, [...NEWER, 'CREATE TABLE still_later (x INTEGER) STRICT;']);
+    const { db } = openDatabase(folder, 4);
+    expect(db.prepare("SELECT value FROM kv WHERE key = 'desired'").pluck().get()).toBe('counter 3');
+    expect(db.prepare("SELECT value FROM counters WHERE name = 'boot'").pluck().get()).toBe(3);
+    db.close();
   });
 
   it('is refused where there is no copy, and left as it is', async () => {

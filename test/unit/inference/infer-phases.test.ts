@@ -13,7 +13,7 @@ test('a prediction is a row of phases, and one that no servable takes is counted
   const clock = new VirtualClock();
   const prediction = inferPhases({
     table: new ServableTable({ random: () => 0, device: 'd1' }),
-    shadows: new ShadowRunner(recorder, silentLogger),
+    shadows: new ShadowRunner(recorder, clock, silentLogger),
     recorder,
     settings: DEFAULT_INFERENCE_SETTINGS,
     clock,
