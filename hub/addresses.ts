@@ -2,7 +2,7 @@ import { MQTT_PATH } from '#shared/protocol/mqtt-path.js';
 import type { HubConfig } from './config.js';
 
 /** Ports the hub listens on; `mqtt` is that of the embedded broker and means nothing beside an external one. */
-export interface BoundPorts {
+interface BoundPorts {
   readonly http: number;
   readonly mqtt: number;
 }

@@ -18,7 +18,7 @@ import type { HubState } from './hub-state.js';
 import { LiveBus } from './kernel/live-bus.js';
 import type { ObserveWritten } from './rollouts/adapters/observed-store.js';
 
-export interface HubOptions {
+interface HubOptions {
   readonly config: HubConfig;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;

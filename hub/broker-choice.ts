@@ -20,7 +20,7 @@ export async function readTls({ tlsCertFile, tlsKeyFile }: HubConfig): Promise<T
   return { cert: await readSetting(tlsCertFile, 'certificate'), key: await readSetting(tlsKeyFile, 'private key') };
 }
 
-export interface BrokerChoiceOptions {
+interface BrokerChoiceOptions {
   readonly config: HubConfig;
   readonly tls: Tls | undefined;
   readonly passwords: DevicePasswords;

@@ -9,7 +9,7 @@ import type { Logger } from '#shared/kernel/logger.js';
 import { mosquittoAcl, mosquittoPasswordFile } from './broker/mosquitto.js';
 import type { DevicePasswords } from './fleet/device-passwords.js';
 
-export interface BrokerFilesOptions {
+interface BrokerFilesOptions {
   readonly folder: string;
   readonly fleet: string;
   readonly hubUser: string;

@@ -10,7 +10,7 @@ import type { HubState } from './hub-state.js';
 import { type HubKeys, openHubKeys } from './registry/tuf/hub-keys.js';
 
 /** Environment variable with the passphrase the hub's keys are sealed with. */
-export const PASSPHRASE_VARIABLE = 'SKERRY_HUB_PASSPHRASE';
+const PASSPHRASE_VARIABLE = 'SKERRY_HUB_PASSPHRASE';
 
 /** What lies where in a hub's data folder. */
 export interface DataPaths {

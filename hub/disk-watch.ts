@@ -16,7 +16,7 @@ export interface DiskAlert {
   readonly reason: string;
 }
 
-export interface DiskWatchDeps {
+interface DiskWatchDeps {
   /** Data folder. */
   readonly folder: string;
   readonly db: Db;

@@ -8,7 +8,7 @@ import { dropEndedRollouts } from './rollouts/retention.js';
 import type { Db } from './store/database.js';
 import { reclaimDisk } from './store/reclaim.js';
 
-export interface HistoryChoresDeps {
+interface HistoryChoresDeps {
   readonly db: Db;
   readonly tokens: Pick<ApiTokens, 'purge'>;
   readonly fleet: Pick<Fleet, 'tokens'>;

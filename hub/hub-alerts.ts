@@ -8,7 +8,7 @@ import type { EpochMillis } from '#shared/kernel/time.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 
-export interface HubAlertsDeps {
+interface HubAlertsDeps {
   readonly clock: Clock;
   readonly bus: LiveBus;
   readonly audit: Pick<AuditLog, 'add'>;

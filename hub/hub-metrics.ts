@@ -7,7 +7,7 @@ import type { HubClock } from './clock/hub-clock.js';
 import { DEVICE_MARKS } from './fleet/device-marks.js';
 import type { Db } from './store/database.js';
 
-export interface HubMetricsDeps {
+interface HubMetricsDeps {
   readonly db: Db;
   readonly storage: ArtifactStorage;
   readonly tuf: TufRepository;

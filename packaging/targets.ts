@@ -23,7 +23,7 @@ export interface Target {
 export const TARGET_NAMES = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'darwin-x64', 'win32-x64'] as const;
 /** Built when none is named: what can be built on Linux alone, and is run by the tests. */
 export const STANDARD_TARGETS = ['linux-x64', 'linux-arm64'] as const satisfies readonly TargetName[];
-export type TargetName = (typeof TARGET_NAMES)[number];
+type TargetName = (typeof TARGET_NAMES)[number];
 
 export const TARGETS: Readonly<Record<TargetName, Target>> = {
   'linux-x64': {

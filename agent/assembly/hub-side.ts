@@ -19,7 +19,7 @@ import { TrustFeed } from '../sync/trust-feed.js';
 import { TrustMirror } from '../sync/trust-mirror.js';
 
 /** What this device trusts; it reads its files while the threads come up. */
-export interface TrustSide {
+interface TrustSide {
   readonly mirror: TrustMirror;
   readonly client: TufTrustClient;
 }
@@ -39,7 +39,7 @@ export function openTrustSide({ config, identity, clock }: AgentContext, time: (
   return { mirror, client };
 }
 
-export interface HubSideNeeds {
+interface HubSideNeeds {
   readonly stored: Stored;
   readonly trustSide: TrustSide;
 }

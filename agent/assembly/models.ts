@@ -11,7 +11,7 @@ import type { HubSide } from './hub-side.js';
 import type { Predicting } from './predicting.js';
 import type { Stored } from './stored.js';
 
-export interface ModelNeeds {
+interface ModelNeeds {
   readonly stored: Stored;
   readonly predicting: Predicting;
   readonly description: RuntimeDescription;
@@ -47,7 +47,7 @@ export function openModels(parts: Parts, context: AgentContext, needs: ModelNeed
   );
 }
 
-export interface WitnessNeeds {
+interface WitnessNeeds {
   readonly stored: Stored;
   readonly predicting: Predicting;
   readonly agent: () => PredictionTarget;

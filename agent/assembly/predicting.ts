@@ -23,7 +23,7 @@ export interface Predicting {
   readonly description: Promise<RuntimeDescription>;
 }
 
-export interface PredictingNeeds {
+interface PredictingNeeds {
   readonly threads: AgentThreads;
   /** What later phases open. */
   readonly witness: () => WitnessFile | undefined;

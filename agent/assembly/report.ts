@@ -8,7 +8,7 @@ import type { AgentStore } from '../store/open.js';
 import type { Identity } from '../sync/identity.js';
 import type { TrustStatus } from '../sync/trust-feed.js';
 
-export interface ReportParts {
+interface ReportParts {
   readonly identity: Identity;
   readonly store: Pick<AgentStore, 'boot' | 'bootId' | 'outbox' | 'blobs' | 'recovery'>;
   readonly hub: Pick<HubSide, 'desired' | 'trust' | 'time'>;

@@ -17,7 +17,7 @@ import type { Predicting } from './predicting.js';
 import { takeReport } from './report.js';
 import type { Stored } from './stored.js';
 
-export interface SayingNeeds {
+interface SayingNeeds {
   readonly stored: Stored;
   readonly predicting: Predicting;
   readonly description: RuntimeDescription;

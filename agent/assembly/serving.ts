@@ -10,7 +10,7 @@ import type { Predicting } from './predicting.js';
 import type { Saying } from './saying.js';
 import type { Stored } from './stored.js';
 
-export interface ServingNeeds {
+interface ServingNeeds {
   readonly stored: Stored;
   readonly predicting: Predicting;
   readonly description: RuntimeDescription;

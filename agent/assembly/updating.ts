@@ -12,7 +12,7 @@ import type { AgentContext } from './context.js';
 import type { HubSide } from './hub-side.js';
 import type { Stored } from './stored.js';
 
-export interface UpdatingNeeds {
+interface UpdatingNeeds {
   readonly options: AgentOptions;
   readonly stored: Stored;
   readonly hub: HubSide;

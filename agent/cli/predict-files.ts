@@ -10,7 +10,7 @@ import { requireFiles } from '#shared/terminal/named-files.js';
 import { keepDigits } from './predict-input.js';
 
 /** What a file given for inputs holds; its content says of what kind it is, not its name. */
-export type InputFile =
+type InputFile =
   | { readonly kind: 'tensor'; readonly tensor: Tensor }
   | { readonly kind: 'tensors'; readonly tensors: NamedTensors }
   | { readonly kind: 'json'; readonly value: unknown };
@@ -55,7 +55,7 @@ const WRITERS: ReadonlyMap<string, (outputs: NamedTensors, path: string) => Uint
 ]);
 
 /** Where outputs go, as `--output` says: all of them, or one by its name. */
-export interface OutputFile {
+interface OutputFile {
   readonly path: string;
   readonly output: string | undefined;
 }

@@ -12,7 +12,7 @@ export interface InputSpec {
   readonly anyShape?: boolean;
 }
 
-export interface GivenInput {
+interface GivenInput {
   readonly name: string;
   /** A number, a flat list, or lists within lists; or a tensor from a file. */
   readonly value: unknown;

@@ -13,7 +13,7 @@ import type { Served, ServableTable } from './servables/servable-table.js';
 import type { KeptRequest, ShadowRunner } from './servables/shadow.js';
 import type { InferenceSettings } from './settings.js';
 
-export interface InferDeps {
+interface InferDeps {
   readonly table: ServableTable;
   readonly shadows: ShadowRunner;
   readonly recorder: PredictionRecorder;

@@ -10,7 +10,7 @@ import type { Logger } from '#shared/kernel/logger.js';
 const KEY = 'agent/run';
 const UNDER_WAY = /^under way(?: (\d{1,16}))?$/;
 
-export interface CrashWitnessParts {
+interface CrashWitnessParts {
   readonly state: Pick<StateStore, 'get' | 'set'>;
   readonly servables: Pick<ServableControl, 'onChange'>;
   readonly recorder: Pick<PredictionRecorder, 'crashed'>;

@@ -13,7 +13,7 @@ import type { TotalSeries } from './series.js';
 type Labels = Readonly<Record<string, string>>;
 
 /** Everything `/metrics` says, as of one moment. */
-export interface MetricsSnapshot {
+interface MetricsSnapshot {
   readonly build: Labels;
   readonly totals: readonly TotalSeries[];
   readonly refused: ReadonlyMap<string, number>;

@@ -9,7 +9,7 @@ export type DeviceHealth = Telemetry['health'];
 const LOOP_RESOLUTION_MS = 100;
 const THERMAL_FOLDER = '/sys/class/thermal';
 
-export interface HealthParts {
+interface HealthParts {
   /** Bytes of the model cache on disk. */
   readonly diskUsed: () => Promise<number>;
   /** Bytes of memory of the agent's other processes. */

@@ -1,7 +1,7 @@
 import type { Status } from '#shared/kernel/status.js';
 
 /** What requests are counted as: which API they spoke, and what they asked. */
-export interface CountedRequest {
+interface CountedRequest {
   readonly api: string;
   readonly call: string;
 }

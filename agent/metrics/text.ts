@@ -8,7 +8,7 @@ import type { HealthMonitor } from './health.js';
 import type { MetricsRecorder } from './recorder.js';
 import type { RequestCounts } from './request-counts.js';
 
-export interface MetricsTextParts {
+interface MetricsTextParts {
   readonly recorder: MetricsRecorder;
   readonly requests: RequestCounts;
   readonly dataPlane: Pick<DataPlane, 'list' | 'routed'>;

@@ -11,7 +11,7 @@ export interface FeedbackSink {
   metric(target: PredictionTarget, name: string, value: number): boolean;
 }
 
-export interface FeedbackDeps {
+interface FeedbackDeps {
   readonly dataPlane: Pick<DataPlane, 'list' | 'routed' | 'targetOf'>;
   readonly sink: FeedbackSink;
   readonly answers: AnswerLog;
@@ -24,7 +24,7 @@ export interface Verdict {
 }
 
 /** What a number of the application's is about: every model in service, or one, in the version in service or another. */
-export interface MetricSubject extends AnswerName {
+interface MetricSubject extends AnswerName {
   readonly model?: ModelName | undefined;
   readonly version?: VersionNumber | undefined;
 }

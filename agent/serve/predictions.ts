@@ -8,7 +8,7 @@ export interface PredictRequest extends InferRequest {
   readonly id?: string | undefined;
 }
 
-export interface PredictionDeps {
+interface PredictionDeps {
   readonly dataPlane: Pick<DataPlane, 'infer'>;
   readonly answers: AnswerLog;
 }

@@ -27,7 +27,7 @@ export interface Incoming<Answer> {
   readonly answer: () => Promise<Answer>;
 }
 
-export interface RequestDeps {
+interface RequestDeps {
   readonly requests: RequestSink;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly logger: Logger;

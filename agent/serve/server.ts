@@ -13,7 +13,7 @@ import { managementApi } from './management/management-api.js';
 import { predictionPhases } from './predictions.js';
 import { requestPhases, type RequestSink } from './requests.js';
 
-export interface InferenceServerOptions {
+interface InferenceServerOptions {
   readonly dataPlane: DataPlane;
   readonly feedback: FeedbackSink;
   readonly requests: RequestSink;

@@ -2,7 +2,7 @@ import type { Caller } from './route.js';
 import type { Role } from '#hub/kernel/roles.js';
 
 /** Who does something, and from where: recorded with every decision that follows. */
-export interface ApiActor {
+interface ApiActor {
   readonly name: string;
   readonly role: Role;
   /** Network address. */

@@ -6,7 +6,7 @@ import type { AuditEntry } from './audit-entry.js';
 import { RefusalSums } from './refusal-sums.js';
 import type { AuditRecord } from './views.js';
 
-export interface AuditFilter {
+interface AuditFilter {
   /** Only records before this id: the next page. */
   readonly before?: number;
   readonly actor?: string;

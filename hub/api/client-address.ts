@@ -5,7 +5,7 @@ import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 /** True for the address of a proxy whose `X-Forwarded-For` is believed; `hop` counts from the hub outwards. */
 export type TrustedProxies = (address: string, hop: number) => boolean;
 
-export const NO_PROXIES: TrustedProxies = () => false;
+const NO_PROXIES: TrustedProxies = () => false;
 
 /**
  * Trusted proxies from a setting: addresses and networks (`10.0.0.0/8`), or `loopback`, `linklocal`, `uniquelocal`, separated by commas.

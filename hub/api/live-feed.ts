@@ -20,7 +20,7 @@ const MAX_CLIENTS = 1_000;
 const MAX_BACKLOG_BYTES = 4 * 1024 * 1024;
 const PING_EVERY = seconds(30);
 
-export interface LiveFeedOptions {
+interface LiveFeedOptions {
   readonly bus: LiveBus;
   readonly authenticator: Authenticator;
   readonly tokens: Pick<ApiTokens, 'onRevoked' | 'stillValid'>;

@@ -1,7 +1,7 @@
 import { type EpochMillis, type Millis, minutes } from '#shared/kernel/time.js';
 import type { AuditEntry } from './audit-entry.js';
 
-export interface RefusalLimits {
+interface RefusalLimits {
   readonly window: Millis;
   /** Refusals of strangers recorded one by one in a window. */
   readonly each: number;

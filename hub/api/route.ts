@@ -20,7 +20,7 @@ export interface AuditNote {
 }
 
 /** What a handler gets: everything in it is narrowed by the route's schemas. */
-export interface RouteInput<Params, Query, Body> {
+interface RouteInput<Params, Query, Body> {
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
@@ -31,7 +31,7 @@ export interface RouteInput<Params, Query, Body> {
 }
 
 /** A body or answer that is not JSON: bytes of this media type, passed on unread. */
-export interface Raw {
+interface Raw {
   readonly mediaType: string;
   readonly description: string;
 }
@@ -78,7 +78,7 @@ export interface Route
   handle(context: RouteContext): Promise<unknown>;
 }
 
-export interface RouteContext {
+interface RouteContext {
   readonly caller: Caller;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;

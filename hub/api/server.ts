@@ -19,7 +19,7 @@ import { refuseUnreadable } from './refuse-unreadable.js';
 import type { Route } from './route.js';
 import { refuseUpgrade, upgradeTarget } from '#hub/kernel/upgrade.js';
 
-export interface ApiServerOptions extends MountDeps {
+interface ApiServerOptions extends MountDeps {
   /** Reverse proxies whose word on the client's address, host and protocol is believed. */
   readonly trustedProxies: TrustedProxies;
   readonly host: string;

@@ -9,10 +9,10 @@ import type { ApiTokensTable } from '#hub/store/tables/api-tables.js';
 import type { ApiToken, CreatedToken } from './views.js';
 
 /** Makes a token recognisable, to people and to secret scanners. */
-export const TOKEN_PREFIX = 'skerry_';
+const TOKEN_PREFIX = 'skerry_';
 const SECRET = /^skerry_[A-Za-z0-9_-]{43}$/;
 
-export interface NewToken {
+interface NewToken {
   readonly name: string;
   readonly role: Role;
   readonly expiresAt?: EpochMillis;

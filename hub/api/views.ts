@@ -32,10 +32,10 @@ export const newTokenSchema = z.strictObject({
 
 export const whoAmISchema = z.object({ id: z.string(), name: z.string(), role: z.enum(ROLES) });
 
-export const AUDIT_OUTCOMES = ['ok', 'refused', 'failed'] as const;
+const AUDIT_OUTCOMES = ['ok', 'refused', 'failed'] as const;
 export type AuditOutcome = (typeof AUDIT_OUTCOMES)[number];
 
-export const auditRecordSchema = z.object({
+const auditRecordSchema = z.object({
   id: z.int(),
   at: z.iso.datetime(),
   actor: z.string(),

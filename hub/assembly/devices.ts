@@ -38,7 +38,7 @@ export function widthsOf(config: HubConfig): RollUpWidths {
   return { ...INGEST_DEFAULTS.widths, device: config.deviceStep };
 }
 
-export interface TelemetryNeeds {
+interface TelemetryNeeds {
   readonly kept: Kept;
   readonly messaging: Messaging;
   readonly trust: Trust;
@@ -69,7 +69,7 @@ export interface Later {
   readonly httpPort: () => number;
 }
 
-export interface DeviceNeeds extends TelemetryNeeds {
+interface DeviceNeeds extends TelemetryNeeds {
   readonly alerts: Alerts;
 }
 

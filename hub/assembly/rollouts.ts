@@ -23,7 +23,7 @@ export interface Rollouts {
   readonly cohorts: Cohorts;
 }
 
-export interface RolloutNeeds {
+interface RolloutNeeds {
   readonly kept: Kept;
   readonly trust: Trust;
   readonly versions: Versions;

@@ -8,7 +8,7 @@ import type { Kept } from './kept.js';
 import type { Access, Alerts } from './people.js';
 import type { Trust, Versions } from './versions.js';
 
-export interface UpkeepNeeds {
+interface UpkeepNeeds {
   readonly kept: Kept;
   readonly devices: Devices;
   readonly access: Access;

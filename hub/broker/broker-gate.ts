@@ -9,7 +9,7 @@ import { type DeviceCredentials, type FetchPolicy, hashPassword, passwordMatches
 import { allowed, type Identity } from './decide/topic-rules.js';
 import type { Subscriptions } from './subscriptions.js';
 
-export interface GateOptions {
+interface GateOptions {
   readonly fleet: string;
   readonly credentials: DeviceCredentials;
   readonly fetchPolicy: FetchPolicy;

@@ -5,7 +5,7 @@ import { type DeviceChannel, fleetFilter, parseTopic } from '#shared/protocol/to
 import type { BrokerPort } from './link.js';
 
 /** Takes a message of a device; `replayed`: the broker sent it from its memory. What it throws is logged, and the message is dropped. */
-export type DeviceMessageHandler = (device: DeviceId, payload: Uint8Array, replayed: boolean) => void;
+type DeviceMessageHandler = (device: DeviceId, payload: Uint8Array, replayed: boolean) => void;
 
 /** What devices send to the hub, by channel and sender. A message whose topic is malformed goes no further. */
 export class DeviceInbox {

@@ -27,7 +27,7 @@ const TOPIC_ALLOWANCE = 4 * 1024;
 const DEVICE_FRAMES: FrameLimits = { connectBytes: 16 * 1024, packetBytes: LIMITS.fetchBytes + TOPIC_ALLOWANCE };
 const HUB_FRAMES: FrameLimits = { connectBytes: 16 * 1024, packetBytes: LIMITS.trustFileBytes + TOPIC_ALLOWANCE };
 
-export interface EmbeddedBrokerOptions {
+interface EmbeddedBrokerOptions {
   readonly fleet: string;
   /** Where devices connect over TCP; port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number; readonly tls?: { readonly cert: string; readonly key: string } };

@@ -5,7 +5,7 @@ export interface FrameLimits {
   readonly packetBytes: number;
 }
 
-export type FrameVerdict = 'ok' | 'too-large' | 'malformed';
+type FrameVerdict = 'ok' | 'too-large' | 'malformed';
 
 /**
  * Watches the bytes of an MQTT connection go by and says when a packet announces more than its limit, before the parser

@@ -8,7 +8,7 @@ import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 
 /** State of the hub's connection to its broker. */
-export type BrokerStatus =
+type BrokerStatus =
   | { readonly kind: 'idle' }
   | { readonly kind: 'connecting'; readonly attempt: number }
   /** Subscriptions stand; retained state is being or was published again. `connection` counts the connections of this process. */
@@ -40,7 +40,7 @@ export interface BrokerConnection {
   readonly ca?: string | undefined;
 }
 
-export interface BrokerLinkOptions {
+interface BrokerLinkOptions {
   /** Asked before every attempt: an embedded broker knows its port and password only once it has started. */
   readonly connection: () => BrokerConnection;
   /** Distinguishes hubs on one broker. */

@@ -5,7 +5,7 @@ import type { Millis } from '#shared/kernel/time.js';
 
 // How arguments that several commands share are read. All throw `CLI_USAGE`.
 
-export interface ModelVersion {
+interface ModelVersion {
   readonly model: string;
   readonly version: number | undefined;
 }

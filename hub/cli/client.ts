@@ -9,7 +9,7 @@ import { type Answer, send, type SendRequest } from '../publisher/http-send.js';
 
 const IDLE: Millis = seconds(60);
 
-export type QueryValues = Readonly<Record<string, string | number | boolean | undefined>>;
+type QueryValues = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** The hub's API as commands use it: answers are checked by the schema the route declares, refusals thrown as what they are. */
 export class HubClient {

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { CliDeps } from './deps.js';
 
 /** A command as `skerry --help` knows it; what it takes and does is loaded when it is asked for. */
-export interface LazyCommand {
+interface LazyCommand {
   readonly name: string;
   readonly description: string;
   readonly register: (program: Command, deps: CliDeps) => Promise<void>;

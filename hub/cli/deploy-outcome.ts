@@ -2,7 +2,7 @@ import { EXIT, type ExitCode } from '#shared/terminal/run-cli.js';
 import type { DeploymentProgress } from '../fleet/deployment-view.js';
 
 /** Where a deployment stands, for who waits for it. */
-export type DeployOutcome =
+type DeployOutcome =
   /** Some device is still on its way. */
   | { readonly kind: 'running' }
   /** Every device has answered, one way or the other. */

@@ -8,7 +8,7 @@ import type { HubClient } from './client.js';
 
 const BACKOFF = { base: 500, max: seconds(15) };
 
-export interface LiveOptions {
+interface LiveOptions {
   readonly hub: HubClient;
   readonly kinds: readonly LiveEvent['kind'][];
   readonly clock: Clock;

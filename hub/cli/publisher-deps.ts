@@ -38,7 +38,7 @@ export interface OpenedPublisher {
   readonly folder: PublisherFolder;
 }
 
-export const DEFAULT_KEYS = './publisher';
+const DEFAULT_KEYS = './publisher';
 
 /** Options every command has that talks to a hub. */
 export function addHubOptions(command: Command): Command {

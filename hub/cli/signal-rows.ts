@@ -3,7 +3,7 @@ import type { SignalTable } from '#shared/signals/table.js';
 import { formatBytes, formatDuration } from '#shared/terminal/format.js';
 
 /** One signal of one version, as the table of `skerry metrics` has it. */
-export interface SignalRow {
+interface SignalRow {
   readonly version: number;
   readonly signal: string;
   readonly figures: string;

@@ -9,7 +9,7 @@ export const clockStatusSchema = z.object({
   lastSigned: z.iso.datetime().nullable(),
   devices: z.int().meta({ description: 'Devices heard within the hour whose clocks can vouch for it.' }),
 });
-export type ShownClock = z.infer<typeof clockStatusSchema>;
+type ShownClock = z.infer<typeof clockStatusSchema>;
 
 export function shownClock({ verdict, now, lastSigned, devices }: ClockStatus): ShownClock {
   return {

@@ -4,7 +4,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { type ClockVerdict, judgeClock } from './decide/clock-verdict.js';
 
-export interface HubClockDeps {
+interface HubClockDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   /** It became suspect, or credible again; must not throw and must not wait for the network. */

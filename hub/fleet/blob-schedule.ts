@@ -7,7 +7,7 @@ export interface Piece {
 }
 
 /** `full`: too many blobs at once; the device asks again after a silence. */
-export type RequestVerdict = 'accepted' | 'full';
+type RequestVerdict = 'accepted' | 'full';
 
 interface Wanted {
   readonly pieces: number;

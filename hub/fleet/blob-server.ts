@@ -16,7 +16,7 @@ import { blobTopic, deviceTopic } from '#shared/protocol/topics.js';
 import { BlobSchedule, type Piece } from './blob-schedule.js';
 import type { BlobSource, ServableBlob } from './hub-blobs.js';
 
-export interface BlobServerDeps {
+interface BlobServerDeps {
   readonly link: BrokerPort;
   readonly fleet: string;
   readonly source: BlobSource;

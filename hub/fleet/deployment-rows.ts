@@ -57,7 +57,7 @@ export interface WithdrawOptions {
 }
 
 /** What withdrawing a deployment comes to for each device that follows it. */
-export interface Withdrawal {
+interface Withdrawal {
   readonly devices: readonly DeviceId[];
   readonly decisions: readonly DesiredDecision[];
   readonly takenOff: readonly DeviceId[];

@@ -7,7 +7,7 @@ import { PROGRESS_STATES, progressSchema } from './decide/progress.js';
 
 // What the API says about deployments; routes declare it, clients check by it.
 
-export const deploymentSchema = z.object({
+const deploymentSchema = z.object({
   id: z.int(),
   model: modelNameSchema,
   /** Null for one that takes the model off the devices. */

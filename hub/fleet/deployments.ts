@@ -25,7 +25,7 @@ import { type Progress, progressOf, removalProgress } from './decide/progress.js
 import { parseSelector } from './decide/selector.js';
 import { type Decider, requireUnclaimed, type RolloutClaims } from './rollout-claims.js';
 
-export interface NewDeployment {
+interface NewDeployment {
   readonly model: string;
   /** Null takes the model off the devices. */
   readonly version: number | null;
@@ -37,7 +37,7 @@ export interface NewDeployment {
   readonly supersede?: Decider;
 }
 
-export interface DeploymentsDeps {
+interface DeploymentsDeps {
   readonly db: Db;
   readonly clock: Clock;
   readonly bus: LiveBus;

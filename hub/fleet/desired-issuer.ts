@@ -21,7 +21,7 @@ import type { FetchRights } from './fetch-rights.js';
 import { reportedOf } from './device-view.js';
 import { inWindow } from './window.js';
 
-export interface DesiredIssuerDeps {
+interface DesiredIssuerDeps {
   readonly db: Db;
   readonly rights: FetchRights;
   readonly clock: Clock;

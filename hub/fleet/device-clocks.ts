@@ -8,7 +8,7 @@ import type { DeviceMarks } from './device-marks.js';
 /** A clock this far from the hub's is worth a mark: certificates and the device's own logs go wrong with it. */
 const FAR: Millis = hours(1);
 
-export interface DeviceClocksDeps {
+interface DeviceClocksDeps {
   readonly marks: Pick<DeviceMarks, 'set' | 'clear'>;
   readonly hubClock: Pick<HubClock, 'heard' | 'isCredible'>;
 }

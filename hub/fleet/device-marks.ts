@@ -12,7 +12,7 @@ import { type DeviceId, deviceIdSchema } from '#shared/protocol/device.js';
  * this hub. `clock`: its clock is far from the hub's. docs/OPERATIONS.md has a chapter for each.
  */
 export const DEVICE_MARKS = ['copied', 'restored', 'ahead', 'clock'] as const;
-export type DeviceMark = (typeof DEVICE_MARKS)[number];
+type DeviceMark = (typeof DEVICE_MARKS)[number];
 
 export const markSchema = z.object({
   mark: z.enum(DEVICE_MARKS),
@@ -29,7 +29,7 @@ export interface DeviceAlert {
   readonly reason: string;
 }
 
-export interface DeviceMarksDeps {
+interface DeviceMarksDeps {
   readonly db: Db;
   readonly clock: Clock;
   readonly bus: LiveBus;

@@ -16,7 +16,7 @@ import { WhenRoom } from './when-room.js';
 
 export type AdmitStart = (trx: Queryable, device: DeviceId, start: Pick<Birth, 'boot' | 'bootId'>, at: EpochMillis) => Promise<void>;
 
-export interface DeviceStatesDeps {
+interface DeviceStatesDeps {
   readonly db: Db;
   readonly clock: Clock;
   readonly bus: LiveBus;

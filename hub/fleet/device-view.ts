@@ -13,7 +13,7 @@ const time = z.iso.datetime();
 export const PRESENCE_STATES = ['online', 'offline', 'never'] as const;
 
 /** A device in a list. */
-export const deviceSummarySchema = z.object({
+const deviceSummarySchema = z.object({
   id: deviceIdSchema,
   labels: labelsSchema,
   presence: z.object({ state: z.enum(PRESENCE_STATES), since: time.nullable() }),

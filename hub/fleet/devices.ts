@@ -11,14 +11,14 @@ import { effectiveLabels, type HubLabels, readHubLabels, readLabels } from './la
 import { parseSelector } from './decide/selector.js';
 import { requireTimeZone } from './decide/time-zone.js';
 
-export interface DeviceFilter {
+interface DeviceFilter {
   /** Label selector in the grammar of Kubernetes. */
   readonly selector?: string | undefined;
   readonly presence?: 'online' | 'offline' | 'never' | undefined;
   readonly includeRevoked?: boolean | undefined;
 }
 
-export interface DevicesDeps {
+interface DevicesDeps {
   readonly db: Db;
   readonly clock: Clock;
   readonly bus: LiveBus;

@@ -9,7 +9,7 @@ import { readLabels } from './labels.js';
 import { requireTimeZone } from './decide/time-zone.js';
 import type { EnrolmentTokensTable } from '#hub/store/tables/fleet-tables.js';
 
-export interface NewEnrolmentToken {
+interface NewEnrolmentToken {
   readonly name: string;
   /** Given to every device that enrols with it. */
   readonly labels: Labels;
@@ -21,7 +21,7 @@ export interface NewEnrolmentToken {
 }
 
 /** What a token grants a device. */
-export interface EnrolmentGrant {
+interface EnrolmentGrant {
   readonly id: string;
   readonly labels: Labels;
   /** The only device it lets in; undefined for any. */

@@ -14,7 +14,7 @@ import type { EnrolmentTokens } from './enrolment-tokens.js';
 import { effectiveLabels, type HubLabels, readHubLabels, readLabels } from './labels.js';
 import type { DevicesTable } from '#hub/store/tables/fleet-tables.js';
 
-export interface EnrolmentDeps {
+interface EnrolmentDeps {
   readonly db: Db;
   readonly clock: Clock;
   readonly fleet: FleetId;

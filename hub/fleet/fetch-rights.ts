@@ -72,7 +72,7 @@ function rightsOf({ device, models }: DesiredState, now: EpochMillis): FetchRigh
 }
 
 /** Rights to withdraw: of models the newest statement no longer names, and of versions beyond the newest few of a model. */
-export function outdatedRights(rows: readonly FetchRightsTable[], statements: readonly DesiredState[]): readonly FetchRightsTable[] {
+function outdatedRights(rows: readonly FetchRightsTable[], statements: readonly DesiredState[]): readonly FetchRightsTable[] {
   const models = new Map<DeviceId | string, ReadonlySet<string>>(
     statements.map(({ device, models: named }) => [device, new Set(named.map(({ model }) => model))]),
   );

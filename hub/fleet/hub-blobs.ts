@@ -52,7 +52,7 @@ export class HubBlobs implements BlobSource {
 }
 
 /** A TUF target in pieces of fixed size. */
-export function targetBlob(bytes: Uint8Array): ServableBlob {
+function targetBlob(bytes: Uint8Array): ServableBlob {
   const size = LIMITS.targetPieceBytes;
   return {
     pieces: Math.max(1, Math.ceil(bytes.byteLength / size)),

@@ -15,7 +15,7 @@ export interface Move {
 }
 
 /** Addresses that the settings of the hub name. */
-export interface SetAddresses {
+interface SetAddresses {
   readonly publicUrl?: string | undefined;
   readonly mqttUrl?: string | undefined;
   readonly mqttPublicUrl?: string | undefined;

@@ -5,7 +5,7 @@ import type { DeviceStates } from './device-states.js';
 import type { HeldByDevices } from './held.js';
 import type { Leftovers } from './leftovers.js';
 
-export interface InboundDeps {
+interface InboundDeps {
   readonly inbox: DeviceInbox;
   readonly states: DeviceStates;
   readonly blobs: BlobServer;

@@ -6,7 +6,7 @@ import { type DeviceId, deviceIdSchema, type FleetId } from '#shared/protocol/de
 import { type DeviceChannel, deviceTopic, RETAINED_CHANNELS } from '#shared/protocol/topics.js';
 import { inWindow } from './window.js';
 
-export interface LeftoversDeps {
+interface LeftoversDeps {
   readonly db: Db;
   readonly link: BrokerPort;
   readonly fleet: FleetId;

@@ -12,7 +12,7 @@ import type { DeviceMarks } from './device-marks.js';
 import { type DeviceStarts, isRefused, namesOf, readStarts, settleCopies } from './decide/device-starts.js';
 import type { HeardStart } from './device-states.js';
 
-export interface StartWatchDeps {
+interface StartWatchDeps {
   readonly db: Db;
   readonly clock: Clock;
   readonly link: BrokerPort;

@@ -11,7 +11,7 @@ export interface TrustFiles {
   readonly index: TrustIndex;
 }
 
-export interface TrustPublisherDeps {
+interface TrustPublisherDeps {
   readonly link: BrokerPort;
   readonly fleet: string;
   readonly logger: Logger;

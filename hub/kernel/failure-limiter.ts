@@ -1,7 +1,7 @@
 import type { Clock } from '#shared/kernel/clock.js';
 import { type Millis, minutes } from '#shared/kernel/time.js';
 
-export interface FailureLimits {
+interface FailureLimits {
   /** Failures an address may make in one window. */
   readonly failures: number;
   readonly window: Millis;

@@ -47,7 +47,7 @@ export function readLiveEvent(bytes: Uint8Array): LiveEvent | undefined {
 }
 
 export type LiveEvent = z.infer<typeof liveEventSchema>;
-export type LiveListener = (event: LiveEvent) => void;
+type LiveListener = (event: LiveEvent) => void;
 
 /** Tells everyone inside the process what just happened. Nothing waits for a listener and none can break another. */
 export class LiveBus {

@@ -9,7 +9,7 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import type { BuiltFile, BuiltRelease } from './build.js';
 
 /** An executable as its header describes it. */
-export interface AgentExecutable {
+interface AgentExecutable {
   readonly path: string;
   readonly format: ExecutableFormat;
   readonly platform: AgentPlatform;
@@ -17,7 +17,7 @@ export interface AgentExecutable {
   readonly sizeBytes: number;
 }
 
-export interface ReleaseRequest {
+interface ReleaseRequest {
   /** One file for each platform. */
   readonly paths: readonly string[];
   /** What people call the release, such as 0.4.0. */
@@ -72,7 +72,7 @@ export async function buildRelease(request: ReleaseRequest, onStep: (step: Relea
 }
 
 /** What an executable is made for, by its header. */
-export async function inspectExecutable(path: string): Promise<AgentExecutable> {
+async function inspectExecutable(path: string): Promise<AgentExecutable> {
   const { bytes, sizeBytes } = await readHead(path);
   if (sizeBytes > LIMITS.agentBytes) {
     throw new SkerryError('INPUT_TOO_LARGE', `${path} has ${sizeBytes} bytes, an agent may have ${LIMITS.agentBytes}`);

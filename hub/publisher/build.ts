@@ -56,7 +56,7 @@ export type BuildStep =
   | { readonly kind: 'cutting'; readonly variant: string; readonly read: number; readonly total: number };
 
 /** Where the bytes of an artifact are. */
-export type ArtifactSource = { readonly path: string } | { readonly bytes: Uint8Array };
+type ArtifactSource = { readonly path: string } | { readonly bytes: Uint8Array };
 
 export interface BuiltFile {
   readonly artifact: Artifact;

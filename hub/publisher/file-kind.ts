@@ -3,7 +3,7 @@ import { asSkerryError } from '#shared/kernel/errors.js';
 import { isNpy } from '#shared/tensor/npy-header.js';
 
 /** What a file is that the runtime does not take for a model, and what its owner does next. */
-export interface FileKind {
+interface FileKind {
   readonly what: string;
   readonly advice: string;
 }

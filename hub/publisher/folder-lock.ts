@@ -16,9 +16,9 @@ const NFS = 0x6969;
 
 /** Who holds the lock; written beside it for others to read, and never relied on. */
 const holderSchema = z.object({ pid: z.int(), host: z.string(), command: z.string(), since: z.iso.datetime() });
-export type LockHolder = z.infer<typeof holderSchema>;
+type LockHolder = z.infer<typeof holderSchema>;
 
-export interface LockOptions {
+interface LockOptions {
   readonly folder: PublisherFolder;
   readonly clock: Clock;
   /** What is done with the folder, for those who wait. */

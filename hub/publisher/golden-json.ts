@@ -33,7 +33,7 @@ const objectSchema = z.custom<Readonly<Record<string, unknown>>>(
 const caseSchema = z.strictObject({ name: z.string().optional(), inputs: objectSchema, outputs: objectSchema.optional() });
 
 /** What a JSON file of golden inputs holds. */
-export interface JsonCase {
+interface JsonCase {
   readonly name: string | undefined;
   readonly inputs: NamedTensors;
   readonly outputs: NamedTensors;

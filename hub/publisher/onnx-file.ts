@@ -24,7 +24,7 @@ export interface OnnxFile {
   readonly unreadable?: { readonly reason: string; readonly at: number; readonly ended: boolean };
 }
 
-export interface OperatorUse {
+interface OperatorUse {
   /** "ai.onnx" is the default domain. */
   readonly domain: string;
   readonly name: string;

@@ -25,7 +25,7 @@ import {
 
 const OUTGOING = 'outgoing.json';
 
-export const outgoingSchema = openObject({
+const outgoingSchema = openObject({
   schema: z.literal('skerry.outgoing/1'),
   /** What was signed, for messages. */
   command: z.string().max(256),

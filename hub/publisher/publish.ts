@@ -17,7 +17,7 @@ export interface VersionPublisher {
   publish(model: ModelName, target: VersionTarget, manifest: Uint8Array): Promise<void>;
 }
 
-export interface PublishOptions {
+interface PublishOptions {
   /** The number to publish under; the next one when left out. */
   readonly version?: VersionNumber;
   /** Versions below are never installed again, even by rollback; what was said before stays when left out. */
@@ -126,7 +126,7 @@ async function publishAs(
   return target.digest;
 }
 
-export type VersionDecision =
+type VersionDecision =
   | { readonly kind: 'same'; readonly published: PublishedVersion }
   | { readonly kind: 'conflict'; readonly version: VersionNumber }
   | { readonly kind: 'new'; readonly version: VersionNumber };

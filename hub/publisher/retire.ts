@@ -7,7 +7,7 @@ import { type Delivery, deliverPending, signAndDeliver } from './trust-delivery.
 import type { PublisherFolder } from './trust-folder.js';
 import { retireVersions } from './trust-sign.js';
 
-export interface RetireDeps {
+interface RetireDeps {
   readonly folder: PublisherFolder;
   readonly secret: KeySecret;
   readonly hub: PublisherHub;

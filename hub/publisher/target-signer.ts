@@ -8,7 +8,7 @@ import { type Delivery, deliverPending, signAndDeliver } from './trust-delivery.
 import type { PublisherFolder } from './trust-folder.js';
 import { signVersionTarget } from './trust-sign.js';
 
-export interface FolderPublisher {
+interface FolderPublisher {
   readonly folder: PublisherFolder;
   readonly secret: KeySecret;
   readonly hub: PublisherHub;

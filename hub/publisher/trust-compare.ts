@@ -10,7 +10,7 @@ import type { KnownPublisher, PublisherFolder, PublisherRecord, Remembered } fro
  * How a role stands in the folder and at the hub. `hub-behind`: the hub lost something, or never got it. `folder-behind`: the
  * hub holds something newer that this folder's keys signed. `diverged`: each holds something that the other never had.
  */
-export type Relation = 'same' | 'hub-behind' | 'folder-behind' | 'diverged';
+type Relation = 'same' | 'hub-behind' | 'folder-behind' | 'diverged';
 
 export interface RoleStanding {
   readonly role: string;

@@ -120,7 +120,7 @@ async function rememberTaken(draft: FolderDraft, { role, given }: RoleStanding):
 }
 
 /** Throws where going on needs somebody to decide. */
-export function requireOneHistory({ role, relation, wasTaken, folder, hub }: RoleStanding, path: string): void {
+function requireOneHistory({ role, relation, wasTaken, folder, hub }: RoleStanding, path: string): void {
   if (relation === 'diverged') {
     throw new SkerryError('TRUST_FOLDER_DIVERGED', `${path} holds ${role} version ${folder}, the hub holds another file as version ${hub}`);
   }

@@ -58,7 +58,7 @@ export interface NamedKey {
   readonly key: SigningKey;
 }
 
-export interface PublisherFolderOptions {
+interface PublisherFolderOptions {
   readonly cost?: ScryptCost;
   readonly fs?: DurableFs;
 }

@@ -14,7 +14,7 @@ import { DIRECTOR_FILE, type NamedKey, type PublisherFolder, type PublisherRecor
 import { createPublisher, type PublisherRequest } from './trust-sign.js';
 
 /** How long root and top-level targets hold before they must be signed again. */
-export const KEEPER_LIFETIME: Millis = days(365);
+const KEEPER_LIFETIME: Millis = days(365);
 
 /** What every ceremony needs. */
 export interface Ceremony {
@@ -26,7 +26,7 @@ export interface Ceremony {
   readonly lifetime?: Millis;
 }
 
-export interface RootPolicy {
+interface RootPolicy {
   /** Number of root keys made (default 1). */
   readonly rootKeys?: number;
   /** How many of them must sign (default 1). */
@@ -69,7 +69,7 @@ export async function initTrust(options: InitTrust): Promise<TrustUpdate> {
   return { roots: [root.bytes], targets: targets.bytes, roles: { [request.role]: request.file }, director };
 }
 
-export interface RotateRoot extends Ceremony, RootPolicy {
+interface RotateRoot extends Ceremony, RootPolicy {
   /** Makes a new targets key as well. */
   readonly rotateTargets?: boolean;
   /** New keys of the hub, when it lost or replaced its own. */
@@ -115,7 +115,7 @@ export async function renewTrust(options: Ceremony): Promise<TrustUpdate> {
   return { roots: [signed.bytes], ...(await resignTargets(options)) };
 }
 
-export interface AddPublisher extends Ceremony {
+interface AddPublisher extends Ceremony {
   readonly request: PublisherRequest;
   /** Model names or patterns with `*` the publisher may publish. */
   readonly models: readonly string[];

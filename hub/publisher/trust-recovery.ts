@@ -48,7 +48,7 @@ export async function recover(delivery: Delivery, take: Take): Promise<void> {
 }
 
 /** A version that the folder's publishers signed and whose content the hub lacks. */
-export interface LostVersion {
+interface LostVersion {
   readonly model: ModelName;
   readonly version: number;
 }

@@ -16,9 +16,9 @@ import { modelRoleName, roleNameSchema } from '#shared/trust/role-name.js';
 import type { KnownPublisher, PublisherFolder, PublisherRecord, Remembered } from './trust-folder.js';
 
 /** How long a publisher's targets file holds before it must be signed again. */
-export const PUBLISHER_LIFETIME: Millis = days(365);
+const PUBLISHER_LIFETIME: Millis = days(365);
 
-export interface PublisherSigning {
+interface PublisherSigning {
   readonly folder: PublisherFolder;
   readonly secret: KeySecret;
   readonly clock: Clock;
@@ -72,7 +72,7 @@ export interface VersionTarget {
 /** The newest targets file of a role as the hub gives it; `undefined` where it has none. */
 export type CurrentFiles = (role: string) => Promise<Uint8Array | undefined>;
 
-export interface SignUpon extends PublisherSigning {
+interface SignUpon extends PublisherSigning {
   readonly current: CurrentFiles;
 }
 
@@ -113,7 +113,7 @@ export async function signVersionTarget(options: SignUpon & { readonly target: V
   return { roles: { [publisher]: await desk.sign(delegating), [role]: next }, changed: true };
 }
 
-export interface RetireVersions extends SignUpon {
+interface RetireVersions extends SignUpon {
   readonly model: ModelName;
   readonly versions: readonly number[];
 }

@@ -29,7 +29,7 @@ import type { ModelDetail, ModelSummary, VersionDetail, VersionSummary } from '.
 /** Uploads that no version names are kept this long, for the publisher to come back to. */
 const ORPHANS_KEPT = days(7);
 
-export interface RegistryDeps {
+interface RegistryDeps {
   readonly store: VersionStore;
   readonly storage: ArtifactStorage;
   readonly tuf: TufRepository;
@@ -40,7 +40,7 @@ export interface RegistryDeps {
   readonly logger: Logger;
 }
 
-export interface PublishRequest {
+interface PublishRequest {
   /** Canonical manifest bytes. */
   readonly manifest: Uint8Array;
   /** The publisher. */

@@ -14,7 +14,7 @@ export interface TrustAlert {
   readonly reason: string;
 }
 
-export interface TrustWatchDeps {
+interface TrustWatchDeps {
   readonly tuf: Pick<TufRepository, 'expiries'>;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -29,7 +29,7 @@ export function readCandidate(model: ModelName, bytes: Uint8Array): Candidate {
   return { manifest, bytes, digest: digestOf(bytes) };
 }
 
-export interface CheckDeps {
+interface CheckDeps {
   readonly store: StoredVersions;
   readonly storage: ArtifactStorage;
 }

@@ -4,7 +4,7 @@ import { type ModelName, modelNameSchema, type VersionNumber, versionNumberSchem
 import { SkerryError } from '#shared/kernel/errors.js';
 
 /** What still needs a version; while any of it does, the version is not deleted. */
-export interface VersionNeeds {
+interface VersionNeeds {
   /** Deployments that are not withdrawn, by id. */
   readonly deployments: readonly string[];
   /** Rollouts under way that roll it out or may go back to it. */

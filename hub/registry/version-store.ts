@@ -10,7 +10,7 @@ import type { Candidate } from './version-checks.js';
 /** A version's row without its manifest, which may be megabytes. */
 export type VersionRow = Omit<VersionsTable, 'manifest'>;
 
-export interface Acceptance {
+interface Acceptance {
   readonly role: string;
   readonly publisher: string;
   readonly publishedAt: EpochMillis;

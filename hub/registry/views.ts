@@ -3,7 +3,7 @@ import { manifestSchema } from '#shared/bundle/manifest.js';
 import { digestSchema, modelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 
 /** Models and versions as the API shows them. */
-export const versionSummarySchema = z.object({
+const versionSummarySchema = z.object({
   model: modelNameSchema,
   version: versionNumberSchema,
   /** SHA-256 of the manifest. */
@@ -28,7 +28,7 @@ export const versionDetailSchema = versionSummarySchema.extend({
 });
 export type VersionDetail = z.infer<typeof versionDetailSchema>;
 
-export const modelSummarySchema = z.object({
+const modelSummarySchema = z.object({
   name: modelNameSchema,
   createdAt: z.iso.datetime(),
   versions: z.int(),

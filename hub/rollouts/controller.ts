@@ -20,7 +20,7 @@ import { type ScheduleOutlook, scheduleOutlook, zonesOf } from './decide/schedul
 import { type Outlook, RolloutRunner, type RunnerDeps } from './runner.js';
 import { type Ending, endingOf, NOTHING_TAKEN, takeOver, type Taker, type Takeover } from './takeover.js';
 
-export interface ControllerDeps extends RunnerDeps, Omit<PlanDeps, 'fleet'> {
+interface ControllerDeps extends RunnerDeps, Omit<PlanDeps, 'fleet'> {
   readonly fleet: FleetPort;
   /** While the clock of the hub is not credible no time is up and nobody can be told; left out where nobody guards it. */
   readonly hubClock?: Pick<HubClock, 'isCredible' | 'require'>;
@@ -31,7 +31,7 @@ export interface ControllerDeps extends RunnerDeps, Omit<PlanDeps, 'fleet'> {
   readonly newId?: () => string;
 }
 
-export interface CreateOptions {
+interface CreateOptions {
   /** Record it and wait for `start`. */
   readonly draft?: boolean;
   /** End rollouts of the same model on the same devices where they stand, and take their devices over. */

@@ -16,7 +16,7 @@ export interface PlanDeps {
   readonly cohorts: CohortsPort;
 }
 
-export interface Prepared {
+interface Prepared {
   readonly plan: Plan;
   readonly manifest: Digest;
   readonly members: readonly PlanDevice[];
@@ -90,7 +90,7 @@ export async function currentOf(
   return { current: await fleet.current(document.model, ids) };
 }
 
-export interface NewRollout {
+interface NewRollout {
   readonly id: string;
   readonly document: RolloutDocument;
   readonly prepared: Prepared;

@@ -9,7 +9,7 @@ import { gateName, gateSchema, isOnShadows } from './gate-document.js';
 import { checkKindRules, withKindDefaults } from './decide/kind-rules.js';
 import { scheduleSchema } from './decide/schedule.js';
 
-export const ROLLOUT_SCHEMA = 'skerry.rollout/1';
+const ROLLOUT_SCHEMA = 'skerry.rollout/1';
 
 const bake = durationSchema.refine((value) => value <= days(30), 'at most 30d');
 const deadline = durationSchema.refine((value) => value >= minutes(1) && value <= days(60), 'between 1m and 60d');

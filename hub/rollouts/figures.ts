@@ -21,7 +21,7 @@ export const AGES = [hours(1), hours(2), hours(6)] as const;
 const tallySchema = z.object({ events: count, exposure: count });
 
 const base = { gate: z.string().max(128) };
-export const gateFiguresSchema = z.discriminatedUnion('kind', [
+const gateFiguresSchema = z.discriminatedUnion('kind', [
   z.object({
     ...base,
     kind: z.literal('install'),
@@ -29,7 +29,7 @@ export const gateFiguresSchema = z.discriminatedUnion('kind', [
     failed: count,
     silent: count,
     pending: count,
-    /** Of the failed ones: devices that ran the version and took it back by themselves. */
+    /** Of the failed ones: devices that ran the version and rolled back on their own. */
     tookBack: count.default(0),
   }),
   z.object({

@@ -1,7 +1,7 @@
 // Gates as documents say them, defaults filled in.
 
 /** Devices of the wave that could not take the version up. */
-export interface InstallGate {
+interface InstallGate {
   readonly gate: 'install';
   readonly atMost: number;
 }
@@ -18,7 +18,7 @@ export interface BurnGate {
 }
 
 /** Comparison of a rate with the control's; a rate up to `negligible` passes without one. */
-export interface RateGate {
+interface RateGate {
   readonly gate: string;
   readonly tolerate: number;
   readonly ruleOut: number;
@@ -26,7 +26,7 @@ export interface RateGate {
 }
 
 /** Comparison of a quantile with the control's; `name` for numbers the application reports. */
-export interface QuantileGate {
+interface QuantileGate {
   readonly gate: string;
   readonly name?: string | undefined;
   readonly quantile: number;
@@ -35,7 +35,7 @@ export interface QuantileGate {
 }
 
 /** A rate or a distance of outputs within limits of its own. */
-export interface ShareGate {
+interface ShareGate {
   readonly gate: string;
   readonly atMost: number;
   readonly ruleOut: number;

@@ -10,7 +10,7 @@ import { ROLLOUT_EVENTS, ROLLOUT_STATES } from './decide/machine.js';
 import { planSchema } from './decide/plan.js';
 
 /** What a rollback takes back: devices of the current wave, every device told, or only those still on the way. */
-export const ROLLBACK_SCOPES = ['wave', 'all', 'in-flight'] as const;
+const ROLLBACK_SCOPES = ['wave', 'all', 'in-flight'] as const;
 
 /** Everything a rollout is, beside its devices; changed only by `apply`. The document comes back from JSON narrowed already. */
 export const rolloutRecordSchema = openObject({

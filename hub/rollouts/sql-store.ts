@@ -20,9 +20,9 @@ import {
 import type { RolloutDevicesTable, RolloutsTable } from '#hub/store/tables/rollout-tables.js';
 
 /** Writes wishes in the transaction of the change they belong to. */
-export type WriteWishes = (trx: Queryable, wishes: readonly Wish[]) => Promise<void>;
+type WriteWishes = (trx: Queryable, wishes: readonly Wish[]) => Promise<void>;
 /** The same for what a rollout leaves behind. */
-export interface StandingWrites {
+interface StandingWrites {
   leave(trx: Queryable, standing: Standing): Promise<DeviceId[]>;
   withdraw(trx: Queryable, rollout: string, at: EpochMillis): Promise<void>;
 }

@@ -19,7 +19,7 @@ import type { ScheduleOutlook } from './decide/schedule.js';
 const time = z.iso.datetime();
 const error = z.object({ code: z.string(), message: z.string() });
 
-export const rolloutSummarySchema = z.object({
+const rolloutSummarySchema = z.object({
   id: z.string(),
   model: modelNameSchema,
   version: versionNumberSchema,
@@ -76,7 +76,7 @@ export type RolloutDetail = z.infer<typeof rolloutDetailSchema>;
 
 export const rolloutListSchema = z.object({ rollouts: z.array(rolloutSummarySchema) });
 
-export const rolloutDeviceViewSchema = z.object({
+const rolloutDeviceViewSchema = z.object({
   device: deviceIdSchema,
   wave: z.int().nullable(),
   status: z.enum(DEVICE_STATUSES),
@@ -89,7 +89,7 @@ export const rolloutDeviceViewSchema = z.object({
 export const rolloutDevicesSchema = z.object({ devices: z.array(rolloutDeviceViewSchema) });
 export type RolloutDeviceView = z.infer<typeof rolloutDeviceViewSchema>;
 
-export const decisionViewSchema = z.object({
+const decisionViewSchema = z.object({
   number: z.int(),
   at: time,
   event: z.enum(ROLLOUT_EVENTS),

@@ -12,7 +12,7 @@ export interface SqlTypes {
   identity<T extends string, C extends string, K extends string>(table: CreateTableBuilder<T, C>, column: K): CreateTableBuilder<T, C | K>;
 }
 
-export type DefineColumn = (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder;
+type DefineColumn = (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder;
 
 /** `not null`, the usual case. */
 export const required: DefineColumn = (column) => column.notNull();

@@ -3,7 +3,7 @@ import type { Db } from '#hub/store/database.js';
 import type { EpochMillis } from '#shared/kernel/time.js';
 import type { StoredEvent } from './views.js';
 
-export interface EventFilter {
+interface EventFilter {
   readonly device?: string | undefined;
   readonly model?: string | undefined;
   readonly version?: number | undefined;

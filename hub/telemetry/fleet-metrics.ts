@@ -8,7 +8,7 @@ import { SIGNALS, type SignalTable } from '#shared/signals/table.js';
 import type { Ingest } from './ingest.js';
 import type { MetricsQuery } from './metrics-query.js';
 
-export interface FleetMetricsDeps {
+interface FleetMetricsDeps {
   readonly db: Db;
   readonly clock: Clock;
   readonly ingest: Pick<Ingest, 'figures' | 'queued'>;

@@ -11,7 +11,7 @@ import { failuresOf } from './failures.js';
 import type { MetricsModelTable } from '#hub/store/tables/telemetry-tables.js';
 import type { VersionMetrics } from './views.js';
 
-export interface MetricsFilter {
+interface MetricsFilter {
   readonly since: EpochMillis;
   readonly until?: EpochMillis | undefined;
   /** Only this device; from rows that are kept shorter and are coarser in time. */
@@ -22,7 +22,7 @@ export interface MetricsFilter {
 const PAGE = 500;
 
 /** Sums of one version over some time. */
-export interface VersionSums {
+interface VersionSums {
   readonly version: number;
   readonly sums: Sums;
   /** First and last moment that is in them. */

@@ -2,7 +2,7 @@ import { histogramOf } from '#shared/stats/drift.js';
 import type { QuantileSketch } from '#shared/stats/sketch.js';
 
 /** Sampled values of one output. */
-export interface OutputSums {
+interface OutputSums {
   readonly values: QuantileSketch;
   readonly notFinite: number;
 }

@@ -20,7 +20,7 @@ export interface Position {
   readonly seq: number;
 }
 
-export interface MeasuredWindow {
+interface MeasuredWindow {
   readonly model: MetricsWindow['model'];
   readonly version: MetricsWindow['version'];
   readonly sums: Sums;

@@ -5,7 +5,7 @@ type Range = readonly [first: number, last: number];
  * Ranges kept of one boot. An outbox that had to drop or coarsen records leaves gaps that stay, thousands of them after a long time
  * without network; beyond these the oldest gap closes, and what was in it counts as there. Outboxes are emptied from the oldest on.
  */
-export const MAX_RANGES = 4_096;
+const MAX_RANGES = 4_096;
 
 /**
  * A set of sequence numbers, exact up to `MAX_RANGES`, that stays small while they come mostly in order: what a device sent in one

@@ -5,7 +5,7 @@ import { Ingest, type IngestDeps, INGEST_DEFAULTS } from './ingest.js';
 import { MetricsQuery } from './metrics-query.js';
 import { Retention, type RetentionSettings } from './retention.js';
 
-export interface TelemetryDeps extends IngestDeps {
+interface TelemetryDeps extends IngestDeps {
   readonly inbox: DeviceInbox;
   readonly retention: RetentionSettings;
   /** False while the clock of the hub is not credible: by a clock that jumped everything would be old. */

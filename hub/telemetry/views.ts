@@ -6,7 +6,7 @@ import { viewShape } from '#shared/signals/view-schema.js';
 // What the API says about measurements and events; routes declare it, clients check by it.
 
 /** What one version did, merged over devices and time. */
-export const versionMetricsSchema = z.object({
+const versionMetricsSchema = z.object({
   version: versionNumberSchema,
   /** Answered, failed and refused ones. */
   predictions: z.int(),
@@ -31,7 +31,7 @@ export type VersionMetrics = z.infer<typeof versionMetricsSchema>;
 export const modelMetricsSchema = z.object({ model: modelNameSchema, since: z.iso.datetime(), versions: z.array(versionMetricsSchema) });
 
 /** A device event as it was stored. */
-export const storedEventSchema = z.object({
+const storedEventSchema = z.object({
   id: z.int(),
   device: z.string(),
   boot: z.int(),

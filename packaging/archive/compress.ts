@@ -2,7 +2,7 @@ import { rename, rm } from 'node:fs/promises';
 import { runTool } from '../build/tools.js';
 
 export type Effort = 'small' | 'quick';
-export type Compression = 'gz' | 'xz';
+type Compression = 'gz' | 'xz';
 
 /**
  * Packs the folder `root` (below the name `as` inside) into `file`, the same bytes for the same content: sorted, one time

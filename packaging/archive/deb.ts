@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type Effort, packTar } from './compress.js';
 import { filesOf, installedSize, layOut, type TreeEntry } from './tree.js';
 
-export interface DebianPackage {
+interface DebianPackage {
   /** Fields of the control file, in order, without Installed-Size. */
   readonly control: Readonly<Record<string, string>>;
   /** preinst, postinst, prerm, postrm. */

@@ -20,7 +20,7 @@ export function formatNamed(name: string): Format {
   return found;
 }
 
-export interface LinuxPackage {
+interface LinuxPackage {
   readonly program: Program;
   readonly target: Target;
   readonly executable: string;

@@ -16,7 +16,7 @@ const packageSchema = z.looseObject({
   license: z.unknown().optional(),
   author: z.unknown().optional(),
 });
-export type PackageFacts = z.infer<typeof packageSchema>;
+type PackageFacts = z.infer<typeof packageSchema>;
 
 const SQLITE_FOLDER = 'node_modules/better-sqlite3';
 const SBOM_BYTES = 64 * 1024 * 1024;

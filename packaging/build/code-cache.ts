@@ -16,7 +16,7 @@ const MAKE_FLAGS = ['--random-seed=1', '--min-semi-space-size=64', '--max-semi-s
 /** Scripts without a profile of their own: they do what another one does. */
 const ALIKE: Readonly<Record<string, string>> = { 'instance-runner': 'instance' };
 
-export interface CodeCacheOptions {
+interface CodeCacheOptions {
   readonly profile: StartProfile;
   /** Calls the runtime of the target with the options the executable will have; a cache is refused where those differ that the engine compares. */
   readonly call: readonly string[];
@@ -24,7 +24,7 @@ export interface CodeCacheOptions {
   readonly work: string;
 }
 
-export interface CodeCaches {
+interface CodeCaches {
   /** File with the cache of each script. */
   readonly files: ReadonlyMap<string, string>;
   /** Functions in them, and functions in the profile: fewer where the code has changed since it was written. */

@@ -15,7 +15,7 @@ import { PROJECT_ROOT, runTool } from './tools.js';
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 const POSTJECT = path.join(PROJECT_ROOT, 'node_modules/postject/dist/cli.js');
 
-export interface ExecutableParts {
+interface ExecutableParts {
   readonly program: Program;
   readonly target: Target;
   readonly node: NodeRuntime;

@@ -15,7 +15,7 @@ export interface BuiltProgram {
   readonly node: NodeRuntime;
 }
 
-export interface BuildOptions {
+interface BuildOptions {
   /** Folder for everything on the way. */
   readonly work: string;
   readonly given: GivenParts;

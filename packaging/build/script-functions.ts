@@ -1,7 +1,7 @@
 import { type Node, parse } from 'acorn';
 
 /** A function of a script; offsets in characters, as the engine counts them. */
-export interface ScriptFunction {
+interface ScriptFunction {
   /** Names of the functions and classes it lies in, then its own; stays the same while the code elsewhere changes. */
   readonly key: string;
   readonly start: number;

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Target } from '../targets.js';
 
 /** Compilers and binary tools for a target, on this machine. */
-export interface Toolchain {
+interface Toolchain {
   readonly cc: string;
   readonly cxx: string;
   readonly ar: string;

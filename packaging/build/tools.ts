@@ -9,7 +9,7 @@ export const PROJECT_ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.
 export const OUT = path.join(PROJECT_ROOT, 'packaging', 'out');
 export const CACHE = path.join(OUT, 'cache');
 
-export interface ToolOptions {
+interface ToolOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
 }

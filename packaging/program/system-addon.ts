@@ -2,7 +2,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { loadNative } from './load-native.js';
 
 /** What packaging/native/system.c offers. */
-export interface SystemAddon {
+interface SystemAddon {
   readonly send: (address: string, state: string) => void;
   readonly prepare: () => void;
   readonly release: () => void;

@@ -9,8 +9,8 @@ import { digestSchema, modelNameSchema, versionNumberSchema } from './names.js';
 const AGENT = VERSION_KINDS.agent;
 
 /** Operating systems and processors as Node names them (`process.platform`, `process.arch`), and as devices report them. */
-export const AGENT_PLATFORMS = ['linux', 'darwin', 'win32'] as const;
-export const AGENT_ARCHS = ['x64', 'arm64'] as const;
+const AGENT_PLATFORMS = ['linux', 'darwin', 'win32'] as const;
+const AGENT_ARCHS = ['x64', 'arm64'] as const;
 export type AgentPlatform = (typeof AGENT_PLATFORMS)[number];
 export type AgentArch = (typeof AGENT_ARCHS)[number];
 

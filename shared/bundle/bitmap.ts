@@ -1,7 +1,7 @@
 // A set of piece indices as bytes: index i is bit (i & 7) of byte (i >> 3), as the fetch protocol sends it.
 
 /** Bytes a bitmap over `size` indices takes. */
-export function bitmapBytes(size: number): number {
+function bitmapBytes(size: number): number {
   return Math.ceil(size / 8);
 }
 

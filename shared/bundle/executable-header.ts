@@ -1,7 +1,7 @@
 import type { AgentArch, AgentPlatform } from './agent-manifest.js';
 
 /** What the first bytes of a file say about the machine it is made for. */
-export type ExecutableHeader =
+type ExecutableHeader =
   | { readonly kind: 'executable'; readonly format: ExecutableFormat; readonly platform: AgentPlatform; readonly arch: AgentArch }
   /** An executable, of a form or for a machine that agents are not built for. */
   | { readonly kind: 'unsupported'; readonly format: ExecutableFormat; readonly why: string }

@@ -1,7 +1,7 @@
 import { AGENT_MODEL, type ModelName, type VersionNumber, versionNumberSchema } from './names.js';
 
 /** What all rooms need to know of a kind of versions. A room that treats kinds differently has a table of its own, by kind. */
-export interface VersionKindRow {
+interface VersionKindRow {
   /** The one name that versions of this kind have; left out where publishers choose names. */
   readonly name?: ModelName;
   /** Number of the first version that can be published; lower numbers stand for what a package brings. */
@@ -94,7 +94,7 @@ export function featureOfKind(kind: string): string {
 }
 
 /** What is done with a manifest, or with a part of one, by its kind. */
-export interface KindTable<Model extends { readonly kind?: 'model' | undefined }, Agent extends { readonly kind: 'agent' }, Result> {
+interface KindTable<Model extends { readonly kind?: 'model' | undefined }, Agent extends { readonly kind: 'agent' }, Result> {
   readonly model: (parts: Model) => Result;
   readonly agent: (parts: Agent) => Result;
 }

@@ -13,7 +13,7 @@ const TABLE_ENDS = 20;
 const SEEN = { minor: 30, opset: 26 };
 
 /** Which releases of ONNX Runtime 1 know an opset, by their minor numbers. */
-export interface RuntimesFor {
+interface RuntimesFor {
   /** Releases before this one do not know it. */
   readonly earliest: number;
   /** Releases from this one on know it; left out where none is known to. Between the two nobody knows. */

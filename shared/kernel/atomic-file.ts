@@ -12,7 +12,7 @@ export interface DurableFs {
 
 export const nodeDurableFs: DurableFs = { open, rename, rm };
 
-export interface AtomicWriteOptions {
+interface AtomicWriteOptions {
   /** Permission bits of the new file (default 0o644); use 0o600 for secrets. */
   readonly mode?: number;
   readonly fs?: DurableFs;

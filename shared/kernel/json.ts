@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { SkerryError } from './errors.js';
 import type { ErrorCode } from './error-registry.js';
 
-export interface NarrowOptions {
+interface NarrowOptions {
   /** What is being read, for the message: "manifest", "request body". */
   readonly what: string;
   /** Largest accepted size in bytes. */

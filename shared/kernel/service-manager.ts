@@ -7,7 +7,7 @@ import { openNotifySocket, type NotifySocket } from './notify-socket.js';
 /** Characters; the addon sends no message of more than 1 KiB. */
 const MAX_STATUS = 240;
 
-export interface ServiceManagerOptions {
+interface ServiceManagerOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -75,7 +75,7 @@ export function decodeMessage<C extends MessageChannel>(channel: C, bytes: Uint8
     form === 'cbor'
       ? narrow(schema, parseCbor(channel, bytes, maxBytes), what, 'PROTOCOL_MESSAGE_INVALID')
       : parseJson(schema, bytes, { what, maxBytes, code: 'PROTOCOL_MESSAGE_INVALID' });
-  // DESIGN "Protocol in outline": a payload is never trusted by its topic alone.
+  // A payload is never trusted by its topic alone.
   if (message.device !== device) {
     throw new SkerryError('PROTOCOL_DEVICE_MISMATCH', `a ${what} on the topic of ${device} names ${message.device}`);
   }

@@ -31,7 +31,7 @@ const factor = z.number().min(1).max(1000);
  * What a version on trial is held to by the device itself, against the version before it. A limit left out is the device's own;
  * null turns that comparison off.
  */
-export const guardSchema = openObject({
+const guardSchema = openObject({
   /** How long the trial takes, milliseconds. */
   bake: z.int().min(0).max(days(30)).optional(),
   /** Fewest predictions of the version on trial before rate and latency are judged. */

@@ -4,12 +4,12 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import { type Capabilities, capabilitiesSchema, deviceIdSchema, fleetIdSchema, type Labels, labelsSchema } from './device.js';
 
 /** Names the statement, so that a signature made for it is good for nothing else. */
-export const ENROLMENT_SCHEMA = 'skerry.enrolment/1';
+const ENROLMENT_SCHEMA = 'skerry.enrolment/1';
 
 const hex = (bytes: number): z.ZodString => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`), `${bytes} bytes in lower-case hex`);
 
 /** An enrolment token: 32 random bytes, base64url, behind a prefix that secret scanners can find. */
-export const enrolmentTokenSchema = z.string().regex(/^skt_[A-Za-z0-9_-]{43}$/, 'an enrolment token ("skt_..." )');
+const enrolmentTokenSchema = z.string().regex(/^skt_[A-Za-z0-9_-]{43}$/, 'an enrolment token ("skt_..." )');
 
 /** Body of `POST /api/v1/enroll`. */
 export const enrollRequestSchema = z.object({
@@ -47,7 +47,7 @@ export const enrollResponseSchema = z.object({
 });
 export type EnrollResponse = z.infer<typeof enrollResponseSchema>;
 
-export interface EnrolmentClaim {
+interface EnrolmentClaim {
   readonly token: string;
   readonly device?: string | undefined;
   readonly publicKey: string;

@@ -23,7 +23,7 @@ const position = { boot: z.int().min(1), bootId: bootIdSchema.optional(), seq: z
 
 const errorSchema = openObject({ code: z.string().max(64), message: z.string().max(2048) });
 
-/** States of a servable (DESIGN, "Nouns"); each is a promise, see agent/inference/servables/servable.ts. */
+/** States of a servable (docs/ARCHITECTURE.md, "Words"); each is a promise, see agent/inference/servables/servable.ts. */
 export const SERVABLE_STATES = ['loading', 'warming', 'available', 'draining', 'unloaded', 'failed'] as const;
 export type ServableState = (typeof SERVABLE_STATES)[number];
 
@@ -31,7 +31,7 @@ export type ServableState = (typeof SERVABLE_STATES)[number];
 export const INSTALL_STATES = ['wanted', 'fetching', 'verifying', 'staged', 'starting', 'probation', 'good', 'bad'] as const;
 export type InstallState = (typeof INSTALL_STATES)[number];
 
-export const reportedVersionSchema = openObject({
+const reportedVersionSchema = openObject({
   version: versionNumberSchema,
   manifest: digestSchema,
   install: z.enum(INSTALL_STATES),
@@ -143,7 +143,7 @@ export const eventSchema = z.object({
 export type DeviceEvent = z.infer<typeof eventSchema>;
 
 /** What a version was on the device: answering for the model, answering a share or only loaded, or run on copies of requests. */
-export const WINDOW_ROLES = ['serving', 'candidate', 'shadow'] as const;
+const WINDOW_ROLES = ['serving', 'candidate', 'shadow'] as const;
 export type WindowRole = (typeof WINDOW_ROLES)[number];
 
 /**

@@ -57,7 +57,7 @@ export function blobFilter(fleet: string, digest: string): string {
   return `${TOPIC_ROOT}/${fleet}/blob/${digest}/+`;
 }
 
-export type ParsedTopic =
+type ParsedTopic =
   | { readonly kind: 'device'; readonly fleet: string; readonly shard: string; readonly device: string; readonly channel: DeviceChannel }
   | { readonly kind: 'trust'; readonly fleet: string; readonly file: string }
   | { readonly kind: 'blob'; readonly fleet: string; readonly digest: string; readonly index: number };

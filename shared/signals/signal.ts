@@ -26,7 +26,7 @@ export interface Exported {
 }
 
 /** How events of a signal become a rate: as a share of another member, or per prediction, or per hour of a device. */
-export type Rate = {
+type Rate = {
   /** What is counted, for reasons of decisions. */
   readonly what: string;
 } & ({ readonly events: string; readonly of: string } | { readonly per: 'prediction' | 'hour' });

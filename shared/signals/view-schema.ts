@@ -6,7 +6,7 @@ import type { Sums } from './sums.js';
 type ViewOf<F> = F extends Form<infer _O, infer _V, infer _W, infer S> ? S : never;
 
 /** What clients see of the sums of a version, by the name of the signal; what was not measured is left out. */
-export type SignalViews = { [K in keyof Rows]?: ViewOf<Rows[K]['form']> };
+type SignalViews = { [K in keyof Rows]?: ViewOf<Rows[K]['form']> };
 type ViewShape = { [K in keyof Rows]: z.ZodOptional<z.ZodType<ViewOf<Rows[K]['form']>>> };
 
 export function viewShape(): ViewShape;

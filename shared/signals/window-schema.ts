@@ -9,7 +9,7 @@ type Member<S extends z.ZodType, R extends boolean> = R extends true ? S : z.Zod
 
 /** Members of a window, by the table. */
 type WindowShape = { [K in VersionKey as Rows[K]['field']]: Member<Rows[K]['wire'], Rows[K]['required']> };
-export type WindowFields = z.infer<z.ZodObject<WindowShape>>;
+type WindowFields = z.infer<z.ZodObject<WindowShape>>;
 /** Members of a device's health, by the table. */
 type HealthShape = { [K in DeviceKey as Rows[K]['field']]: Rows[K]['wire'] };
 

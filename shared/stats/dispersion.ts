@@ -1,7 +1,7 @@
 import { requireAtLeast } from './arguments.js';
 
 /** Events of one unit (a device) and the exposure they came from. */
-export interface UnitCount {
+interface UnitCount {
   readonly events: number;
   readonly exposure: number;
 }

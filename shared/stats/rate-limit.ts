@@ -2,12 +2,12 @@ import { requireAtLeast, requireLevel } from './arguments.js';
 import { bisect, logMeanExp } from './log-space.js';
 
 /** Events over exposure (predictions, devices, device hours) since counting began. */
-export interface RateCount {
+interface RateCount {
   readonly events: number;
   readonly exposure: number;
 }
 
-export interface RateLimitEvidence {
+interface RateLimitEvidence {
   /** ln of the e-value against "the rate is at most `limit`". */
   readonly evidenceAbove: number;
   /** ln of the e-value against "the rate is at least `limit`". */

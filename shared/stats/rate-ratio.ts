@@ -19,7 +19,7 @@ export interface RateRatioOptions {
 }
 
 /** Natural logarithms of e-values; either may be compared with ln(1 / alpha) after every new stratum. */
-export interface RateRatioEvidence {
+interface RateRatioEvidence {
   readonly evidenceWorse: number;
   readonly evidenceAcceptable: number;
 }
@@ -52,7 +52,7 @@ export function rateRatioEvidence(strata: readonly RateStratum[], options: RateR
   return { evidenceWorse: logMeanExp(worse), evidenceAcceptable: logMeanExp(acceptable) };
 }
 
-export interface RatioInterval {
+interface RatioInterval {
   readonly estimate: number;
   readonly lower: number;
   /** `Infinity` when nothing bounds it. */

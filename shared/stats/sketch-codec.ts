@@ -5,7 +5,7 @@ import { MAX_INDEX, MAX_MAGNITUDE, MIN_INDEX, MIN_MAGNITUDE, binIndex } from './
 import { ByteReader, unzigzag, writeVarint, zigzag } from './varint.js';
 
 /** What a sketch consists of; bins by rising index, `sum` as ExactSum.components gives it. */
-export interface SketchParts {
+interface SketchParts {
   readonly zero: number;
   readonly negative: readonly (readonly [number, number])[];
   readonly positive: readonly (readonly [number, number])[];
@@ -20,7 +20,7 @@ const VERSION = 1;
 const MAX_COMPONENTS = 16;
 
 /** Longest encoding that can be valid; longer input is refused unread. */
-export const MAX_SKETCH_BYTES = 64 * 1024;
+const MAX_SKETCH_BYTES = 64 * 1024;
 
 /**
  * Layout: version, zero count, negative bins, positive bins; if any value is held: min, max (float64 LE), number of sum

@@ -1,5 +1,5 @@
 /** Relative accuracy of every sketch in the project; part of the encoded version. */
-export const RELATIVE_ACCURACY = 0.01;
+const RELATIVE_ACCURACY = 0.01;
 
 /** Bin `i` holds magnitudes in (gamma^(i-1), gamma^i] (DDSketch, section 2.1). */
 export const BIN_GAMMA = (1 + RELATIVE_ACCURACY) / (1 - RELATIVE_ACCURACY);

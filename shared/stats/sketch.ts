@@ -5,7 +5,7 @@ import { decodeSketch, encodeSketch } from './sketch-codec.js';
 import { BIN_GAMMA, MAX_MAGNITUDE, MIN_MAGNITUDE, binIndex, binValue } from './sketch-mapping.js';
 
 /** One bin of a sketch: `count` values in `[lower, upper]`; both ends are 0 for the zero bucket. */
-export interface SketchBin {
+interface SketchBin {
   readonly lower: number;
   readonly upper: number;
   readonly count: number;

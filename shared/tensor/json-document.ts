@@ -21,7 +21,7 @@ import {
 } from './json-scanner.js';
 
 /** A comma between elements, and how many arrays are open there. */
-export interface Cut {
+interface Cut {
   readonly at: number;
   readonly depth: number;
 }
@@ -42,7 +42,7 @@ export class JsonText {
   }
 }
 
-export interface DocumentOptions {
+interface DocumentOptions {
   /** What is being read, for the message: "the body". */
   readonly what: string;
   readonly code: ErrorCode;

@@ -5,7 +5,7 @@ const MAGIC = Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59);
 const ALIGNMENT = 64;
 
 /** What the header of an npy file says. */
-export interface NpyHeader {
+interface NpyHeader {
   /** NumPy's type string, such as `<f4`. */
   readonly descr: string;
   readonly shape: readonly number[];

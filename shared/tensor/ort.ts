@@ -23,7 +23,7 @@ const ORT_TYPE_NAMES = [
   'float64',
   'string',
 ] as const;
-export type OrtType = (typeof ORT_TYPE_NAMES)[number];
+type OrtType = (typeof ORT_TYPE_NAMES)[number];
 
 const ORT_TYPES: Readonly<Record<OrtType, Datatype>> = {
   bool: 'BOOL',
@@ -42,7 +42,7 @@ const ORT_TYPES: Readonly<Record<OrtType, Datatype>> = {
 };
 
 /** Arguments of the ONNX Runtime `Tensor` constructor. This room does not load the runtime. */
-export interface OrtTensorParts {
+interface OrtTensorParts {
   readonly type: OrtType;
   readonly data: ElementArray | readonly string[];
   readonly dims: readonly number[];
@@ -92,7 +92,7 @@ export function toOrt(tensor: Tensor, what: string): OrtTensorParts {
 }
 
 /** The `Tensor` class of ONNX Runtime, as far as it is used here. */
-export type OrtTensorClass<T extends object> = new (type: OrtType, data: OrtTensorParts['data'], dims: readonly number[]) => T;
+type OrtTensorClass<T extends object> = new (type: OrtType, data: OrtTensorParts['data'], dims: readonly number[]) => T;
 
 /** Makes the runtime's own tensor of one of ours. */
 export function makeOrtTensor<T extends object>(ortTensor: OrtTensorClass<T>, tensor: Tensor, what: string): T {

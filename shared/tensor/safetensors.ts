@@ -51,7 +51,7 @@ const metadataSchema = headerSchema.refine((metadata): metadata is Readonly<Reco
 );
 const bytesShapeSchema = z.array(z.int().min(0)).max(LIMITS.tensorRank);
 
-export interface SafetensorsFile {
+interface SafetensorsFile {
   readonly tensors: NamedTensors;
   readonly metadata: Readonly<Record<string, string>>;
 }

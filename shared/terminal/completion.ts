@@ -4,7 +4,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 /** Values known only at run time, by the name of the argument or option they complete ("model", "device"); failures complete to nothing. */
 export type CompletionValues = Readonly<Record<string, () => Promise<readonly string[]>>>;
 
-export const SHELLS = ['bash', 'zsh', 'fish'] as const;
+const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
 
 /** Adds `completion <shell>`, which prints a script, and the hidden `__complete`, which that script asks at every Tab. */

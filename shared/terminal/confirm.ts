@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Output } from './output.js';
 
-export interface ConfirmOptions {
+interface ConfirmOptions {
   /** Where the answer is read from (default: standard input). */
   readonly stdin?: NodeJS.ReadableStream & { readonly isTTY?: boolean };
 }

@@ -4,7 +4,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { counted } from '#shared/kernel/counted.js';
 import { type Output, printNote } from './output.js';
 
-export interface PassphraseOptions {
+interface PassphraseOptions {
   /** What it opens or seals, for the question: "publisher key". */
   readonly what: string;
   /** For a new one: ask twice, and refuse one that is too short. */

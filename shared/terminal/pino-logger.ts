@@ -1,7 +1,7 @@
 import type { Logger as PinoLogger } from 'pino';
 import type { Logger, LogLevel } from '#shared/kernel/logger.js';
 
-export interface LoggerOptions {
+interface LoggerOptions {
   readonly level: LogLevel;
   /** Name of the program, on every line. */
   readonly name: string;

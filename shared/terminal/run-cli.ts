@@ -6,7 +6,7 @@ import { createOutput, type Output, type OutputOptions, paint } from './output.j
 export const EXIT = { ok: 0, failed: 1, usage: 2, partly: 3 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-export interface RunOptions extends Omit<OutputOptions, 'json'> {
+interface RunOptions extends Omit<OutputOptions, 'json'> {
   /** Arguments without the interpreter and the script (default: the process's own). */
   readonly argv?: readonly string[];
 }
@@ -93,7 +93,7 @@ function writeBody(out: Output, body: ErrorBody): void {
 }
 
 /** The error as a person reads it: what happened, what to do, the code to look up. */
-export function renderError(out: Output, error: SkerryError): string {
+function renderError(out: Output, error: SkerryError): string {
   const lines = [
     `${paint(out, 'red', 'error:')} ${error.message}`,
     `${paint(out, 'dim', 'what to do:')} ${error.entry.action} ${paint(out, 'dim', `[${error.code}]`)}`,

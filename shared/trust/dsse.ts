@@ -17,7 +17,7 @@ export const envelopeSchema = z.object({
     .min(1)
     .max(MAX_SIGNATURES),
 });
-export type Envelope = z.infer<typeof envelopeSchema>;
+type Envelope = z.infer<typeof envelopeSchema>;
 
 /** Pre-authentication encoding: what is signed covers type and payload without ambiguity (DSSE protocol.md, "PAE"). */
 export function preAuthenticationEncoding(payloadType: string, payload: Uint8Array): Uint8Array {
@@ -36,7 +36,7 @@ export function signEnvelope(payloadType: string, payload: Uint8Array, keys: rea
   return new TextEncoder().encode(JSON.stringify(envelope));
 }
 
-export interface VerifyEnvelopeOptions {
+interface VerifyEnvelopeOptions {
   readonly payloadType: string;
   /** One of these must have signed. */
   readonly keys: readonly PublicKey[];

@@ -20,7 +20,7 @@ export interface SigningKey {
 
 export const SEED_BYTES = 32;
 /** Length of a detached Ed25519 signature (RFC 8032, 5.1.6). */
-export const SIGNATURE_BYTES = 64;
+const SIGNATURE_BYTES = 64;
 
 /** DER before the seed in a PKCS #8 private key, and before the point in a public key (RFC 8410, 7 and 4). */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -59,7 +59,7 @@ function publicKeyObject(publicKey: PublicKey): KeyObject {
 }
 
 /** A public key as TUF metadata writes it (TUF 4.2). */
-export interface TufKeyObject {
+interface TufKeyObject {
   readonly keytype: 'ed25519';
   readonly scheme: 'ed25519';
   readonly keyval: { readonly public: PublicKey };

@@ -6,7 +6,7 @@ import { modelOf } from './role-name.js';
 import { type JsonObject, type Kind, type MetadataFile, sha256Hex } from './metadata.js';
 
 /** Version of the TUF specification that files are written for. */
-export const TUF_SPEC_VERSION = '1.0.31';
+const TUF_SPEC_VERSION = '1.0.31';
 
 /** `YYYY-MM-DDTHH:MM:SSZ`, the form TUF 4.1 gives for dates; fractions of a second are cut off. */
 export function tufDate(at: EpochMillis): string {

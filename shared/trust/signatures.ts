@@ -9,7 +9,7 @@ import { type Kind, METADATA_CODES, type MetadataFile } from './metadata.js';
 export type Delegator = MetadataFile<'root'> | MetadataFile<'targets'>;
 
 /** Keys of a role that this release can verify with, by id, and how many different ones must have signed. */
-export interface RoleOfKeys {
+interface RoleOfKeys {
   readonly keys: ReadonlyMap<string, PublicKey>;
   readonly threshold: number;
 }
@@ -52,7 +52,7 @@ function usableKey(key: Key | undefined): PublicKey | undefined {
 }
 
 const signatureSchema = z.object({ keyid: z.string(), sig: z.string().regex(/^[0-9a-fA-F]{128}$/) });
-export type ReadSignature = z.infer<typeof signatureSchema>;
+type ReadSignature = z.infer<typeof signatureSchema>;
 
 /** The signatures of a file that can be read at all; the others do not count. */
 export function readSignatures(file: MetadataFile<Kind>): readonly ReadSignature[] {

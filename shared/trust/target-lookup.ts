@@ -78,7 +78,7 @@ export function listersOf(set: TargetRoles, path: string): readonly string[] {
 }
 
 /** A published model version as its target entry describes it. */
-export interface ListedVersion {
+interface ListedVersion {
   readonly target: ListedTarget;
   readonly custom: ManifestTargetCustom;
 }

@@ -79,4 +79,4 @@ describe('a bad version under a steady stream of requests is taken back', () => 
   });
 });
 
-const BY_ITSELF: unknown = expect.stringMatching(/^install: 1 of 1 devices took it back by themselves/);
+const BY_ITSELF: unknown = expect.stringMatching(/^install: 1 of 1 devices rolled back on their own/);

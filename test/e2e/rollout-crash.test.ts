@@ -97,7 +97,7 @@ describe.skipIf(missing !== undefined)(
     it('is given up by the devices themselves, whose other requests go on being answered', async () => {
       const document = { waves: [{ count: 1 }, '100%'], bake: '10m', gates: [{ gate: 'install' }] };
       const input = (number: number): readonly number[] => (number % 50 === 49 ? deadly(number) : HARMLESS);
-      expect(await takenBack({ document, exposed: 1, input })).toMatch(/^install: 1 of 1 devices took it back by themselves/);
+      expect(await takenBack({ document, exposed: 1, input })).toMatch(/^install: 1 of 1 devices rolled back on their own/);
       expect(await world.events('kind=version.crashed')).not.toHaveLength(0);
     });
   },

@@ -27,7 +27,7 @@ export interface WorkResult {
 
 type Runner = Pick<Instance, 'run'>;
 
-export interface SchedulerParts<R extends Runner> {
+interface SchedulerParts<R extends Runner> {
   readonly pool: { acquire(): R | undefined; release(instance: R): void };
   readonly clock: Clock;
   readonly capacity: number;

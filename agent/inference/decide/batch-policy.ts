@@ -9,7 +9,7 @@ export interface BatchPolicy {
 }
 
 /** What the policy needs to know of a waiting request. */
-export interface Batchable {
+interface Batchable {
   /** Rows along dimension 0. */
   readonly rows: number;
   /** Requests with the same key may share a run: same datatypes and shapes but for dimension 0. */

@@ -19,7 +19,7 @@ const LEAST_BYTES = 3 * 1024 * MiB;
 const SHARE = 1 / 16;
 const MOST_RUNNERS = 16;
 
-export interface IsolationFacts {
+interface IsolationFacts {
   readonly mode: IsolationMode;
   /** Memory of the device, or what this program may have of it. */
   readonly memoryBytes: number;

@@ -25,7 +25,7 @@ export interface Excluded {
   readonly reason: string;
 }
 
-export interface PlacementPlan {
+interface PlacementPlan {
   /** To be tried, in this order; CPU before accelerators, so that there is a figure to beat. */
   readonly candidates: readonly Candidate[];
   readonly excluded: readonly Excluded[];

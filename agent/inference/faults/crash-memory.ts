@@ -15,7 +15,7 @@ const STORE_KEY = 'inference.crashes';
 const MAX_BYTES = 512 * 1024;
 
 /** How sure it is that a request ended a process: `seen` to, or only in native code when something ended it. */
-export type Certainty = 'seen' | 'suspected';
+type Certainty = 'seen' | 'suspected';
 
 /** For how long the inputs are refused. */
 const REFUSED_FOR: Readonly<Record<Certainty, Millis>> = { seen: hours(1), suspected: minutes(10) };
@@ -34,7 +34,7 @@ const documentSchema = z.object({
 });
 type Refused = z.infer<typeof refusedSchema>;
 
-export interface Blame extends VersionId {
+interface Blame extends VersionId {
   /** Of the inputs that did it; left out when no request did. */
   readonly digest?: string;
   readonly certainty: Certainty;

@@ -40,7 +40,7 @@ export interface KnownInputs {
   readonly rowed: readonly string[];
 }
 
-export type Cause = { readonly kind: 'values' | 'sizes'; readonly inputs: readonly string[] } | { readonly kind: 'model' };
+type Cause = { readonly kind: 'values' | 'sizes'; readonly inputs: readonly string[] } | { readonly kind: 'model' };
 
 type Run = (inputs: NamedTensors) => Promise<unknown>;
 

@@ -14,7 +14,7 @@ const CAUSE_BUDGET: Millis = 2000;
 type Request = Exclude<ToInstance, { readonly kind: 'close' }>;
 
 /** Where the messages of an instance come from and its answers go to. */
-export interface InstancePort {
+interface InstancePort {
   onMessage(listener: (message: ToInstance) => void): void;
   post(message: FromInstance): void;
   /** No message follows; the thread or process ends once its answers are delivered. */

@@ -10,7 +10,7 @@ import { chooseCarrier, type IsolationMode } from '../decide/isolation.js';
 /** How long models run in threads after the system refused to start a process. */
 const WITHOUT_PROCESSES: Millis = minutes(1);
 
-export interface InstanceSupplyDeps {
+interface InstanceSupplyDeps {
   readonly start: (kind: CarrierKind) => Instance;
   readonly clock: Clock;
   readonly mode: IsolationMode;

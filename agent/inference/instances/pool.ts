@@ -6,7 +6,7 @@ import type { Logger } from '#shared/kernel/logger.js';
 import type { Instance } from './instance.js';
 import type { InferenceSettings } from '../settings.js';
 
-export interface PoolParts {
+interface PoolParts {
   /** Brings up one more warm instance. */
   readonly start: () => Promise<Instance>;
   readonly clock: Clock;
@@ -128,7 +128,7 @@ export class InstancePool {
         new SkerryError(
           // A crash is the version's fault, and is told as one; being killed for memory may be anybody's.
           reason.code === 'INFERENCE_CRASHED' ? reason.code : 'INFERENCE_SERVABLE_FAILED',
-          `its workers ended unasked (${this.#ends.length} in ${settings.restartWindow / 1000} s); the last time: ${reason.message}`,
+          `its instances ended unexpectedly ${this.#ends.length} times in ${settings.restartWindow / 1000} s; the last time: ${reason.message}`,
           { cause: reason },
         ),
       );

@@ -15,7 +15,7 @@ import type { InferenceSettings } from '../settings.js';
 import { sharedSizes, type SharedSizes } from '../checks/shared-sizes.js';
 import { checkSignature } from './signature.js';
 
-export interface LoaderParts {
+interface LoaderParts {
   readonly start: (of: VersionId) => Instance;
   /** Where an instance writes down that it is in native code. */
   readonly slotOf: (instance: Instance) => WitnessSlot | undefined;
@@ -26,7 +26,7 @@ export interface LoaderParts {
 }
 
 /** A candidate that gave the right golden outputs, in an instance that is warm. */
-export interface Placed {
+interface Placed {
   readonly candidate: Candidate;
   readonly instance: Instance;
   readonly millis: Millis;
@@ -34,7 +34,7 @@ export interface Placed {
 }
 
 /** The candidate chosen, and what its golden samples show that the version takes. */
-export interface Chosen extends Placed {
+interface Chosen extends Placed {
   readonly empties: EmptySizes;
   readonly notFinite: NotFiniteOutputs;
   readonly replaced: readonly string[];

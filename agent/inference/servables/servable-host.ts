@@ -20,7 +20,7 @@ import { failureOf, refusalOf } from './refusals.js';
 import { type ServableEvent, transition } from './servable.js';
 import type { InferenceSettings } from '../settings.js';
 
-export interface HostParts {
+interface HostParts {
   readonly loader: Loader;
   readonly crashes: CrashMemory;
   readonly settings: InferenceSettings;

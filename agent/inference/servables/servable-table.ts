@@ -6,7 +6,7 @@ import { unknownModel } from './refusals.js';
 import type { ServableHost } from './servable-host.js';
 import { direct } from './traffic.js';
 
-export interface ServableTableOptions {
+interface ServableTableOptions {
   /** Uniform in [0, 1): which version answers a request without a key. */
   readonly random: () => number;
   /** Id of this device: what a split by device goes by. */
@@ -20,7 +20,7 @@ export interface Served {
 }
 
 /** Which version answers a request, and which one runs on a copy. */
-export interface Directed {
+interface Directed {
   readonly answers: Served;
   readonly shadow: Served | undefined;
 }

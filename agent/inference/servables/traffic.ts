@@ -3,14 +3,14 @@ import type { VersionNumber } from '#shared/bundle/names.js';
 import type { TrafficPolicy } from '../contract.js';
 
 /** What of a request decides where it goes. */
-export interface RequestTraits {
+interface RequestTraits {
   readonly key: string | undefined;
   /** Uniform in [0, 1), drawn for this request. */
   readonly random: number;
 }
 
 /** Where a request goes: the version that answers, and the one that runs on a copy of it. */
-export interface Direction {
+interface Direction {
   readonly answers: VersionNumber;
   readonly shadow: VersionNumber | undefined;
 }

@@ -72,7 +72,7 @@ function judgeGolden({ golden }: TrialFigures, limits: GuardLimits): GuardAlarm 
 
 function judgeCrashes({ trial }: TrialFigures, { crashes }: GuardLimits): GuardAlarm | undefined {
   if (crashes === null || trial.crashes <= crashes) return undefined;
-  const message = `its workers ended unasked ${trial.crashes} times on trial, ${crashes} are tolerated`;
+  const message = `its instances ended unexpectedly ${trial.crashes} times during the trial, at most ${crashes} are tolerated`;
   return { code: 'MODELS_GUARD_CRASHES', message, figures: { crashes: trial.crashes, tolerated: crashes } };
 }
 

@@ -15,7 +15,7 @@ import { refuseTunnel, refuseUnreadable } from './refusals.js';
 import { pathOf, Router } from './router.js';
 import { writeAnswer } from './write-answer.js';
 
-export interface HttpTransportDeps {
+interface HttpTransportDeps {
   readonly apis: readonly (HttpApi & { readonly name: string })[];
   /** What stands around every request. */
   readonly requests: Row<Incoming<HttpAnswer>, HttpAnswer>;

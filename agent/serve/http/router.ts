@@ -3,7 +3,7 @@ export interface Routable {
   readonly path: string;
 }
 
-export type Match<R> =
+type Match<R> =
   | { readonly kind: 'found'; readonly route: R; readonly params: Readonly<Record<string, string>> }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'method'; readonly allow: readonly string[] };

@@ -3,7 +3,7 @@ import type { HttpApi } from '../http/exchange.js';
 import { errorAnswer, jsonAnswer } from '../http/json-answer.js';
 import { feedbackRoutes } from './feedback-routes.js';
 
-export interface ManagementDeps {
+interface ManagementDeps {
   readonly feedback: Feedback;
   /** Text of `/metrics` in Prometheus' exposition format. */
   readonly metricsText: () => string | Promise<string>;

@@ -10,7 +10,7 @@ export interface ReadyCheck {
   check(): Promise<string | undefined>;
 }
 
-export interface SystemRoutesOptions {
+interface SystemRoutesOptions {
   readonly version: string;
   readonly checks: readonly ReadyCheck[];
   readonly metrics: readonly MetricsProvider[];

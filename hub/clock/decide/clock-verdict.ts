@@ -2,18 +2,18 @@ import { days, type EpochMillis, hours, type Millis } from '#shared/kernel/time.
 import { formatDuration } from '#shared/terminal/format.js';
 
 /** The hub may have been off for this long without anybody asking whether its clock is right. */
-export const JUMP_AHEAD: Millis = days(2);
+const JUMP_AHEAD: Millis = days(2);
 /** Its clock may stand this far behind its last signature. */
-export const JUMP_BEHIND: Millis = hours(1);
+const JUMP_BEHIND: Millis = hours(1);
 /** A device whose clock is within this of the hub's vouches for it. */
-export const DEVICE_AGREES: Millis = hours(1);
+const DEVICE_AGREES: Millis = hours(1);
 /** A device whose clock is further away than this speaks against it. */
-export const DEVICE_DIFFERS: Millis = hours(6);
+const DEVICE_DIFFERS: Millis = hours(6);
 /** So many devices, twice as many as agree, outweigh the hub's own last signature. */
-export const DEVICES_AGAINST = 3;
+const DEVICES_AGAINST = 3;
 
 /** Everything the verdict depends on. */
-export interface ClockEvidence {
+interface ClockEvidence {
   /** The hub's clock now. */
   readonly now: EpochMillis;
   /** Where it should stand by its last signature and the time since; left out before the first. For a hub that was off: the last signature. */

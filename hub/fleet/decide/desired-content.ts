@@ -18,7 +18,7 @@ export interface IssuePolicy {
 }
 
 /** What of a row goes into a statement. */
-export type DesiredRow = Omit<DesiredModelsTable, 'candidate' | 'rollout'> & Partial<Pick<DesiredModelsTable, 'candidate' | 'rollout'>>;
+type DesiredRow = Omit<DesiredModelsTable, 'candidate' | 'rollout'> & Partial<Pick<DesiredModelsTable, 'candidate' | 'rollout'>>;
 
 /** The models part of a statement, in one order, so that equal wishes give equal bytes. */
 export function desiredModels(rows: readonly DesiredRow[]): DesiredModel[] {

@@ -7,7 +7,7 @@ const copySchema = z.object({ bootId: z.string(), host: z.string(), at: z.number
 type Copy = z.infer<typeof copySchema>;
 
 /** Starts of the agent as a device's births tell of them; decides nothing by numbers, which a copy or an older image counts anew. */
-export const startsSchema = z.object({
+const startsSchema = z.object({
   /** Heard last. */
   current: z.object({ bootId: z.string(), afterBootId: z.string().optional(), boot: z.int(), connection: z.int(), host: z.string() }),
   /** Whose place another start took, newest first. */

@@ -5,7 +5,7 @@ import { labelKeySchema, labelValueSchema } from '#shared/protocol/device.js';
 import { lexSelector, type Token } from './selector-lexer.js';
 
 /** One condition of a selector; `values` are sorted and free of repetition. */
-export type Requirement =
+type Requirement =
   | { readonly operator: 'exists' | 'absent'; readonly key: string }
   | { readonly operator: 'in' | 'notin'; readonly key: string; readonly values: readonly string[] };
 

@@ -6,7 +6,7 @@ import { modelRoleName } from '#shared/trust/role-name.js';
 import type { TrustUpdate } from '#shared/trust/update.js';
 
 /** The file of a role that is published now. */
-export type PublishedFile = (role: string) => MetadataFile<'targets'> | undefined;
+type PublishedFile = (role: string) => MetadataFile<'targets'> | undefined;
 
 /** The file sent must retire the versions asked for, and no others. Signatures are checked on acceptance. Throws `MANIFEST_MISMATCH`. */
 export function checkRetirement({ model, versions, role, files }: RetirementFiles, published: PublishedFile): void {

@@ -8,7 +8,7 @@ import type { TrustUpdate } from '#shared/trust/update.js';
 import type { Candidate } from '../version-checks.js';
 
 /** Looks a target up in what is published now. */
-export type PublishedTarget = (path: string) => ListedTarget | undefined;
+type PublishedTarget = (path: string) => ListedTarget | undefined;
 
 /**
  * The targets files sent with a version must list its manifest with its digest and length, and announce no other new one:

@@ -20,7 +20,7 @@ export class LogAlerts implements AlertSink {
   }
 }
 
-export interface WebhookOptions {
+interface WebhookOptions {
   readonly url: string;
   /** Shared with the receiver. */
   readonly secret: Uint8Array;

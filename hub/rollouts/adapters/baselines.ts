@@ -9,7 +9,7 @@ import type { DeviceRows } from './device-rows.js';
 import { DeviceHistory } from './device-history.js';
 import type { Needs } from './needs.js';
 
-export interface BaselinesOptions {
+interface BaselinesOptions {
   readonly db: Db;
   readonly rows: DeviceRows;
   readonly needs: Needs;

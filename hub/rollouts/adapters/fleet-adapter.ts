@@ -22,7 +22,7 @@ import { stillWished } from './still-wished.js';
 /** Devices per query: SQLite binds at most 32,766 values (sqlite.org/limits.html). */
 const PAGE = 1000;
 
-export interface FleetAdapterDeps {
+interface FleetAdapterDeps {
   readonly db: Db;
   readonly issuer: DesiredIssuer;
   readonly clock: Clock;

@@ -10,7 +10,7 @@ import type { Needs } from './needs.js';
 import { SketchDistribution } from './sketch-distribution.js';
 
 /** Where a window belongs. */
-export interface WindowPlace {
+interface WindowPlace {
   readonly device: DeviceId;
   readonly from: EpochMillis;
   readonly length: Millis;

@@ -11,7 +11,7 @@ import { type ChangedRow, DeviceRows } from './device-rows.js';
 import { windowOf } from './measured-window.js';
 import { type Needs, needsOf } from './needs.js';
 
-export interface ReaderOptions {
+interface ReaderOptions {
   readonly db: Db;
   readonly bucket: Millis;
   readonly history: Millis;

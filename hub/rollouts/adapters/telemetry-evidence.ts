@@ -7,7 +7,7 @@ import type { Evidence, EvidenceQuery, EvidenceSource } from '../evidence-source
 import { gateName } from '../gate-document.js';
 import { RunningEvidence } from './running-evidence.js';
 
-export interface TelemetryEvidenceDeps {
+interface TelemetryEvidenceDeps {
   readonly db: Db;
   readonly clock: Clock;
   /** Width of a bucket of one device in `metrics_device`. */

@@ -31,7 +31,7 @@ export const OBSERVED: ReadonlySet<DeviceStatus> = new Set([
 ]);
 
 /** How long a device may leave a rollout waiting. */
-export interface Patience {
+interface Patience {
   /** Not heard of at all. */
   readonly silentAfter: Millis;
   /** Heard of, and not back yet. */
@@ -143,7 +143,7 @@ export function rollbackProgress(record: RolloutRecord, rows: Iterable<RolloutDe
 }
 
 /** True for a device that the rollback under way still has to tell: also one that staged the version, or that a retry was to tell again. */
-export function needsReverting(record: RolloutRecord, row: RolloutDevice): boolean {
+function needsReverting(record: RolloutRecord, row: RolloutDevice): boolean {
   const { rollback } = record;
   if (rollback === null) return false;
   const onTheWay =
@@ -178,7 +178,7 @@ function tellableWave(record: RolloutRecord): number {
   return state === 'scheduled' || state === 'awaiting-approval' ? wave - 1 : -1;
 }
 
-/** Devices of the wave that ran the version, judged it against the one before and took it back by themselves, or died of it. */
+/** Devices of the wave that ran the version, judged it against the one before and rolled back on their own, or died of it. */
 export function tookBack(rows: Iterable<RolloutDevice>, wave: number): number {
   let count = 0;
   for (const row of rows) {

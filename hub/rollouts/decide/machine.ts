@@ -53,7 +53,7 @@ export const AUTOMATIC_EVENTS = [
 export type AutomaticEvent = (typeof AUTOMATIC_EVENTS)[number];
 
 /** What the hub sees of the fleet: devices of the rollout are gone. */
-export const FLEET_EVENTS = ['release'] as const;
+const FLEET_EVENTS = ['release'] as const;
 
 export const ROLLOUT_EVENTS = [...OPERATOR_EVENTS, ...AUTOMATIC_EVENTS, ...FLEET_EVENTS] as const;
 export type RolloutEvent = (typeof ROLLOUT_EVENTS)[number];

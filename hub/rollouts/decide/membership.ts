@@ -21,7 +21,7 @@ export function isExcluded(row: RolloutDevice): boolean {
 }
 
 /** The row of a device that a person takes out: one that was told goes back to what it ran before. The same object when it is out already. */
-export function excludedRow(row: RolloutDevice, at: EpochMillis): RolloutDevice {
+function excludedRow(row: RolloutDevice, at: EpochMillis): RolloutDevice {
   if (isExcluded(row)) return row;
   const released = { why: 'excluded' as const, at };
   if (row.toldAt === null || row.status === 'released') return { ...row, status: 'released', released };
@@ -54,7 +54,7 @@ export function exclusion(
 }
 
 /** What is known of where a device belongs now; undefined for one that was removed from the fleet. */
-export type LabelsOf = (device: DeviceId) => Readonly<Labels> | undefined;
+type LabelsOf = (device: DeviceId) => Readonly<Labels> | undefined;
 
 /**
  * Rows of devices that wait and no longer belong where the plan put them: removed from the fleet, or out of the cohort before they were

@@ -33,7 +33,7 @@ export function decide(record: RolloutRecord, figures: WaveFigures | undefined, 
 }
 
 /** Results of every gate of the wave under way. */
-export function evaluateWave(record: RolloutRecord, figures: WaveFigures): GateResult[] {
+function evaluateWave(record: RolloutRecord, figures: WaveFigures): GateResult[] {
   const wave = record.plan.waves[record.wave];
   const waves = record.plan.waves.map(({ gates }) => gates);
   return (wave?.gates ?? []).map((gate) => {

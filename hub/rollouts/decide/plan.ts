@@ -16,7 +16,7 @@ import { sliceCount, sliceOrder, slicePosition } from './slice.js';
 /** What the devices of a wave are told to do with the version. */
 export const WAVE_ACTIONS = ['serve', 'stage', 'shadow', 'split'] as const;
 
-export const planWaveSchema = openObject({
+const planWaveSchema = openObject({
   index: z.int().min(0),
   name: z.string(),
   action: z.enum(WAVE_ACTIONS),

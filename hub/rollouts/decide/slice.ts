@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 /** How much of a cohort: all devices whose position lies below `percent` (0 to 100), or the `count` lowest positions. */
-export type SliceSize = { readonly percent: number } | { readonly count: number };
+type SliceSize = { readonly percent: number } | { readonly count: number };
 
 /**
  * Where a device stands in a rollout's order: uniform in [0, 1), fixed by the seed and the device id alone (the first 48

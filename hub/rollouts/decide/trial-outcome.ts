@@ -49,7 +49,7 @@ export interface ArmSums {
   readonly metrics: ReadonlyMap<string, QuantileSketch>;
 }
 
-export interface ShadowSums {
+interface ShadowSums {
   readonly compared: number;
   readonly disagreed: number;
   readonly dropped: number;

@@ -15,7 +15,7 @@ export interface ApiTokensTable {
   revoked_at: EpochMillis | null;
 }
 
-export interface AuditTable {
+interface AuditTable {
   id: Generated<number>;
   at: EpochMillis;
   /** Name of the token, `device:<id>`, `hub`, or `anonymous`. */

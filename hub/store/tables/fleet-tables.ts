@@ -50,7 +50,7 @@ export interface DeviceStatesTable {
 }
 
 /** What the hub noticed of a device (device-marks.ts). */
-export interface DeviceMarksTable {
+interface DeviceMarksTable {
   device: string;
   mark: string;
   since: EpochMillis;
@@ -74,7 +74,7 @@ export interface EnrolmentTokensTable {
 }
 
 /** Keys that a device had before it was replaced: they let nobody in again. */
-export interface RetiredKeysTable {
+interface RetiredKeysTable {
   public_key: string;
   device: string;
   retired_at: EpochMillis;
@@ -140,7 +140,7 @@ export interface FetchRightsTable {
 }
 
 /** What the hub keeps of itself beside its settings. */
-export interface HubNotesTable {
+interface HubNotesTable {
   name: string;
   /** JSON. */
   value: string;

@@ -1,6 +1,6 @@
 import type { EpochMillis } from '#shared/kernel/time.js';
 
-export interface ModelsTable {
+interface ModelsTable {
   name: string;
   created_at: EpochMillis;
 }
@@ -37,20 +37,20 @@ export interface DeletedVersionsTable {
   deleted_by: string;
 }
 
-export interface ArtifactsTable {
+interface ArtifactsTable {
   digest: string;
   length: number;
   stored_at: EpochMillis;
 }
 
-export interface VersionArtifactsTable {
+interface VersionArtifactsTable {
   model: string;
   version: number;
   digest: string;
 }
 
 /** TUF metadata by file name (`1.root.json`, `timestamp.json`). */
-export interface TrustFilesTable {
+interface TrustFilesTable {
   name: string;
   content: Uint8Array;
   stored_at: EpochMillis;

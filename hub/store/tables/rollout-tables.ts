@@ -34,7 +34,7 @@ export interface RolloutDevicesTable {
   released_at: EpochMillis | null;
 }
 
-export interface RolloutDecisionsTable {
+interface RolloutDecisionsTable {
   rollout: string;
   number: number;
   at: EpochMillis;
@@ -45,7 +45,7 @@ export interface RolloutDecisionsTable {
 }
 
 /** What a device did before the evidence of a rollout began; the device '' stands for all together. */
-export interface RolloutBaselinesTable {
+interface RolloutBaselinesTable {
   rollout: string;
   device: string;
   /** When the evidence began that it belongs to. */
@@ -54,7 +54,7 @@ export interface RolloutBaselinesTable {
   baseline: string;
 }
 
-export interface CohortsTable {
+interface CohortsTable {
   name: string;
   /** Canonical selector. */
   selector: string;

@@ -2,7 +2,7 @@ import type { Generated } from 'kysely';
 import type { EpochMillis } from '#shared/kernel/time.js';
 
 /** Which outbox records were counted: the exact set of (device, boot, start, seq), as ranges. */
-export interface IngestPositionsTable {
+interface IngestPositionsTable {
   device: string;
   /** 0 stands for the boots that are closed (seen.ts). */
   boot: number;
@@ -32,20 +32,20 @@ export interface MetricsDeviceTable extends MetricsModelTable {
 }
 
 /** The last number given to a change, by model; it never goes back, whatever is dropped. */
-export interface MetricsChangesTable {
+interface MetricsChangesTable {
   model: string;
   last: number;
 }
 
 /** Totals since the beginning, for counters that may never go back. */
-export interface MetricsTotalTable {
+interface MetricsTotalTable {
   model: string;
   version: number;
   /** Sums of the signals that are counters. */
   signals: Uint8Array;
 }
 
-export interface DeviceHealthTable {
+interface DeviceHealthTable {
   device: string;
   /** End of the window, as far as the device's clock can be believed. */
   at: EpochMillis;
@@ -53,7 +53,7 @@ export interface DeviceHealthTable {
   health: string;
 }
 
-export interface EventsTable {
+interface EventsTable {
   id: Generated<number>;
   device: string;
   boot: number;

@@ -9,7 +9,7 @@ import { signEnvelope, verifyEnvelope } from '../dsse.js';
 import type { PublicKey, SigningKey } from '../keys.js';
 
 /** The last desired state a device accepted. */
-export interface AcceptedDesired {
+interface AcceptedDesired {
   readonly counter: number;
   /** SHA-256 of its payload bytes, hex. */
   readonly digest: string;
@@ -28,7 +28,7 @@ export interface DesiredContext {
   readonly latest?: EpochMillis;
 }
 
-export interface DesiredVerdict {
+interface DesiredVerdict {
   /** `unchanged`: the very statement accepted before, delivered again (a retained message after a reconnect); it may have expired since. */
   readonly kind: 'accepted' | 'unchanged';
   readonly desired: DesiredState;
@@ -54,7 +54,7 @@ interface Check {
 }
 
 /** What must hold of an opened desired state, in this order (Uptane 5.4.4.6, "full verification", for one Director). */
-export const DESIRED_CHECKS: readonly Check[] = [
+const DESIRED_CHECKS: readonly Check[] = [
   {
     name: 'fleet',
     code: 'TRUST_DESIRED_FLEET',

@@ -5,7 +5,7 @@ export const CLOCK_SKEW_TOLERANCE: Millis = minutes(5);
 /** A wall clock this far ahead of a statement that was signed just now is wrong, or the statement was held back. */
 export const CLOCK_AHEAD_LIMIT: Millis = days(1);
 /** A wall clock this little ahead of a statement new to the device agrees with it: the hub signs again every hour. */
-export const CLOCK_AGREES: Millis = hours(3);
+const CLOCK_AGREES: Millis = hours(3);
 
 export interface TimeEvidence {
   /** The wall clock now. */

@@ -5,7 +5,7 @@ import { delegatedRoleNames, checkDelegations } from '../model-role.js';
 import { checkSignatures, type Delegator, isSigned, keysOfRole } from '../signatures.js';
 
 /** Longest chain of new roots followed in one update (TUF 5.3.3 asks for a bound). */
-export const MAX_ROOT_STEPS = 256;
+const MAX_ROOT_STEPS = 256;
 
 /** What a client trusts already; after the first update everything is there. */
 export interface TrustedSet {
@@ -25,7 +25,7 @@ export interface CompleteSet extends TrustedSet {
 }
 
 /** Reads an offered file by its repository name (`2.root.json`, `timestamp.json`); `undefined` when it is not offered. */
-export type OfferedFiles = (name: string) => Uint8Array | undefined;
+type OfferedFiles = (name: string) => Uint8Array | undefined;
 
 /** A publisher role whose newest file cannot be used. */
 export interface UnavailableRole {

@@ -12,7 +12,7 @@ export interface RoleExpiry {
 }
 
 /** How long before the end it is worth a word, first to last; 0 is the end itself. */
-export const EXPIRY_WARNINGS: readonly Millis[] = [days(30), days(7), days(1), 0];
+const EXPIRY_WARNINGS: readonly Millis[] = [days(30), days(7), days(1), 0];
 
 /** Every role of a published set, the top-level ones first; for a publisher and its models the file that ends first. */
 export function expiriesOf(set: Published): readonly RoleExpiry[] {

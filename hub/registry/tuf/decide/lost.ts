@@ -7,7 +7,7 @@ import type { Published } from '../publication.js';
 // What a hub whose data was put back to a backup can learn from files that others kept. Pure.
 
 /** Versions of the two roles that the hub signs itself. */
-export interface HubVersions {
+interface HubVersions {
   readonly snapshot: number;
   readonly timestamp: number;
 }

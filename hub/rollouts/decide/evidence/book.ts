@@ -14,7 +14,7 @@ import { outputFigures } from './outputs.js';
 import type { Evidence } from '../../evidence-source.js';
 import type { Baseline, DeviceWindow, Group } from './window.js';
 
-export interface BookOptions {
+interface BookOptions {
   readonly gates: readonly Gate[];
   /** What a device reported before the rollout on the old version. */
   readonly baseline: (device: DeviceId) => Baseline | undefined;

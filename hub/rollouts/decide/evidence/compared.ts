@@ -13,7 +13,7 @@ export interface Place {
 }
 
 /** The control's events and expectation by stratum, from one on: two numbers each. */
-export type ControlSums = Float64Array;
+type ControlSums = Float64Array;
 
 export function controlSums(lanes: readonly Lane[], { width, at, events }: Place, count: number, from = 0): ControlSums {
   const sums = new Float64Array(count * 2);

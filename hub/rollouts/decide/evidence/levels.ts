@@ -2,7 +2,7 @@ import type { LevelRule } from '../gate-rule.js';
 import { type DeviceWindow, type Distribution, valuesKey } from './window.js';
 
 /** Values of a window beyond a fixed limit, beyond what has to be ruled out, and all of them. */
-export interface LevelReading {
+interface LevelReading {
   readonly limited: number;
   readonly beyond: number;
   readonly values: number;

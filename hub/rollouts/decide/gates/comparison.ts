@@ -4,7 +4,7 @@ import { type RateRatioOptions, type RateStratum, rateRatioEvidence, rateRatioIn
 import { AGES, type Compared, type GateFigures } from '../../figures.js';
 import { finite, type GateResult, type Levels, short } from './result.js';
 
-export interface ComparisonRule {
+interface ComparisonRule {
   /** Ratio of event rates that is tolerated, and the one that must be ruled out. */
   readonly tolerate: number;
   readonly ruleOut: number;

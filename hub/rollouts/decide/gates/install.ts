@@ -11,7 +11,7 @@ const WRONGLY_TAKEN_BACK = 2e-4;
 
 /**
  * Devices of the wave that could not take the version up (silent ones as the rollout says). Fails when their share is shown
- * to exceed `atMost`, and when more devices took it back by themselves than chance explains: of the wave's n devices k or more with the
+ * to exceed `atMost`, and when more devices rolled back on their own than chance explains: of the wave's n devices k or more with the
  * binomial tail at `WRONGLY_TAKEN_BACK`. That count only grows and n is fixed, so it may be looked at as often as one likes; each of the two
  * tests has half of the gate's level. Passes when every device is decided and the share seen is within `atMost`.
  */
@@ -39,7 +39,7 @@ export function install(figures: Extract<GateFigures, { kind: 'install' }>, atMo
   const took = decided === 0 ? 'no device has decided' : `${figures.failed} of ${decided} devices failed to take it up (${percent(share)})`;
   const seen = `${took}, ${figures.pending} undecided, ${figures.silent} silent`;
   if (back >= 1) {
-    const reason = `${figures.tookBack} of ${devices} devices took it back by themselves, by chance about 1 in ${1 / WRONGLY_TAKEN_BACK} does; ${seen}`;
+    const reason = `${figures.tookBack} of ${devices} devices rolled back on their own, by chance about 1 in ${1 / WRONGLY_TAKEN_BACK} does; ${seen}`;
     return { ...result, outcome: 'fail', reason };
   }
   if (alarm >= 1) return { ...result, outcome: 'fail', reason: `${seen}: above the ${percent(atMost)} allowed` };

@@ -2,7 +2,7 @@ import { rateInterval, rateLimitEvidence } from '#shared/stats/rate-limit.js';
 import type { GateFigures } from '../../figures.js';
 import { finite, type GateResult, type Levels, percent } from './result.js';
 
-export interface LimitRule {
+interface LimitRule {
   readonly atMost: number;
   readonly ruleOut: number;
   readonly what: string;

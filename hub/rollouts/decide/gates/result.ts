@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** `error`: the gate could not be computed; it stops the rollout like a failure, and never lets it go on. */
-export const GATE_OUTCOMES = ['pass', 'fail', 'insufficient', 'error'] as const;
+const GATE_OUTCOMES = ['pass', 'fail', 'insufficient', 'error'] as const;
 
 export const gateResultSchema = z.object({
   gate: z.string(),

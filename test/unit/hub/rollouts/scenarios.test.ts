@@ -168,7 +168,7 @@ describe('a bad version', () => {
     expect(await rig.until(id, 'rolled-back')).toBe('rolled-back');
     const [, , stopped] = await rig.store.decisions(id);
     expect(stopped?.event).toBe('gate-failed-rollback');
-    expect(stopped?.reason).toMatch(/^install: 1 of 1 devices took it back by themselves/);
+    expect(stopped?.reason).toMatch(/^install: 1 of 1 devices rolled back on their own/);
     expect((await rig.store.devices(id)).find((row) => row.device === first?.device)).toMatchObject({
       status: 'reverted',
       error: device.error,
