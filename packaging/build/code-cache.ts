@@ -14,7 +14,7 @@ const MAKER = fileURLToPath(new URL('./code-cache-maker.js', import.meta.url));
 const MAKE_FLAGS = ['--random-seed=1', '--min-semi-space-size=64', '--max-semi-space-size=64'];
 
 /** Scripts without a profile of their own: they do what another one does. */
-const ALIKE: Readonly<Record<string, string>> = { 'instance-runner': 'instance' };
+export const ALIKE: Readonly<Record<string, string>> = { 'instance-runner': 'instance' };
 
 interface CodeCacheOptions {
   readonly profile: StartProfile;

@@ -30,10 +30,7 @@ const entrySchema = openObject({
 export type DesiredModel = z.infer<typeof entrySchema>;
 
 /** What one model should be on one device. Of an entry that needs features unknown here, only what names the version is read. */
-const desiredModelSchema = z.preprocess(
-  (entry: unknown) => (lackingFeaturesOf(entry).length > 0 ? headOf(entry) : entry),
-  entrySchema,
-);
+const desiredModelSchema = z.preprocess((entry: unknown) => (lackingFeaturesOf(entry).length > 0 ? headOf(entry) : entry), entrySchema);
 
 function headOf(entry: unknown): unknown {
   if (typeof entry !== 'object' || entry === null) return entry;

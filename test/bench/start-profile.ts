@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Command } from 'commander';
 import { type BuiltProgram, buildProgram } from '#packaging/build/program.js';
 import { wrapScript } from '#packaging/build/bundle.js';
+import { ALIKE } from '#packaging/build/code-cache.js';
 import { functionLookup, functionsOf } from '#packaging/build/script-functions.js';
 import { writeStartProfile } from '#packaging/build/start-profile.js';
 import { type ProgramName, PROGRAMS, targetNamed } from '#packaging/targets.js';
@@ -13,8 +14,6 @@ import { freePort } from '../kit/fleet.js';
 import { Processes } from '../kit/processes.js';
 import { startUntilPrediction, startVadFleet } from './vad-fleet.js';
 
-/** Threads of a hub with work for many devices only. */
-const SELDOM: ReadonlySet<string> = new Set(['sign']);
 /** The connection, the first reports and the look at the fleet's trust are over by then, and memory has not been given back. */
 const SETTLED_MS = 3_000;
 
@@ -72,7 +71,8 @@ async function write(name: ProgramName, { bundle }: BuiltProgram, coverage: stri
   for (const [script, code] of bundle.scripts) {
     const called = calls.get(`${script}.js`);
     if (called === undefined) {
-      if (SELDOM.has(script)) continue;
+      // It is compiled by the profile of another script, which the fleet here runs in its place.
+      if (Object.hasOwn(ALIKE, script)) continue;
       throw new Error(`nothing was called in the script ${script} of ${name}: did its thread end in order?`);
     }
     const lookup = functionLookup(functionsOf(wrapScript(code).toString('latin1')));

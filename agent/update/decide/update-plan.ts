@@ -194,7 +194,10 @@ function planWanted(snapshot: UpdateSnapshot, desired: NonNullable<UpdateSnapsho
   if (facts === undefined || record.install === 'wanted') return { step: { kind: 'fetchManifest', version } };
   if (facts.executable === undefined) return markBad('UPDATE_NO_VARIANT', `release ${facts.release} has no executable for this platform`);
   if (facts.takesOverFrom > runs) {
-    return markBad('UPDATE_CANNOT_TAKE_OVER', `release ${facts.release} needs at least release ${facts.takesOverFrom} to take over from; this device runs ${runs}`);
+    return markBad(
+      'UPDATE_CANNOT_TAKE_OVER',
+      `release ${facts.release} needs at least release ${facts.takesOverFrom} to take over from; this device runs ${runs}`,
+    );
   }
   if (placed) return planStart(snapshot, record);
   // It was complete, and what is on the disk says otherwise.
