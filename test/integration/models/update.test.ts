@@ -25,6 +25,7 @@ describe('an update', () => {
       {
         model: VAD,
         serving: 1,
+        lastKnownGood: null,
         versions: [{ version: 1, manifest: one.manifest, install: 'good', servable: 'available', variant: 'fp32', provider: 'cpu' }],
       },
     ]);
