@@ -8,6 +8,10 @@ export class SignalTable {
   readonly summedOfDevice: readonly Signal[];
   /** What the hub counts since ever. */
   readonly counted: readonly Signal[];
+  /** What the API shows. */
+  readonly shown: readonly Signal[];
+  /** Signals with a gate of their own, by the name of the gate. */
+  readonly gates: readonly (readonly [string, Signal, SignalGate])[];
   readonly #byName: ReadonlyMap<string, Signal>;
   readonly #totals: ReadonlyMap<Signal, Signal>;
 
@@ -15,6 +19,8 @@ export class SignalTable {
     this.rows = rows;
     this.summedOfDevice = rows.filter((row) => row.of === 'device' && row.summed);
     this.counted = rows.filter((row) => row.hub?.some(({ type }) => type === 'counter'));
+    this.shown = rows.filter((row) => row.shown);
+    this.gates = rows.flatMap((row) => (row.gate === undefined ? [] : [[row.gate.name ?? row.name, row, row.gate] as const]));
     this.#byName = new Map(rows.map((row) => [row.name, row]));
     this.#totals = new Map(
       rows
@@ -32,11 +38,6 @@ export class SignalTable {
     return this.rows.filter((row) => row.of === whose);
   }
 
-  /** What the API shows. */
-  get shown(): readonly Signal[] {
-    return this.rows.filter((row) => row.shown);
-  }
-
   /** The signal as an agent counts it since its start; `undefined` when no scraper is told of it. */
   totalOf(signal: Signal): Signal | undefined {
     return this.#totals.get(signal);
@@ -44,11 +45,6 @@ export class SignalTable {
 
   get totals(): Iterable<Signal> {
     return this.#totals.values();
-  }
-
-  /** Signals with a gate of their own, by the name of the gate. */
-  get gates(): readonly (readonly [string, Signal, SignalGate])[] {
-    return this.rows.flatMap((row) => (row.gate === undefined ? [] : [[row.gate.name ?? row.name, row, row.gate] as const]));
   }
 }
 
