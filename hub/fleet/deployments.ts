@@ -6,22 +6,12 @@ import type { Clock } from '#shared/kernel/clock.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { capabilitiesSchema, type DeviceId, deviceIdSchema, type Labels } from '#shared/protocol/device.js';
 import type { CreatedDeployment, Deployment, DeploymentPlan, DeploymentProgress, WithdrawnDeployment } from './deployment-view.js';
-import {
-  decisionOf,
-  type DeploymentRow,
-  deploymentRow,
-  planWithdrawal,
-  sourceOf,
-  takeOff,
-  type WithdrawOptions,
-} from './deployment-rows.js';
-import { reachOf } from './decide/deployment-reach.js';
+import { decisionOf, type DeploymentRow, deploymentRow, planWithdrawal, takeOff, type WithdrawOptions } from './deployment-rows.js';
+import { devicesOf } from './deployment-devices.js';
 import { DeploymentReaches } from './deployment-reaches.js';
 import type { DesiredIssuer } from './desired-issuer.js';
-import { reportedOf } from './device-view.js';
 import { incapableDevice, type IncapableDevice } from './decide/incapable.js';
 import { readLabels } from './labels.js';
-import { type Progress, progressOf, removalProgress } from './decide/progress.js';
 import { parseSelector } from './decide/selector.js';
 import { type Decider, requireUnclaimed, type RolloutClaims } from './rollout-claims.js';
 
@@ -86,6 +76,7 @@ export class Deployments {
 
   /** What `create` would do, without doing it; throws what it would throw. */
   async plan(wanted: NewDeployment): Promise<DeploymentPlan> {
+    this.#deps.hubClock.require();
     const { db, claims } = this.#deps;
     const selector = parseSelector(wanted.selector);
     const matches = (labels: Labels): boolean => selector.matches(labels);
@@ -157,7 +148,7 @@ export class Deployments {
   /** A deployment with how far each of its devices is. Throws `DEPLOYMENT_UNKNOWN`. */
   async get(id: number): Promise<DeploymentProgress> {
     const row = await deploymentRow(this.#deps.db, id);
-    const devices = await this.#progress(row);
+    const devices = await devicesOf(this.#deps.db, row);
     const counts = { waiting: 0, fetching: 0, installing: 0, serving: 0, removed: 0, refused: 0, unsupported: 0, superseded: 0 };
     for (const { state } of devices) counts[state] += 1;
     return { ...shown(row), counts, devices };
@@ -248,45 +239,9 @@ export class Deployments {
       .executeTakeFirstOrThrow();
   }
 
-  async #progress(row: DeploymentRow): Promise<(Progress & { device: DeviceId })[]> {
-    const reaches = reachOf(row);
-    const candidates = await this.#deps.db
-      .selectFrom('devices')
-      .innerJoin('device_states', 'device_states.device', 'devices.id')
-      .leftJoin('desired_states', 'desired_states.device', 'devices.id')
-      .leftJoin('desired_models', (join) =>
-        join.onRef('desired_models.device', '=', 'devices.id').on('desired_models.model', '=', row.model),
-      )
-      .select(['devices.id', 'devices.labels', 'device_states.reported', 'desired_states.counter', 'desired_models.source'])
-      .where('devices.revoked_at', 'is', null)
-      .orderBy('devices.id')
-      .execute();
-    return candidates
-      .map((device) => ({ ...device, id: deviceIdSchema.parse(device.id) }))
-      .filter((device) => device.source === sourceOf(row) || reaches(device.id, readLabels(device.labels)))
-      .map((device) => {
-        const { id } = device;
-        return { device: id, ...progressIn(row, device) };
-      });
-  }
-
   #tell(id: number): void {
     this.#deps.bus.publish({ kind: 'deployment.changed', at: new Date(this.#deps.clock.now()).toISOString(), deployment: String(id) });
   }
-}
-
-/** How far a device is with a deployment. */
-function progressIn(
-  row: DeploymentRow,
-  device: { readonly source: string | null; readonly counter: number | null; readonly reported: string | null },
-): Progress {
-  const counter = device.counter ?? 0;
-  if (row.version === null || row.manifest_digest === null) {
-    // Something else gives it the model again.
-    return device.source === null ? removalProgress({ model: row.model, counter }, reportedOf(device)) : { state: 'superseded' };
-  }
-  if (device.source !== sourceOf(row)) return { state: 'superseded' };
-  return progressOf({ model: row.model, version: row.version, manifest: row.manifest_digest, counter }, reportedOf(device));
 }
 
 /** Throws `MODEL_UNKNOWN`; a deployment that takes a model off has no version. */

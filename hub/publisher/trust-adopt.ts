@@ -6,7 +6,7 @@ import { publisherOf } from '#shared/trust/role-name.js';
 import { checkSignatures, isSignedBy } from '#shared/trust/signatures.js';
 import { findTarget } from '#shared/trust/target-lookup.js';
 import type { TrustUpdate } from '#shared/trust/update.js';
-import { nextRoot } from '#shared/trust/decide/update-walk.js';
+import { nextRoot } from '#shared/trust/decide/root-chain.js';
 import type { PublisherHub } from './hub-port.js';
 import type { RoleStanding } from './trust-compare.js';
 import { topRolesOf } from './trust-current.js';

@@ -90,11 +90,11 @@ export interface SignedVersion {
  */
 export async function signVersionTarget(options: SignUpon & { readonly target: VersionTarget }): Promise<SignedVersion> {
   const { target, role: publisher } = options;
-  const desk = await openDesk(options);
-  const own = await desk.required(publisher);
+  const signer = await openSigner(options);
+  const own = await signer.required(publisher);
   const role = modelRoleName(publisher, target.custom.model);
   const models = delegatedRoleNames(own);
-  const before = models.includes(role) ? await desk.required(role) : undefined;
+  const before = models.includes(role) ? await signer.required(role) : undefined;
   const listed = [own, before].map((file) => file && entryOf(file, target.path)).find((entry) => entry !== undefined);
   if (listed !== undefined) {
     if (!isSameTarget(listed, target)) throw takenPath(target.path);
@@ -102,7 +102,7 @@ export async function signVersionTarget(options: SignUpon & { readonly target: V
   }
   const entry = { [target.path]: targetObject({ ...target, custom: { ...target.custom } }) };
   const listing = before === undefined ? entry : { ...targetsOf(before), ...entry };
-  const next = await desk.sign({
+  const next = await signer.sign({
     role,
     version: (before?.version ?? 0) + 1,
     targets: listing,
@@ -110,7 +110,7 @@ export async function signVersionTarget(options: SignUpon & { readonly target: V
   });
   if (before !== undefined) return { roles: { [role]: next }, changed: true };
   const delegating = { role: publisher, version: own.version + 1, targets: targetsOf(own), models: [...models, role] };
-  return { roles: { [publisher]: await desk.sign(delegating), [role]: next }, changed: true };
+  return { roles: { [publisher]: await signer.sign(delegating), [role]: next }, changed: true };
 }
 
 interface RetireVersions extends SignUpon {
@@ -120,16 +120,16 @@ interface RetireVersions extends SignUpon {
 
 /**
  * Signs the next file of a model without these versions, which it names as retired. What their minimum versions ruled out stays ruled
- * out: the newest version takes the highest over. The current file, unchanged, where all of them are retired already. Throws `VERSION_UNKNOWN` for one that
- * was never listed, and `VERSION_NEWEST`.
+ * out: the newest version takes the highest over. Returns the current file, unchanged, where all of them are retired already. Throws
+ * `VERSION_UNKNOWN` for a version that was never listed, and `VERSION_NEWEST`.
  */
 export async function retireVersions(options: RetireVersions): Promise<SignedVersion> {
   const { model, versions, role: publisher } = options;
-  const desk = await openDesk(options);
-  const own = await desk.required(publisher);
+  const signer = await openSigner(options);
+  const own = await signer.required(publisher);
   const role = modelRoleName(publisher, model);
   if (!delegatedRoleNames(own).includes(role)) throw new SkerryError('MODEL_UNKNOWN', `${publisher} published no version of ${model}`);
-  const before = await desk.required(role);
+  const before = await signer.required(role);
   const targets = targetsOf(before);
   const retired = retiredIn(before);
   const wanted = versions.filter((version) => !isRetired(retired, version));
@@ -150,19 +150,19 @@ export async function retireVersions(options: RetireVersions): Promise<SignedVer
   const entry = entryOf(before, newestPath);
   if (entry !== undefined) targets[newestPath] = { ...entry.toJSON(), custom: { ...entry.custom, minimumVersion: minimum } };
   const next = { role, version: before.version + 1, targets, retired: withRetired(retired, wanted) };
-  return { roles: { [role]: await desk.sign(next) }, changed: true };
+  return { roles: { [role]: await signer.sign(next) }, changed: true };
 }
 
 /** Signs the publisher's current files again, unchanged but for version and expiry; by role. */
 export async function renewPublisher(options: SignUpon): Promise<Readonly<Record<string, Uint8Array>>> {
-  const desk = await openDesk(options);
-  const own = await desk.required(options.role);
+  const signer = await openSigner(options);
+  const own = await signer.required(options.role);
   const models = delegatedRoleNames(own);
   const roles: Record<string, Uint8Array> = {};
   for (const role of [options.role, ...models]) {
-    const file = role === options.role ? own : await desk.required(role);
+    const file = role === options.role ? own : await signer.required(role);
     const next = { role, version: file.version + 1, targets: targetsOf(file), retired: retiredIn(file) };
-    roles[role] = await desk.sign(role === options.role && models.length > 0 ? { ...next, models } : next);
+    roles[role] = await signer.sign(role === options.role && models.length > 0 ? { ...next, models } : next);
   }
   return roles;
 }
@@ -178,14 +178,14 @@ interface NextFile {
   readonly retired?: VersionRanges;
 }
 
-interface Desk {
+interface RoleSigner {
   /** The current file of a role, verified by what the folder knows. Throws `TRUST_ROLE_UNKNOWN` where the hub has none. */
   required(role: string): Promise<MetadataFile<'targets'>>;
   /** Signs a file and keeps it in the folder; returns its bytes. */
   sign(next: NextFile): Promise<Uint8Array>;
 }
 
-async function openDesk(options: SignUpon): Promise<Desk> {
+async function openSigner(options: SignUpon): Promise<RoleSigner> {
   const { folder, role: publisher, secret } = options;
   const known = async (): Promise<KnownPublisher> => publisherOf(await folder.record(), publisher);
   const { key, publicKey } = await known();

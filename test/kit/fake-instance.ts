@@ -1,5 +1,6 @@
 import type { CarrierKind } from '#agent/inference/instances/carrier.js';
-import type { Instance, LoadOptions, SampleRun } from '#agent/inference/instances/instance.js';
+import type { Instance, SampleRun } from '#agent/inference/instances/instance.js';
+import type { LoadOptions } from '#agent/inference/instances/instance-protocol.js';
 import type { RuntimeDescription, SampleResult } from '#agent/inference/instances/instance-protocol.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { compareOutputs } from '#shared/tensor/compare.js';

@@ -35,23 +35,24 @@ export interface SampleResult {
   readonly millis: Millis;
 }
 
+/** What an instance is to load. */
+export interface LoadOptions {
+  readonly file: string;
+  readonly provider: string;
+  readonly threads: number;
+  /** What is computed when no outputs are named. */
+  readonly outputs: readonly string[];
+  /** Outputs in which golden samples show U+FFFD, which stands for bytes that are no UTF-8 elsewhere. */
+  readonly replaced: readonly string[];
+  readonly of: VersionId;
+  /** Where the instance writes down that it is in native code; left out: nowhere. */
+  readonly witness?: WitnessSlot;
+}
+
 /** From the main thread to an instance. Every message but `close` has an id and exactly one answer. */
 export type ToInstance =
   | { readonly kind: 'describe'; readonly id: number }
-  | {
-      readonly kind: 'load';
-      readonly id: number;
-      readonly file: string;
-      readonly provider: string;
-      readonly threads: number;
-      /** What is computed when no outputs are named. */
-      readonly outputs: readonly string[];
-      /** Outputs in which golden samples show U+FFFD. */
-      readonly replaced: readonly string[];
-      readonly of: VersionId;
-      /** Where the instance writes down that it is in native code; left out where its process is its own. */
-      readonly witness?: WitnessSlot;
-    }
+  | ({ readonly kind: 'load'; readonly id: number } & LoadOptions)
   | {
       readonly kind: 'check';
       readonly id: number;

@@ -4,32 +4,9 @@ import { asSkerryError, fromErrorBody, SkerryError } from '#shared/kernel/errors
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
 import type { OutputTolerances } from '#shared/tensor/tolerance.js';
 import type { Carrier, CarrierEnd, CarrierKind } from './carrier.js';
-import type {
-  Answer,
-  AnswerKind,
-  FromInstance,
-  RuntimeDescription,
-  SampleResult,
-  ToInstance,
-  VersionId,
-  WitnessSlot,
-} from './instance-protocol.js';
+import type { Answer, AnswerKind, FromInstance, LoadOptions, RuntimeDescription, SampleResult, ToInstance } from './instance-protocol.js';
 import { type During, endOf } from '../decide/instance-end.js';
 import { forPosting } from './transfer.js';
-
-/** What an instance is to load. */
-export interface LoadOptions {
-  readonly file: string;
-  readonly provider: string;
-  readonly threads: number;
-  /** What is computed when no outputs are named. */
-  readonly outputs: readonly string[];
-  /** Outputs in which golden samples show U+FFFD, which stands for bytes that are no UTF-8 elsewhere. */
-  readonly replaced: readonly string[];
-  readonly of: VersionId;
-  /** Where the instance writes down that it is in native code; left out: nowhere. */
-  readonly witness?: WitnessSlot;
-}
 
 /** One session of the runtime in a thread or a process, as the agent sees it. Calls are answered in order; one run at a time is meant. */
 export interface Instance {

@@ -3,9 +3,7 @@ import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { checkExpiry, type Kind, METADATA_CODES, type MetadataFile, parseMetadata, sha256Hex } from '../metadata.js';
 import { delegatedRoleNames, checkDelegations } from '../model-role.js';
 import { checkSignatures, type Delegator, isSigned, keysOfRole } from '../signatures.js';
-
-/** Longest chain of new roots followed in one update (TUF 5.3.3 asks for a bound). */
-const MAX_ROOT_STEPS = 256;
+import { type OfferedFiles, rollback, walkRoots } from './root-chain.js';
 
 /** What a client trusts already; after the first update everything is there. */
 export interface TrustedSet {
@@ -23,9 +21,6 @@ export interface CompleteSet extends TrustedSet {
   readonly snapshot: MetadataFile<'snapshot'>;
   readonly targets: MetadataFile<'targets'>;
 }
-
-/** Reads an offered file by its repository name (`2.root.json`, `timestamp.json`); `undefined` when it is not offered. */
-type OfferedFiles = (name: string) => Uint8Array | undefined;
 
 /** A publisher role whose newest file cannot be used. */
 export interface UnavailableRole {
@@ -117,27 +112,6 @@ function laterTime(now: EpochMillis | undefined, signed: EpochMillis | undefined
   return now === undefined ? undefined : Math.max(now, signed ?? 0);
 }
 
-function* walkRoots(trusted: MetadataFile<'root'>, offered: OfferedFiles): Generator<MetadataFile<'root'>> {
-  let root = trusted;
-  for (let step = 0; step < MAX_ROOT_STEPS; step += 1) {
-    const bytes = offered(`${root.version + 1}.root.json`);
-    if (bytes === undefined) return;
-    root = nextRoot(root, bytes);
-    yield root;
-  }
-}
-
-/** Checks one root against the one before it and itself; returns it (TUF 5.3.4, 5.3.5). */
-export function nextRoot(previous: MetadataFile<'root'>, bytes: Uint8Array): MetadataFile<'root'> {
-  const next = parseMetadata('root', bytes);
-  if (next.version !== previous.version + 1) {
-    throw refusal(next, 'rollback', `is offered as version ${previous.version + 1}`);
-  }
-  checkSignatures(previous, next);
-  checkSignatures(next, next);
-  return next;
-}
-
 /**
  * The set under a new root. Files that its keys did not sign are dropped; and where it changed the keys of timestamp or
  * snapshot both files are, so that versions which somebody with stolen keys drove up block nothing (TUF 5.3.11).
@@ -171,12 +145,12 @@ function walkTimestamp(
   checkSignatures(root, next); // TUF 5.4.2
   const previous = trusted;
   if (previous !== undefined && next.version < previous.version) {
-    throw refusal(next, 'rollback', `is older than version ${previous.version}, accepted before`); // TUF 5.4.3.1
+    throw rollback(next, `is older than version ${previous.version}, accepted before`); // TUF 5.4.3.1
   }
   const accepted = previous?.version === next.version ? previous : next;
   const before = previous?.metadata.signed.snapshotMeta.version ?? 0;
   if (accepted.metadata.signed.snapshotMeta.version < before) {
-    throw refusal(next, 'rollback', `names a snapshot older than version ${before}, accepted before`); // TUF 5.4.3.2
+    throw rollback(next, `names a snapshot older than version ${before}, accepted before`); // TUF 5.4.3.2
   }
   checkExpiry(accepted, now); // TUF 5.4.4
   return accepted;
@@ -195,12 +169,11 @@ function walkSnapshot(
   checkHash('snapshot', 'snapshot', bytes, meta); // TUF 5.5.2
   const next = parseMetadata('snapshot', bytes);
   checkSignatures(root, next); // TUF 5.5.3
-  if (next.version !== meta.version) throw refusal(next, 'rollback', `is not version ${meta.version}, which the timestamp names`); // TUF 5.5.4
+  if (next.version !== meta.version) throw rollback(next, `is not version ${meta.version}, which the timestamp names`); // TUF 5.5.4
   for (const [file, before] of Object.entries(trusted?.metadata.signed.meta ?? {})) {
     const after = next.metadata.signed.meta[file];
-    if (after === undefined) throw refusal(next, 'rollback', `no longer lists ${file}`); // TUF 5.5.5
-    if (after.version < before.version)
-      throw refusal(next, 'rollback', `takes ${file} back from version ${before.version} to ${after.version}`);
+    if (after === undefined) throw rollback(next, `no longer lists ${file}`); // TUF 5.5.5
+    if (after.version < before.version) throw rollback(next, `takes ${file} back from version ${before.version} to ${after.version}`);
   }
   checkExpiry(next, now); // TUF 5.5.6
   return next;
@@ -231,7 +204,7 @@ function walkTargets(
   checkHash('targets', role, bytes, meta); // TUF 5.6.2
   const next = parseMetadata('targets', bytes, role);
   checkSignatures(delegator, next); // TUF 5.6.3
-  if (next.version !== meta.version) throw refusal(next, 'rollback', `is not version ${meta.version}, which the snapshot names`); // TUF 5.6.4
+  if (next.version !== meta.version) throw rollback(next, `is not version ${meta.version}, which the snapshot names`); // TUF 5.6.4
   checkDelegations(next);
   return next;
 }
@@ -306,10 +279,4 @@ function checkHash(kind: 'snapshot' | 'targets', role: string, bytes: Uint8Array
 
 function missing(kind: Kind, role: string, name: string): never {
   throw new SkerryError(METADATA_CODES[kind].missing, `${name} is missing`, { details: { role, file: name } });
-}
-
-function refusal(file: MetadataFile<Kind>, why: 'rollback', says: string): SkerryError {
-  return new SkerryError(METADATA_CODES[file.kind][why], `${file.role} metadata version ${file.version} ${says}`, {
-    details: { role: file.role, version: file.version },
-  });
 }
