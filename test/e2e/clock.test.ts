@@ -61,7 +61,7 @@ describe('the clock of a device is wrong (DESIGN "Trust")', () => {
     await offerNext();
     await until('updates to be stopped', async () => (await device.status()).reported.trust.error?.code === 'TRUST_METADATA_EXPIRED');
     expect((await device.status()).reported.clock).toMatchObject({ trusted: false, reason: expect.stringContaining('ahead') as unknown });
-    await until('the hub to hear of it', async () => (await world.events('device=clock&kind=clock.untrusted')).length > 0);
+    await world.heard('device=clock&kind=clock.untrusted');
     expect(await device.predict('m', X)).toEqual(old);
 
     await turnClock(0);

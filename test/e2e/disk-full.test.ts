@@ -57,7 +57,7 @@ describe.skipIf(missing !== undefined)(`a full disk${missing === undefined ? '' 
     await leave(8 * MiB);
     await world.deploy('m@2');
     await until('the device to say so', async () => (await device.version('m', 2))?.error?.code === 'DISK_FULL');
-    await until('the hub to hear of it', async () => (await world.events('device=full&kind=disk.full')).length > 0);
+    await world.heard('device=full&kind=disk.full');
     expect(await device.predict('m', X)).toMatchObject({ version: 1, y: [3, 5, 7, 9] });
     expect(await device.serving('m')).toBe(1);
     // It is not the version's fault: it is not given up.

@@ -55,10 +55,7 @@ describe('an outbox that is full (R4)', () => {
     // Told with the next event, so something has to happen.
     await world.publish('m', 2, affineModel({ scale: 3 }), ['--samples', '1']);
     await world.deploy('m@2');
-    const told = await until('the hub to hear of it', async () => {
-      const events = await world.events(`device=${device.name}&kind=outbox.dropped`);
-      return events.length > 0 && events;
-    });
+    const told = await world.heard(`device=${device.name}&kind=outbox.dropped`);
     expect(Number(told[0]?.detail?.['records'])).toBeGreaterThan(0);
     await until('the hub to show the figure', async () => {
       const view = (await world.fleet.api(`/devices/${device.name}`)) as { reported: { outbox: { dropped: number } } };

@@ -60,7 +60,7 @@ describe('a bad version under a steady stream of requests is taken back', () => 
 
   it('one that fails for some inputs: the device sees it', async () => {
     expect(await takenBack(FAILS, GUARDED)).toEqual({ reason: BY_ITSELF, said: 'MODELS_GUARD_ERRORS' });
-    expect(await world.events('kind=version.rolled-back&code=MODELS_GUARD_ERRORS')).toHaveLength(1);
+    expect(await world.heard('kind=version.rolled-back&code=MODELS_GUARD_ERRORS')).toHaveLength(1);
   });
 
   it('one that gives no numbers for some inputs: the hub sees it', async () => {
@@ -70,7 +70,7 @@ describe('a bad version under a steady stream of requests is taken back', () => 
 
   it('one that is slower: the device sees it', async () => {
     expect(await takenBack(SLOW, GUARDED)).toEqual({ reason: BY_ITSELF, said: 'MODELS_GUARD_LATENCY' });
-    expect(await world.events('kind=version.rolled-back&code=MODELS_GUARD_LATENCY')).toHaveLength(1);
+    expect(await world.heard('kind=version.rolled-back&code=MODELS_GUARD_LATENCY')).toHaveLength(1);
   });
 
   it('one that is slower: the hub sees it', async () => {

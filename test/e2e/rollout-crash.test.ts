@@ -98,7 +98,7 @@ describe.skipIf(missing !== undefined)(
       const document = { waves: [{ count: 1 }, '100%'], bake: '10m', gates: [{ gate: 'install' }] };
       const input = (number: number): readonly number[] => (number % 50 === 49 ? deadly(number) : HARMLESS);
       expect(await takenBack({ document, exposed: 1, input })).toMatch(/^install: 1 of 1 devices rolled back on their own/);
-      expect(await world.events('kind=version.crashed')).not.toHaveLength(0);
+      await world.heard('kind=version.crashed');
     });
   },
 );

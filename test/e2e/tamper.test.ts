@@ -72,7 +72,7 @@ describe('tampering on the wire (R1)', () => {
   };
 
   const refusedBy = async (code: string, kind: EventKind): Promise<void> => {
-    await until(`the hub to hear of ${code}`, async () => (await world.events(`device=victim&kind=${kind}&code=${code}`)).length > 0);
+    await world.heard(`device=victim&kind=${kind}&code=${code}`);
     expect(await device.predict('m', X)).toEqual(old);
     expect(await device.serving('m')).toBe(old.version);
   };

@@ -6,6 +6,7 @@ import type { StoredEvent, VersionMetrics } from '#hub/telemetry/views.js';
 import { Fleet } from '../kit/fleet.js';
 import { type CommandResult, Processes } from '../kit/processes.js';
 import { TcpProxy } from '../kit/tcp-proxy.js';
+import { until } from '../kit/until.js';
 import { Device } from './device.js';
 
 // Real processes on a machine that may be busy: what takes seconds here may take a minute there, and is no failure.
@@ -99,6 +100,14 @@ export class World {
   /** Events the hub has stored, newest first; `query` as the API takes it. */
   async events(query: string): Promise<readonly StoredEvent[]> {
     return ((await this.fleet.api(`/events?${query}`)) as { events: StoredEvent[] }).events;
+  }
+
+  /** Waits until the hub has events of this kind: a report of a device may come before the events that led to it. */
+  heard(query: string): Promise<readonly StoredEvent[]> {
+    return until(`the hub to hear of ${query}`, async () => {
+      const events = await this.events(query);
+      return events.length > 0 && events;
+    });
   }
 
   /** One figure of the hub's own `/metrics`, summed over its labels; 0 when it is not there. */

@@ -34,7 +34,11 @@ export const finishSwitchRule: Rule = (snapshot, { complete }) => {
     const { install, version } = facts.record;
     // One that stood beside the serving version is loaded already: the switch costs nothing more.
     const ready = install === 'starting' || install === 'staged' || (install === 'good' && serving?.serving !== version);
-    if (ready) return { kind: 'switch', model, version };
+    if (!ready) continue;
+    // The hub may want the old version before the device itself is back at it: what was given up is still what it goes back from.
+    const serves = factsOf(snapshot, serving?.serving)?.record;
+    const goesBack = install === 'good' && serves?.install === 'bad';
+    return goesBack ? { kind: 'rollBack', model, version, from: serves.version } : { kind: 'switch', model, version };
   }
   return undefined;
 };

@@ -74,6 +74,23 @@ describe('a version on trial', () => {
     expect(rig.events.emitted.find(({ kind }) => kind === 'version.rolled-back')?.error?.code).toBe('MODELS_GUARD_LATENCY');
   });
 
+  it('is gone back from, whoever says so first: the hub may want the old version while the device still loads it', async () => {
+    const { rig, one } = await serving();
+    const two = await onTrial(rig, 2);
+    const stop = rig.run.manager.onChange(() => {
+      const said = rig.run.manager.reportedModels()[0]?.versions.find(({ version }) => version === 2);
+      if (said?.install === 'bad') rig.desired.want({ ...one, attempt: 1 });
+    });
+    rig.asked(two, { answered: 200, ms: 60 });
+    await wentBack(rig, 1);
+    stop();
+    expect(rig.events.emitted.find(({ kind }) => kind === 'version.rolled-back')).toMatchObject({
+      version: 1,
+      error: { code: 'MODELS_GUARD_LATENCY' },
+      detail: { from: 2 },
+    });
+  });
+
   it('whose workers end is taken back', async () => {
     const { rig } = await serving();
     const { model, version } = await onTrial(rig, 2);
