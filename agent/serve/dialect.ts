@@ -1,12 +1,14 @@
 import type { DataPlane, InferReply } from '#agent/inference/contract.js';
 import type { HttpApi } from './http/exchange.js';
 import type { PredictRequest } from './predictions.js';
+import type { ModelRepository } from './repository.js';
 
 /** What a dialect translates to. */
 export interface DialectDeps {
   /** A prediction, with all that stands before and behind it. */
   readonly predict: (request: PredictRequest) => Promise<InferReply>;
   readonly models: Pick<DataPlane, 'list' | 'find' | 'routed'>;
+  readonly repository: ModelRepository;
   readonly agentVersion: string;
   /** Tensor elements that a request, or an answer, may carry as JSON. */
   readonly jsonElements: number;

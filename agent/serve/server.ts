@@ -11,6 +11,7 @@ import type { HttpAnswer, HttpApi } from './http/exchange.js';
 import { HttpTransport } from './http/http-transport.js';
 import { managementApi } from './management/management-api.js';
 import { predictionPhases } from './predictions.js';
+import { fleetRepository, type ModelRepository } from './repository.js';
 import { requestPhases, type RequestSink } from './requests.js';
 
 interface InferenceServerOptions {
@@ -22,6 +23,8 @@ interface InferenceServerOptions {
   readonly config: ServeConfig;
   readonly agentVersion: string;
   readonly logger: Logger;
+  /** Models that could serve here; those of a fleet's device when left out. */
+  readonly repository?: ModelRepository;
   /** Dialects spoken; all there are when left out. */
   readonly dialects?: readonly Dialect[];
 }
@@ -51,13 +54,14 @@ export function httpApis(
     metricsText,
     status,
     agentVersion,
+    repository = fleetRepository(dataPlane),
     dialects = DIALECTS,
   }: Omit<InferenceServerOptions, 'config' | 'logger' | 'requests'>,
   { jsonElements }: Pick<ServeSettings, 'jsonElements'>,
 ): readonly (HttpApi & { readonly name: string })[] {
   const answers = new AnswerLog();
   const predictions = predictionPhases({ dataPlane, answers });
-  const deps: DialectDeps = { predict: predictions.run, models: dataPlane, agentVersion, jsonElements };
+  const deps: DialectDeps = { predict: predictions.run, models: dataPlane, repository, agentVersion, jsonElements };
   const management = managementApi({ feedback: new Feedback({ dataPlane, sink, answers }), metricsText, status });
   return [...dialects.map(({ name, http }) => ({ name, ...http(deps) })), { name: 'skerry', ...management }];
 }

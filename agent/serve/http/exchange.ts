@@ -2,11 +2,14 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { SkerryError } from '#shared/kernel/errors.js';
 import type { CallKind } from '../requests.js';
 import type { Body } from './body.js';
+import type { Method } from './router.js';
 
 /** A request over HTTP as a route sees it. */
 export interface Exchange {
   /** Named segments of the path. */
   readonly params: Readonly<Record<string, string>>;
+  /** Of the request target, decoded; the first of several with one name. */
+  readonly query: Pick<URLSearchParams, 'get' | 'has' | 'getAll'>;
   readonly headers: IncomingHttpHeaders;
   /** Reads the body, of at most as many bytes as the settings accept, or fewer. Errors: as `readBody`. */
   body(limit?: number): Promise<Body>;
@@ -29,7 +32,7 @@ export type Handler = (exchange: Exchange) => HttpAnswer | Promise<HttpAnswer>;
 
 /** A route as data. Segments of the path that begin with a colon are named. */
 export interface HttpRoute {
-  readonly method: 'GET' | 'POST';
+  readonly method: Method;
   readonly path: string;
   readonly call: CallKind;
   readonly handle: Handler;

@@ -151,6 +151,12 @@ class HttpExchange implements Exchange {
     this.#bodyLimit = bodyLimit;
   }
 
+  get query(): Exchange['query'] {
+    const { url = '' } = this.#ends.request;
+    const mark = url.indexOf('?');
+    return new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
+  }
+
   get headers(): Exchange['headers'] {
     return this.#ends.request.headers;
   }

@@ -1,5 +1,7 @@
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'OPTIONS';
+
 export interface Routable {
-  readonly method: 'GET' | 'POST';
+  readonly method: Method;
   readonly path: string;
 }
 

@@ -7,6 +7,12 @@ export const serveCodes = defineCodes({
     summary: 'The local API does not have this path.',
     action: 'Use a path of the Open Inference Protocol v2, such as /v2/models/NAME/infer.',
   },
+  SERVE_REPOSITORY_FIXED: {
+    fault: 'caller',
+    status: 'FAILED_PRECONDITION',
+    summary: 'Clients may not load or unload models here.',
+    action: 'Deploy the model with the hub, or serve a folder with `skerry-agent serve --control explicit`.',
+  },
   SERVE_METHOD: {
     fault: 'caller',
     status: 'UNIMPLEMENTED',
