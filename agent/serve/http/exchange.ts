@@ -30,7 +30,10 @@ export type ShortAnswer = HttpAnswer & { readonly body: readonly [string] };
 
 export type Handler = (exchange: Exchange) => HttpAnswer | Promise<HttpAnswer>;
 
-/** A route as data. Segments of the path that begin with a colon are named. */
+/**
+ * A route as data. Segments of the path that begin with a colon are named; that of a model is `:model`. Rights go by `call`: reading what is
+ * set or loaded is `metadata`, changing it is `settings`, `repository` or `shared-memory`.
+ */
 export interface HttpRoute {
   readonly method: Method;
   readonly path: string;

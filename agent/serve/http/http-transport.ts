@@ -6,7 +6,7 @@ import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { Row } from '#shared/kernel/phases.js';
 import type { ServeAddress, ServeConfig, ServeSettings } from '../config.js';
-import type { Incoming, RequestKind } from '../requests.js';
+import type { Caller, Incoming, RequestKind } from '../requests.js';
 import { type Body, type Ends, expectsContinue, readBody } from './body.js';
 import type { Exchange, HttpAnswer, HttpApi, HttpRoute } from './exchange.js';
 import { errorAnswer } from './json-answer.js';
@@ -64,11 +64,11 @@ export class HttpTransport implements Service {
     const { tcp, unix } = this.#deps.config;
     try {
       if (tcp !== undefined) {
-        const port = await listenTcp(this.#newServer(), tcp.host, tcp.port);
+        const port = await listenTcp(this.#newServer('tcp'), tcp.host, tcp.port);
         this.#address = { ...this.#address, tcp: { host: tcp.host, port } };
       }
       if (unix !== undefined) {
-        if (await listenUnix(this.#newServer(), unix.path)) this.#address = { ...this.#address, unix: unix.path };
+        if (await listenUnix(this.#newServer('unix'), unix.path)) this.#address = { ...this.#address, unix: unix.path };
         else this.#deps.logger.warn({ path: unix.path }, 'no Unix socket: the disk is read-only');
       }
     } catch (cause) {
@@ -84,7 +84,7 @@ export class HttpTransport implements Service {
     return this.#closing;
   }
 
-  #newServer(): Server {
+  #newServer(transport: Caller['transport']): Server {
     const { requestTimeout, idleTimeout, maxConnections } = this.#deps.settings;
     const server = createServer({
       requestTimeout,
@@ -97,7 +97,7 @@ export class HttpTransport implements Service {
     });
     server.timeout = idleTimeout;
     server.maxConnections = maxConnections;
-    const serve = (request: IncomingMessage, response: ServerResponse): void => void this.#serve({ request, response });
+    const serve = (request: IncomingMessage, response: ServerResponse): void => void this.#serve({ request, response }, transport);
     server.on('request', serve);
     // Whether the body is wanted shows when it is read.
     server.on('checkContinue', serve);
@@ -108,23 +108,31 @@ export class HttpTransport implements Service {
     return server;
   }
 
-  async #serve(ends: Ends): Promise<void> {
+  async #serve(ends: Ends, transport: Caller['transport']): Promise<void> {
     const { request } = ends;
     this.#last.set(request.socket, ends);
     // A connection with a prediction in it is not idle: how long that may take is the data plane's to say, which always answers.
     request.socket.setTimeout(0);
     const { route, params } = this.#find(request);
     const exchange = new HttpExchange(ends, params, this.#deps.settings.bodyLimit);
-    const answer = await this.#answer(route, exchange, request.url ?? '');
+    const headers = new Map<string, string>();
+    const answer = await this.#answer(route, {
+      kind: route.kind,
+      what: request.url ?? '',
+      model: params['model'],
+      caller: callerOf(request, transport),
+      tell: (name, value) => void headers.set(name, value),
+      answer: async () => route.handle(exchange),
+    });
     request.socket.setTimeout(this.#deps.settings.idleTimeout);
-    await writeAnswer(ends, answer);
+    await writeAnswer(ends, headers.size === 0 ? answer : { ...answer, headers: { ...answer.headers, ...Object.fromEntries(headers) } });
   }
 
-  async #answer({ kind, handle, error }: Target, exchange: Exchange, what: string): Promise<HttpAnswer> {
+  async #answer({ error: toAnswer }: Target, incoming: Incoming<HttpAnswer>): Promise<HttpAnswer> {
     try {
-      return await this.#deps.requests.run({ kind, what, answer: async () => handle(exchange) });
+      return await this.#deps.requests.run(incoming);
     } catch (cause) {
-      return error(asSkerryError(cause));
+      return toAnswer(asSkerryError(cause));
     }
   }
 
@@ -168,6 +176,14 @@ class HttpExchange implements Exchange {
   abandoned(): boolean {
     return this.#ends.response.destroyed;
   }
+}
+
+function callerOf({ socket, headers }: IncomingMessage, transport: Caller['transport']): Caller {
+  const header: Caller['header'] = (name) => {
+    const value = headers[name];
+    return typeof value === 'string' ? value : undefined;
+  };
+  return { transport, address: socket.remoteAddress, header };
 }
 
 /** A request that no API takes. */
