@@ -5,8 +5,9 @@ import { parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { fromBinary } from '#shared/tensor/binary.js';
 import { DATATYPES } from '#shared/tensor/datatype.js';
-import { fromValues } from '#shared/tensor/half-values.js';
+import { fromJson } from '#shared/tensor/json.js';
 import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
+import { asElement, keepDigits } from './predict-input.js';
 
 // Open Inference Protocol v2 with the binary tensor data extension, from the asking side: every tensor goes as it is.
 
@@ -61,7 +62,7 @@ export function protocolBody(request: unknown, timeout: Millis | undefined): Req
     // What is not as it should be is for the agent to refuse.
     if (!read.success || !Array.isArray(read.data.data)) return input;
     const { name, datatype, shape, data, parameters: own, ...others } = read.data;
-    const tensor = fromValues(datatype, shape, data, `input ${JSON.stringify(name)}`);
+    const tensor = fromJson(datatype, shape, data, `input ${JSON.stringify(name)}`);
     parts.push(tensor.data);
     return { ...others, name, datatype, shape, parameters: { ...recordOf(own), binary_data_size: tensor.data.byteLength } };
   });
@@ -91,11 +92,15 @@ const replySchema = z.object({
 /** Reads an answer; `headerLength` is that of its JSON part, undefined when it is all JSON. */
 export function readReply(bytes: Uint8Array, headerLength: number | undefined): Reply {
   const options = { what: 'the answer of the agent', maxBytes: LIMITS.inferBodyBytes };
-  const reply = parseJson(replySchema, bytes.subarray(0, headerLength), options);
+  const head = keepDigits(Buffer.from(bytes.subarray(0, headerLength)).toString());
+  const reply = parseJson(replySchema, Buffer.from(head), options);
   let at = headerLength ?? bytes.byteLength;
   const outputs = reply.outputs.map(({ name, datatype, shape, data, parameters }): [string, Tensor] => {
     const what = `output ${JSON.stringify(name)}`;
-    if (data !== undefined) return [name, fromValues(datatype, shape, data, what)];
+    if (data !== undefined) {
+      const elements = data.map((value) => asElement(datatype, value));
+      return [name, fromJson(datatype, shape, elements, what)];
+    }
     const end = at + (parameters?.binary_data_size ?? 0);
     if (end > bytes.byteLength) throw new SkerryError('INPUT_SCHEMA', `the answer of the agent ends within ${what}`);
     const tensor = fromBinary(datatype, shape, bytes.subarray(at, end), what);

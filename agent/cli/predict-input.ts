@@ -1,6 +1,6 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Datatype } from '#shared/tensor/datatype.js';
-import { fromValues } from '#shared/tensor/half-values.js';
+import { fromJson } from '#shared/tensor/json.js';
 import type { Tensor } from '#shared/tensor/tensor.js';
 
 /** An input as the model's metadata describes it; -1 is a size that varies. */
@@ -44,7 +44,7 @@ export function valuesAsTensor(input: GivenInput, specs: readonly InputSpec[]): 
   const flat: readonly unknown[] = Array.isArray(input.value) ? input.value.flat(Number.POSITIVE_INFINITY) : [input.value];
   const data = flat.map((value) => asElement(spec.datatype, value));
   const shape = input.shape === undefined ? guessShape(input.value, data.length, spec) : parseShape(input.name, input.shape);
-  return fromValues(spec.datatype, shape, data, `input ${JSON.stringify(spec.name)}`);
+  return fromJson(spec.datatype, shape, data, `input ${JSON.stringify(spec.name)}`);
 }
 
 /** A tensor of a file as the input wants it: in another shape where one is said, and of the input's datatype. */
@@ -66,7 +66,7 @@ function specOf(name: string, specs: readonly InputSpec[]): InputSpec {
 }
 
 /** A long whole number that was kept as text is a number again where its digits do not count. */
-function asElement(datatype: Datatype, value: unknown): unknown {
+export function asElement(datatype: Datatype, value: unknown): unknown {
   const counts = datatype === 'INT64' || datatype === 'UINT64' || datatype === 'BYTES';
   return !counts && typeof value === 'string' && /^-?\d{16,}$/.test(value) ? Number(value) : value;
 }

@@ -5,7 +5,6 @@ import { parseDuration } from '#shared/kernel/duration.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { DATATYPES } from '#shared/tensor/datatype.js';
 import { firstElements } from '#shared/tensor/elements.js';
-import { withoutHalves } from '#shared/tensor/half-values.js';
 import { checkJson, jsonPieces } from '#shared/tensor/json-write.js';
 import { elementCount } from '#shared/tensor/shape.js';
 import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
@@ -177,7 +176,7 @@ async function readInput(text: string, shapes: PredictOptions['shape'], specs: r
   return { [name]: tensorAsInput(name, tensor, shape, specs) };
 }
 
-/** The answer as the protocol has it in JSON, with FP16 and BF16 as numbers too. */
+/** The answer as the protocol has it in JSON. */
 function asJson({ model, version, outputs }: Reply): unknown {
   const described = Object.entries(outputs).map(([name, tensor]) => {
     return { name, datatype: tensor.datatype, shape: tensor.shape, data: valuesOf(name, tensor) };
@@ -186,9 +185,8 @@ function asJson({ model, version, outputs }: Reply): unknown {
 }
 
 function valuesOf(name: string, tensor: Tensor): readonly unknown[] {
-  const readable = withoutHalves(tensor);
-  atOnce(checkJson(readable, `output ${JSON.stringify(name)}`));
-  return z.array(z.unknown()).parse(JSON.parse([...jsonPieces(readable)].join('')));
+  atOnce(checkJson(tensor, `output ${JSON.stringify(name)}`));
+  return z.array(z.unknown()).parse(JSON.parse([...jsonPieces(tensor, 'strings')].join('')));
 }
 
 const SHOWN_VALUES = 16;

@@ -1,5 +1,5 @@
 import { elementsOf, isFixedSize } from '#shared/tensor/elements.js';
-import { bfloat16ToNumber, halfToNumber } from '#shared/tensor/half.js';
+import { floatForm } from '#shared/tensor/float-form.js';
 import { elementCount } from '#shared/tensor/shape.js';
 import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
 import { OUTPUTS_PER_WINDOW } from '#shared/signals/rows.js';
@@ -32,11 +32,9 @@ function sampleTensor(tensor: Tensor): number[] {
   if (count === 0) return [];
   const elements = elementsOf(tensor);
   const taken = Math.min(count, VALUES_PER_OUTPUT);
-  return Array.from({ length: taken }, (_, i) => numberOf(tensor.datatype, elements[Math.floor((i * count) / taken)] ?? 0));
-}
-
-function numberOf(datatype: Tensor['datatype'], element: number | bigint): number {
-  if (datatype === 'FP16') return halfToNumber(Number(element));
-  if (datatype === 'BF16') return bfloat16ToNumber(Number(element));
-  return Number(element);
+  const form = floatForm(tensor.datatype);
+  return Array.from({ length: taken }, (_, i) => {
+    const element = Number(elements[Math.floor((i * count) / taken)] ?? 0);
+    return form?.read(element) ?? element;
+  });
 }

@@ -1,6 +1,6 @@
 import { joinBytesElements, splitBytesElements } from '#shared/tensor/bytes-elements.js';
-import { bytesOf, type ElementArray, elementsOf, isFixedSize } from '#shared/tensor/elements.js';
-import { halfToNumber, numberToHalf } from '#shared/tensor/half.js';
+import { bytesOf, type ElementArray, elementsOf, isFixedSize, newElements } from '#shared/tensor/elements.js';
+import { floatForm } from '#shared/tensor/float-form.js';
 import { elementCount } from '#shared/tensor/shape.js';
 import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
 import { comparedAs } from '#shared/tensor/tolerance.js';
@@ -127,14 +127,13 @@ function mapped(inputs: NamedTensors, change: (tensor: Tensor) => Tensor): Named
 }
 
 function withFloats(tensor: Tensor, change: (value: number, index: number) => number): Tensor {
-  if (!isFixedSize(tensor)) return tensor;
-  const half = tensor.datatype === 'FP16';
-  const values = Array.from<number | bigint, number>(elementsOf(tensor), (value, at) =>
-    change(half ? halfToNumber(Number(value)) : Number(value), at),
-  );
-  if (half) return { ...tensor, data: bytesOf(Uint16Array.from(values, numberToHalf)) };
-  if (tensor.datatype === 'FP32') return { ...tensor, data: bytesOf(Float32Array.from(values)) };
-  return tensor.datatype === 'FP64' ? { ...tensor, data: bytesOf(Float64Array.from(values)) } : tensor;
+  const form = floatForm(tensor.datatype);
+  if (form === undefined || !isFixedSize(tensor)) return tensor;
+  const elements = elementsOf(tensor);
+  const fresh = newElements(tensor.datatype, elements.length);
+  if (fresh instanceof BigInt64Array || fresh instanceof BigUint64Array) return tensor;
+  fresh.set(Array.from<number | bigint, number>(elements, (element, at) => form.write(change(form.read(Number(element)), at))));
+  return { ...tensor, data: bytesOf(fresh) };
 }
 
 function oneNearer(elements: ElementArray): ElementArray {

@@ -3,6 +3,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { narrow, parseJson } from '#shared/kernel/json.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { describeType } from '#shared/tensor/check.js';
+import { floatForm } from '#shared/tensor/float-form.js';
 import { fromJson } from '#shared/tensor/json.js';
 import { namedTensors, type NamedTensors, type Tensor, type TensorSpec } from '#shared/tensor/tensor.js';
 import { seededRandom, tensorOfNumbers } from './make-tensor.js';
@@ -72,15 +73,10 @@ function jsonTensor(json: JsonTensor, spec: TensorSpec, seed: number, what: stri
   const shape = json.shape ?? (spec.anyShape === true || spec.shape.includes(-1) ? undefined : spec.shape);
   if (shape === undefined) throw new SkerryError('TENSOR_SHAPE', `${what} needs a "shape", the model declares ${describeType(spec)}`);
   const { data, fill, random } = json;
-  if (data !== undefined && spec.datatype !== 'FP16') return fromJson(spec.datatype, shape, data, what);
-  if (data !== undefined) {
-    // Read as FP32 first: the same narrowing, then rounded to the nearest half.
-    const exact = new Float32Array(fromJson('FP32', shape, data, what).data.slice().buffer);
-    return tensorOfNumbers('FP16', shape, (index) => exact[index] ?? 0, what);
-  }
+  if (data !== undefined) return fromJson(spec.datatype, shape, data, what);
   if (random === undefined) return tensorOfNumbers(spec.datatype, shape, () => fill ?? 0, what);
   const next = seededRandom(seed + 1);
-  const whole = !spec.datatype.startsWith('FP');
+  const whole = floatForm(spec.datatype) === undefined;
   const draw = (): number => random[0] + next() * (random[1] - random[0]);
   return tensorOfNumbers(spec.datatype, shape, () => (whole ? Math.floor(draw()) : draw()), what);
 }

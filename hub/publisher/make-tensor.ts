@@ -1,8 +1,6 @@
-import { SkerryError } from '#shared/kernel/errors.js';
 import { joinBytesElements } from '#shared/tensor/bytes-elements.js';
 import type { Datatype } from '#shared/tensor/datatype.js';
-import { bytesOf } from '#shared/tensor/elements.js';
-import { numberToHalf } from '#shared/tensor/half.js';
+import { floatForm } from '#shared/tensor/float-form.js';
 import { fromJson } from '#shared/tensor/json.js';
 import { elementCount } from '#shared/tensor/shape.js';
 import type { Tensor } from '#shared/tensor/tensor.js';
@@ -18,16 +16,14 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** A tensor whose elements are given as numbers: also FP16, which has no JSON form elsewhere. Text elements become decimals. */
+/** A tensor whose elements are given as numbers. Booleans are true but for 0, text elements become decimals. */
 export function tensorOfNumbers(datatype: Datatype, shape: readonly number[], valueAt: (index: number) => number, what: string): Tensor {
   const count = elementCount(shape, what);
   const values = Array.from({ length: count }, (_, index) => valueAt(index));
-  if (datatype === 'FP16') return { datatype, shape, data: bytesOf(Uint16Array.from(values, numberToHalf)) };
   if (datatype === 'BOOL') return { datatype, shape, data: Uint8Array.from(values, (value) => (value === 0 ? 0 : 1)) };
   if (datatype === 'BYTES') {
     return { datatype, shape, data: joinBytesElements(values.map((value) => new TextEncoder().encode(String(value)))) };
   }
-  if (datatype === 'BF16') throw new SkerryError('TENSOR_UNSUPPORTED', `${what} is BF16, which the runtime cannot take from here`);
   return fromJson(datatype, shape, values, what);
 }
 
@@ -36,7 +32,7 @@ export function tensorOfNumbers(datatype: Datatype, shape: readonly number[], va
  * range (often pixels), BOOL true or false, text "0" or "1".
  */
 export function generatedTensor(datatype: Datatype, shape: readonly number[], random: () => number, what: string): Tensor {
-  const floating = datatype === 'FP16' || datatype === 'FP32' || datatype === 'FP64';
+  const floating = floatForm(datatype) !== undefined;
   const valueAt = (): number => {
     if (floating) return random() * 2 - 1;
     return Math.floor(random() * (datatype === 'UINT8' ? 256 : 2));

@@ -1,7 +1,7 @@
 import { atOnce } from '#shared/kernel/turns.js';
 import { checkBytesElements, nextBytesElement } from './bytes-elements.js';
 import { elementsOf, isFixedSize } from './elements.js';
-import { bfloat16ToNumber, halfToNumber } from './half.js';
+import { floatForm } from './float-form.js';
 import { elementCount, formatShape } from './shape.js';
 import type { NamedTensors, Tensor } from './tensor.js';
 import { describeTolerance, EXACT, type OutputTolerances, type Tolerance, toleranceOf } from './tolerance.js';
@@ -75,10 +75,9 @@ function numbersOf(tensor: Tensor): Numbers {
   if (!isFixedSize(tensor)) return { length: 0, at: () => 0 };
   const elements = elementsOf(tensor);
   const { length } = elements;
-  const { datatype } = tensor;
-  if (datatype !== 'FP16' && datatype !== 'BF16') return { length, at: (index) => elements[index] ?? 0 };
-  const read = datatype === 'FP16' ? halfToNumber : bfloat16ToNumber;
-  return { length, at: (index) => read(Number(elements[index] ?? 0)) };
+  const form = floatForm(tensor.datatype);
+  if (form === undefined) return { length, at: (index) => elements[index] ?? 0 };
+  return { length, at: (index) => form.read(Number(elements[index] ?? 0)) };
 }
 
 function compareNumbers(expected: Numbers, actual: Numbers, tolerance: Tolerance): Comparison {

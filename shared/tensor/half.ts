@@ -41,6 +41,8 @@ export function numberToBfloat16(value: number): number {
   if (Number.isNaN(value)) return 0x7fc0;
   const view = new DataView(new ArrayBuffer(4));
   view.setFloat32(0, value);
-  const bits = view.getUint32(0);
+  let bits = view.getUint32(0);
+  // What only rounding to binary32 made a tie lies a little to one side of it.
+  if ((bits & 0xffff) === 0x8000) bits += Math.sign(Math.abs(value) - Math.abs(view.getFloat32(0)));
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
 }

@@ -1,5 +1,6 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Datatype } from './datatype.js';
+import { floatForm } from './float-form.js';
 import { NOT_FINITE } from './not-finite.js';
 
 type NumberArray = Uint8Array | Uint16Array | Uint32Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array;
@@ -10,7 +11,6 @@ export type JsonReader =
   | { readonly kind: 'bigint'; allocate(count: number): BigInt64Array | BigUint64Array; read(value: unknown, at: number): bigint }
   | { readonly kind: 'text'; read(value: unknown, at: number): string };
 
-const FLOAT32_MAX = 2 ** 128 - 2 ** 104;
 const DECIMAL = /^-?\d{1,20}$/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
@@ -23,8 +23,8 @@ export function describeNumber(value: number): string {
 type Refuse = (value: unknown, at: number, expected: string) => SkerryError;
 type ReaderOf = (refuse: Refuse) => JsonReader;
 
-/** One row for each datatype; `undefined`: it has no JSON form (OIP v2). */
-const READERS: Readonly<Record<Datatype, ReaderOf | undefined>> = {
+/** One row for each datatype. */
+const READERS: Readonly<Record<Datatype, ReaderOf>> = {
   BOOL: booleans,
   UINT8: integers((count) => new Uint8Array(count), 0, 0xff),
   UINT16: integers((count) => new Uint16Array(count), 0, 0xffff),
@@ -34,18 +34,17 @@ const READERS: Readonly<Record<Datatype, ReaderOf | undefined>> = {
   INT32: integers((count) => new Int32Array(count), -0x80000000, 0x7fffffff),
   INT64: bigintegers((count) => new BigInt64Array(count), -(2n ** 63n), 2n ** 63n - 1n),
   UINT64: bigintegers((count) => new BigUint64Array(count), 0n, 2n ** 64n - 1n),
-  FP32: floats((count) => new Float32Array(count), FLOAT32_MAX),
-  FP64: floats((count) => new Float64Array(count), Number.MAX_VALUE),
+  // The first number of each type that rounds to infinity lies half a step beyond its largest.
+  FP16: floats('FP16', (count) => new Uint16Array(count), 65_520),
+  BF16: floats('BF16', (count) => new Uint16Array(count), 2 ** 128 - 2 ** 119),
+  FP32: floats('FP32', (count) => new Float32Array(count), 2 ** 128 - 2 ** 103),
+  FP64: floats('FP64', (count) => new Float64Array(count), Number.POSITIVE_INFINITY),
   BYTES: texts,
-  FP16: undefined,
-  BF16: undefined,
 };
 
-/** The reader of one datatype; every element that does not fit it is `TENSOR_DATA`. FP16 and BF16 are `TENSOR_NOT_IN_JSON`. */
+/** The reader of one datatype; every element that does not fit it is `TENSOR_DATA`. */
 export function jsonReader(datatype: Datatype, what: string): JsonReader {
-  const reader = READERS[datatype];
-  if (reader === undefined) throw new SkerryError('TENSOR_NOT_IN_JSON', `${what} is ${datatype}, which has no JSON form (OIP v2)`);
-  return reader((value, at, expected) => {
+  return READERS[datatype]((value, at, expected) => {
     const shown = describeElement(value).slice(0, 40);
     return new SkerryError('TENSOR_DATA', `${what}: element ${at} is ${shown}, expected ${expected} (${datatype})`);
   });
@@ -94,13 +93,15 @@ function bigintegers(allocate: (count: number) => BigInt64Array | BigUint64Array
   });
 }
 
-function floats(allocate: (count: number) => NumberArray, max: number): ReaderOf {
+/** Numbers, each as the nearest that the type has; what rounds to infinity is refused. */
+function floats(datatype: Datatype, allocate: (count: number) => NumberArray, tooLarge: number): ReaderOf {
+  const write = floatForm(datatype)?.write ?? Number;
   return (refuse) => ({
     kind: 'number',
     allocate,
     read(value, at) {
-      if (typeof value === 'number' && Number.isFinite(value) && Math.abs(value) <= max) return value;
-      if (NOT_FINITE.some((name) => name === value)) return Number(value);
+      if (typeof value === 'number' && Math.abs(value) < tooLarge) return write(value);
+      if (NOT_FINITE.some((name) => name === value)) return write(Number(value));
       throw refuse(value, at, 'a number within the range of the type, or "NaN", "Infinity" or "-Infinity"');
     },
   });

@@ -1,7 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { nextBytesElement } from './bytes-elements.js';
+import type { Datatype } from './datatype.js';
 import { type ElementArray, elementsOf, isFixedSize } from './elements.js';
+import { floatForm } from './float-form.js';
 import { notFiniteOf } from './not-finite.js';
 import type { Tensor } from './tensor.js';
 
@@ -10,13 +12,10 @@ const PIECE_ELEMENTS = 1_000;
 const PIECE_BYTES = 64 * 1024;
 
 /**
- * Checks that JSON can carry a tensor as it is: FP16, BF16 and BYTES that are not UTF-8 are refused with `TENSOR_NOT_IN_JSON`. It can
- * be interrupted wherever it yields. What passed, `jsonPieces` writes without fail.
+ * Checks that JSON can carry a tensor as it is: BYTES that are not UTF-8 are refused with `TENSOR_NOT_IN_JSON`. It can be interrupted
+ * wherever it yields. What passed, `jsonPieces` writes without fail.
  */
 export function* checkJson(tensor: Tensor, what: string): Generator<void, void> {
-  if (tensor.datatype === 'FP16' || tensor.datatype === 'BF16') {
-    throw new SkerryError('TENSOR_NOT_IN_JSON', `${what} is ${tensor.datatype}, which has no JSON form`);
-  }
   if (isFixedSize(tensor)) return;
   let mark = PIECE_BYTES;
   let element = nextBytesElement(tensor.data, 0);
@@ -30,28 +29,49 @@ export function* checkJson(tensor: Tensor, what: string): Generator<void, void> 
   }
 }
 
+/** How whole numbers beyond 2^53 are written: as numbers, with all digits, or as strings for a reader that has no room for them. */
+export type LongIntegers = 'numbers' | 'strings';
+
 /**
- * The elements of a tensor as one flat row-major JSON array, in pieces of text. 64-bit integers beyond 2^53 become decimal strings,
- * values that are not finite the strings "NaN", "Infinity" and "-Infinity".
+ * The elements of a tensor as one flat row-major JSON array, in pieces of text: floating-point numbers exactly, -0 as -0.0, and values
+ * that are not finite as the strings "NaN", "Infinity" and "-Infinity".
  */
-export function* jsonPieces(tensor: Tensor): Generator<string, void> {
+export function* jsonPieces(tensor: Tensor, longIntegers: LongIntegers = 'numbers'): Generator<string, void> {
   yield '[';
-  if (isFixedSize(tensor)) yield* numberPieces(elementsOf(tensor), tensor.datatype === 'BOOL');
+  if (isFixedSize(tensor)) yield* partsOf(elementsOf(tensor), writerOf(tensor.datatype, longIntegers));
   else yield* textPieces(tensor.data);
   yield ']';
 }
 
-function* numberPieces(elements: ElementArray, isBool: boolean): Generator<string, void> {
+/** Elements as JSON, separated by commas. */
+type Write = (part: ElementArray) => string;
+
+function* partsOf(elements: ElementArray, write: Write): Generator<string, void> {
   for (let from = 0; from < elements.length; from += PIECE_ELEMENTS) {
-    const part = elements.subarray(from, from + PIECE_ELEMENTS);
-    const values = Array.from<number | bigint, unknown>(part, isBool ? (value) => value !== 0 : jsonNumber);
-    yield `${from === 0 ? '' : ','}${JSON.stringify(values).slice(1, -1)}`;
+    yield `${from === 0 ? '' : ','}${write(elements.subarray(from, from + PIECE_ELEMENTS))}`;
   }
 }
 
-function jsonNumber(value: number | bigint): number | string {
-  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
-  return notFiniteOf(value) ?? value;
+function writerOf(datatype: Datatype, longIntegers: LongIntegers): Write {
+  if (datatype === 'BOOL') return (part) => Array.from<number | bigint, string>(part, (value) => String(value !== 0)).join();
+  const form = floatForm(datatype);
+  if (form === undefined) return integerTexts(longIntegers);
+  return (part) => floatTexts(Array.from<number | bigint, number>(part, (element) => form.read(Number(element))));
+}
+
+function floatTexts(values: readonly number[]): string {
+  if (values.every((value) => Number.isFinite(value) && !Object.is(value, -0))) return values.join();
+  // Python's parser would take the integer -0 for 0.
+  return values.map((value) => (Object.is(value, -0) ? '-0.0' : JSON.stringify(notFiniteOf(value) ?? value))).join();
+}
+
+function integerTexts(longIntegers: LongIntegers): Write {
+  if (longIntegers === 'numbers') return (part) => part.join();
+  return (part) => Array.from<number | bigint, string>(part, (value) => (isSafe(value) ? String(value) : `"${value}"`)).join();
+}
+
+function isSafe(value: number | bigint): boolean {
+  return Number.isSafeInteger(Number(value));
 }
 
 function* textPieces(data: Uint8Array): Generator<string, void> {

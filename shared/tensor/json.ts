@@ -8,10 +8,10 @@ import type { Tensor } from './tensor.js';
 
 /**
  * Reads the `data` of a JSON tensor (OIP v2, "Tensor Data"): one flat row-major array, or nested arrays of the shape.
- * Each element is narrowed to the datatype: integers whole and in range, FP32/FP64 in range or one of the strings "NaN",
- * "Infinity" and "-Infinity", BOOL true or false, BYTES as UTF-8 strings. INT64/UINT64 beyond 2^53 have lost digits as
- * JavaScript numbers, so there they are accepted only as decimal strings.
- * FP16 and BF16 have no JSON form. Errors: `TENSOR_DATA`, `TENSOR_SHAPE`, `TENSOR_TOO_LARGE`, `TENSOR_NOT_IN_JSON`.
+ * Each element is narrowed to the datatype: integers whole and in range; floating-point numbers rounded to the nearest of the type
+ * (ties to even) where that is finite, or one of the strings "NaN", "Infinity" and "-Infinity"; BOOL true or false; BYTES as UTF-8
+ * strings. INT64/UINT64 beyond 2^53 have lost digits as JavaScript numbers, so there they are accepted only as decimal strings.
+ * Errors: `TENSOR_DATA`, `TENSOR_SHAPE`, `TENSOR_TOO_LARGE`.
  */
 export function fromJson(datatype: Datatype, shape: readonly number[], data: unknown, what: string): Tensor {
   const count = elementCount(shape, what);

@@ -1,6 +1,5 @@
-import type { Datatype } from './datatype.js';
 import { elementsOf, isFixedSize } from './elements.js';
-import { bfloat16ToNumber, halfToNumber } from './half.js';
+import { floatForm } from './float-form.js';
 import type { NamedTensors, Tensor } from './tensor.js';
 
 /** Values of floating-point tensors that are not numbers one can calculate with; also their form in JSON, as strings (protobuf's JSON mapping). */
@@ -29,25 +28,13 @@ export function notFiniteIn(sets: readonly NamedTensors[]): NotFiniteOutputs {
   return found;
 }
 
-/** Reads the number behind an element of a tensor that can hold other than finite numbers; `undefined` for the other datatypes. */
-export function floatReader(datatype: Datatype): ((element: number) => number) | undefined {
-  return READERS[datatype];
-}
-
 function kindsIn(tensor: Tensor): Set<NotFinite> {
   const kinds = new Set<NotFinite>();
-  const numberOf = floatReader(tensor.datatype);
-  if (numberOf === undefined || !isFixedSize(tensor)) return kinds;
+  const form = floatForm(tensor.datatype);
+  if (form === undefined || !isFixedSize(tensor)) return kinds;
   for (const element of elementsOf(tensor)) {
-    const kind = notFiniteOf(numberOf(Number(element)));
+    const kind = notFiniteOf(form.read(Number(element)));
     if (kind !== undefined) kinds.add(kind);
   }
   return kinds;
 }
-
-const READERS: Readonly<Partial<Record<Datatype, (element: number) => number>>> = {
-  FP16: halfToNumber,
-  BF16: bfloat16ToNumber,
-  FP32: (element) => element,
-  FP64: (element) => element,
-};

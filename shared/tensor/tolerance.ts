@@ -1,4 +1,5 @@
 import type { Datatype } from './datatype.js';
+import { floatForm } from './float-form.js';
 import type { TensorSpec } from './tensor.js';
 
 /** An element `actual` agrees when |actual - expected| <= absolute + relative * |expected|. */
@@ -19,7 +20,7 @@ export const EXACT: Tolerance = { absolute: 0, relative: 0 };
 /** What values of a datatype are, and so how they are compared. */
 export function comparedAs(datatype: Datatype): 'floats' | 'integers' | 'same' {
   if (datatype === 'BOOL' || datatype === 'BYTES') return 'same';
-  return datatype.startsWith('FP') || datatype === 'BF16' ? 'floats' : 'integers';
+  return floatForm(datatype) === undefined ? 'integers' : 'floats';
 }
 
 /**

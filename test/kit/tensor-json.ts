@@ -5,5 +5,5 @@ import type { Tensor } from '#shared/tensor/tensor.js';
 /** The elements of a tensor as they stand in a JSON answer. */
 export function toJson(tensor: Tensor, what = 'x'): readonly unknown[] {
   atOnce(checkJson(tensor, what));
-  return JSON.parse([...jsonPieces(tensor)].join('')) as readonly unknown[];
+  return JSON.parse([...jsonPieces(tensor, 'strings')].join('')) as readonly unknown[];
 }

@@ -5,7 +5,7 @@ import { fromBinary, toBinary } from '#shared/tensor/binary.js';
 import { joinBytesElements, splitBytesElements } from '#shared/tensor/bytes-elements.js';
 import { allclose } from '#shared/tensor/compare.js';
 import { DATATYPES, elementSize } from '#shared/tensor/datatype.js';
-import { halfToNumber, numberToHalf } from '#shared/tensor/half.js';
+import { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from '#shared/tensor/half.js';
 import { fromJson } from '#shared/tensor/json.js';
 import { fromOrt, toOrt } from '#shared/tensor/ort.js';
 import { NOT_FINITE } from '#shared/tensor/not-finite.js';
@@ -39,6 +39,8 @@ const jsonElements = {
     return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
   }),
   UINT64: fc.bigInt(0n, 2n ** 64n - 1n).map((value) => (Number.isSafeInteger(Number(value)) ? Number(value) : value.toString())),
+  FP16: fc.oneof(fc.nat(0xffff).map(halfToNumber).filter(Number.isFinite), fc.constantFrom(...NOT_FINITE)),
+  BF16: fc.oneof(fc.nat(0xffff).map(bfloat16ToNumber).filter(Number.isFinite), fc.constantFrom(...NOT_FINITE)),
   FP32: fc.oneof(fc.float({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(...NOT_FINITE)),
   FP64: fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(...NOT_FINITE)),
   BYTES: fc.string({ unit: 'grapheme' }),
@@ -87,7 +89,6 @@ describe('JSON form', () => {
     fc.assert(
       fc.property(tensors, (tensor) => {
         const written = outcome(() => JSON.parse(JSON.stringify(toJson(tensor, 't'))) as unknown);
-        // -0 becomes 0 in JSON, which is equal as a number.
         const carried =
           'code' in written
             ? written.code === 'TENSOR_NOT_IN_JSON'
@@ -157,23 +158,27 @@ describe('binary forms', () => {
   });
 });
 
-describe('FP16', () => {
+describe.each([
+  { name: 'FP16', read: halfToNumber, write: numberToHalf, largest: 65_504, tooLarge: 65_520, steps: 11 },
+  { name: 'BF16', read: bfloat16ToNumber, write: numberToBfloat16, largest: 2 ** 128 - 2 ** 120, tooLarge: 2 ** 128 - 2 ** 119, steps: 8 },
+])('$name', ({ read, write, largest, tooLarge, steps }) => {
   it('converts every bit pattern to a number and back', () => {
-    const patterns = Array.from({ length: 0x10000 }, (_, bits) => bits).filter((bits) => !Number.isNaN(halfToNumber(bits)));
-    expect(patterns.filter((bits) => numberToHalf(halfToNumber(bits)) !== bits)).toEqual([]);
-    expect(Number.isNaN(halfToNumber(numberToHalf(Number.NaN)))).toBe(true);
+    const patterns = Array.from({ length: 0x10000 }, (_, bits) => bits).filter((bits) => !Number.isNaN(read(bits)));
+    expect(patterns.filter((bits) => write(read(bits)) !== bits)).toEqual([]);
+    expect(Number.isNaN(read(write(Number.NaN)))).toBe(true);
   });
 
   it('rounds to the nearest, ties to even', () => {
-    fc.assert(
-      fc.property(fc.double({ min: -65_504, max: 65_504, noNaN: true }), (value) => {
-        const bits = numberToHalf(value);
-        const errorOf = (pattern: number): number => Math.abs(halfToNumber(pattern) - value);
-        const neighbours = [bits - 1, bits + 1].filter((other) => other >= 0 && Number.isFinite(halfToNumber(other)));
-        expect(neighbours.every((other) => errorOf(bits) <= errorOf(other))).toBe(true);
-      }),
-    );
-    expect(numberToHalf(2049)).toBe(numberToHalf(2048));
-    expect(numberToHalf(65_520)).toBe(0x7c00);
+    const nearest = (value: number): void => {
+      const bits = write(value);
+      const errorOf = (pattern: number): number => Math.abs(read(pattern) - value);
+      const neighbours = [bits - 1, bits + 1].filter((other) => other >= 0 && Number.isFinite(read(other)));
+      expect(neighbours.every((other) => errorOf(bits) <= errorOf(other))).toBe(true);
+    };
+    fc.assert(fc.property(fc.double({ min: -largest, max: largest, noNaN: true }), nearest));
+    // Next to a tie, nearer than binary32 can tell.
+    fc.assert(fc.property(fc.nat(2 ** steps), fc.double({ min: -1e-9, max: 1e-9, noNaN: true }), (odd, off) => nearest(odd + 0.5 + off)));
+    expect(write(2 ** steps + 1)).toBe(write(2 ** steps));
+    expect(write(tooLarge)).toBe(write(Number.POSITIVE_INFINITY));
   });
 });

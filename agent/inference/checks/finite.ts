@@ -1,5 +1,6 @@
 import { elementsOf, isFixedSize } from '#shared/tensor/elements.js';
-import { floatReader, type NotFinite, notFiniteOf, type NotFiniteOutputs } from '#shared/tensor/not-finite.js';
+import { floatForm } from '#shared/tensor/float-form.js';
+import { type NotFinite, notFiniteOf, type NotFiniteOutputs } from '#shared/tensor/not-finite.js';
 import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
 
 /** Elements of one output that are looked at, spread evenly: this runs on every answer, on the event loop. */
@@ -14,12 +15,12 @@ export function holdsUnexpected(outputs: NamedTensors, shown: NotFiniteOutputs):
 }
 
 function holdsOther(tensor: Tensor, expected: ReadonlySet<NotFinite> | undefined): boolean {
-  const numberOf = floatReader(tensor.datatype);
-  if (numberOf === undefined || !isFixedSize(tensor)) return false;
+  const form = floatForm(tensor.datatype);
+  if (form === undefined || !isFixedSize(tensor)) return false;
   const elements = elementsOf(tensor);
   const step = Math.max(1, Math.ceil(elements.length / MOST_ELEMENTS));
   for (let at = 0; at < elements.length; at += step) {
-    const kind = notFiniteOf(numberOf(Number(elements[at])));
+    const kind = notFiniteOf(form.read(Number(elements[at])));
     if (kind !== undefined && expected?.has(kind) !== true) return true;
   }
   return false;

@@ -61,7 +61,7 @@ export const tensorCodes = defineCodes({
   TENSOR_NOT_IN_JSON: {
     fault: 'caller',
     status: 'INVALID_ARGUMENT',
-    summary: 'The tensor holds values that JSON cannot represent exactly.',
+    summary: 'A string of the tensor is not UTF-8, so JSON cannot hold it.',
     action: 'Send this tensor in binary form (binary data extension of the Open Inference Protocol).',
   },
   TENSOR_UNSUPPORTED: {

@@ -9,7 +9,7 @@ import { announce, whereFound } from '#agent/running.js';
 import { createInferenceServer, type InferenceServer } from '#agent/serve/server.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { bytesOf } from '#shared/tensor/elements.js';
-import { fromValues } from '#shared/tensor/half-values.js';
+import { fromJson } from '#shared/tensor/json.js';
 import { readNpy, writeNpy } from '#shared/tensor/npy.js';
 import { readSafetensors, writeSafetensors } from '#shared/tensor/safetensors.js';
 import type { Datatype } from '#shared/tensor/datatype.js';
@@ -26,7 +26,7 @@ let server: InferenceServer;
 let folder: string;
 
 const floats = (name: string, datatype: Datatype) => ({ name, datatype, shape: [-1] });
-const numbers = (datatype: Datatype, ...values: readonly (number | string)[]) => fromValues(datatype, [values.length], values, 'x');
+const numbers = (datatype: Datatype, ...values: readonly (number | string)[]) => fromJson(datatype, [values.length], values, 'x');
 const int64 = (...values: readonly bigint[]) =>
   ({ datatype: 'INT64', shape: [values.length], data: bytesOf(BigInt64Array.from(values)) }) as const;
 
@@ -69,11 +69,11 @@ beforeAll(async () => {
       model: 'text',
       inputs: [floats('text', 'BYTES')],
       outputs: [floats('answer', 'BYTES')],
-      samples: [{ inputs: { text: fromValues('BYTES', [1], ['a'], 'x') }, outputs: { answer: fromValues('BYTES', [1], ['a'], 'x') } }],
+      samples: [{ inputs: { text: fromJson('BYTES', [1], ['a'], 'x') }, outputs: { answer: fromJson('BYTES', [1], ['a'], 'x') } }],
     }),
   );
   const odd = ['constructor', '__proto__'];
-  const two = fromValues('FP32', [2], [0, 0], 'x');
+  const two = fromJson('FP32', [2], [0, 0], 'x');
   await serve(
     'odd',
     writeServable(namedModel(odd), {
@@ -94,7 +94,7 @@ beforeAll(async () => {
       model: 'constant',
       inputs: [],
       outputs: [{ name: 'y', datatype: 'FP32', shape: [2] }],
-      samples: [{ inputs: {}, outputs: { y: fromValues('FP32', [2], [1, 2], 'y') } }],
+      samples: [{ inputs: {}, outputs: { y: fromJson('FP32', [2], [1, 2], 'y') } }],
     }),
   );
   await serve(
@@ -106,7 +106,7 @@ beforeAll(async () => {
       samples: [{ inputs: { x: two }, outputs: { y: two } }],
     }),
   );
-  const four = fromValues('FP32', [1, 4], [0, 0, 0, 0], 'x');
+  const four = fromJson('FP32', [1, 4], [0, 0, 0, 0], 'x');
   await serve(
     'slow',
     writeServable(loopModel({ iterations: 1_000_000 }), {
@@ -174,7 +174,7 @@ describe('skerry-agent predict speaks binary', () => {
       y: [1, 0, 'NaN', 65504],
     });
     expect(readNpy(await readFile(file('logs.npy')), 'logs')).toMatchObject({ datatype: 'FP16', shape: [4] });
-    await writeFile(file('text.npy'), writeNpy(fromValues('BYTES', [2], ['ä', 'b'], 'x'), 'x'));
+    await writeFile(file('text.npy'), writeNpy(fromJson('BYTES', [2], ['ä', 'b'], 'x'), 'x'));
     expect(await asked('text', '--input', `text=@${file('text.npy')}`, '--output', file('answer.npy'))).toEqual({ answer: ['ä', 'b'] });
     expect((await readFile(file('answer.npy'))).equals(await readFile(file('text.npy')))).toBe(true);
   });
