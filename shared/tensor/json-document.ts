@@ -48,6 +48,10 @@ interface DocumentOptions {
   readonly code: ErrorCode;
   /** Members whose arrays hold the elements of a tensor: they become `JsonText`. */
   readonly tensorMembers: ReadonlySet<string>;
+  /** Numbers are as Python's `json` module writes them: NaN, Infinity and -Infinity too, and a whole number beyond 2^53 becomes a bigint. */
+  readonly python?: boolean;
+  /** Most values outside of tensors, LIMITS.jsonValues when left out, and the code of the error when there are more. */
+  readonly values?: { readonly limit: number; readonly code: ErrorCode };
 }
 
 /** Bytes gone over between two places where the work may be interrupted: some ten microseconds. */
@@ -65,7 +69,7 @@ export function* readDocument(bytes: Uint8Array, options: DocumentOptions): Gene
   yield* checkUtf8(bytes, options);
   const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
   try {
-    return yield* new DocumentReader(bytes, marked ? 3 : 0, options.tensorMembers).document();
+    return yield* new DocumentReader(bytes, marked ? 3 : 0, options).document();
   } catch (cause) {
     if (!(cause instanceof JsonSyntaxError)) throw cause;
     throw new SkerryError(options.code, `${options.what} is not JSON that can be read: ${cause.message}`, { cause });
@@ -83,16 +87,38 @@ function* checkUtf8(bytes: Uint8Array, { what, code }: DocumentOptions): Generat
   }
 }
 
+/** Bytes of numbers that are worth reading at once. */
+const NUMBERS_AT_ONCE = 64;
+
+/** Bytes of numbers and of white space between them. */
+const IN_NUMBERS = new Uint8Array(256);
+for (const byte of Buffer.from('0123456789+-.eE \n\r\t')) IN_NUMBERS[byte] = 1;
+
+/** Whole numbers that a double may not have exactly. */
+const LONG_INTEGER = /(?:^|[,\s])-?\d{16,}(?:$|[,\s])/;
+
+/** What comes between the brackets of a list; undefined where it is not JSON. */
+function parsedList(text: string): readonly unknown[] | undefined {
+  try {
+    const list: unknown = JSON.parse(`[${text}]`);
+    return Array.isArray(list) ? list : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 class DocumentReader {
   readonly #scanner: JsonScanner;
-  readonly #tensorMembers: ReadonlySet<string>;
+  readonly #options: DocumentOptions;
   #values = 0;
+  /** Before this place every number is read by itself: many at once cannot be, up to there. */
+  #singlyUntil = 0;
   /** Where the work is interrupted next. */
   #mark: number;
 
-  constructor(bytes: Uint8Array, start: number, tensorMembers: ReadonlySet<string>) {
+  constructor(bytes: Uint8Array, start: number, options: DocumentOptions) {
     this.#scanner = new JsonScanner(bytes, start);
-    this.#tensorMembers = tensorMembers;
+    this.#options = options;
     this.#mark = start + STRIDE;
   }
 
@@ -105,12 +131,19 @@ class DocumentReader {
   *#value(depth: number, isTensor: boolean): Generator<void, unknown> {
     const scanner = this.#scanner;
     if (this.#due()) yield;
-    if (++this.#values > LIMITS.jsonValues) throw new JsonSyntaxError(`it has more than ${LIMITS.jsonValues} values outside of tensors`);
+    this.#count(1);
     const byte = scanner.next();
     if (byte === OPEN_OBJECT) return yield* this.#object(depth);
     if (byte === OPEN_ARRAY) return isTensor ? yield* this.#tensor(depth) : yield* this.#array(depth);
     if (byte === QUOTE) return this.#text(yield* this.#string());
-    return scanner.scalarValue(byte);
+    return this.#options.python === true ? scanner.pythonScalarValue(byte) : scanner.scalarValue(byte);
+  }
+
+  #count(values: number): void {
+    this.#values += values;
+    const { limit, code } = this.#options.values ?? { limit: LIMITS.jsonValues, code: this.#options.code };
+    if (this.#values <= limit) return;
+    throw new SkerryError(code, `${this.#options.what} has more than ${limit} values outside of tensors`);
   }
 
   *#object(depth: number): Generator<void, Readonly<Record<string, unknown>>> {
@@ -123,7 +156,7 @@ class DocumentReader {
       const name = this.#text(yield* this.#string());
       if (scanner.next() !== COLON) scanner.fail();
       scanner.at++;
-      const value = yield* this.#value(depth + 1, this.#tensorMembers.has(name));
+      const value = yield* this.#value(depth + 1, this.#options.tensorMembers.has(name));
       if (name === '__proto__') Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
       else object[name] = value;
     } while (this.#continues(CLOSE_OBJECT));
@@ -134,9 +167,35 @@ class DocumentReader {
     this.#enter(depth);
     const array: unknown[] = [];
     if (this.#closes(CLOSE_ARRAY)) return array;
-    do array.push(yield* this.#value(depth + 1, false));
-    while (this.#continues(CLOSE_ARRAY));
+    do {
+      if (this.#options.python === true) this.#numbers(array);
+      array.push(yield* this.#value(depth + 1, false));
+    } while (this.#continues(CLOSE_ARRAY));
     return array;
+  }
+
+  /** Reads the numbers that come next in an array, up to a comma, in one go: that is ten times as fast as one by one. */
+  #numbers(array: unknown[]): void {
+    const scanner = this.#scanner;
+    const { bytes, at: start } = scanner;
+    if (start < this.#singlyUntil) return;
+    const stop = Math.min(scanner.end, start + STRIDE);
+    let comma = start;
+    for (let at = start; at < stop; at++) {
+      const byte = bytes[at] ?? END;
+      if (byte === COMMA) comma = at;
+      else if (IN_NUMBERS[byte] !== 1) break;
+    }
+    if (comma - start < NUMBERS_AT_ONCE) return;
+    const text = bytes.toString('latin1', start, comma);
+    const numbers = LONG_INTEGER.test(text) ? undefined : parsedList(text);
+    if (numbers === undefined) {
+      this.#singlyUntil = comma;
+      return;
+    }
+    this.#count(numbers.length);
+    for (const number of numbers) array.push(number);
+    scanner.at = comma + 1;
   }
 
   /** Goes over an array without building it: its brackets, strings and commas; numbers by the million are looked at when they are read. */

@@ -16,6 +16,16 @@ export const NINE = 0x39;
 /** What the scanner gives for a byte beyond the end. */
 export const END = -1;
 
+/** Python's words for numbers that are not finite. */
+const WORDS: readonly (readonly [string, number])[] = [
+  ['NaN', Number.NaN],
+  ['Infinity', Number.POSITIVE_INFINITY],
+  ['-Infinity', Number.NEGATIVE_INFINITY],
+];
+
+/** Whole numbers that fit into 64 bits; a longer one fits into no tensor. */
+const LONG_INTEGER = /^-?\d{16,20}$/;
+
 /** Thrown where the text stops being JSON; whoever scans says of what. */
 export class JsonSyntaxError extends Error {
   override readonly name = 'JsonSyntaxError';
@@ -67,6 +77,28 @@ export class JsonScanner {
     return JSON.parse(this.bytes.toString('latin1', start, this.at));
   }
 
+  /**
+   * As `scalarValue`, of what Python's `json` module reads and writes besides: the words NaN, Infinity and -Infinity. A whole number
+   * beyond 2^53 keeps its digits, as a bigint.
+   */
+  pythonScalarValue(byte: number): unknown {
+    const start = this.at;
+    const word = WORDS.find(([text]) => text.charCodeAt(0) === byte && this.#startsWith(text));
+    if (word !== undefined) {
+      this.at += word[0].length;
+      return word[1];
+    }
+    this.scalar(byte);
+    const text = this.bytes.toString('latin1', start, this.at);
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'number' && !Number.isSafeInteger(value) && LONG_INTEGER.test(text) ? BigInt(text) : value;
+  }
+
+  #startsWith(word: string): boolean {
+    const after = this.at + word.length;
+    return after <= this.end && this.bytes.toString('latin1', this.at, after) === word;
+  }
+
   fail(): never {
     const { at, end } = this;
     if (at >= end) throw new JsonSyntaxError('it ends before its last value does');
@@ -107,9 +139,8 @@ export class JsonScanner {
   }
 
   #word(word: string): void {
-    const after = this.at + word.length;
-    if (after > this.end || this.bytes.toString('latin1', this.at, after) !== word) this.fail();
-    this.at = after;
+    if (!this.#startsWith(word)) this.fail();
+    this.at += word.length;
   }
 
   #failAt(at: number): never {
