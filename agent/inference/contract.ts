@@ -5,6 +5,15 @@ import type { SkerryError } from '#shared/kernel/errors.js';
 import type { ServableState, WindowRole } from '#shared/protocol/messages.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
 import type { OutputTolerances } from '#shared/tensor/tolerance.js';
+import type { ServableStatistics } from './statistics/servable-statistics.js';
+
+/** How a request belongs to others of its caller, for models that keep state between them. */
+export interface SequenceStep {
+  /** Not 0 and not empty: those mean that a request belongs to no sequence. */
+  readonly id: bigint | string;
+  readonly start: boolean;
+  readonly end: boolean;
+}
 
 /** One prediction, from whichever protocol it came. */
 export interface InferRequest {
@@ -18,6 +27,10 @@ export interface InferRequest {
   readonly outputs?: readonly string[] | undefined;
   /** The caller gives up after this long; queued work past it is never run. */
   readonly timeout?: Millis | undefined;
+  /** Level of urgency, 1 the most urgent; the model's usual one when left out or 0. Requests start in the order they came whatever it is. */
+  readonly priority?: number | undefined;
+  /** Carried for models that keep state; no model does so far, and each answers it as any other request. */
+  readonly sequence?: SequenceStep | undefined;
   /** The caller never touches the input bytes again: they may move to another thread instead of being copied. */
   readonly owned?: boolean | undefined;
   /** Asked once, just before the work would start; `true` drops it (`INFERENCE_ABANDONED`). Must be cheap. */
@@ -108,6 +121,11 @@ export interface DataPlane {
   routed(model: ModelName): VersionNumber | undefined;
   /** As what predictions of a servable, or of the version in service, are counted; `undefined` while it can serve none. */
   targetOf(model: ModelName, version?: VersionNumber): PredictionTarget | undefined;
+  /**
+   * What available servables did since they were loaded: of every model, of the loaded versions of one, or of one version. Throws what
+   * `find` does where a model or version is named that is not there.
+   */
+  statistics(model?: ModelName, version?: VersionNumber): readonly ServableStatistics[];
 }
 
 /** What `models` sees of the runtime: the life of servables. Every call resolves once the state it names is true. */

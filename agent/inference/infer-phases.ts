@@ -130,7 +130,7 @@ function queueAndRun(deps: InferDeps): Next<Ready, InferReply> {
     const { request, host, target, owned } = ready;
     const { inputs, outputs: wanted, abandoned } = request;
     const { timeout, hurried, late } = patience(deps, ready);
-    const { outputs, queue, compute } = await host.submit({ inputs, outputs: wanted, owned, abandoned, timeout, hurried, late });
+    const { outputs, queue, compute } = await host.answer({ inputs, outputs: wanted, owned, abandoned, timeout, hurried, late });
     return { target, outputs, notFinite: false, timing: { queue, compute } };
   };
 }

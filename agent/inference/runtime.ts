@@ -26,6 +26,7 @@ import { startInstance } from './instances/start-instance.js';
 import type { RuntimeDescription, VersionId } from './instances/instance-protocol.js';
 import { Loader } from './placement/loader.js';
 import { type KeyValue, PlacementMemory } from './placement/placement-memory.js';
+import type { ServableStatistics } from './statistics/servable-statistics.js';
 import { ServableHost } from './servables/servable-host.js';
 import { ServableTable } from './servables/servable-table.js';
 import type { WitnessFile } from './faults/witness-file.js';
@@ -159,6 +160,10 @@ class Runtime implements InferenceRuntime {
     return this.#table.routed(model);
   }
 
+  statistics(model?: ModelName, version?: VersionNumber): readonly ServableStatistics[] {
+    return this.#table.named(model, version).flatMap((host) => (host.state === 'available' ? host.statistics() : []));
+  }
+
   targetOf(model: ModelName, version = this.#table.routed(model)): PredictionTarget | undefined {
     const host = version === undefined ? undefined : this.#table.get(model, version);
     return host === undefined ? undefined : this.#table.targetOf(host);
@@ -218,7 +223,7 @@ class Runtime implements InferenceRuntime {
     const result = await recheckGolden(host.spec, async (inputs, outputs) => {
       host.admit(inputs);
       // As at its start: a slow model may take as long for its samples.
-      const work = { inputs, outputs, timeout: this.#settings.loadLimit, owned: false, abandoned: undefined };
+      const work = { inputs, outputs, timeout: this.#settings.loadLimit, owned: false, abandoned: undefined, isSample: true as const };
       return (await host.submit(work)).outputs;
     });
     if (target !== undefined) this.#options.recorder.rechecked(target, result);

@@ -7,7 +7,7 @@ import type { ModelRepository } from './repository.js';
 export interface DialectDeps {
   /** A prediction, with all that stands before and behind it. */
   readonly predict: (request: PredictRequest) => Promise<InferReply>;
-  readonly models: Pick<DataPlane, 'list' | 'find' | 'routed'>;
+  readonly models: Pick<DataPlane, 'list' | 'find' | 'routed' | 'statistics'>;
   readonly repository: ModelRepository;
   readonly agentVersion: string;
   /** Tensor elements that a request, or an answer, may carry as JSON. */

@@ -5,6 +5,7 @@ import { batchKey, rowProblem, rowsOf, stack, unstack } from '#shared/tensor/row
 import type { NamedTensors } from '#shared/tensor/tensor.js';
 import { type BatchDecision, type BatchPolicy, decideBatch } from '../decide/batch-policy.js';
 import type { Instance } from '../instances/instance.js';
+import type { RunTimes } from '../statistics/servable-statistics.js';
 
 /** One request as the scheduler takes it: already checked against the model. */
 export interface Work {
@@ -14,15 +15,18 @@ export interface Work {
   /** The caller named a timeout shorter than the default. */
   readonly hurried?: boolean | undefined;
   /** The answer came after the timeout, when the caller had its error already. */
-  readonly late?: ((timing: Omit<WorkResult, 'outputs'>) => void) | undefined;
+  readonly late?: ((timing: Pick<WorkResult, 'queue' | 'compute'>) => void) | undefined;
   readonly owned: boolean;
   readonly abandoned: (() => boolean) | undefined;
+  /** Golden samples, and no request: its runs are not counted. */
+  readonly isSample?: true;
 }
 
-export interface WorkResult {
+export interface WorkResult extends RunTimes {
   readonly outputs: NamedTensors;
   readonly queue: Millis;
-  readonly compute: Millis;
+  /** Along dimension 0, where the version has batches; else 1. */
+  readonly rows: number;
 }
 
 type Runner = Pick<Instance, 'run'>;
@@ -37,6 +41,8 @@ interface SchedulerParts<R extends Runner> {
   readonly aloneFirst: number;
   /** Called once, when outputs showed that requests must not share a run: from then on each runs by itself. */
   readonly onBatchingStopped?: (reason: string) => void;
+  /** The model ran for requests of so many rows together. */
+  readonly onRan?: (rows: number, times: RunTimes) => void;
   /** How long a run may take when no caller allowed more. */
   readonly runLimit: Millis;
   /** The instance ended in this run of one request alone; gives the error for its caller. */
@@ -108,13 +114,13 @@ export class Scheduler<R extends Runner> {
       const details = { waiting: this.#queue.length, capacity };
       return Promise.reject(new SkerryError('INFERENCE_QUEUE_FULL', `the queue of the model is full (${capacity} requests)`, { details }));
     }
-    const rows = this.#batching === undefined ? undefined : rowsOf(work.inputs);
+    const rows = this.#parts.batching === undefined ? undefined : rowsOf(work.inputs);
     return new Promise((resolve, reject) => {
       const item: Item = {
         work,
         rows: rows ?? 1,
         rowed: rows !== undefined,
-        key: rows === undefined ? '' : batchKey(work.inputs),
+        key: rows === undefined || this.#batching === undefined ? '' : batchKey(work.inputs),
         enqueuedAt: clock.monotonic(),
         alone: rows === undefined,
         settled: false,
@@ -171,15 +177,20 @@ export class Scheduler<R extends Runner> {
       const alone = items.length === 1 && first !== undefined;
       const inputs = alone ? first.work.inputs : stack(items.map((item) => item.work.inputs));
       const limit = this.#limitOf(items, started);
-      const { outputs, compute } = await instance.run(inputs, wantedBy(items), alone ? first.work.owned : true, limit);
+      const running = instance.run(inputs, wantedBy(items), alone ? first.work.owned : true, limit);
+      const input = this.#parts.clock.monotonic() - started;
+      const { outputs, compute } = await running;
+      const times = { input, compute, output: Math.max(0, this.#parts.clock.monotonic() - started - input - compute) };
+      this.#ran(items, times);
       const parts = alone ? [outputs] : this.#divide(outputs, items);
       if (alone && first.rowed) {
         this.#checkRows(outputs, first.rows);
         this.#toSeeAlone--;
       }
       for (const [index, item] of items.entries()) {
-        const result = { outputs: pick(parts[index] ?? {}, item.work.outputs), queue: started - item.enqueuedAt, compute };
-        if (item.settled) item.work.late?.({ queue: result.queue, compute });
+        const queue = started - item.enqueuedAt;
+        const result = { outputs: pick(parts[index] ?? {}, item.work.outputs), queue, rows: item.rows, ...times };
+        if (item.settled) item.work.late?.({ queue, compute });
         else settle(item, () => item.resolve(result));
       }
     } catch (cause) {
@@ -189,6 +200,14 @@ export class Scheduler<R extends Runner> {
       this.#parts.pool.release(instance);
       this.#checkIdle();
     }
+  }
+
+  #ran(items: readonly Item[], times: RunTimes): void {
+    if (items.every(({ work }) => work.isSample)) return;
+    this.#parts.onRan?.(
+      items.reduce((sum, { rows }) => sum + rows, 0),
+      times,
+    );
   }
 
   /** One part for each request; a batch that cannot be divided is the last one. */

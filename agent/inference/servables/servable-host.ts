@@ -16,6 +16,7 @@ import type { Loader } from '../placement/loader.js';
 import { InstancePool } from '../instances/pool.js';
 import { Scheduler, type Work, type WorkResult } from '../batching/scheduler.js';
 import { checkSharedSizes, type SharedSizes } from '../checks/shared-sizes.js';
+import { type ServableStatistics, StatisticsCounter } from '../statistics/servable-statistics.js';
 import { failureOf, refusalOf } from './refusals.js';
 import { type ServableEvent, transition } from './servable.js';
 import type { InferenceSettings } from '../settings.js';
@@ -51,6 +52,7 @@ export class ServableHost {
   readonly spec: ServableSpec;
   readonly #parts: HostParts;
   readonly #cancel = new AbortController();
+  readonly #statistics: StatisticsCounter;
   #state: ServableState = 'loading';
   #live: Live | undefined;
   #error: SkerryError | undefined;
@@ -62,6 +64,7 @@ export class ServableHost {
   constructor(spec: ServableSpec, parts: HostParts) {
     this.spec = spec;
     this.#parts = parts;
+    this.#statistics = new StatisticsCounter(parts.clock);
   }
 
   get state(): ServableState {
@@ -117,6 +120,25 @@ export class ServableHost {
     return this.#serving().scheduler.submit(work);
   }
 
+  /** Takes a request that was admitted, and counts what came of it. Errors: as `submit`. */
+  async answer(work: Work): Promise<WorkResult> {
+    const { clock } = this.#parts;
+    const began = clock.monotonic();
+    try {
+      const result = await this.submit(work);
+      this.#statistics.succeeded({ ...result, total: clock.monotonic() - began });
+      return result;
+    } catch (cause) {
+      this.#statistics.failed(clock.monotonic() - began);
+      throw cause;
+    }
+  }
+
+  /** What it did since it was loaded. */
+  statistics(): ServableStatistics {
+    return this.#statistics.read(this.spec.model, this.spec.version);
+  }
+
   /**
    * Runs and compares in a worker nobody waits for; `undefined` when there is none: a shadow never makes a request wait
    * longer than the run it has begun.
@@ -161,6 +183,7 @@ export class ServableHost {
         clock,
         capacity: settings.queueCapacity,
         runLimit: settings.predictionLimit,
+        onRan: (rows, times) => this.#statistics.ran(rows, times),
         onEnded: (work, error) => this.#endedBy(work.inputs, error),
         aloneFirst: ALONE_FIRST,
         batching: this.spec.batching === undefined ? undefined : batchPolicy(this.spec.batching),

@@ -57,6 +57,15 @@ export class ServableTable {
     throw new SkerryError('INFERENCE_VERSION_UNKNOWN', `model ${model} is not loaded in version ${version}, but in ${loaded}`);
   }
 
+  /** Every servable, those of one model, or one; throws what `find` does. */
+  named(model: ModelName | undefined, version: VersionNumber | undefined): readonly ServableHost[] {
+    if (model === undefined) return this.all();
+    if (version !== undefined) return [this.find(model, version)];
+    const versions = this.#servables.get(model);
+    if (versions === undefined) throw unknownModel(model);
+    return [...versions.values()];
+  }
+
   add(host: ServableHost): void {
     const { model, version } = host.spec;
     const versions = this.#servables.get(model) ?? new Map<VersionNumber, ServableHost>();

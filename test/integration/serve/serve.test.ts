@@ -97,7 +97,11 @@ describe('7, 15: how long a prediction may take', () => {
 describe('Open Inference Protocol v2 in JSON', () => {
   test('says what it is and what it holds', async () => {
     const get = async (url: string) => (await fetch(`${base}${url}`)).json();
-    expect(await get('/v2')).toEqual({ name: 'skerry', version: '0.1.0', extensions: ['binary_tensor_data'] });
+    expect(await get('/v2')).toEqual({
+      name: 'skerry',
+      version: '0.1.0',
+      extensions: expect.arrayContaining(['binary_tensor_data', 'statistics']),
+    });
     expect(await get('/v2/health/live')).toEqual({ live: true });
     expect(await get('/v2/health/ready')).toEqual({ ready: true });
     expect(await get('/v2/models/affine')).toEqual({
@@ -107,6 +111,10 @@ describe('Open Inference Protocol v2 in JSON', () => {
       inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 4] }],
       outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 4] }],
     });
+    const statistics = { name: 'affine', inference_count: expect.any(Number), batch_stats: expect.any(Array), response_stats: {} };
+    expect(await get('/v2/models/affine/stats')).toMatchObject({ model_stats: [statistics, { ...statistics, version: '2' }] });
+    expect(await get('/v2/models/affine/versions/2/stats')).toMatchObject({ model_stats: [{ ...statistics, version: '2' }] });
+    expect(await get('/v2/models/stats')).toMatchObject({ model_stats: [statistics, statistics] });
     expect(await get('/v2/models/affine/versions/2/ready')).toEqual({ name: 'affine', ready: true });
     expect(await get('/skerry/v1/status')).toEqual({ device: 'dev-1' });
     expect(await (await fetch(`${base}/metrics`)).text()).toContain('skerry_build_info');

@@ -1,4 +1,4 @@
-import type { InferReply, ServableStatus } from '#agent/inference/contract.js';
+import type { InferReply } from '#agent/inference/contract.js';
 import { toBinary } from '#shared/tensor/binary.js';
 import { atOnce, inTurns, piecesInTurns } from '#shared/kernel/turns.js';
 import { checkJson, jsonPieces } from '#shared/tensor/json-write.js';
@@ -100,18 +100,4 @@ function* documentPieces(request: OipRequest, reply: InferReply, outputs: readon
 
 function run(work: Generator<void, void>, bytes: number): Promise<void> | void {
   return bytes > AT_ONCE_BYTES ? inTurns(work) : atOnce(work);
-}
-
-/** "Model Metadata Response JSON Object". */
-export function modelMetadata(status: ServableStatus, versions: readonly number[]): Readonly<Record<string, unknown>> {
-  // The protocol has no form for "any shape": -1 is what comes nearest, and a member of ours tells the rest.
-  const describe = ({ name, datatype, shape, anyShape }: TensorSpec): object =>
-    anyShape === true ? { name, datatype, shape: [-1], any_shape: true } : { name, datatype, shape };
-  return {
-    name: status.model,
-    versions: versions.map(String),
-    platform: 'onnxruntime_onnx',
-    inputs: status.inputs.map(describe),
-    outputs: status.outputs.map(describe),
-  };
 }

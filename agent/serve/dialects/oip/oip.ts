@@ -1,5 +1,6 @@
 import { HEADER_LENGTH_FIELD, KEY_FIELD, parseInferRequest, readKey } from './oip-request.js';
-import { checkExpected, inferAnswer, modelMetadata } from './oip-response.js';
+import { modelMetadata, serverMetadata, statisticsDocument } from './oip-documents.js';
+import { checkExpected, inferAnswer } from './oip-response.js';
 import type { Dialect, DialectDeps } from '../../dialect.js';
 import type { Handler, HttpRoute } from '../../http/exchange.js';
 import { errorAnswer, jsonAnswer } from '../../http/json-answer.js';
@@ -19,18 +20,23 @@ export const OIP: Dialect = { name: 'oip', http: (deps) => ({ routes: routes(dep
 
 function routes(deps: DialectDeps): readonly HttpRoute[] {
   const [infer, metadata, ready] = [inferHandler(deps), metadataHandler(deps), readyHandler(deps)];
+  const statistics = statisticsHandler(deps);
   return [
+    // Before what a model of this name would answer.
+    { method: 'GET', path: '/v2/models/stats', call: 'statistics', handle: () => jsonAnswer(statisticsDocument(deps.models.statistics())) },
     { method: 'POST', path: `${MODEL}/infer`, call: 'inference', handle: infer },
     { method: 'POST', path: `${VERSION}/infer`, call: 'inference', handle: infer },
     { method: 'GET', path: MODEL, call: 'metadata', handle: metadata },
     { method: 'GET', path: VERSION, call: 'metadata', handle: metadata },
+    { method: 'GET', path: `${MODEL}/stats`, call: 'statistics', handle: statistics },
+    { method: 'GET', path: `${VERSION}/stats`, call: 'statistics', handle: statistics },
     { method: 'GET', path: `${MODEL}/ready`, call: 'health', handle: ready },
     { method: 'GET', path: `${VERSION}/ready`, call: 'health', handle: ready },
     {
       method: 'GET',
       path: '/v2',
       call: 'metadata',
-      handle: () => jsonAnswer({ name: 'skerry', version: deps.agentVersion, extensions: ['binary_tensor_data'] }),
+      handle: () => jsonAnswer(serverMetadata(deps.agentVersion)),
     },
     { method: 'GET', path: '/v2/health/live', call: 'health', handle: () => jsonAnswer({ live: true }) },
     { method: 'GET', path: '/v2/health/ready', call: 'health', handle: allReadyHandler(deps) },
@@ -70,6 +76,13 @@ function metadataHandler({ models }: DialectDeps): Handler {
         available.map((status) => status.version),
       ),
     );
+  };
+}
+
+function statisticsHandler({ models }: DialectDeps): Handler {
+  return ({ params }) => {
+    const { model, version } = namedModel(params);
+    return jsonAnswer(statisticsDocument(models.statistics(model, version)));
   };
 }
 
