@@ -76,7 +76,8 @@ export function* readDocument(bytes: Uint8Array, options: DocumentOptions): Gene
   }
 }
 
-function* checkUtf8(bytes: Uint8Array, { what, code }: DocumentOptions): Generator<void, void> {
+/** Refuses bytes that are not UTF-8 with `code`. */
+export function* checkUtf8(bytes: Uint8Array, { what, code }: Pick<DocumentOptions, 'what' | 'code'>): Generator<void, void> {
   for (let start = 0; start < bytes.byteLength; ) {
     // Cut where a character begins.
     let end = Math.min(bytes.byteLength, start + UTF8_PIECE);

@@ -487,3 +487,24 @@ export function misdeclaredModel({ batch = 'batch' }: { batch?: number | string 
     outputs: [valueInfo('y', FLOAT, [batch, 3, 7])],
   });
 }
+
+/** sum = a + b and difference = a - b, FP32 [batch, 4] each. */
+export function addSubModel(): Uint8Array {
+  const matrix = (name: string): Uint8Array => valueInfo(name, FLOAT, ['batch', 4]);
+  return model({
+    nodes: [node('Add', ['a', 'b'], ['sum']), node('Sub', ['a', 'b'], ['difference'])],
+    inputs: [matrix('a'), matrix('b')],
+    outputs: [matrix('sum'), matrix('difference')],
+  });
+}
+
+/** Every input [n, 1] comes back, one for each kind of column of a table: `real` FP32, `whole` INT64, `flag` BOOL and `word` STRING. */
+export function columnsModel(): Uint8Array {
+  const columns = { real: FLOAT, whole: ONNX_TYPES.INT64, flag: ONNX_TYPES.BOOL, word: ONNX_TYPES.STRING };
+  const entries = Object.entries(columns);
+  return model({
+    nodes: entries.map(([name]) => node('Identity', [name], [`${name} out`])),
+    inputs: entries.map(([name, type]) => valueInfo(name, type, ['n', 1])),
+    outputs: entries.map(([name, type]) => valueInfo(`${name} out`, type, ['n', 1])),
+  });
+}

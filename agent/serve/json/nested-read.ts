@@ -72,8 +72,8 @@ function* readNumbers<T>(elements: Elements<T>, read: (at: number) => T, cells: 
   return bytesOf(elements);
 }
 
-/** Shape that the first element at every depth gives. */
-function shapeOf(value: unknown, what: string): readonly number[] {
+/** Shape that the first element of nested arrays gives at every depth. */
+export function shapeOf(value: unknown, what: string): readonly number[] {
   const shape: number[] = [];
   for (let inner = value; Array.isArray(inner); inner = inner[0]) {
     shape.push(inner.length);

@@ -39,6 +39,13 @@ export const serveCodes = defineCodes({
     summary: 'The body is compressed or has another unsupported encoding.',
     action: 'Send the body without a Content-Encoding, or with "identity".',
   },
+  SERVE_CONTENT_TYPE: {
+    fault: 'caller',
+    status: 'UNIMPLEMENTED',
+    http: 415,
+    summary: 'The dialect does not read bodies of this content type.',
+    action: 'Send a content type that the message lists.',
+  },
   SERVE_LISTEN_FAILED: {
     fault: 'environment',
     status: 'INTERNAL',
