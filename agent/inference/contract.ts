@@ -72,6 +72,34 @@ export interface ServableSpec {
     readonly tolerance: OutputTolerances;
   }[];
   readonly batching?: { readonly maxBatchSize: number; readonly preferredSizes?: readonly number[]; readonly maxDelayMicros?: number };
+  /** Most rows (sizes of the first dimension) that one request may have. Left out: any number. */
+  readonly maxRows?: number;
+  /** `inputs` and `outputs` with the shapes that the model has for them, where those are others than clients use. */
+  readonly inModel?: FileSignature;
+  /** Instances of this version, in place of the setting. */
+  readonly instances?: number;
+  /**
+   * What an unsigned version takes and gives, made of what its file says, in place of `inputs` and `outputs`. Throws what keeps it from
+   * being served. Left out: the signed manifest declares it, and the file must agree.
+   */
+  readonly declare?: (file: FileSignature) => DeclaredSignature;
+}
+
+/** What a model file says that it takes and gives. */
+export interface FileSignature {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+}
+
+export type DeclaredSignature = Pick<ServableSpec, 'inputs' | 'outputs' | 'batching' | 'maxRows' | 'inModel'>;
+
+/** A version that was loaded beside the one in service and waits for its place. */
+export interface LoadedAside {
+  readonly status: ServableStatus;
+  /** Gives it the place of the version with its number, at once; resolves when the old one has answered what it had and is gone. */
+  takePlace(): Promise<void>;
+  /** Unloads it again. */
+  discard(): Promise<void>;
 }
 
 export interface ServableStatus {

@@ -6,6 +6,8 @@ import { checkTensors } from '#shared/tensor/check.js';
 import type { Work } from './batching/scheduler.js';
 import { expectedOutputs } from './checks/expected-outputs.js';
 import { holdsUnexpected } from './checks/finite.js';
+import { reshaped } from './checks/reshape.js';
+import { checkRowLimit } from './checks/row-limit.js';
 import { checkTexts, hasTexts } from './checks/texts.js';
 import type { InferReply, InferRequest, PredictionRecorder } from './contract.js';
 import { checkOutputs } from './placement/signature.js';
@@ -85,13 +87,16 @@ function record({ recorder, clock }: InferDeps): Phase<Routed, Routed, InferRepl
 /** Refuses what the model does not take, what could end the process, and an answer that the caller could not be given. */
 const check: Phase<Routed, Routed, InferReply> = (routed, next) => {
   const { request, host } = routed;
-  const { inputs, outputs, expecting } = request;
-  checkTensors(host.spec.inputs, inputs);
+  const { outputs, expecting } = request;
+  const { spec } = host;
+  checkTensors(spec.inputs, request.inputs);
+  checkRowLimit(spec, request.inputs);
+  const inputs = spec.inModel === undefined ? request.inputs : reshaped(spec.inputs, spec.inModel.inputs, request.inputs);
   const admitted = (): Promise<InferReply> => {
-    if (outputs !== undefined) checkOutputs(host.spec, outputs);
-    expecting?.(expectedOutputs(host.spec, inputs));
+    if (outputs !== undefined) checkOutputs(spec, outputs);
+    expecting?.(expectedOutputs(spec, inputs));
     host.admit(inputs);
-    return next(routed);
+    return next(inputs === request.inputs ? routed : { ...routed, request: { ...request, inputs } });
   };
   return hasTexts(inputs) ? checkTexts(inputs).then(admitted) : admitted();
 };
@@ -121,6 +126,8 @@ async function compared(copy: KeptRequest, answering: Promise<InferReply>): Prom
 /** Marks an answer with values that no golden sample shows. */
 const judgeOutputs: Phase<Ready, Ready, InferReply> = async (ready, next) => {
   const reply = await next(ready);
+  // Nobody said what is right for it.
+  if (ready.host.spec.declare !== undefined) return reply;
   return holdsUnexpected(reply.outputs, ready.host.notFinite) ? { ...reply, notFinite: true } : reply;
 };
 
@@ -128,10 +135,13 @@ const judgeOutputs: Phase<Ready, Ready, InferReply> = async (ready, next) => {
 function queueAndRun(deps: InferDeps): Next<Ready, InferReply> {
   return async (ready) => {
     const { request, host, target, owned } = ready;
-    const { inputs, outputs: wanted, abandoned } = request;
+    const { inputs, abandoned } = request;
+    const wanted = request.outputs ?? host.offered;
     const { timeout, hurried, late } = patience(deps, ready);
     const { outputs, queue, compute } = await host.answer({ inputs, outputs: wanted, owned, abandoned, timeout, hurried, late });
-    return { target, outputs, notFinite: false, timing: { queue, compute } };
+    const { inModel, outputs: declared } = host.spec;
+    const given = inModel === undefined ? outputs : reshaped(inModel.outputs, declared, outputs);
+    return { target, outputs: given, notFinite: false, timing: { queue, compute } };
   };
 }
 

@@ -7,6 +7,7 @@ import type {
   DataPlane,
   InferReply,
   InferRequest,
+  LoadedAside,
   PredictionRecorder,
   PredictionTarget,
   Recheck,
@@ -54,6 +55,8 @@ export interface InferenceRuntimeOptions {
 
 /** The runtime of one device: servables by model and version, and which version each model's requests go to. */
 export interface InferenceRuntime extends DataPlane, ServableControl, Service {
+  /** Loads a version that nobody sees until it takes its place, also where that version is served already. Rejects as `load` does. */
+  loadAside(spec: ServableSpec, signal?: AbortSignal): Promise<LoadedAside>;
   /** What the runtime is and which providers it offers; asked of a worker once. */
   describe(): Promise<RuntimeDescription>;
   /**
@@ -87,6 +90,8 @@ class Runtime implements InferenceRuntime {
   readonly #listeners = new Set<(status: ServableStatus) => void>();
   #loader: Promise<Loader> | undefined;
   #closing: Promise<void> | undefined;
+  /** Loaded, or being loaded, beside what is served. */
+  readonly #aside = new Set<ServableHost>();
 
   constructor(options: InferenceRuntimeOptions) {
     this.#options = options;
@@ -117,7 +122,8 @@ class Runtime implements InferenceRuntime {
   close(): Promise<void> {
     this.#closing ??= (async () => {
       const hosts = this.#table.all();
-      await Promise.all([this.#supply.close(), ...hosts.map(({ spec }) => this.unload(spec.model, spec.version))]);
+      const aside = [...this.#aside].map((host) => host.stop());
+      await Promise.all([this.#supply.close(), ...aside, ...hosts.map(({ spec }) => this.unload(spec.model, spec.version))]);
     })();
     return this.#closing;
   }
@@ -192,12 +198,30 @@ class Runtime implements InferenceRuntime {
         `${spec.model}@${spec.version} is loaded with manifest ${existing.spec.manifest}`,
       );
     }
-    const host = existing ?? this.#add(spec, loader, await this.crashMemory());
+    const host = existing ?? this.#add(this.#makeHost(spec, loader, await this.crashMemory()));
     const cancel = (): void => host.cancel();
     signal?.addEventListener('abort', cancel, { once: true });
     try {
       await host.start();
       return host.status();
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  async loadAside(spec: ServableSpec, signal?: AbortSignal): Promise<LoadedAside> {
+    if (this.#closing !== undefined) throw new SkerryError('CLOSED', 'the runtime is closing');
+    const host = this.#makeHost(spec, await this.#openLoader(), await this.crashMemory());
+    const cancel = (): void => host.cancel();
+    this.#aside.add(host);
+    if (signal?.aborted === true) cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      const status = await host.start();
+      return { status, takePlace: () => this.#takePlace(host), discard: () => this.#discard(host) };
+    } catch (cause) {
+      await this.#discard(host);
+      throw cause;
     } finally {
       signal?.removeEventListener('abort', cancel);
     }
@@ -243,8 +267,22 @@ class Runtime implements InferenceRuntime {
     return () => this.#listeners.delete(listener);
   }
 
-  #add(spec: ServableSpec, loader: Loader, crashes: CrashMemory): ServableHost {
-    const host = new ServableHost(spec, {
+  async #takePlace(host: ServableHost): Promise<void> {
+    if (!this.#aside.delete(host)) return;
+    const old = this.#table.get(host.spec.model, host.spec.version);
+    this.#table.add(host);
+    this.#changed(host);
+    await old?.stop();
+  }
+
+  async #discard(host: ServableHost): Promise<void> {
+    if (!this.#aside.has(host)) return;
+    await host.stop();
+    this.#aside.delete(host);
+  }
+
+  #makeHost(spec: ServableSpec, loader: Loader, crashes: CrashMemory): ServableHost {
+    return new ServableHost(spec, {
       loader,
       crashes,
       settings: this.#settings,
@@ -254,6 +292,9 @@ class Runtime implements InferenceRuntime {
       onChange: (changed) => this.#changed(changed),
       onCrash: (crashed, error) => this.#crashed(crashed, error),
     });
+  }
+
+  #add(host: ServableHost): ServableHost {
     this.#table.add(host);
     this.#changed(host);
     return host;

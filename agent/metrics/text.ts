@@ -13,8 +13,9 @@ interface MetricsTextParts {
   readonly requests: RequestCounts;
   readonly dataPlane: Pick<DataPlane, 'list' | 'routed'>;
   readonly health: HealthMonitor;
-  readonly outbox: () => Promise<OutboxStats>;
-  readonly link: () => LinkStatus;
+  /** Left out where there is no hub. */
+  readonly outbox?: () => Promise<OutboxStats>;
+  readonly link?: () => LinkStatus;
   readonly signals?: SignalTable;
   /** Labels of `skerry_build_info`: version, node, runtime ... */
   readonly build: () => Readonly<Record<string, string>>;
@@ -24,7 +25,7 @@ interface MetricsTextParts {
 export function createMetricsText(parts: MetricsTextParts): () => Promise<string> {
   const { recorder, requests, dataPlane, health, outbox, link, build, signals = SIGNALS } = parts;
   return async () => {
-    const [stats, figures] = await Promise.all([outbox().catch(() => undefined), health.read().catch(() => undefined)]);
+    const [stats, figures] = await Promise.all([outbox?.().catch(() => undefined), health.read().catch(() => undefined)]);
     const servables = dataPlane.list();
     const routed = [...new Set(servables.map((status) => status.model))].flatMap((model) => {
       const version = dataPlane.routed(model);
@@ -40,7 +41,7 @@ export function createMetricsText(parts: MetricsTextParts): () => Promise<string
           servables,
           routed,
           outbox: stats,
-          link: link(),
+          link: link?.(),
           health: figures,
         },
         signals,

@@ -1,4 +1,4 @@
-import { type ModelName, modelNameSchema, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
+import { localModelNameSchema, type ModelName, type VersionNumber, versionNumberSchema } from '#shared/bundle/names.js';
 import { unknownModel } from '#agent/inference/servables/refusals.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 
@@ -7,7 +7,7 @@ export function namedModel(params: Readonly<Record<string, string>>): {
   readonly model: ModelName;
   readonly version: VersionNumber | undefined;
 } {
-  const model = modelNameSchema.safeParse(params['model']);
+  const model = localModelNameSchema.safeParse(params['model']);
   if (!model.success) throw unknownModel(params['model'] ?? '');
   const text = params['version'];
   if (text === undefined) return { model: model.data, version: undefined };

@@ -13,6 +13,17 @@ export const modelNameSchema = z
   .brand<'ModelName'>();
 export type ModelName = z.infer<typeof modelNameSchema>;
 
+/**
+ * A name where no fleet is: of a folder that is served on this machine. Anything that is one segment of a path; names of a fleet, which are
+ * in topics and in signed metadata, are among them.
+ */
+export const localModelNameSchema = z
+  .string()
+  .min(1)
+  .max(LIMITS.nameLength)
+  .regex(/^(?!\.)[^/\\\p{Cc}]+$/u, 'one segment of a path, which does not begin with "."')
+  .brand<'ModelName'>();
+
 /** The name under which the agent's own releases are published, deployed and reported; no model may have it. */
 export const AGENT_MODEL: ModelName = modelNameSchema.parse('skerry-agent');
 

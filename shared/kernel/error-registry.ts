@@ -10,6 +10,7 @@ import { protocolCodes } from './codes/protocol.js';
 import { publisherCodes } from './codes/publisher.js';
 import { rolloutsCodes } from './codes/rollouts.js';
 import { serveCodes } from './codes/serve.js';
+import { standaloneCodes } from './codes/standalone.js';
 import { statsCodes } from './codes/stats.js';
 import { storeCodes } from './codes/store.js';
 import { syncCodes } from './codes/sync.js';
@@ -33,6 +34,7 @@ export const ERROR_CODES = {
   ...publisherCodes,
   ...rolloutsCodes,
   ...serveCodes,
+  ...standaloneCodes,
   ...statsCodes,
   ...packagingCodes,
   ...updateCodes,

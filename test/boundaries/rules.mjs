@@ -22,6 +22,7 @@ export const ROOMS = {
     sync: ['store', 'install'],
     metrics: ['inference', 'store', 'models', 'sync'],
     serve: ['inference'],
+    standalone: ['inference', 'serve'],
   },
   hub: {
     kernel: [],
@@ -86,9 +87,15 @@ export default {
     ...roomRules,
     forbid(
       'nobody-imports-serve',
-      { path: '^agent/(?!app\\.ts|contract\\.ts|assembly/|serve/)' },
+      { path: '^agent/(?!app\\.ts|standalone-app\\.ts|contract\\.ts|assembly/|serve/|standalone/)' },
       { path: '^agent/serve/' },
-      'Only the composition root builds the servers; its contract names where they listen.',
+      'Only the composition roots build the servers; their contract names where they listen.',
+    ),
+    forbid(
+      'only-repository-of-serve',
+      { path: '^agent/standalone/' },
+      { path: '^agent/serve/(?!repository\\.ts)' },
+      'A folder of models implements the port of the dialects and knows no more of them.',
     ),
     forbid(
       'dialects-are-apart',
@@ -122,9 +129,9 @@ export default {
     ),
     forbid(
       'only-app-composes',
-      { path: '^agent/(?!app\\.ts|main\\.ts|cli/)' },
-      { path: '^agent/(app|main)\\.ts' },
-      'One composition root.',
+      { path: '^agent/(?!app\\.ts|standalone-app\\.ts|main\\.ts|cli/)' },
+      { path: '^agent/(app|standalone-app|main)\\.ts' },
+      'One composition root for a device of a fleet, and one for a folder of models.',
     ),
     forbid(
       'only-app-assembles',

@@ -40,8 +40,8 @@ export interface LoadOptions {
   readonly file: string;
   readonly provider: string;
   readonly threads: number;
-  /** What is computed when no outputs are named. */
-  readonly outputs: readonly string[];
+  /** What is computed when no outputs are named: all that the model has when left out. */
+  readonly outputs: readonly string[] | undefined;
   /** Outputs in which golden samples show U+FFFD, which stands for bytes that are no UTF-8 elsewhere. */
   readonly replaced: readonly string[];
   readonly of: VersionId;

@@ -91,7 +91,7 @@ export class OrtSession {
     file: string,
     provider: string,
     threads: number,
-    { offered, replaced = [] }: { readonly offered?: readonly string[]; readonly replaced?: readonly string[] } = {},
+    { offered, replaced = [] }: { readonly offered?: readonly string[] | undefined; readonly replaced?: readonly string[] } = {},
   ): Promise<OrtSession> {
     try {
       const session = await ort.InferenceSession.create(file, {

@@ -28,6 +28,8 @@ interface LoaderParts {
 
 /** A candidate that gave the right golden outputs, in an instance that is warm. */
 interface Placed {
+  /** The version, with what its file declares where no manifest does. */
+  readonly spec: ServableSpec;
   readonly candidate: Candidate;
   readonly instance: Instance;
   readonly millis: Millis;
@@ -130,14 +132,15 @@ export class Loader {
       const opened = await this.#open(spec, candidate, replacedIn(samples.map((sample) => sample.expected)));
       const { signature } = opened;
       instance = opened.instance;
-      checkSignature(spec, signature, candidate.variant.name);
+      const declared = spec.declare === undefined ? spec : { ...spec, ...spec.declare(signature) };
+      if (spec.declare === undefined) checkSignature(spec, signature, candidate.variant.name);
       onLoaded();
       let millis = 0;
       for (const sample of samples) millis += await this.#check(spec, candidate, instance, sample, measure ? settings.warmupRuns : 1);
       if (key !== undefined && (measure || accelerated)) {
         await memory.remember(key, !measure && before?.kind === 'right' ? before : { kind: 'right', millis });
       }
-      return { candidate, instance, millis, shared: sharedSizes(signature.inputs, samples) };
+      return { spec: declared, candidate, instance, millis, shared: sharedSizes(signature.inputs, samples) };
     } catch (cause) {
       const error = asSkerryError(cause);
       await instance?.close();
@@ -169,7 +172,7 @@ export class Loader {
   }
 
   #toLoad(
-    { model, version, outputs }: ServableSpec,
+    { model, version, outputs, declare }: ServableSpec,
     { variant, provider }: Candidate,
     replaced: readonly string[],
     instance: Instance,
@@ -179,7 +182,7 @@ export class Loader {
       file: variant.file,
       provider,
       threads: this.#parts.settings.threads,
-      outputs: outputs.map(({ name }) => name),
+      outputs: declare === undefined ? outputs.map(({ name }) => name) : undefined,
       replaced,
       of: { model, version },
       ...(witness && { witness }),

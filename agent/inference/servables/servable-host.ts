@@ -49,10 +49,10 @@ interface Live {
 
 /** One servable: its state (table in `servable.ts`), its instances and its waiting line. */
 export class ServableHost {
-  readonly spec: ServableSpec;
   readonly #parts: HostParts;
   readonly #cancel = new AbortController();
   readonly #statistics: StatisticsCounter;
+  #spec: ServableSpec;
   #state: ServableState = 'loading';
   #live: Live | undefined;
   #error: SkerryError | undefined;
@@ -62,9 +62,14 @@ export class ServableHost {
   #stopping: Promise<void> | undefined;
 
   constructor(spec: ServableSpec, parts: HostParts) {
-    this.spec = spec;
+    this.#spec = spec;
     this.#parts = parts;
     this.#statistics = new StatisticsCounter(parts.clock);
+  }
+
+  /** Once it is loaded, with what its file declares where no manifest does. */
+  get spec(): ServableSpec {
+    return this.#spec;
   }
 
   get state(): ServableState {
@@ -74,6 +79,11 @@ export class ServableHost {
   /** The variant that was placed and the provider it runs on, once it was. */
   get placed(): Pick<PredictionTarget, 'variant' | 'provider'> | undefined {
     return this.#live?.placed;
+  }
+
+  /** Outputs to ask an instance for when a request names none; undefined: the instance knows. */
+  get offered(): readonly string[] | undefined {
+    return this.#spec.declare === undefined ? undefined : this.#spec.outputs.map(({ name }) => name);
   }
 
   /** Which values that are not finite the golden samples show in which outputs. */
@@ -177,7 +187,12 @@ export class ServableHost {
       const onLoaded = (): void => {
         if (this.#state === 'loading') this.#move('loaded');
       };
-      const { candidate, instance, empties, notFinite, replaced, shared } = await loader.place(this.spec, onLoaded, this.#cancel.signal);
+      const { spec, candidate, instance, empties, notFinite, replaced, shared } = await loader.place(
+        this.#spec,
+        onLoaded,
+        this.#cancel.signal,
+      );
+      this.#spec = spec;
       const scheduler = new Scheduler<Instance>({
         pool: { acquire: () => pool?.acquire(), release: (one) => pool?.release(one) },
         clock,
@@ -195,7 +210,7 @@ export class ServableHost {
           start: () => loader.again(this.spec, { candidate, replaced }),
           clock,
           random,
-          settings,
+          settings: { ...settings, instances: spec.instances ?? settings.instances },
           logger,
           onIdle: () => scheduler.wake(),
           onEnded: (error) => this.#instanceEnded(error),

@@ -25,6 +25,18 @@ export const inferenceCodes = defineCodes({
     summary: 'The request names an output that the model does not have.',
     action: 'Use the names that the message lists. The model metadata shows them, too.',
   },
+  INFERENCE_TOO_MANY_ROWS: {
+    fault: 'caller',
+    status: 'INVALID_ARGUMENT',
+    summary: 'The request has a larger batch than the configuration of the model allows.',
+    action: 'Send at most as many rows at once as the message says, or raise max_batch_size.',
+  },
+  INFERENCE_ROWS_DIFFER: {
+    fault: 'caller',
+    status: 'INVALID_ARGUMENT',
+    summary: 'The inputs of a request have different sizes in their first dimension, which is that of the batch.',
+    action: 'Send as many rows for each input.',
+  },
   INFERENCE_QUEUE_FULL: {
     fault: 'environment',
     status: 'UNAVAILABLE',

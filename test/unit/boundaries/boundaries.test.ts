@@ -42,7 +42,9 @@ const SINGLE_RULES: readonly Breach[] = [
   breach('hub-fleet', 'hub/fleet/to-root.ts', imports('#hub/leaf.js')),
   breach('agent-store', 'agent/store/to-root.ts', imports('#agent/leaf.js')),
   breach('nobody-imports-serve', 'agent/cli/serves.ts', imports('#agent/serve/leaf.js')),
+  breach('only-repository-of-serve', 'agent/standalone/serves.ts', imports('#agent/serve/leaf.js')),
   breach('dialects-are-apart', 'agent/serve/dialects/one/to-other.ts', imports('#agent/serve/dialects/other/leaf.js')),
+  breach('only-repository-of-serve', 'agent/standalone/serves.ts', imports('#agent/serve/leaf.js')),
   breach('dialects-are-apart', 'agent/serve/dialects/one/listens.ts', imports('node:http')),
   breach('only-the-table-names-dialects', 'agent/serve/to-dialect.ts', imports('#agent/serve/dialects/other/leaf.js')),
   breach('only-ports-of-models', 'agent/metrics/to-models.ts', imports('#agent/models/leaf.js')),
@@ -144,6 +146,7 @@ describe('the boundary check', () => {
     const allowed = DIRECTION.flatMap(({ side, room, allowed: names }) =>
       names
         .filter((name) => !(side === 'agent' && (room === 'sync' || room === 'metrics') && ['install', 'models', 'sync'].includes(name)))
+        .filter((name) => !(room === 'standalone' && name === 'serve'))
         .map((name) => [`${side}/${room}/to-${name}.ts`, imports(`#${side}/${name}/leaf.js`)]),
     );
     const pure = PURE.map((text, index) => [`hub/fleet/decide/pure-${index}.ts`, text]);

@@ -1,0 +1,76 @@
+import { type ModelName, versionNumberSchema, type VersionNumber } from '#shared/bundle/names.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import type { ServableSpec } from '#agent/inference/contract.js';
+import { type ConfigDocument, configOfJson, configOfText } from './config/document.js';
+import { completeConfig, type CompleteConfig, MODEL_FILE, type ModelConfig } from './config/model-config.js';
+import { instancesOf, refuseUnsupported } from './config/refusals.js';
+import { declaredSignature } from './decide/declared-signature.js';
+import { chosenVersions, describePolicy } from './decide/version-policy.js';
+import type { ModelFile, ModelFolder } from './source.js';
+
+/** What a model is to become: everything but the loading itself. */
+export interface ModelPlan extends CompleteConfig {
+  readonly model: ModelName;
+  readonly versions: readonly (ModelFile & { readonly version: VersionNumber })[];
+  /** Names of classes by output. */
+  readonly classes: ReadonlyMap<string, readonly string[]>;
+}
+
+/**
+ * Reads what a model's folder and a configuration given in its place ask for. Errors: `STANDALONE_CONFIG`, `STANDALONE_UNSUPPORTED`,
+ * `STANDALONE_VERSIONS`, `STANDALONE_FOLDER`.
+ */
+export async function planModel(model: ModelName, folder: ModelFolder, config: string | undefined, instances: number): Promise<ModelPlan> {
+  const complete = completeConfig(givenConfig(folder, config), { name: model, instances });
+  if (complete.config.name !== model) {
+    const text = `its configuration is for a model of another name: ${JSON.stringify(complete.config.name.slice(0, 128))}`;
+    throw new SkerryError('STANDALONE_CONFIG', `model ${model}: ${text}`);
+  }
+  refuseUnsupported(complete.config);
+  const { version_policy: policy, default_model_filename: fileName } = complete.config;
+  const chosen = chosenVersions(folder.versions, policy);
+  if (chosen.length === 0) {
+    const there =
+      folder.versions.length === 0 ? `${folder.folder} has no folder named 1, 2, 3 ...` : `there are ${folder.versions.join(', ')}`;
+    throw new SkerryError('STANDALONE_VERSIONS', `model ${model} has no version to serve (policy: ${describePolicy(policy)}): ${there}`);
+  }
+  const files = await Promise.all(chosen.map((version) => folder.fileOf(version, fileName === '' ? MODEL_FILE : fileName)));
+  return {
+    ...complete,
+    model,
+    versions: files.map((file) => ({ ...file, version: versionNumberSchema.parse(file.version) })),
+    classes: await readClasses(folder, complete.config),
+  };
+}
+
+function givenConfig(folder: ModelFolder, override: string | undefined): ConfigDocument {
+  if (override !== undefined) return configOfJson(override, `the configuration given for ${folder.name}`);
+  return folder.config === undefined ? {} : configOfText(folder.config, `${folder.folder}/config.pbtxt`);
+}
+
+async function readClasses(folder: ModelFolder, { output }: ModelConfig): Promise<ReadonlyMap<string, readonly string[]>> {
+  const named = output.filter(({ label_filename: file }) => file !== '');
+  return new Map(
+    await Promise.all(named.map(async ({ name, label_filename: file }) => [name, withoutEnd(await folder.lines(file))] as const)),
+  );
+}
+
+/** A text file ends with a line end, which begins no further name. */
+function withoutEnd(lines: readonly string[]): readonly string[] {
+  return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
+}
+
+/** What the runtime needs of one version of a plan. */
+export function specOf({ model, config }: ModelPlan, { version, file, mark }: ModelPlan['versions'][number]): ServableSpec {
+  return {
+    model,
+    version,
+    manifest: mark,
+    inputs: [],
+    outputs: [],
+    variants: [{ name: 'model', file, digest: mark, providers: ['cpu'] }],
+    goldenSamples: [],
+    instances: instancesOf(config.instance_group),
+    declare: (signature) => declaredSignature(config, signature),
+  };
+}
