@@ -6,6 +6,7 @@ import { seconds } from '#shared/kernel/time.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { Announcement } from './assembly/announcement.js';
 import { type AgentContext, contextOf } from './assembly/context.js';
+import { openGuarding } from './assembly/guarding.js';
 import { type HubSide, openHubSide, openTrustSide } from './assembly/hub-side.js';
 import { openModels, openWitness } from './assembly/models.js';
 import { openPredicting, type Predicting } from './assembly/predicting.js';
@@ -69,7 +70,9 @@ async function assemble(parts: Parts, context: AgentContext, options: AgentOptio
   const description = await predicting.description;
   const hub: HubSide = await openHubSide(parts, context, { stored, trustSide });
   const agent = (): PredictionTarget => agentTarget(updating.updater.capability.release);
+  const guarding = await openGuarding(parts, context);
   const saying = openSaying(parts.holds(new Parts()), context, {
+    guarding,
     stored,
     predicting,
     description,
@@ -96,7 +99,7 @@ async function assemble(parts: Parts, context: AgentContext, options: AgentOptio
     isAlive: async () => void (await saying.status()),
     hasFailed: () => hasFailed() || parts.hasFailed,
   });
-  const server = openServing(parts, context, { stored, predicting, description, hub, saying });
+  const server = openServing(parts, context, { stored, predicting, description, hub, saying, guarding });
   return { predicting, stored, hub, models, witness, updating, saying, server };
 }
 

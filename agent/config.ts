@@ -26,12 +26,29 @@ const bytes = z
 const file = z.string().min(1).max(4096);
 const minutesAtMost = (max: number): z.ZodType<number> => durationSchema.refine((value) => value <= max * 60_000, `at most ${max} minutes`);
 
+/** Origins as browsers write them (RFC 6454, 6.2), or `*`. */
+const origins = z
+  .string()
+  .max(4096)
+  .transform((text) => text.split(',').map((one) => one.trim()))
+  .refine(
+    (list) => list.every((one) => one === '*' || (URL.canParse(one) && new URL(one).origin === one)),
+    'origins such as "https://app.example", or "*"',
+  );
+
 const agentConfigSchema = z.strictObject({
   data: file,
   httpHost: z.string().min(1).max(253),
   httpPort: wholeNumber(0, 65_535),
   socket: z.string().max(4096),
   jsonElements: wholeNumber(1, LIMITS.tensorElements),
+  accessFile: file.optional(),
+  corsOrigins: origins.optional(),
+  bodyLimit: bytes.refine((value) => value >= 1024, 'at least 1024 bytes'),
+  maxConnections: wholeNumber(1, 1_000_000),
+  maxRequests: wholeNumber(1, 1_000_000),
+  requestTimeout: minutesAtMost(60).refine((value) => value >= 1_000, 'at least one second'),
+  idleTimeout: minutesAtMost(60 * 24).refine((value) => value >= 1_000, 'at least one second'),
   instances: wholeNumber(1, 64),
   threads: wholeNumber(1, 64),
   isolation: z.enum(ISOLATION_MODES),
@@ -94,6 +111,53 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     env: 'SKERRY_AGENT_JSON_ELEMENTS',
     default: LIMITS.jsonElements,
     doc: 'Maximum number of tensor elements in a JSON request or answer of the local API. Larger tensors must be binary.',
+  },
+  accessFile: {
+    flag: 'access-file',
+    value: 'file',
+    env: 'SKERRY_AGENT_ACCESS_FILE',
+    doc: 'YAML or JSON file that says who may use the local API. It is read again when it changes.',
+  },
+  corsOrigins: {
+    flag: 'cors-origins',
+    value: 'origins',
+    env: 'SKERRY_AGENT_CORS_ORIGINS',
+    doc: 'Origins, separated by commas, whose web pages may call the local API. "*" allows all.',
+  },
+  bodyLimit: {
+    flag: 'body-limit',
+    value: 'bytes',
+    env: 'SKERRY_AGENT_BODY_LIMIT',
+    default: LIMITS.inferBodyBytes,
+    doc: 'Maximum size of a request body.',
+  },
+  maxConnections: {
+    flag: 'max-connections',
+    value: 'n',
+    env: 'SKERRY_AGENT_MAX_CONNECTIONS',
+    default: 1024,
+    doc: 'Maximum number of connections to the local API.',
+  },
+  maxRequests: {
+    flag: 'max-requests',
+    value: 'n',
+    env: 'SKERRY_AGENT_MAX_REQUESTS',
+    default: 1024,
+    doc: 'Maximum number of requests in flight. Further ones get 503. Health and metrics are answered always.',
+  },
+  requestTimeout: {
+    flag: 'request-timeout',
+    value: 'duration',
+    env: 'SKERRY_AGENT_REQUEST_TIMEOUT',
+    default: '30s',
+    doc: 'Time within which a whole request must arrive.',
+  },
+  idleTimeout: {
+    flag: 'idle-timeout',
+    value: 'duration',
+    env: 'SKERRY_AGENT_IDLE_TIMEOUT',
+    default: '2m',
+    doc: 'Time after which an idle connection is closed.',
   },
   instances: {
     flag: 'instances',
@@ -244,6 +308,17 @@ export async function readAuthorities(path: string): Promise<string> {
   // As OpenSSL names them.
   if (/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/.test(text)) return text;
   throw new SkerryError('CONFIG_INVALID', `the file ${path} (--ca-file) holds no certificate in PEM form`);
+}
+
+/** What the local API is told of its limits. */
+export function serveLimits(config: AgentConfig): Pick<
+  AgentConfig,
+  'jsonElements' | 'bodyLimit' | 'maxConnections' | 'maxRequests' | 'requestTimeout' | 'idleTimeout'
+> & {
+  readonly corsOrigins: readonly string[];
+} {
+  const { jsonElements, bodyLimit, maxConnections, maxRequests, requestTimeout, idleTimeout, corsOrigins = [] } = config;
+  return { jsonElements, bodyLimit, maxConnections, maxRequests, requestTimeout, idleTimeout, corsOrigins };
 }
 
 /** Longest path of a Unix socket that every system takes. */

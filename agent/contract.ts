@@ -9,6 +9,7 @@ import type { Observe } from './models/observe.js';
 import type { ServeAddress } from './serve/config.js';
 import type { LinkStatus } from './sync/contract.js';
 import type { Identity } from './sync/identity.js';
+import type { AccessStatus } from './assembly/guarding.js';
 import type { AgentThreads } from './assembly/threads.js';
 import type { Launched } from './update/launched.js';
 import type { Handover, UpdaterDeps } from './update/ports.js';
@@ -40,6 +41,8 @@ export interface AgentStatus {
   readonly fleet: string;
   readonly hub: string;
   readonly link: LinkStatus;
+  /** Who may use the local API. */
+  readonly access: AccessStatus;
   readonly reported: Reported;
 }
 

@@ -12,12 +12,14 @@ import type { ModelManager } from '../models/manager.js';
 import { Reporter } from '../sync/reporter.js';
 import type { Updater } from '../update/updater.js';
 import type { AgentContext } from './context.js';
+import type { Guarding } from './guarding.js';
 import type { HubSide } from './hub-side.js';
 import type { Predicting } from './predicting.js';
 import { takeReport } from './report.js';
 import type { Stored } from './stored.js';
 
 interface SayingNeeds {
+  readonly guarding: Guarding;
   readonly stored: Stored;
   readonly predicting: Predicting;
   readonly description: RuntimeDescription;
@@ -37,7 +39,7 @@ export interface Saying {
 
 export function openSaying(parts: Parts, context: AgentContext, needs: SayingNeeds): Saying {
   const { config, identity, clock, logger, startedAt } = context;
-  const { stored, predicting, description, hub, models, updater, agent } = needs;
+  const { stored, predicting, description, hub, models, updater, agent, guarding } = needs;
   const { fleet, device } = identity;
   const { store } = stored;
   const capabilities = (): Capabilities => ({ ...describeDevice(description), selfUpdate: updater().capability });
@@ -78,6 +80,7 @@ export function openSaying(parts: Parts, context: AgentContext, needs: SayingNee
     fleet,
     hub: hub.who.hub,
     link: hub.link.status,
+    access: guarding.status(),
     reported: await report(),
   });
   return { health, reporter, telemetry, status };

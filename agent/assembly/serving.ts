@@ -1,10 +1,11 @@
 import type { Parts } from '#shared/kernel/lifecycle.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
-import { socketPath } from '../config.js';
+import { serveLimits, socketPath } from '../config.js';
 import type { RuntimeDescription } from '../inference/instances/instance-protocol.js';
 import { createMetricsText } from '../metrics/text.js';
 import { createInferenceServer, type InferenceServer } from '../serve/server.js';
 import type { AgentContext } from './context.js';
+import type { Guarding } from './guarding.js';
 import type { HubSide } from './hub-side.js';
 import type { Predicting } from './predicting.js';
 import type { Saying } from './saying.js';
@@ -16,11 +17,12 @@ interface ServingNeeds {
   readonly description: RuntimeDescription;
   readonly hub: HubSide;
   readonly saying: Saying;
+  readonly guarding: Guarding;
 }
 
 /** The local servers. */
 export function openServing(parts: Parts, { config, logger }: AgentContext, needs: ServingNeeds): InferenceServer {
-  const { stored, predicting, description, hub, saying } = needs;
+  const { stored, predicting, description, hub, saying, guarding } = needs;
   const { runtime, recorder, requests } = predicting;
   const socket = socketPath(config);
   const metricsText = createMetricsText({
@@ -41,8 +43,9 @@ export function openServing(parts: Parts, { config, logger }: AgentContext, need
     config: {
       tcp: { host: config.httpHost, port: config.httpPort },
       ...(socket === undefined ? {} : { unix: { path: socket } }),
-      jsonElements: config.jsonElements,
+      ...serveLimits(config),
     },
+    access: guarding.access,
     agentVersion: SKERRY_VERSION,
     logger: logger.child({ room: 'serve' }),
   });

@@ -23,6 +23,15 @@ export const statusSchema = z.object({
   fleet: z.string(),
   hub: z.string(),
   link: linkSchema,
+  /** Older agents say nothing of it. */
+  access: z
+    .object({
+      kind: z.string(),
+      warning: z.string().optional(),
+      file: z.string().optional(),
+      error: z.object({ code: z.string(), message: z.string() }).optional(),
+    })
+    .optional(),
   reported: reportedSchema,
 });
 export type Status = z.infer<typeof statusSchema>;

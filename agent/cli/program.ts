@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import { addCompletion } from '#shared/terminal/completion.js';
+import { addAccess } from './access.js';
 import { addDoctor } from './doctor.js';
 import { addEnroll } from './enroll.js';
 import { addLaunch } from './launch.js';
@@ -35,6 +36,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 partly done.`,
   addModels(program);
   addPredict(program);
   addDoctor(program);
+  addAccess(program);
   addCompletion(program, { model: servedModels });
   return program;
 }

@@ -56,6 +56,7 @@ function show(out: Output, api: LocalApi, status: Status, now: number): void {
     ['agent', `${status.version}, process ${status.pid}, up ${started}, start number ${reported.boot}`],
     ['link', linkText(out, status, now)],
     ['local API', [api.agent.http, api.agent.socket].filter((where) => where !== null).join(' and ')],
+    ...accessLine(out, status),
     ['desired', desiredText(out, status)],
     ['trust', trustText(out, status)],
     ['clock', reported.clock.trusted ? 'trusted' : paint(out, 'yellow', `not trusted: ${reported.clock.reason ?? 'no reason given'}`)],
@@ -69,6 +70,13 @@ function show(out: Output, api: LocalApi, status: Status, now: number): void {
   for (const [title, text] of lines) printLine(out, `${paint(out, 'dim', title.padEnd(10))} ${text}`);
   printLine(out);
   printTable(out, MODEL_COLUMNS, modelRows(reported.models), 'No model yet.');
+}
+
+function accessLine(out: Output, { access }: Status): readonly (readonly [string, string])[] {
+  if (access?.warning !== undefined) return [['access', paint(out, 'yellow', access.warning)]];
+  if (access?.file === undefined) return [];
+  const problem = access.error === undefined ? '' : paint(out, 'red', `, changed since and refused: ${access.error.message}`);
+  return [['access', `by ${access.file}${problem}`]];
 }
 
 function linkText(out: Output, { link, hub }: Status, now: number): string {

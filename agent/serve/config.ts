@@ -16,11 +16,15 @@ export interface ServeConfig {
   /** Time without a byte either way after which a connection is closed, unless a request in it is being answered. */
   readonly idleTimeout?: Millis;
   readonly maxConnections?: number;
+  /** Requests in flight at once; health and management are not among them. */
+  readonly maxRequests?: number;
+  /** Origins whose web pages may call; `*` stands for all. Left out: none. */
+  readonly corsOrigins?: readonly string[];
   /** Time given to requests under way when closing. */
   readonly closeGrace?: Millis;
 }
 
-export type ServeSettings = Required<Omit<ServeConfig, 'tcp' | 'unix'>>;
+export type ServeSettings = Required<Omit<ServeConfig, 'tcp' | 'unix' | 'corsOrigins'>>;
 
 export const DEFAULT_SERVE_SETTINGS: ServeSettings = {
   bodyLimit: LIMITS.inferBodyBytes,
@@ -28,6 +32,7 @@ export const DEFAULT_SERVE_SETTINGS: ServeSettings = {
   requestTimeout: 30_000,
   idleTimeout: 120_000,
   maxConnections: 1024,
+  maxRequests: 1024,
   closeGrace: 5_000,
 };
 

@@ -1,7 +1,3 @@
-import type { Clock } from '#shared/kernel/clock.js';
-import { asSkerryError } from '#shared/kernel/errors.js';
-import type { Logger } from '#shared/kernel/logger.js';
-import { type Phase, Phases, type Row } from '#shared/kernel/phases.js';
 import type { Status } from '#shared/kernel/status.js';
 
 /** What calls can be about: rights and limits go by it, and access files name them. */
@@ -28,6 +24,9 @@ export type CallGroup = (typeof CALL_GROUPS)[number];
 
 /** What a call is about; `unknown` where no API takes it. */
 export type CallKind = CallGroup | 'unknown';
+
+/** Calls that change what is served, or how. */
+export const CHANGES: ReadonlySet<CallKind> = new Set<CallGroup>(['repository', 'settings', 'shared-memory']);
 
 /** What a request is counted as. */
 export interface RequestKind {
@@ -62,37 +61,4 @@ export interface Incoming<Answer> {
   /** Adds a header (HTTP) or an entry of the metadata (gRPC) to the answer, also to an error. The name is in lower case. */
   readonly tell: (name: string, value: string) => void;
   readonly answer: () => Promise<Answer>;
-}
-
-interface RequestDeps {
-  readonly requests: RequestSink;
-  readonly clock: Pick<Clock, 'monotonic'>;
-  readonly logger: Logger;
-}
-
-/** What stands around every request of every API and transport, from before it is read until its answer can be written. */
-export function requestPhases<Answer>(deps: RequestDeps): Row<Incoming<Answer>, Answer> {
-  return Phases.from<Incoming<Answer>, Answer>()
-    .phase('count and log', countAndLog(deps))
-    .end('answer', ({ answer }) => answer());
-}
-
-function countAndLog<Answer>({ requests, clock, logger }: RequestDeps): Phase<Incoming<Answer>, Incoming<Answer>, Answer> {
-  return async (incoming, next) => {
-    const { kind, what } = incoming;
-    const began = clock.monotonic();
-    try {
-      const answer = await next(incoming);
-      requests.answered(kind, 'OK');
-      logger.debug({ api: kind.api, call: kind.call, what, millis: clock.monotonic() - began }, 'request answered');
-      return answer;
-    } catch (cause) {
-      const error = asSkerryError(cause);
-      const fields = { ...kind, what, code: error.code, millis: clock.monotonic() - began };
-      requests.answered(kind, error.status);
-      if (error.entry.fault === 'ours') logger.error({ ...fields, cause }, error.message);
-      else logger.debug(fields, 'request refused');
-      throw error;
-    }
-  };
 }

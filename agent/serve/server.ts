@@ -2,6 +2,8 @@ import type { DataPlane } from '#agent/inference/contract.js';
 import { foregroundClock } from '#shared/kernel/clock.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import { Access } from './access/access.js';
+import { guardedModels, guardedPredict, guardedRepository } from './access/model-guard.js';
 import { AnswerLog } from './answer-log.js';
 import { DEFAULT_SERVE_SETTINGS, type ServeAddress, type ServeConfig, type ServeSettings } from './config.js';
 import type { Dialect, DialectDeps } from './dialect.js';
@@ -9,10 +11,12 @@ import { DIALECTS } from './dialects.js';
 import { Feedback, type FeedbackSink } from './feedback.js';
 import type { HttpAnswer, HttpApi } from './http/exchange.js';
 import { HttpTransport } from './http/http-transport.js';
+import { InFlight } from './in-flight.js';
 import { managementApi } from './management/management-api.js';
 import { predictionPhases } from './predictions.js';
 import { fleetRepository, type ModelRepository } from './repository.js';
-import { requestPhases, type RequestSink } from './requests.js';
+import { requestPhases } from './request-phases.js';
+import type { RequestSink } from './requests.js';
 
 interface InferenceServerOptions {
   readonly dataPlane: DataPlane;
@@ -27,6 +31,8 @@ interface InferenceServerOptions {
   readonly repository?: ModelRepository;
   /** Dialects spoken; all there are when left out. */
   readonly dialects?: readonly Dialect[];
+  /** Who may do what; as without an access file when left out. */
+  readonly access?: Access;
 }
 
 export interface InferenceServer extends Service {
@@ -35,11 +41,11 @@ export interface InferenceServer extends Service {
 
 /** The local API: dialects and our own management, over HTTP on TCP and a Unix socket. It translates to the data plane and does nothing else. */
 export function createInferenceServer(options: InferenceServerOptions): InferenceServer {
-  const { config, logger, requests } = options;
+  const { config, logger, requests, access = new Access({ clock: foregroundClock }) } = options;
   const settings = { ...DEFAULT_SERVE_SETTINGS, ...config };
   return new HttpTransport({
-    apis: httpApis(options, settings),
-    requests: requestPhases<HttpAnswer>({ requests, clock: foregroundClock, logger }),
+    apis: httpApis({ ...options, access }, settings),
+    requests: requestPhases<HttpAnswer>({ requests, access, inFlight: new InFlight(settings.maxRequests), clock: foregroundClock, logger }),
     config,
     settings,
     logger,
@@ -56,12 +62,27 @@ export function httpApis(
     agentVersion,
     repository = fleetRepository(dataPlane),
     dialects = DIALECTS,
+    access,
   }: Omit<InferenceServerOptions, 'config' | 'logger' | 'requests'>,
   { jsonElements }: Pick<ServeSettings, 'jsonElements'>,
 ): readonly (HttpApi & { readonly name: string })[] {
   const answers = new AnswerLog();
   const predictions = predictionPhases({ dataPlane, answers });
-  const deps: DialectDeps = { predict: predictions.run, models: dataPlane, repository, agentVersion, jsonElements };
-  const management = managementApi({ feedback: new Feedback({ dataPlane, sink, answers }), metricsText, status });
+  const deps = guarded({ predict: predictions.run, models: dataPlane, repository, agentVersion, jsonElements }, access);
+  const management = managementApi({ feedback: new Feedback({ dataPlane: deps.models, sink, answers }), metricsText, status });
   return [...dialects.map(({ name, http }) => ({ name, ...http(deps) })), { name: 'skerry', ...management }];
+}
+
+type Reached = DialectDeps & { readonly models: DialectDeps['models'] & Pick<DataPlane, 'targetOf'> };
+
+/** What APIs reach, behind the rights of whoever asks: no API can forget to look at them. */
+function guarded(deps: Reached, access: Access | undefined): Reached {
+  if (access?.guards !== true) return deps;
+  const { predict, models, repository } = deps;
+  return {
+    ...deps,
+    predict: guardedPredict(predict, access),
+    models: guardedModels(models, access),
+    repository: guardedRepository(repository, access),
+  };
 }

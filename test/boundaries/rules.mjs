@@ -87,9 +87,9 @@ export default {
     ...roomRules,
     forbid(
       'nobody-imports-serve',
-      { path: '^agent/(?!app\\.ts|standalone-app\\.ts|contract\\.ts|assembly/|serve/|standalone/)' },
+      { path: '^agent/(?!app\\.ts|standalone-app\\.ts|contract\\.ts|assembly/|serve/|standalone/|cli/access\\.ts)' },
       { path: '^agent/serve/' },
-      'Only the composition roots build the servers; their contract names where they listen.',
+      'Only the composition roots build the servers; their contract names where they listen. A command reads access files.',
     ),
     forbid(
       'only-repository-of-serve',

@@ -8,6 +8,7 @@ import type { Row } from '#shared/kernel/phases.js';
 import type { ServeAddress, ServeConfig, ServeSettings } from '../config.js';
 import type { Caller, Incoming, RequestKind } from '../requests.js';
 import { type Body, type Ends, expectsContinue, readBody } from './body.js';
+import { Cors } from './cors.js';
 import type { Exchange, HttpAnswer, HttpApi, HttpRoute } from './exchange.js';
 import { errorAnswer } from './json-answer.js';
 import { listenTcp, listenUnix } from './listener.js';
@@ -43,6 +44,7 @@ const NOBODYS: RequestKind = { api: 'none', call: 'unknown' };
 export class HttpTransport implements Service {
   readonly #deps: HttpTransportDeps;
   readonly #router: Router<Mounted>;
+  readonly #cors: Cors;
   readonly #servers: Server[] = [];
   /** The newest request of each connection. */
   readonly #last = new WeakMap<Duplex, Ends>();
@@ -51,6 +53,7 @@ export class HttpTransport implements Service {
 
   constructor(deps: HttpTransportDeps) {
     this.#deps = deps;
+    this.#cors = new Cors(deps.config.corsOrigins ?? []);
     this.#router = new Router(
       deps.apis.flatMap(({ name, routes, error }) => routes.map((route) => ({ ...route, error, kind: { api: name, call: route.call } }))),
     );
@@ -115,14 +118,17 @@ export class HttpTransport implements Service {
     request.socket.setTimeout(0);
     const { route, params } = this.#find(request);
     const exchange = new HttpExchange(ends, params, this.#deps.settings.bodyLimit);
-    const headers = new Map<string, string>();
+    const headers = new Map(Object.entries(this.#cors.headersFor(request.headers)));
     const answer = await this.#answer(route, {
       kind: route.kind,
-      what: request.url ?? '',
+      what: `${request.method} ${request.url}`,
       model: params['model'],
       caller: callerOf(request, transport),
       tell: (name, value) => void headers.set(name, value),
-      answer: async () => route.handle(exchange),
+      answer: async () => {
+        this.#cors.check(request.headers, route.kind.call);
+        return route.handle(exchange);
+      },
     });
     request.socket.setTimeout(this.#deps.settings.idleTimeout);
     await writeAnswer(ends, headers.size === 0 ? answer : { ...answer, headers: { ...answer.headers, ...Object.fromEntries(headers) } });
@@ -139,6 +145,8 @@ export class HttpTransport implements Service {
   #find(request: IncomingMessage): Found {
     const refusal = headProblem(request);
     if (refusal !== undefined) return refusing(refusal);
+    const preflight = this.#cors.preflight(request.method, request.headers);
+    if (preflight !== undefined) return { route: { kind: NOBODYS, handle: () => preflight, error: errorAnswer }, params: {} };
     const path = pathOf(request.url ?? '/');
     const match = this.#router.match(request.method ?? '', path);
     if (match.kind === 'found') return match;

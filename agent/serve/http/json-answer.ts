@@ -11,9 +11,5 @@ export function jsonAnswer(value: unknown, status = 200, headers: Readonly<Recor
  */
 export function errorAnswer(error: SkerryError, headers: Readonly<Record<string, string>> = {}): ShortAnswer {
   const { message, code, fault, action, details } = error.toBody();
-  const retry = error.http === 503 ? { 'retry-after': '1' } : {};
-  return jsonAnswer({ error: message, code, fault, action, ...(details === undefined ? {} : { details }) }, error.http, {
-    ...headers,
-    ...retry,
-  });
+  return jsonAnswer({ error: message, code, fault, action, ...(details === undefined ? {} : { details }) }, error.http, headers);
 }

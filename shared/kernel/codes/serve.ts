@@ -87,6 +87,42 @@ export const serveCodes = defineCodes({
     action:
       'Use binary tensors: send inputs with parameters.binary_data_size and the header Inference-Header-Content-Length, and request outputs with "parameters": {"binary_data_output": true}. Or raise --json-elements.',
   },
+  SERVE_UNAUTHENTICATED: {
+    fault: 'caller',
+    status: 'UNAUTHENTICATED',
+    summary: 'The call needs a key or token, or the one that was sent is refused.',
+    action: 'Send a valid key in the header x-api-key, or a key or token as "Authorization: Bearer ...". Ask the owner of the access file.',
+  },
+  SERVE_ACCESS_DENIED: {
+    fault: 'caller',
+    status: 'PERMISSION_DENIED',
+    summary: 'The caller has no right to such a call, or not for this model.',
+    action: 'Give one of its roles the call and the model in the access file.',
+  },
+  SERVE_RATE_LIMIT: {
+    fault: 'caller',
+    status: 'RESOURCE_EXHAUSTED',
+    summary: 'The client sends more requests than its role allows, or too many wrong credentials.',
+    action: 'Wait as long as the Retry-After header says, or raise "rate" of the role in the access file.',
+  },
+  SERVE_ACCESS_UNAVAILABLE: {
+    fault: 'environment',
+    status: 'UNAVAILABLE',
+    summary: 'Credentials cannot be checked now, so the request is refused.',
+    action: 'Check that the agent reaches the key set that "jwks" in the access file names. Keys are accepted in the meantime.',
+  },
+  SERVE_BUSY: {
+    fault: 'environment',
+    status: 'UNAVAILABLE',
+    summary: 'As many requests are in flight as the agent accepts.',
+    action: 'Ask again after the time in the Retry-After header. Send fewer requests at once, or raise --max-requests.',
+  },
+  SERVE_ACCESS_FILE: {
+    fault: 'caller',
+    status: 'INVALID_ARGUMENT',
+    summary: 'The access file, or the key set that it names, cannot be read or is not valid.',
+    action: 'Correct what the message names. `skerry-agent access check FILE` reads a file without putting it in force.',
+  },
   SERVE_FEEDBACK_UNKNOWN: {
     fault: 'caller',
     status: 'NOT_FOUND',

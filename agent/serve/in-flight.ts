@@ -1,0 +1,25 @@
+import { SkerryError } from '#shared/kernel/errors.js';
+import type { CallGroup, CallKind } from './requests.js';
+
+/** Who watches the agent must reach it above all when it is busy. */
+const ALWAYS: ReadonlySet<CallKind> = new Set<CallGroup>(['health', 'management']);
+
+/** Requests of every transport that are being read or answered. */
+export class InFlight {
+  readonly #max: number;
+  #count = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** Counts a request in; the function returned counts it out. `SERVE_BUSY` when there are as many as may be. */
+  enter(call: CallKind): () => void {
+    if (ALWAYS.has(call)) return () => undefined;
+    if (this.#count >= this.#max) throw new SkerryError('SERVE_BUSY', `${this.#max} requests are in flight, as many as are accepted`);
+    this.#count += 1;
+    return () => {
+      this.#count -= 1;
+    };
+  }
+}

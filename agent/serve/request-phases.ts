@@ -1,0 +1,113 @@
+import type { Clock } from '#shared/kernel/clock.js';
+import { asSkerryError } from '#shared/kernel/errors.js';
+import type { Logger } from '#shared/kernel/logger.js';
+import { type Next, type Phase, Phases, type Row } from '#shared/kernel/phases.js';
+import type { Access } from './access/access.js';
+import type { Identity } from './access/identity.js';
+import type { InFlight } from './in-flight.js';
+import { CHANGES, type Incoming, type RequestSink } from './requests.js';
+
+export interface RequestDeps {
+  readonly requests: RequestSink;
+  readonly access: Pick<Access, 'identify' | 'admit'>;
+  readonly inFlight: InFlight;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly logger: Logger;
+}
+
+/** A request of somebody. */
+interface Identified<Answer> extends Incoming<Answer> {
+  readonly identity: Identity;
+}
+
+type RequestPhase<Answer> = Phase<Identified<Answer>, Identified<Answer>, Answer>;
+
+/** What stands around every request of every API and transport, from before it is read until its answer can be written. */
+export function requestPhases<Answer>(deps: RequestDeps): Row<Incoming<Answer>, Answer> {
+  return Phases.from<Incoming<Answer>, Answer>()
+    .phase<Identified<Answer>>('identify', identify(deps))
+    .phase<Identified<Answer>>('count and log', countAndLog(deps))
+    .phase<Identified<Answer>>('audit', audit(deps))
+    .phase<Identified<Answer>>('advise', advise)
+    .phase<Identified<Answer>>('admit', admit(deps))
+    .phase<Identified<Answer>>('bound', bound(deps))
+    .end('answer', ({ answer }) => answer());
+}
+
+/** Says who asks; whether they may is decided once the request is counted. */
+function identify<Answer>({ access }: RequestDeps): Phase<Incoming<Answer>, Identified<Answer>, Answer> {
+  return async (incoming, next) => {
+    const found = access.identify(incoming.caller);
+    const identity = found instanceof Promise ? await found : found;
+    return next({ ...incoming, identity });
+  };
+}
+
+function countAndLog<Answer>({ requests, clock, logger }: RequestDeps): RequestPhase<Answer> {
+  return async (incoming, next) => {
+    const { kind, what } = incoming;
+    const began = clock.monotonic();
+    try {
+      const answer = await next(incoming);
+      requests.answered(kind, 'OK');
+      logger.debug({ api: kind.api, call: kind.call, what, millis: clock.monotonic() - began }, 'request answered');
+      return answer;
+    } catch (cause) {
+      const error = asSkerryError(cause);
+      const fields = { ...kind, what, code: error.code, millis: clock.monotonic() - began };
+      requests.answered(kind, error.status);
+      if (error.entry.fault === 'ours') logger.error({ ...fields, cause }, error.message);
+      else logger.debug(fields, 'request refused');
+      throw error;
+    }
+  };
+}
+
+/** Who changed what is served, or how, stays in the log. */
+function audit<Answer>({ logger }: RequestDeps): RequestPhase<Answer> {
+  return async (incoming, next) => {
+    const { kind, what, model, identity, caller } = incoming;
+    if (!CHANGES.has(kind.call)) return next(incoming);
+    const fields = { audit: true, by: identity.name, address: caller.address ?? caller.transport, ...kind, what, model };
+    try {
+      const answer = await next(incoming);
+      logger.info(fields, 'change made for a client');
+      return answer;
+    } catch (cause) {
+      logger.warn({ ...fields, code: asSkerryError(cause).code }, 'change refused to a client');
+      throw cause;
+    }
+  };
+}
+
+/** Tells the client in the words of its protocol when to ask again, or how to say who it is. */
+async function advise<Answer>(incoming: Identified<Answer>, next: Next<Identified<Answer>, Answer>): Promise<Answer> {
+  try {
+    return await next(incoming);
+  } catch (cause) {
+    const { status, http, details } = asSkerryError(cause);
+    // RFC 6750, 3.
+    if (status === 'UNAUTHENTICATED') incoming.tell('www-authenticate', `Bearer realm="skerry"`);
+    const wait = details?.['retryAfter'] ?? (http === 503 ? 1 : undefined);
+    if (typeof wait === 'number') incoming.tell('retry-after', String(wait));
+    throw cause;
+  }
+}
+
+function admit<Answer>({ access }: RequestDeps): RequestPhase<Answer> {
+  return async (incoming, next) => {
+    const { identity, kind, model } = incoming;
+    return access.admit(identity, { call: kind.call, model }, () => next(incoming));
+  };
+}
+
+function bound<Answer>({ inFlight }: RequestDeps): RequestPhase<Answer> {
+  return async (incoming, next) => {
+    const leave = inFlight.enter(incoming.kind.call);
+    try {
+      return await next(incoming);
+    } finally {
+      leave();
+    }
+  };
+}
