@@ -111,6 +111,8 @@ export interface ServableStatus {
   readonly provider?: string;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
+  /** Names of the classes, by output, once it is loaded and where the model has them. */
+  readonly classNames?: ReadonlyMap<string, readonly string[]>;
   /** Requests taken and not yet answered. */
   readonly inFlight: number;
   /** Growth of the process's resident memory while it was loaded and warmed up, bytes. */

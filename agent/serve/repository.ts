@@ -75,7 +75,7 @@ export function fleetRepository(dataPlane: Pick<DataPlane, 'list' | 'find'>): Mo
       throw new SkerryError('INFERENCE_VERSION_UNKNOWN', `model ${model} has no label ${JSON.stringify(label.slice(0, 64))}`);
     },
     labels: () => ({}),
-    classNames: () => undefined,
+    classNames: (model, output, version) => dataPlane.find(model, version).classNames?.get(output),
   };
 }
 

@@ -106,7 +106,7 @@ export class FolderRepository implements ModelRepository, Service {
   }
 
   classNames(model: ModelName, output: string): readonly string[] | undefined {
-    return this.#planOf(model)?.classes.get(output);
+    return this.#planOf(model)?.classes.get(output) ?? this.#options.runtime.find(model).classNames?.get(output);
   }
 
   #planOf(model: ModelName): ModelPlan | undefined {

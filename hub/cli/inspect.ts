@@ -40,6 +40,7 @@ function toJson(inspection: ModelInspection): unknown {
     ...(problem === undefined ? {} : { problem: problem.toBody() }),
     ...(unreadable === undefined ? {} : { unreadable: unreadable.reason }),
     devices: devicesFor(inspection),
+    features: inspection.features,
     inputs: values(inspection.inputs),
     outputs: values(inspection.outputs),
   };
@@ -53,6 +54,9 @@ function printInspection(out: Output, inspection: ModelInspection): void {
   printValues(out, inspection);
   printOperators(out, inspection);
   printMetadata(out, inspection);
+  if (inspection.features.length > 0) {
+    printNote(out, `Some of them are offered as other tensors than the model has; agents need ${inspection.features.join(', ')}.`);
+  }
   const left = inspection.outputs.filter(({ tensor }) => tensor === undefined);
   if (inspection.problem === undefined && left.length > 0) {
     printNote(

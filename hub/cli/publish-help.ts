@@ -27,9 +27,11 @@ Golden samples
   "skerry inspect MODEL" shows names, types, shapes, operators and metadata.
 
 Outputs
-  A version offers all outputs, or those that --output names. Outputs that are not tensors, such as the maps of
-  a scikit-learn classifier, cannot be served: leave them out, or export the model with zipmap=False. If an
-  output has another shape than the model declares, the actual shape is recorded, with a note.
+  A version offers all outputs, or those that --output names. Outputs that are not plain tensors are offered as
+  tensors: the maps of a scikit-learn classifier (ZipMap) as one row of scores per sample, a sequence of tensors
+  of one shape stacked, an optional tensor as itself. Agents that cannot do this refuse the version by name. What
+  has no such rule cannot be served: leave it out. If an output has another shape than the model declares, the
+  actual shape is recorded, with a note.
 
 Variants
   The model file given as argument is the reference variant. Golden samples are recorded with it, and each

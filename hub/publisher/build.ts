@@ -105,7 +105,8 @@ export async function buildVersion(request: BuildRequest, onStep: (step: BuildSt
     const opset = inspections[index]?.opset;
     return { name, format: 'onnx', ...(opset === undefined ? {} : { opset }), artifact, requires: { providers: [...request.providers] } };
   });
-  return assemble(request, reference, variants, variantFiles);
+  const features = [...new Set(inspections.flatMap((inspection) => inspection.features))];
+  return assemble(request, reference, { variants, files: variantFiles, features });
 }
 
 function asNamed({ name, path }: { readonly name?: string; readonly path: string }): VariantFile {
@@ -234,8 +235,7 @@ function describeOutput({ name, datatype }: TensorSpec): string {
 async function assemble(
   request: BuildRequest,
   { samples, inputs, outputs }: Reference,
-  variants: readonly Variant[],
-  variantFiles: readonly BuiltFile[],
+  built: { readonly variants: readonly Variant[]; readonly files: readonly BuiltFile[]; readonly features: readonly string[] },
 ): Promise<BuiltVersion> {
   const goldenSamples: ModelManifest['goldenSamples'] = [];
   const sampleFiles: BuiltFile[] = [];
@@ -244,18 +244,18 @@ async function assemble(
     sampleFiles.push({ artifact, source: { bytes: sample.bytes } });
     goldenSamples.push({ name: sample.name, artifact: artifact.digest, tolerance: toleranceOfManifest(sample.tolerance) });
   }
-  const unique = new Map<Digest, BuiltFile>([...variantFiles, ...sampleFiles].map((file) => [file.artifact.digest, file]));
+  const unique = new Map<Digest, BuiltFile>([...built.files, ...sampleFiles].map((file) => [file.artifact.digest, file]));
   const files = [...unique.values()];
   const mutable = (specs: readonly TensorSpec[]): ModelManifest['inputs'] => specs.map((spec) => ({ ...spec, shape: [...spec.shape] }));
   return {
     content: {
       schema: MANIFEST_SCHEMA,
-      ...requiredFeatures(goldenSamples, [...inputs, ...outputs]),
+      ...requiredFeatures(goldenSamples, [...inputs, ...outputs], built.features),
       model: request.model,
       ...(request.description === undefined ? {} : { description: request.description }),
       inputs: mutable(inputs),
       outputs: mutable(outputs),
-      variants: [...variants],
+      variants: [...built.variants],
       goldenSamples,
       ...(request.maxBatchSize === undefined ? {} : { batching: { maxBatchSize: request.maxBatchSize } }),
       artifacts: files.map((file) => file.artifact),
@@ -271,11 +271,16 @@ function toleranceOfManifest({ absolute, relative, outputs = [], shapeOnly }: Ou
 }
 
 /** What an agent has to understand to take the version's tensors and to hold it to its golden samples. */
-function requiredFeatures(goldenSamples: ModelManifest['goldenSamples'], specs: readonly TensorSpec[]): Pick<ModelManifest, 'requires'> {
+function requiredFeatures(
+  goldenSamples: ModelManifest['goldenSamples'],
+  specs: readonly TensorSpec[],
+  rewriting: readonly string[],
+): Pick<ModelManifest, 'requires'> {
   const requires = [
     ...(specs.some((spec) => spec.anyShape === true) ? ['any-shape'] : []),
     ...(goldenSamples.some(({ tolerance }) => tolerance.shapeOnly === true) ? ['golden-shape-only'] : []),
     ...(goldenSamples.some(({ tolerance }) => tolerance.outputs !== undefined) ? ['output-tolerances'] : []),
+    ...rewriting,
   ];
   return requires.length === 0 ? {} : { requires };
 }

@@ -1,5 +1,8 @@
 import { basename } from 'node:path';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { ModelEnds } from '#shared/onnx/model-ends.js';
+import { type Feature } from '#shared/onnx/offers.js';
+import { planRewriting, type Rewriting } from '#shared/onnx/rewriting.js';
 import { ortMessage } from '#shared/tensor/ort-message.js';
 import type { TensorSpec } from '#shared/tensor/tensor.js';
 import { fileKind } from './file-kind.js';
@@ -26,6 +29,8 @@ export interface ModelInspection extends Omit<OnnxFile, 'inputs' | 'outputs'> {
   readonly runtime?: string;
   readonly inputs: readonly ModelValue[];
   readonly outputs: readonly ModelValue[];
+  /** What an agent must be able to rewrite to load it (docs/PROTOCOL.md). */
+  readonly features: readonly Feature[];
   /** Why no version can be made of it, where that is known already. */
   readonly problem?: SkerryError;
 }
@@ -36,18 +41,19 @@ export interface ModelInspection extends Omit<OnnxFile, 'inputs' | 'outputs'> {
  */
 export async function inspectModel(path: string): Promise<ModelInspection> {
   const file = readOnnxFile(path);
+  const rewriting = planRewriting(path);
   let model: OpenedModel;
   try {
-    model = await open(path, file);
+    model = await open(path, file, rewriting);
   } catch (cause) {
     // What no runtime here loads is still a model whose file can be shown; what is none is not.
     if (!(cause instanceof SkerryError) || !SHOWN_ALL_THE_SAME.has(cause.code)) throw cause;
     const { inputs, outputs } = file;
     const values = { inputs: valuesOfFile(inputs), outputs: valuesOfFile(outputs) };
-    return { ...file, path, form: variantNameOf(file), ...values, problem: cause };
+    return { ...file, path, form: variantNameOf(file), features: [], ...values, problem: cause };
   }
   try {
-    return inspectionOf(path, file, model);
+    return inspectionOf(path, file, model, rewriting);
   } finally {
     await model.release();
   }
@@ -60,9 +66,10 @@ export async function withModel<T>(
   use: (inspection: ModelInspection, model: LoadedModel) => Promise<T>,
 ): Promise<T> {
   const file = readOnnxFile(path);
-  const model = await open(path, file);
+  const rewriting = planRewriting(path, wanted.length === 0 ? undefined : wanted);
+  const model = await open(path, file, rewriting);
   try {
-    const inspection = inspectionOf(path, file, model);
+    const inspection = inspectionOf(path, file, model, rewriting);
     checkBounds(file, inspection.inputs, inspection.outputs);
     return await use(inspection, model.offering(offeredInputs(inspection.inputs), offeredOutputs(inspection.outputs, wanted)));
   } finally {
@@ -70,20 +77,22 @@ export async function withModel<T>(
   }
 }
 
-function inspectionOf(path: string, file: OnnxFile, model: OpenedModel): ModelInspection {
+function inspectionOf(path: string, file: OnnxFile, model: OpenedModel, rewriting: Rewriting | undefined): ModelInspection {
   const { runtime } = model;
-  const values = { inputs: valuesOf(model.inputs, file.inputs), outputs: valuesOf(model.outputs, file.outputs) };
-  return { ...file, path, form: variantNameOf(file), runtime, ...values };
+  const ends = new ModelEnds(rewriting);
+  const inputs = valuesOf(model.inputs, ends.typed('inputs', file.inputs));
+  const outputs = valuesOf(model.outputs, ends.typed('outputs', file.outputs));
+  return { ...file, path, form: variantNameOf(file), runtime, features: rewriting?.features ?? [], inputs, outputs };
 }
 
-async function open(path: string, file: OnnxFile): Promise<OpenedModel> {
+async function open(path: string, file: OnnxFile, rewriting: Rewriting | undefined): Promise<OpenedModel> {
   if (file.externalFiles.length > 0) {
     const named = file.externalFiles.filter((name) => name !== '').map((name) => JSON.stringify(name));
     const where = named.length === 0 ? 'another file' : named.join(', ');
     throw new SkerryError('ONNX_EXTERNAL_DATA', `${path} keeps weights in ${where} (external data)`);
   }
   try {
-    return await openModel(path);
+    return await openModel(path, rewriting);
   } catch (cause) {
     throw whyNotOpened(path, file, cause);
   }

@@ -1,9 +1,10 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
+import type { RuntimeValue } from '#shared/onnx/model-ends.js';
 import { datatypeOfOrt, isOrtType } from '#shared/tensor/ort.js';
 import type { TensorSpec } from '#shared/tensor/tensor.js';
 import type { FileValue, OnnxFile } from './onnx-file.js';
-import { type Dimension, formatOnnxType, type OnnxType } from './onnx-types.js';
+import { type Dimension, formatOnnxType, type OnnxType } from '#shared/onnx/onnx-types.js';
 
 /** A tensor of a model as the file declares it: sizes, or the names ('' where it has none) of dimensions that vary. */
 export interface DeclaredTensor {
@@ -20,14 +21,6 @@ export interface ModelValue {
   readonly dimensions: readonly Dimension[] | undefined;
   /** What a version can offer of it; left out when that is nothing. */
   readonly tensor?: DeclaredTensor;
-}
-
-/** What the runtime says of an input or output. */
-export interface RuntimeValue {
-  readonly name: string;
-  readonly isTensor: boolean;
-  readonly type?: string;
-  readonly shape?: readonly Dimension[];
 }
 
 /** Inputs or outputs as the runtime takes and gives them, with what it does not tell (types that are no tensors, unknown ranks) from the file. */

@@ -1,5 +1,6 @@
-import { elementTypeName, type OnnxType, readOnnxType } from './onnx-types.js';
-import { ProtobufCursor, type Tag, UnreadableProtobuf, WIRE } from './protobuf-cursor.js';
+import { readValue } from '#shared/onnx/graph-layout.js';
+import { elementTypeName, type OnnxType } from '#shared/onnx/onnx-types.js';
+import { ProtobufCursor, type Tag, UnreadableProtobuf, WIRE } from '#shared/onnx/protobuf-cursor.js';
 
 /** What the file itself says about a model. The runtime decides what a model is: a field that is missing here is missing there. */
 export interface OnnxFile {
@@ -114,7 +115,7 @@ class OnnxReader {
 
   #child(child: Message, field: number, end: number, depth: number): void {
     if (child === 'value') {
-      if (depth === 2) this.#value(field === 11 ? this.#inputs : this.#outputs, end);
+      if (depth === 2) (field === 11 ? this.#inputs : this.#outputs).push(readValue(this.#cursor, end));
       else this.#cursor.seek(end);
     } else if (child === 'opset') this.#opset(end);
     else if (child === 'entry') {
@@ -162,19 +163,6 @@ class OnnxReader {
     const element = elementTypeName(type);
     this.#weights.set(element, (this.#weights.get(element) ?? 0) + elements);
     if (external && this.#externalFiles.size === 0) this.#externalFiles.add('');
-  }
-
-  /** onnx.proto, ValueInfoProto */
-  #value(list: FileValue[], end: number): void {
-    let name = '';
-    let type: OnnxType = { kind: 'unknown' };
-    while (this.#cursor.position < end) {
-      const tag = this.#cursor.tag();
-      if (tag.field === 1 && tag.wire === WIRE.bytes) name = this.#cursor.text(this.#cursor.end(end), NAME_BYTES);
-      else if (tag.field === 2 && tag.wire === WIRE.bytes) type = readOnnxType(this.#cursor, this.#cursor.end(end));
-      else this.#cursor.skip(tag, end);
-    }
-    list.push({ name, type });
   }
 
   /** onnx.proto, OperatorSetIdProto */

@@ -4,7 +4,9 @@ import { silenceOnnxRuntime } from '#shared/kernel/onnx-environment.js';
 import { fromOrt, inheritedNames, makeOrtTensor } from '#shared/tensor/ort.js';
 import { ortMessage } from '#shared/tensor/ort-message.js';
 import { allowAnyName, namedTensors, type NamedTensors } from '#shared/tensor/tensor.js';
-import type { DeclaredTensor, RuntimeValue } from './model-values.js';
+import { ModelEnds, type RuntimeValue } from '#shared/onnx/model-ends.js';
+import type { Rewriting } from '#shared/onnx/rewriting.js';
+import type { DeclaredTensor } from './model-values.js';
 
 /** A model in the runtime of this process, on the CPU with one thread, so that the same inputs give the same outputs. */
 export interface LoadedModel {
@@ -27,41 +29,48 @@ export interface OpenedModel {
 /** Only fatal messages of the runtime: what fails is reported as our own error. */
 const QUIET = 4;
 
-/** Opens a model from its path, never through our memory. Rejects with the runtime's own error. */
-export async function openModel(path: string): Promise<OpenedModel> {
+const SESSION_OPTIONS: InferenceSession.SessionOptions = {
+  executionProviders: ['cpu'],
+  executionMode: 'sequential',
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+  logSeverityLevel: QUIET,
+};
+
+/** Opens a model from its path, through our memory only where it is rewritten. Rejects with the runtime's own error. */
+export async function openModel(path: string, rewriting: Rewriting | undefined): Promise<OpenedModel> {
   // Loaded here and not at the top, so that commands that run no model start fast.
   silenceOnnxRuntime();
   const { default: ort } = await import('onnxruntime-node');
-  const session = await ort.InferenceSession.create(path, {
-    executionProviders: ['cpu'],
-    executionMode: 'sequential',
-    intraOpNumThreads: 1,
-    interOpNumThreads: 1,
-    logSeverityLevel: QUIET,
-  });
+  const session = await (rewriting === undefined
+    ? ort.InferenceSession.create(path, SESSION_OPTIONS)
+    : ort.InferenceSession.create(rewriting.bytes(), SESSION_OPTIONS));
+  const ends = new ModelEnds(rewriting);
   allowAnyName([...session.inputNames, ...session.outputNames]);
   return {
     runtime: `ONNX Runtime ${ort.env.versions.node ?? ort.env.versions.common}`,
-    inputs: session.inputMetadata,
-    outputs: session.outputMetadata,
-    offering: (inputs, outputs) => ({ inputs, outputs, run: (tensors) => run(session, ort.Tensor, tensors, outputs) }),
+    inputs: ends.described(session.inputMetadata),
+    outputs: ends.described(session.outputMetadata),
+    offering: (inputs, outputs) => ({ inputs, outputs, run: (tensors) => run({ session, ortTensor: ort.Tensor, ends }, tensors, outputs) }),
     release: () => session.release(),
   };
 }
 
 async function run(
-  session: InferenceSession,
-  ortTensor: typeof OrtTensor,
+  { session, ortTensor, ends }: { readonly session: InferenceSession; readonly ortTensor: typeof OrtTensor; readonly ends: ModelEnds },
   inputs: NamedTensors,
   outputs: readonly DeclaredTensor[],
 ): Promise<NamedTensors> {
   const feeds = Object.fromEntries(
-    Object.entries(inputs).map(([name, tensor]) => [name, makeOrtTensor<OrtTensor>(ortTensor, tensor, `input ${JSON.stringify(name)}`)]),
+    Object.entries(inputs).map(([name, tensor]) => {
+      const fed = ends.fed(name, tensor);
+      return [fed.name, makeOrtTensor<OrtTensor>(ortTensor, fed.tensor, `input ${JSON.stringify(name)}`)];
+    }),
   );
-  const names = outputs.map(({ spec }) => spec.name);
+  const names = outputs.map(({ spec }) => ends.asked(spec.name));
   const results = await session.run(feeds, [...new Set([...names, ...inheritedNames(session.outputNames)])], { logSeverityLevel: QUIET });
   const given = Object.entries(results).filter(([name]) => names.includes(name));
-  return namedTensors(given.map(([name, value]) => [name, fromOrt(value, `output ${JSON.stringify(name)}`)] as const));
+  return ends.given(namedTensors(given.map(([name, value]) => [name, fromOrt(value, `output ${JSON.stringify(name)}`)] as const)));
 }
 
 /** The runtime's sentence, or ours. */

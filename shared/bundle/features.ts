@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { ErrorCode } from '#shared/kernel/error-registry.js';
 import { LIMITS } from '#shared/kernel/limits.js';
+import { REWRITING_FEATURES } from '#shared/onnx/offers.js';
 import { featureOfKind, VERSION_KINDS } from './kinds.js';
 
 /**
@@ -15,6 +16,8 @@ export const FEATURES: readonly string[] = [
   'any-shape',
   /** Golden samples whose values are not compared (`shapeOnly`), which would fail. */
   'golden-shape-only',
+  /** Inputs or outputs that are no plain tensors and are offered as tensors (docs/PROTOCOL.md), which would be missing. */
+  ...REWRITING_FEATURES,
   /** The kinds of versions. */
   ...Object.keys(VERSION_KINDS).map(featureOfKind),
 ];

@@ -6,6 +6,8 @@ const GiB = 1024 * MiB;
 export const LIMITS = {
   manifestBytes: 8 * MiB,
   artifactBytes: 64 * GiB,
+  /** A model that is held in memory while it is loaded, because its inputs or outputs are rewritten. */
+  rewrittenModelBytes: 1 * GiB,
   /** One executable of the agent. */
   agentBytes: 1 * GiB,
   variantsPerVersion: 16,

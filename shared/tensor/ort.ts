@@ -48,13 +48,17 @@ interface OrtTensorParts {
   readonly dims: readonly number[];
 }
 
-/** True for element types that the runtime's JavaScript tensors can hold. */
+/** Passed as FP32, which models are rewritten to take and give in its place (shared/onnx/rewriting.ts). */
+const BFLOAT16 = 'bfloat16';
+
+/** True for element types that models can be served with. */
 export function isOrtType(type: string): boolean {
-  return ORT_TYPE_NAMES.some((name) => name === type);
+  return type === BFLOAT16 || ORT_TYPE_NAMES.some((name) => name === type);
 }
 
 /** Our name of a runtime element type; `TENSOR_UNSUPPORTED` for one we have no form for. */
 export function datatypeOfOrt(type: string, what: string): Datatype {
+  if (type === BFLOAT16) return 'BF16';
   const known = ORT_TYPE_NAMES.find((name) => name === type);
   if (known !== undefined) return ORT_TYPES[known];
   throw new SkerryError('TENSOR_UNSUPPORTED', `${what} has element type ${type}, which is not supported`);

@@ -6,10 +6,11 @@ export const ROOMS = {
   shared: {
     kernel: [],
     tensor: ['kernel'],
+    onnx: ['kernel', 'tensor'],
     stats: ['kernel'],
     signals: ['kernel', 'stats'],
     terminal: ['kernel'],
-    bundle: ['kernel', 'tensor'],
+    bundle: ['kernel', 'tensor', 'onnx'],
     protocol: ['kernel', 'bundle', 'signals'],
     trust: ['kernel', 'bundle', 'protocol'],
   },

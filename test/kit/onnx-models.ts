@@ -16,7 +16,7 @@ import {
   valueInfo,
   valueOfType,
 } from './onnx-proto.js';
-import { bytesField, bytesFieldHeader, concat, intField } from './protobuf-writer.js';
+import { bytesField, bytesFieldHeader, concat, intField } from '#shared/onnx/protobuf-writer.js';
 
 // Small real ONNX models, as file bytes. All take `x` and give `y`, FP32 [-1, width] unless said otherwise.
 
@@ -439,6 +439,55 @@ export function classifierModel({ zipMap = true }: { zipMap?: boolean } = {}): U
     },
     { opsets: { '': 15, 'ai.onnx.ml': 1 } },
   );
+}
+
+/** Every element type that has a name in the Open Inference Protocol, by that name. */
+export const ELEMENT_TYPES = {
+  BOOL: ONNX_TYPES.BOOL,
+  UINT8: ONNX_TYPES.UINT8,
+  UINT16: ONNX_TYPES.UINT16,
+  UINT32: ONNX_TYPES.UINT32,
+  UINT64: ONNX_TYPES.UINT64,
+  INT8: ONNX_TYPES.INT8,
+  INT16: ONNX_TYPES.INT16,
+  INT32: ONNX_TYPES.INT32,
+  INT64: ONNX_TYPES.INT64,
+  FP16: ONNX_TYPES.FLOAT16,
+  FP32: ONNX_TYPES.FLOAT,
+  FP64: ONNX_TYPES.DOUBLE,
+  BF16: ONNX_TYPES.BFLOAT16,
+  BYTES: ONNX_TYPES.STRING,
+} as const;
+
+/** For each element type an input of its name, given back as `out NAME`. */
+export function everyTypeModel(shape: (name: string) => readonly (number | string)[]): Uint8Array {
+  const types = Object.entries(ELEMENT_TYPES);
+  return model({
+    nodes: types.map(([name]) => node('Identity', [name], [`out ${name}`])),
+    inputs: types.map(([name, type]) => valueInfo(name, type, shape(name))),
+    outputs: types.map(([name, type]) => valueInfo(`out ${name}`, type, shape(name))),
+  });
+}
+
+/** As `classifierModel`, where a function of the model's own makes the maps: nothing says which scores they are made of. */
+export function wrappedMapsModel(): Uint8Array {
+  const zip = node('ZipMap', ['s'], ['maps'], [attribute.ints('classlabels_int64s', [0, 1])], 'ai.onnx.ml');
+  const imported = bytesField(9, concat(bytesField(1, 'ai.onnx.ml'), intField(2, 1)));
+  const wrapped = concat(
+    bytesField(1, 'Wrap'),
+    bytesField(4, 's'),
+    bytesField(5, 'maps'),
+    bytesField(7, zip),
+    imported,
+    bytesField(10, 'own'),
+  );
+  const maps = typeOf.sequence(typeOf.map(ONNX_TYPES.INT64, tensorType(FLOAT, [])));
+  const parts = {
+    nodes: [node('Neg', ['x'], ['scores']), node('Wrap', ['x'], ['maps'], [], 'own')],
+    inputs: [valueInfo('x', FLOAT, ['n', 2])],
+    outputs: [valueInfo('scores', FLOAT, ['n', 2]), valueOfType('maps', maps)],
+  };
+  return concat(model(parts, { opsets: { '': 15, 'ai.onnx.ml': 1, own: 1 } }), bytesField(25, wrapped));
 }
 
 /** `label` as above of a model that imports only the operators of ai.onnx.ml. */

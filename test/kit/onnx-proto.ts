@@ -1,4 +1,4 @@
-import { bytesField, concat, floatField, intField } from './protobuf-writer.js';
+import { bytesField, concat, intField, varint } from '#shared/onnx/protobuf-writer.js';
 
 // Messages of onnx.proto (github.com/onnx/onnx), by field number: as much as small models need.
 
@@ -17,7 +17,14 @@ export const ONNX_TYPES = {
   DOUBLE: 11,
   UINT32: 12,
   UINT64: 13,
+  COMPLEX64: 14,
   BFLOAT16: 16,
+  FLOAT8E4M3FN: 17,
+  FLOAT8E4M3FNUZ: 18,
+  FLOAT8E5M2: 19,
+  FLOAT8E5M2FNUZ: 20,
+  UINT4: 21,
+  INT4: 22,
 } as const;
 export type OnnxType = (typeof ONNX_TYPES)[keyof typeof ONNX_TYPES];
 
@@ -49,6 +56,13 @@ export function valueOfType(name: string, type: Uint8Array): Uint8Array {
 /** StringStringEntryProto, as in ModelProto.metadata_props (field 14). */
 export function entry(key: string, value: string): Uint8Array {
   return concat(bytesField(1, key), bytesField(2, value));
+}
+
+/** Wire type 5, little-endian binary32. */
+function floatField(field: number, value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setFloat32(0, value, true);
+  return concat(varint(field * 8 + 5), bytes);
 }
 
 /** TensorProto without its data; `raw_data` (field 9) goes last. */

@@ -49,6 +49,11 @@ export interface LoadOptions {
   readonly witness?: WitnessSlot;
 }
 
+/** An output as the model declares it, with the names of its classes where the model has them. */
+export interface DeclaredOutput extends TensorSpec {
+  readonly classNames?: readonly string[];
+}
+
 /** From the main thread to an instance. Every message but `close` has an id and exactly one answer. */
 export type ToInstance =
   | { readonly kind: 'describe'; readonly id: number }
@@ -70,7 +75,7 @@ export type ToInstance =
 /** The answers. */
 export type FromInstance =
   | { readonly kind: 'described'; readonly id: number; readonly description: RuntimeDescription }
-  | { readonly kind: 'loaded'; readonly id: number; readonly inputs: readonly DeclaredInput[]; readonly outputs: readonly TensorSpec[] }
+  | { readonly kind: 'loaded'; readonly id: number; readonly inputs: readonly DeclaredInput[]; readonly outputs: readonly DeclaredOutput[] }
   | { readonly kind: 'checked'; readonly id: number; readonly result: SampleResult }
   | { readonly kind: 'ran'; readonly id: number; readonly outputs: NamedTensors; readonly compute: Millis }
   | { readonly kind: 'failed'; readonly id: number; readonly error: ErrorBody };

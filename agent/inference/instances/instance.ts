@@ -4,7 +4,16 @@ import { asSkerryError, fromErrorBody, SkerryError } from '#shared/kernel/errors
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
 import type { OutputTolerances } from '#shared/tensor/tolerance.js';
 import type { Carrier, CarrierEnd, CarrierKind } from './carrier.js';
-import type { Answer, AnswerKind, FromInstance, LoadOptions, RuntimeDescription, SampleResult, ToInstance } from './instance-protocol.js';
+import type {
+  Answer,
+  AnswerKind,
+  DeclaredOutput,
+  FromInstance,
+  LoadOptions,
+  RuntimeDescription,
+  SampleResult,
+  ToInstance,
+} from './instance-protocol.js';
 import { type During, endOf } from '../decide/instance-end.js';
 import { forPosting } from './transfer.js';
 
@@ -41,7 +50,7 @@ export interface Instance {
 /** What a model file says that it takes and gives. */
 export interface Signature {
   readonly inputs: readonly TensorSpec[];
-  readonly outputs: readonly TensorSpec[];
+  readonly outputs: readonly DeclaredOutput[];
 }
 
 export interface SampleRun {

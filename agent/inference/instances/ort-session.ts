@@ -1,10 +1,12 @@
 import { access, readFile } from 'node:fs/promises';
 import type OrtModule from 'onnxruntime-node';
 import type { InferenceSession, OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
+import { ModelEnds } from '#shared/onnx/model-ends.js';
+import { planRewriting, type Rewriting } from '#shared/onnx/rewriting.js';
 import { fromOrt, inheritedNames, makeOrtTensor, specFromOrt } from '#shared/tensor/ort.js';
 import { checkStringOutputs } from '#shared/tensor/strings.js';
-import { allowAnyName, namedTensors, type NamedTensors, type Tensor, type TensorSpec } from '#shared/tensor/tensor.js';
-import type { RuntimeDescription } from './instance-protocol.js';
+import { allowAnyName, namedTensors, type NamedTensors, type Tensor } from '#shared/tensor/tensor.js';
+import type { DeclaredOutput, RuntimeDescription } from './instance-protocol.js';
 import { ortError } from './ort-errors.js';
 import type { DeclaredInput } from '../checks/shared-sizes.js';
 
@@ -58,6 +60,13 @@ export async function describeOrt(ort: Ort): Promise<RuntimeDescription> {
   return { name: 'onnxruntime', version: ort.env.versions.node ?? ort.env.versions.common, providers };
 }
 
+interface SessionOptions {
+  /** The outputs that the version offers and that are computed when none are named; all when left out. */
+  readonly offered?: readonly string[] | undefined;
+  /** The outputs in which its golden samples show U+FFFD. */
+  readonly replaced?: readonly string[];
+}
+
 /** One session of ONNX Runtime, speaking our tensors. */
 export class OrtSession {
   readonly #ort: Ort;
@@ -66,40 +75,39 @@ export class OrtSession {
   readonly #inherited: readonly string[];
   /** Outputs that may hold U+FFFD. */
   readonly #replaced: ReadonlySet<string>;
+  readonly #ends: ModelEnds;
   readonly inputs: readonly DeclaredInput[];
-  /** The outputs that are tensors; others, such as sequences of maps, cannot be offered. */
-  readonly outputs: readonly TensorSpec[];
+  /** The outputs that are tensors or were made ones; others cannot be offered. */
+  readonly outputs: readonly DeclaredOutput[];
 
-  private constructor(ort: Ort, session: InferenceSession, offered: readonly string[] | undefined, replaced: readonly string[]) {
+  private constructor(ort: Ort, session: InferenceSession, rewriting: Rewriting | undefined, { offered, replaced = [] }: SessionOptions) {
     this.#replaced = new Set(replaced);
     this.#ort = ort;
     this.#session = session;
     this.#offered = offered;
     this.#inherited = inheritedNames(session.outputNames);
-    this.inputs = session.inputMetadata.map((input) => ({ ...specFromOrt(input), dimensions: input.isTensor ? input.shape : [] }));
-    this.outputs = session.outputMetadata.filter(({ isTensor }) => isTensor).map(specFromOrt);
+    this.#ends = new ModelEnds(rewriting);
+    const inputs = this.#ends.described(session.inputMetadata);
+    this.inputs = inputs.map((input) => ({ ...specFromOrt(input), dimensions: input.shape ?? [] }));
+    this.outputs = this.#ends.described(session.outputMetadata.filter(({ isTensor }) => isTensor)).map((output) => {
+      const classNames = rewriting?.classNames.get(output.name);
+      return { ...specFromOrt(output), ...(classNames === undefined ? {} : { classNames }) };
+    });
     allowAnyName([...session.inputNames, ...session.outputNames]);
   }
 
   /**
-   * Opens the model file by path, so that the runtime reads it and no second copy lies in our heap. `offered`: the outputs that
-   * the version offers and that are computed when none are named; all when left out. `replaced`: the outputs in which its golden
-   * samples show U+FFFD.
+   * Opens the model file by path, so that the runtime reads it and no second copy lies in our heap; a copy is made only where inputs
+   * or outputs have to be rewritten.
    */
-  static async open(
-    ort: Ort,
-    file: string,
-    provider: string,
-    threads: number,
-    { offered, replaced = [] }: { readonly offered?: readonly string[] | undefined; readonly replaced?: readonly string[] } = {},
-  ): Promise<OrtSession> {
+  static async open(ort: Ort, file: string, provider: string, threads: number, options: SessionOptions = {}): Promise<OrtSession> {
     try {
-      const session = await ort.InferenceSession.create(file, {
-        ...SESSION_OPTIONS,
-        executionProviders: [provider],
-        intraOpNumThreads: threads,
-      });
-      return new OrtSession(ort, session, offered, replaced);
+      const rewriting = planRewriting(file, options.offered);
+      const settings = { ...SESSION_OPTIONS, executionProviders: [provider], intraOpNumThreads: threads };
+      const session = await (rewriting === undefined
+        ? ort.InferenceSession.create(file, settings)
+        : ort.InferenceSession.create(rewriting.bytes(), settings));
+      return new OrtSession(ort, session, rewriting, options);
     } catch (cause) {
       throw ortError(cause, 'load', `provider ${provider}`);
     }
@@ -107,8 +115,8 @@ export class OrtSession {
 
   /** Runs the model once, blocking this thread. The outputs' bytes belong to the caller. */
   async run(inputs: NamedTensors, outputs: readonly string[] | undefined): Promise<NamedTensors> {
-    const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, this.#feed(name, tensor)]));
-    const wanted = outputs ?? this.#offered;
+    const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => this.#feed(name, tensor)));
+    const wanted = (outputs ?? this.#offered)?.map((name) => this.#ends.asked(name));
     let results: Readonly<Record<string, OnnxValue>>;
     try {
       results =
@@ -120,7 +128,7 @@ export class OrtSession {
     }
     const isWanted = (name: string): boolean => wanted === undefined || this.#inherited.length === 0 || wanted.includes(name);
     const given = Object.entries(results).filter(([name]) => isWanted(name));
-    const tensors = namedTensors(given.map(([name, value]) => [name, fromOrt(value, `output ${name}`)] as const));
+    const tensors = this.#ends.given(namedTensors(given.map(([name, value]) => [name, fromOrt(value, `output ${name}`)] as const)));
     checkStringOutputs(inputs, tensors, this.#replaced);
     return tensors;
   }
@@ -129,9 +137,10 @@ export class OrtSession {
     await this.#session.release();
   }
 
-  #feed(name: string, tensor: Tensor): OrtTensor {
+  #feed(name: string, tensor: Tensor): readonly [string, OrtTensor] {
     try {
-      return makeOrtTensor<OrtTensor>(this.#ort.Tensor, tensor, `input ${name}`);
+      const fed = this.#ends.fed(name, tensor);
+      return [fed.name, makeOrtTensor<OrtTensor>(this.#ort.Tensor, fed.tensor, `input ${name}`)];
     } catch (cause) {
       throw ortError(cause, 'run', `input ${name}`);
     }

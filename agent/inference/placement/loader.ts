@@ -34,6 +34,7 @@ interface Placed {
   readonly instance: Instance;
   readonly millis: Millis;
   readonly shared: SharedSizes;
+  readonly classNames: ClassNames;
 }
 
 /** The candidate chosen, and what its golden samples show that the version takes. */
@@ -42,6 +43,9 @@ interface Chosen extends Placed {
   readonly notFinite: NotFiniteOutputs;
   readonly replaced: readonly string[];
 }
+
+/** Names of the classes, by output, where the model has them. */
+export type ClassNames = ReadonlyMap<string, readonly string[]>;
 
 /** What the device offers, and what it knows of candidates from earlier. */
 interface Recall {
@@ -140,7 +144,8 @@ export class Loader {
       if (key !== undefined && (measure || accelerated)) {
         await memory.remember(key, !measure && before?.kind === 'right' ? before : { kind: 'right', millis });
       }
-      return { spec: declared, candidate, instance, millis, shared: sharedSizes(signature.inputs, samples) };
+      const shared = sharedSizes(signature.inputs, samples);
+      return { spec: declared, candidate, instance, millis, shared, classNames: classNamesOf(signature) };
     } catch (cause) {
       const error = asSkerryError(cause);
       await instance?.close();
@@ -212,6 +217,10 @@ function verdictOf(error: SkerryError): Verdict {
   if (error.code === 'INFERENCE_INSTANCE_DIED' || error.code === 'INFERENCE_CRASHED' || error.code === 'INFERENCE_STUCK')
     return { kind: 'trying' };
   return { kind: 'unusable', reason: error.message.slice(0, 256) };
+}
+
+function classNamesOf({ outputs }: Signature): ClassNames {
+  return new Map(outputs.flatMap(({ name, classNames }) => (classNames === undefined ? [] : [[name, classNames] as const])));
 }
 
 /** The CPU's failure says most about the version itself; an accelerator's may be the device's. */

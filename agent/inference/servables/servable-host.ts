@@ -12,7 +12,7 @@ import { digestOfInputs } from '../faults/input-digest.js';
 import { isCrash } from '../decide/instance-end.js';
 import type { Instance, SampleRun } from '../instances/instance.js';
 import type { SampleResult } from '../instances/instance-protocol.js';
-import type { Loader } from '../placement/loader.js';
+import type { ClassNames, Loader } from '../placement/loader.js';
 import { InstancePool } from '../instances/pool.js';
 import { Scheduler, type Work, type WorkResult } from '../batching/scheduler.js';
 import { checkSharedSizes, type SharedSizes } from '../checks/shared-sizes.js';
@@ -45,6 +45,7 @@ interface Live {
   readonly empties: EmptySizes;
   readonly notFinite: NotFiniteOutputs;
   readonly shared: SharedSizes;
+  readonly classNames: ClassNames;
 }
 
 /** One servable: its state (table in `servable.ts`), its instances and its waiting line. */
@@ -101,7 +102,7 @@ export class ServableHost {
       outputs,
       state: this.#state,
       inFlight: this.#live?.scheduler.inFlight ?? 0,
-      ...(this.#live === undefined ? {} : { ...this.#live.placed, memoryBytes: this.#live.memoryBytes }),
+      ...(this.#live === undefined ? {} : { ...this.#live.placed, memoryBytes: this.#live.memoryBytes, classNames: this.#live.classNames }),
       ...(this.#error === undefined ? {} : { error: this.#error }),
     };
   }
@@ -187,11 +188,8 @@ export class ServableHost {
       const onLoaded = (): void => {
         if (this.#state === 'loading') this.#move('loaded');
       };
-      const { spec, candidate, instance, empties, notFinite, replaced, shared } = await loader.place(
-        this.#spec,
-        onLoaded,
-        this.#cancel.signal,
-      );
+      const placement = await loader.place(this.#spec, onLoaded, this.#cancel.signal);
+      const { spec, candidate, instance, empties, notFinite, replaced, shared, classNames } = placement;
       this.#spec = spec;
       const scheduler = new Scheduler<Instance>({
         pool: { acquire: () => pool?.acquire(), release: (one) => pool?.release(one) },
@@ -223,7 +221,7 @@ export class ServableHost {
       if (this.#cancel.signal.aborted) throw new SkerryError('ABORTED', 'loading was cancelled');
       const placed = { variant: candidate.variant.name, provider: candidate.provider };
       const memoryBytes = (await instance.residentBytes()) ?? Math.max(0, process.memoryUsage.rss() - before);
-      this.#live = { placed, scheduler, pool, memoryBytes, empties, notFinite, shared };
+      this.#live = { placed, scheduler, pool, memoryBytes, empties, notFinite, shared, classNames };
       this.#move('warmed');
       return this.status();
     } catch (cause) {

@@ -1,14 +1,20 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { RequestCounts } from '#agent/metrics/request-counts.js';
+import { fleetRepository } from '#agent/serve/repository.js';
 import { createInferenceServer, type InferenceServer } from '#agent/serve/server.js';
 import type { BuildRequest } from '#hub/publisher/build.js';
 import type { ModelManifest } from '#shared/bundle/model-manifest.js';
 import { silentLogger } from '#shared/kernel/logger.js';
+import { joinBytesElements } from '#shared/tensor/bytes-elements.js';
+import { type Datatype, elementSize } from '#shared/tensor/datatype.js';
+import { jsonPieces } from '#shared/tensor/json-write.js';
+import type { Tensor } from '#shared/tensor/tensor.js';
 import { windowSchema } from '#shared/protocol/messages.js';
 import { DEFAULT_TOLERANCE } from '#hub/publisher/build.js';
 import { buildServable } from '../../kit/built-servable.js';
@@ -59,6 +65,29 @@ async function infer(name: string, body: object): Promise<{ readonly status: num
   const response = await fetch(`${base}/v2/models/${name}/infer`, { method: 'POST', body: JSON.stringify(body) });
   return { status: response.status, body: (await response.json()) as Body };
 }
+/** The JSON part of an answer, and the binary data behind it. */
+async function inferBytes(
+  name: string,
+  head: object,
+  data: readonly Uint8Array[] = [],
+): Promise<{ readonly body: Body; readonly data: Buffer }> {
+  const json = Buffer.from(JSON.stringify(head));
+  const response = await fetch(`${base}/v2/models/${name}/infer`, {
+    method: 'POST',
+    headers: { 'inference-header-content-length': String(json.byteLength) },
+    body: Buffer.concat([json, ...data]),
+  });
+  const bytes = Buffer.from(await response.arrayBuffer());
+  const length = Number(response.headers.get('inference-header-content-length'));
+  return { body: JSON.parse(bytes.subarray(0, length).toString()) as Body, data: bytes.subarray(length) };
+}
+
+/** Binary outputs as tensors of the datatypes and shapes of those that were sent. */
+function split({ data }: { readonly data: Buffer }, sent: readonly Tensor[]): readonly Tensor[] {
+  let at = 0;
+  return sent.map((tensor) => ({ ...tensor, data: data.subarray(at, (at += tensor.data.byteLength)) }));
+}
+
 const x = (name: string, shape: readonly number[], data: readonly number[]) => ({ name, shape, datatype: 'FP32', data });
 
 describe("names of a model's own (15), all the way", () => {
@@ -156,6 +185,81 @@ describe('outputs (5)', () => {
     expect(manifest.outputs.map(({ name }) => name)).toEqual(['probabilities']);
     const answer = await infer('nozipmap', { inputs: [x('x', [1, 2], [3, 0])] });
     expect(answer.body.outputs?.map(({ name, shape }) => [name, shape])).toEqual([['probabilities', [1, 3]]]);
+  });
+});
+
+describe('models of scikit-learn', () => {
+  test('are published whole: scores by class come as a row of each sample, in JSON and in binary, and the classes have names', async () => {
+    const manifest = await publish(models.classifierModel(), 'iris', { maxBatchSize: 8 });
+    expect(manifest.requires).toEqual(['onnx-zipmap']);
+    expect(manifest.outputs).toEqual([
+      { name: 'label', datatype: 'INT64', shape: [-1] },
+      { name: 'probabilities', datatype: 'FP32', shape: [-1, 3] },
+    ]);
+    const request = { inputs: [x('x', [2, 2], [3, 0, 0, 3])] };
+    const { body } = await infer('iris', request);
+    expect(body.outputs?.map(({ name, shape }) => [name, shape])).toEqual([
+      ['label', [2]],
+      ['probabilities', [2, 3]],
+    ]);
+    const [a = 0, b = 0, c = 0] = body.outputs?.[1]?.data ?? [];
+    expect(a + b + c).toBeCloseTo(1, 5);
+    const binary = await inferBytes('iris', { ...request, outputs: [{ name: 'probabilities', parameters: { binary_data: true } }] });
+    expect([binary.data.readFloatLE(0), binary.data.byteLength]).toEqual([a, 24]);
+    const repository = fleetRepository(runtime);
+    expect(repository.classNames(modelName('iris'), 'probabilities')).toEqual(['0', '1', '2']);
+    expect(repository.classNames(modelName('iris'), 'label')).toBeUndefined();
+  });
+});
+
+describe('element types', () => {
+  const DATATYPE_NAMES = Object.keys(models.ELEMENT_TYPES) as Datatype[];
+  /** Any bits of a datatype; strings that the runtime can carry. */
+  const dataOf = (datatype: Datatype, count: number): fc.Arbitrary<Uint8Array> => {
+    const size = elementSize(datatype);
+    const text = fc.string({ unit: 'grapheme', maxLength: 5 }).map((value) => Buffer.from(value.replaceAll('\0', '')));
+    if (size === undefined) return fc.array(text, { minLength: count, maxLength: count }).map(joinBytesElements);
+    const bytes = { minLength: count * size, maxLength: count * size };
+    return fc.uint8Array(datatype === 'BOOL' ? { ...bytes, max: 1 } : bytes);
+  };
+  const everyTensor = (shape: readonly number[]): fc.Arbitrary<readonly Tensor[]> =>
+    fc.tuple(...DATATYPE_NAMES.map((datatype) => dataOf(datatype, shape[0] ?? 1).map((data): Tensor => ({ datatype, shape, data }))));
+  /** Numbers are written as they are sent: Python's clients and ours alike. */
+  const textsOf = (tensors: readonly Tensor[]): readonly string[] => tensors.map((tensor) => [...jsonPieces(tensor)].join(''));
+
+  test.each([
+    ['vectors', ['n'], fc.integer({ min: 1, max: 4 }).map((size) => [size])],
+    ['scalars', [], fc.constant([])],
+  ] as const)('%s of all of them go through a model in JSON and in binary, with every digit', async (name, declared, shapes) => {
+    const { requires } = await publish(
+      models.everyTypeModel(() => declared),
+      `every-${name}`,
+    );
+    expect(requires).toEqual(['onnx-bfloat16']);
+    const tensors = shapes.chain(everyTensor);
+    const url = `${base}/v2/models/every-${name}/infer`;
+    await fc.assert(
+      fc.asyncProperty(tensors, async (sent) => {
+        const described = sent.map(({ datatype, shape }) => ({ name: datatype, datatype, shape }));
+        const texts = textsOf(sent);
+        const inputs = described.map((input, index) => `${JSON.stringify(input).slice(0, -1)},"data":${texts[index]}}`);
+        const answer = await fetch(url, { method: 'POST', body: `{"inputs":[${inputs.join()}]}` });
+        const text = await answer.text();
+        const outputs = described.map((input, index) => {
+          return `${JSON.stringify({ ...input, name: `out ${input.name}` }).slice(0, -1)},"data":${texts[index]}}`;
+        });
+        expect(text).toContain(`"outputs":[${outputs.join()}]`);
+
+        const head = described.map((input, index) => ({ ...input, parameters: { binary_data_size: sent[index]?.data.byteLength } }));
+        const given = await inferBytes(
+          `every-${name}`,
+          { inputs: head, parameters: { binary_data_output: true } },
+          sent.map(({ data }) => data),
+        );
+        expect(textsOf(split(given, sent))).toEqual(texts);
+      }),
+      { numRuns: 25 },
+    );
   });
 });
 

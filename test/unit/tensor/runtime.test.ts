@@ -32,6 +32,8 @@ const TYPES: readonly (readonly [Tensor['datatype'], OnnxType, Uint8Array])[] = 
   ['INT32', ONNX_TYPES.INT32, wide(4)],
   ['INT64', ONNX_TYPES.INT64, wide(8)],
   ['FP16', ONNX_TYPES.FLOAT16, bytes(0, 0x3c, 0, 0xc0, 1, 0, 0xff, 0x7b, 0, 0x7c, 0, 0x80)],
+  // 1, -2.5, the smallest number, the largest, infinity and -0.
+  ['BF16', ONNX_TYPES.BFLOAT16, bytes(0x80, 0x3f, 0x20, 0xc0, 1, 0, 0x7f, 0x7f, 0x80, 0x7f, 0, 0x80)],
   ['FP32', ONNX_TYPES.FLOAT, wide(4)],
   ['FP64', ONNX_TYPES.DOUBLE, wide(8)],
   ['BYTES', ONNX_TYPES.STRING, texts('a', '', 'größe', '😀', 'b', 'c')],

@@ -308,11 +308,18 @@ describe('buildVersion', () => {
     const built = await buildVersion(await request(models.classifierModel(), { outputs: ['label'] }), (step) => steps.push(step));
     expect(built.content.outputs.map(({ name }) => name)).toEqual(['label']);
     expect(steps.filter((step) => step.kind === 'left-out')).toEqual([{ kind: 'left-out', outputs: ['probabilities'] }]);
-    await expect(buildVersion(await request(models.classifierModel()))).rejects.toThrow(coded('OUTPUT_NOT_SERVABLE'));
+    expect(built.content).not.toHaveProperty('requires');
+    await expect(buildVersion(await request(models.wrappedMapsModel()))).rejects.toThrow(coded('OUTPUT_NOT_SERVABLE'));
     // The same outputs of variants, whose others may be of other types.
     const base = await request(models.classifierModel(), { outputs: ['label'] });
     const other = { name: 'other', path: await file('plain.onnx', models.classifierModel({ zipMap: false })) };
     expect((await buildVersion({ ...base, variants: [base.variants[0], other] })).content.variants).toHaveLength(2);
+    // As do variants of which one needs to be rewritten.
+    const all = await buildVersion({
+      ...(await request(models.classifierModel({ zipMap: false }))),
+      variants: [other, { name: 'zipped', path: await file('zipped.onnx', models.classifierModel()) }],
+    });
+    expect(all.content).toMatchObject({ requires: ['onnx-zipmap'], outputs: [{ name: 'label' }, { name: 'probabilities' }] });
   });
 
   it('names the first variant by what it is (14), unless another has that name', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readOnnxFile } from '#hub/publisher/onnx-file.js';
-import { formatOnnxType } from '#hub/publisher/onnx-types.js';
+import { formatOnnxType } from '#shared/onnx/onnx-types.js';
 import { variantNameOf } from '#hub/publisher/variant-name.js';
 import { coded } from '../../../kit/coded.js';
 import * as models from '../../../kit/onnx-models.js';
@@ -20,7 +20,7 @@ import {
   valueInfo,
   valueOfType,
 } from '../../../kit/onnx-proto.js';
-import { bytesField, concat, intField, varint } from '../../../kit/protobuf-writer.js';
+import { bytesField, concat, intField, varint } from '#shared/onnx/protobuf-writer.js';
 
 let folder: string;
 beforeAll(async () => {

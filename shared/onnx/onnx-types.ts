@@ -48,6 +48,11 @@ export function elementTypeName(number: number): string {
   return ELEMENT_TYPES[number] ?? `element type ${number}`;
 }
 
+/** The number of an element type in the file format. */
+export function elementTypeNumber(name: string): number {
+  return ELEMENT_TYPES.indexOf(name);
+}
+
 /** A type in words: `sequence(map(int64,float))`; of a tensor the element type alone, since its shape stands beside it. */
 export function formatOnnxType(type: OnnxType): string {
   switch (type.kind) {

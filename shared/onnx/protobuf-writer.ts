@@ -16,13 +16,6 @@ export function intField(field: number, value: number | bigint): Uint8Array {
   return concat(varint(field * 8), varint(value));
 }
 
-/** Wire type 5, little-endian binary32. */
-export function floatField(field: number, value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setFloat32(0, value, true);
-  return concat(varint(field * 8 + 5), bytes);
-}
-
 /** Wire type 2: text, bytes or a message. */
 export function bytesField(field: number, value: Uint8Array | string): Uint8Array {
   const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value;

@@ -27,7 +27,7 @@ export class UnreadableProtobuf extends Error {
 
 /**
  * Reads protobuf from a file through a window of 64 KiB: what is skipped is never read, so a file of gigabytes costs no memory.
- * Reads are synchronous: there are very many tiny ones, and this runs on the publisher's machine only. Takes whatever parsers of
+ * Reads are synchronous: there are very many tiny ones, and this runs on the publisher's machine and in threads that load models. Takes whatever parsers of
  * protobuf take, groups and numbers of unusual length among it; `UnreadableProtobuf` where they would give up as well.
  */
 export class ProtobufCursor {

@@ -1,0 +1,203 @@
+import { type OnnxType, readOnnxType } from './onnx-types.js';
+import { type ProtobufCursor, WIRE } from './protobuf-cursor.js';
+
+/** Bytes of a model file, from the first to before `to`. */
+export interface Place {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** An input or output as the graph lists it, and where. */
+export interface PlacedValue {
+  readonly name: string;
+  readonly type: OnnxType;
+  readonly at: Place;
+}
+
+/** Where the parts of a model file are (onnx.proto, ModelProto and GraphProto). */
+export interface GraphLayout {
+  /** The whole field of the graph, and its content. */
+  readonly field: Place;
+  readonly content: Place;
+  readonly inputs: readonly PlacedValue[];
+  readonly outputs: readonly PlacedValue[];
+  /** Version of the default operators; left out when the model imports none. */
+  readonly opset?: number;
+}
+
+const NAME_BYTES = 64 * 1024;
+
+/**
+ * Finds the graph of a model with its inputs and outputs; everything else is skipped unread. `undefined` where there is not exactly
+ * one graph. Throws `UnreadableProtobuf`.
+ */
+export function readLayout(cursor: ProtobufCursor): GraphLayout | undefined {
+  let opset: number | undefined;
+  const graphs: { readonly field: Place; readonly content: Place }[] = [];
+  cursor.seek(0);
+  while (cursor.position < cursor.size) {
+    const from = cursor.position;
+    const tag = cursor.tag();
+    if (tag.field === 7 && tag.wire === WIRE.bytes) {
+      const to = cursor.end(cursor.size);
+      graphs.push({ field: { from, to }, content: { from: cursor.position, to } });
+      cursor.seek(to);
+    } else if (tag.field === 8 && tag.wire === WIRE.bytes) opset = readDefaultOpset(cursor, cursor.end(cursor.size)) ?? opset;
+    else cursor.skip(tag, cursor.size);
+  }
+  const [graph, ...others] = graphs;
+  if (graph === undefined || others.length > 0) return undefined;
+  return { ...graph, ...readValues(cursor, graph.content), ...(opset === undefined ? {} : { opset }) };
+}
+
+function readValues(cursor: ProtobufCursor, { from, to }: Place): Pick<GraphLayout, 'inputs' | 'outputs'> {
+  const inputs: PlacedValue[] = [];
+  const outputs: PlacedValue[] = [];
+  cursor.seek(from);
+  while (cursor.position < to) {
+    const start = cursor.position;
+    const tag = cursor.tag();
+    const list = tag.field === 11 ? inputs : tag.field === 12 ? outputs : undefined;
+    if (list === undefined || tag.wire !== WIRE.bytes) cursor.skip(tag, to);
+    else {
+      const end = cursor.end(to);
+      list.push({ ...readValue(cursor, end), at: { from: start, to: end } });
+    }
+  }
+  return { inputs, outputs };
+}
+
+/** onnx.proto, ValueInfoProto. Ends at `end`. */
+export function readValue(cursor: ProtobufCursor, end: number): { readonly name: string; readonly type: OnnxType } {
+  let name = '';
+  let type: OnnxType = { kind: 'unknown' };
+  while (cursor.position < end) {
+    const tag = cursor.tag();
+    if (tag.field === 1 && tag.wire === WIRE.bytes) name = cursor.text(cursor.end(end), NAME_BYTES);
+    else if (tag.field === 2 && tag.wire === WIRE.bytes) type = readOnnxType(cursor, cursor.end(end));
+    else cursor.skip(tag, end);
+  }
+  return { name, type };
+}
+
+/** onnx.proto, OperatorSetIdProto: the version where it is the default domain's, which has two names. */
+function readDefaultOpset(cursor: ProtobufCursor, end: number): number | undefined {
+  let domain = '';
+  let version = 0;
+  while (cursor.position < end) {
+    const tag = cursor.tag();
+    if (tag.field === 1 && tag.wire === WIRE.bytes) domain = cursor.text(cursor.end(end), NAME_BYTES);
+    else if (tag.field === 2 && tag.wire === WIRE.varint) version = cursor.varint();
+    else cursor.skip(tag, end);
+  }
+  return domain === '' || domain === 'ai.onnx' ? version : undefined;
+}
+
+/** An operator of the graph, and where. */
+export interface Producer {
+  readonly at: Place;
+  readonly domain: string;
+  readonly operator: string;
+  readonly inputs: readonly string[];
+}
+
+export interface Wiring {
+  /** By the name of a value. */
+  readonly producers: ReadonlyMap<string, Producer>;
+  /** Which of the values other operators of the graph take. */
+  readonly consumed: ReadonlySet<string>;
+}
+
+/** Finds the operators that give or take some values. Subgraphs are not looked into. */
+export function readWiring(cursor: ProtobufCursor, { from, to }: Place, values: ReadonlySet<string>): Wiring {
+  const producers = new Map<string, Producer>();
+  const consumed = new Set<string>();
+  cursor.seek(from);
+  while (cursor.position < to) {
+    const start = cursor.position;
+    const tag = cursor.tag();
+    if (tag.field !== 1 || tag.wire !== WIRE.bytes) {
+      cursor.skip(tag, to);
+      continue;
+    }
+    const end = cursor.end(to);
+    const { outputs, ...node } = readNode(cursor, end);
+    for (const name of node.inputs) if (values.has(name)) consumed.add(name);
+    for (const name of outputs) if (values.has(name)) producers.set(name, { ...node, at: { from: start, to: end } });
+  }
+  return { producers, consumed };
+}
+
+/** onnx.proto, NodeProto, without its attributes, which may be as large as weights. Ends at `end`. */
+function readNode(cursor: ProtobufCursor, end: number): Omit<Producer, 'at'> & { readonly outputs: readonly string[] } {
+  const inputs: string[] = [];
+  const outputs: string[] = [];
+  let operator = '';
+  let domain = '';
+  while (cursor.position < end) {
+    const tag = cursor.tag();
+    const text = (): string => cursor.text(cursor.end(end), NAME_BYTES);
+    if (tag.wire !== WIRE.bytes) cursor.skip(tag, end);
+    else if (tag.field === 1) inputs.push(text());
+    else if (tag.field === 2) outputs.push(text());
+    else if (tag.field === 4) operator = text();
+    else if (tag.field === 7) domain = text();
+    else cursor.skip(tag, end);
+  }
+  return { domain, operator, inputs, outputs };
+}
+
+/** Attributes of an operator that are lists of strings or of whole numbers, as text. For small operators: it reads them all. */
+export function readLists(cursor: ProtobufCursor, { from, to }: Place): ReadonlyMap<string, readonly string[]> {
+  const lists = new Map<string, readonly string[]>();
+  cursor.seek(from);
+  cursor.tag();
+  cursor.end(to);
+  while (cursor.position < to) {
+    const tag = cursor.tag();
+    if (tag.field !== 5 || tag.wire !== WIRE.bytes) cursor.skip(tag, to);
+    else {
+      const { name, entries } = readList(cursor, cursor.end(to));
+      if (entries.length > 0) lists.set(name, entries);
+    }
+  }
+  return lists;
+}
+
+/** onnx.proto, AttributeProto. Numbers in a list may be written one by one or packed. */
+function readList(cursor: ProtobufCursor, end: number): { readonly name: string; readonly entries: readonly string[] } {
+  let name = '';
+  const entries: string[] = [];
+  const integer = (): number => entries.push(BigInt.asIntN(64, cursor.integer()).toString());
+  while (cursor.position < end) {
+    const tag = cursor.tag();
+    if (tag.field === 1 && tag.wire === WIRE.bytes) name = cursor.text(cursor.end(end), NAME_BYTES);
+    else if (tag.field === 9 && tag.wire === WIRE.bytes) entries.push(cursor.text(cursor.end(end), NAME_BYTES));
+    else if (tag.field === 8 && tag.wire === WIRE.varint) integer();
+    else if (tag.field === 8 && tag.wire === WIRE.bytes) {
+      const packedEnd = cursor.end(end);
+      while (cursor.position < packedEnd) integer();
+    } else cursor.skip(tag, end);
+  }
+  return { name, entries };
+}
+
+/** Names of the weights. Inputs of these names are defaults that callers need not give, and the runtime does not ask for. */
+export function readWeightNames(cursor: ProtobufCursor, { from, to }: Place): ReadonlySet<string> {
+  const names = new Set<string>();
+  cursor.seek(from);
+  while (cursor.position < to) {
+    const tag = cursor.tag();
+    if (tag.field !== 5 || tag.wire !== WIRE.bytes) {
+      cursor.skip(tag, to);
+      continue;
+    }
+    const end = cursor.end(to);
+    while (cursor.position < end) {
+      const inner = cursor.tag();
+      if (inner.field === 8 && inner.wire === WIRE.bytes) names.add(cursor.text(cursor.end(end), NAME_BYTES));
+      else cursor.skip(inner, end);
+    }
+  }
+  return names;
+}
