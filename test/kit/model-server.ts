@@ -1,3 +1,6 @@
+import { mkdtemp } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { RequestCounts } from '#agent/metrics/request-counts.js';
@@ -6,8 +9,11 @@ import type { Dialect } from '#agent/serve/dialect.js';
 import type { ModelRepository } from '#agent/serve/repository.js';
 import { createInferenceServer } from '#agent/serve/server.js';
 import type { DataPlane } from '#agent/inference/contract.js';
+import { FolderRepository } from '#agent/standalone/folder-repository.js';
+import { folderSource } from '#agent/standalone/source.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { buildServable } from './built-servable.js';
+import { writeFiles } from './model-folder.js';
 import { memoryKeyValue, modelName, versionNumber } from './servables.js';
 
 interface ModelServerOptions {
@@ -15,7 +21,8 @@ interface ModelServerOptions {
   /** File bytes by name. */
   readonly models: Readonly<Record<string, Uint8Array>>;
   readonly config?: ServeConfig;
-  readonly repository?: (runtime: InferenceRuntime) => ModelRepository;
+  /** Files of a folder of models by path, and those of them that are loaded; clients may load and unload them. */
+  readonly folder?: { readonly files: Readonly<Record<string, Uint8Array | string>>; readonly load: readonly string[] };
 }
 
 export interface ModelServer {
@@ -28,7 +35,7 @@ export interface ModelServer {
 }
 
 /** A server of real models that speaks some dialects. */
-export async function startModelServer({ dialects, models, config, repository }: ModelServerOptions): Promise<ModelServer> {
+export async function startModelServer({ dialects, models, config, folder }: ModelServerOptions): Promise<ModelServer> {
   const recorder = new MetricsRecorder();
   const runtime = createInferenceRuntime({ store: memoryKeyValue(), recorder, logger: silentLogger });
   await runtime.start();
@@ -37,6 +44,7 @@ export async function startModelServer({ dialects, models, config, repository }:
     await runtime.load(spec);
     runtime.route(modelName(name), versionNumber(1));
   }
+  const repository = folder === undefined ? undefined : await folderRepository(runtime, folder);
   const closing: (() => Promise<void>)[] = [];
   const serve = async (dataPlane: DataPlane): Promise<string> => {
     const server = createInferenceServer({
@@ -49,7 +57,7 @@ export async function startModelServer({ dialects, models, config, repository }:
       logger: silentLogger,
       config: { ...config, tcp: { host: '127.0.0.1', port: 0 } },
       dialects,
-      ...(repository === undefined ? {} : { repository: repository(runtime) }),
+      ...(repository === undefined ? {} : { repository }),
     });
     await server.start();
     closing.push(() => server.close());
@@ -65,6 +73,18 @@ export async function startModelServer({ dialects, models, config, repository }:
       await runtime.close();
     },
   };
+}
+
+async function folderRepository(
+  runtime: InferenceRuntime,
+  { files, load }: NonNullable<ModelServerOptions['folder']>,
+): Promise<ModelRepository> {
+  const root = await mkdtemp(path.join(os.tmpdir(), 'skerry-test-'));
+  await writeFiles(root, files);
+  const options = { source: folderSource(root), control: 'explicit', load, runtime, instances: 1, logger: silentLogger } as const;
+  const repository = new FolderRepository(options);
+  await repository.start();
+  return repository;
 }
 
 function onlyOf(runtime: DataPlane, model: string): DataPlane {

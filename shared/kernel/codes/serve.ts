@@ -46,6 +46,24 @@ export const serveCodes = defineCodes({
     summary: 'The dialect does not read bodies of this content type.',
     action: 'Send a content type that the message lists.',
   },
+  SERVE_UNSUPPORTED: {
+    fault: 'caller',
+    status: 'UNIMPLEMENTED',
+    summary: 'The request asks for something that its protocol has and Skerry does not support.',
+    action: 'See the table of the dialect in docs/PROTOCOL.md for what it supports instead.',
+  },
+  SERVE_MODEL_REGISTERED: {
+    fault: 'caller',
+    status: 'ALREADY_EXISTS',
+    summary: 'A model of this name is registered already.',
+    action: 'Unregister it first, or use it as it is.',
+  },
+  SERVE_DEFAULT_VERSION: {
+    fault: 'caller',
+    status: 'FAILED_PRECONDITION',
+    summary: 'The version answers requests that name none, and cannot be removed alone.',
+    action: 'Unregister the model without naming a version.',
+  },
   SERVE_LISTEN_FAILED: {
     fault: 'environment',
     status: 'INTERNAL',
