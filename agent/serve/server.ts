@@ -7,7 +7,8 @@ import { guardedModels, guardedPredict, guardedRepository } from './access/model
 import { AnswerLog } from './answer-log.js';
 import { DEFAULT_SERVE_SETTINGS, type ServeAddress, type ServeConfig, type ServeSettings } from './config.js';
 import type { Dialect, DialectDeps } from './dialect.js';
-import { DIALECTS } from './dialects.js';
+import { DIALECTS, SHARED_ROUTES } from './dialects.js';
+import { distinctRoutes } from './distinct-routes.js';
 import { Feedback, type FeedbackSink } from './feedback.js';
 import type { HttpAnswer, HttpApi } from './http/exchange.js';
 import { HttpTransport } from './http/http-transport.js';
@@ -52,7 +53,7 @@ export function createInferenceServer(options: InferenceServerOptions): Inferenc
   });
 }
 
-/** Every API over HTTP. */
+/** Every API over HTTP. Errors: as `distinctRoutes`. */
 export function httpApis(
   {
     dataPlane,
@@ -70,7 +71,7 @@ export function httpApis(
   const predictions = predictionPhases({ dataPlane, answers });
   const deps = guarded({ predict: predictions.run, models: dataPlane, repository, agentVersion, jsonElements }, access);
   const management = managementApi({ feedback: new Feedback({ dataPlane: deps.models, sink, answers }), metricsText, status });
-  return [...dialects.map(({ name, http }) => ({ name, ...http(deps) })), { name: 'skerry', ...management }];
+  return distinctRoutes([...dialects.map(({ name, http }) => ({ name, ...http(deps) })), { name: 'skerry', ...management }], SHARED_ROUTES);
 }
 
 type Reached = DialectDeps & { readonly models: DialectDeps['models'] & Pick<DataPlane, 'targetOf'> };
