@@ -1,15 +1,13 @@
 import type { DataPlane } from '#agent/inference/contract.js';
 import { foregroundClock } from '#shared/kernel/clock.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
-import type { Logger } from '#shared/kernel/logger.js';
-import type { AccessLog } from './access-log.js';
+import { type Logger, silentLogger } from '#shared/kernel/logger.js';
 import { Access } from './access/access.js';
 import { guardedModels, guardedPredict, guardedRepository } from './access/model-guard.js';
 import { AnswerLog } from './answer-log.js';
 import { DEFAULT_SERVE_SETTINGS, type ServeAddress, type ServeConfig, type ServeSettings } from './config.js';
 import type { Dialect, DialectDeps } from './dialect.js';
-import { DIALECTS, SHARED_ROUTES } from './dialects.js';
-import { distinctRoutes } from './distinct-routes.js';
+import { DIALECTS } from './dialects.js';
 import { Feedback, type FeedbackSink } from './feedback.js';
 import type { HttpAnswer, HttpApi } from './http/exchange.js';
 import { HttpTransport } from './http/http-transport.js';
@@ -19,7 +17,9 @@ import { predictionPhases } from './predictions.js';
 import { fleetRepository, type ModelRepository } from './repository.js';
 import { requestPhases } from './request-phases.js';
 import type { RequestSink } from './requests.js';
-import type { Tracer } from './tracing/tracer.js';
+import { ServeLog } from './settings/log-settings.js';
+import { TraceSettingsStore } from './settings/trace-settings.js';
+import { SharedMemory } from './shared-memory/shared-memory.js';
 
 interface InferenceServerOptions {
   readonly dataPlane: DataPlane;
@@ -36,10 +36,6 @@ interface InferenceServerOptions {
   readonly dialects?: readonly Dialect[];
   /** Who may do what; as without an access file when left out. */
   readonly access?: Access;
-  /** Left out: nothing is traced. */
-  readonly tracer?: Tracer | undefined;
-  /** Left out: there is no access log. */
-  readonly accessLog?: AccessLog | undefined;
 }
 
 export interface InferenceServer extends Service {
@@ -48,19 +44,25 @@ export interface InferenceServer extends Service {
 
 /** The local API: dialects and our own management, over HTTP on TCP and a Unix socket. It translates to the data plane and does nothing else. */
 export function createInferenceServer(options: InferenceServerOptions): InferenceServer {
-  const { config, logger, requests, access = new Access({ clock: foregroundClock }), tracer, accessLog } = options;
+  const { config, logger, requests, access = new Access({ clock: foregroundClock }) } = options;
   const settings = { ...DEFAULT_SERVE_SETTINGS, ...config };
-  const inFlight = new InFlight(settings.maxRequests);
+  const log = ServeLog.over(logger);
   return new HttpTransport({
-    apis: httpApis({ ...options, access }, settings),
-    requests: requestPhases<HttpAnswer>({ requests, access, inFlight, tracer, accessLog, clock: foregroundClock, logger }),
+    apis: httpApis({ ...options, access, log }, settings),
+    requests: requestPhases<HttpAnswer>({
+      requests,
+      access,
+      inFlight: new InFlight(settings.maxRequests),
+      clock: foregroundClock,
+      logger: log,
+    }),
     config,
     settings,
     logger,
   });
 }
 
-/** Every API over HTTP. Errors: as `distinctRoutes`. */
+/** Every API over HTTP. */
 export function httpApis(
   {
     dataPlane,
@@ -71,15 +73,17 @@ export function httpApis(
     repository = fleetRepository(dataPlane),
     dialects = DIALECTS,
     access,
-    tracer,
-  }: Omit<InferenceServerOptions, 'config' | 'logger' | 'requests'>,
-  { jsonElements }: Pick<ServeSettings, 'jsonElements'>,
+    log = ServeLog.over(silentLogger),
+  }: Omit<InferenceServerOptions, 'config' | 'logger' | 'requests'> & { readonly log?: ServeLog },
+  { jsonElements, sharedMemory: allowed }: Pick<ServeSettings, 'jsonElements' | 'sharedMemory'>,
 ): readonly (HttpApi & { readonly name: string })[] {
   const answers = new AnswerLog();
-  const predictions = predictionPhases({ dataPlane, answers, tracer });
-  const deps = guarded({ predict: predictions.run, models: dataPlane, repository, agentVersion, jsonElements }, access);
+  const { run: predict } = predictionPhases({ dataPlane, answers });
+  const sharedMemory = new SharedMemory(allowed);
+  const traces = new TraceSettingsStore();
+  const deps = guarded({ predict, models: dataPlane, repository, sharedMemory, log, traces, agentVersion, jsonElements }, access);
   const management = managementApi({ feedback: new Feedback({ dataPlane: deps.models, sink, answers }), metricsText, status });
-  return distinctRoutes([...dialects.map(({ name, http }) => ({ name, ...http(deps) })), { name: 'skerry', ...management }], SHARED_ROUTES);
+  return [...dialects.map(({ name, http }) => ({ name, ...http(deps) })), { name: 'skerry', ...management }];
 }
 
 type Reached = DialectDeps & { readonly models: DialectDeps['models'] & Pick<DataPlane, 'targetOf'> };
