@@ -1,6 +1,40 @@
+import { SkerryError } from '#shared/kernel/errors.js';
 import type { Dialect } from './dialect.js';
 import { MLFLOW } from './dialects/mlflow/mlflow.js';
 import { OIP } from './dialects/oip/oip.js';
+import { TORCHSERVE } from './dialects/torchserve/torchserve.js';
+import type { SharedRoute } from './distinct-routes.js';
 
-/** Every dialect spoken here. A new one is a folder in `dialects/` and a row. */
-export const DIALECTS: readonly Dialect[] = [OIP, MLFLOW];
+interface DialectRow {
+  readonly dialect: Dialect;
+  /** Spoken unless the setting `dialects` says otherwise. No two of these take the same request, but for `SHARED_ROUTES`. */
+  readonly byDefault: boolean;
+}
+
+/** Every dialect there is. A new one is a folder in `dialects/` and a row. */
+const DIALECT_ROWS: readonly DialectRow[] = [
+  { dialect: OIP, byDefault: true },
+  { dialect: MLFLOW, byDefault: true },
+  { dialect: TORCHSERVE, byDefault: true },
+];
+
+/** Every route that several dialects have and that one can answer for all of them. Two that are spoken may share no other. */
+export const SHARED_ROUTES: readonly SharedRoute[] = [
+  // TorchServe's clients read the body; those of the others look at the status alone.
+  { route: 'GET /ping', answeredBy: ['torchserve', 'mlflow', 'sagemaker'] },
+];
+
+/** The dialects that are spoken where no setting says otherwise. */
+export const DIALECTS: readonly Dialect[] = DIALECT_ROWS.filter(({ byDefault }) => byDefault).map(({ dialect }) => dialect);
+
+/** Names of all dialects, for help texts. */
+export const DIALECT_NAMES: readonly string[] = DIALECT_ROWS.map(({ dialect }) => dialect.name);
+
+/** The dialects of some names. Errors: `CONFIG_INVALID` for a name that none has. */
+export function dialectsNamed(names: readonly string[]): readonly Dialect[] {
+  return names.map((name) => {
+    const row = DIALECT_ROWS.find(({ dialect }) => dialect.name === name);
+    if (row !== undefined) return row.dialect;
+    throw new SkerryError('CONFIG_INVALID', `there is no dialect ${JSON.stringify(name.slice(0, 64))}, only ${DIALECT_NAMES.join(', ')}`);
+  });
+}

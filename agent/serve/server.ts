@@ -1,13 +1,14 @@
 import type { DataPlane } from '#agent/inference/contract.js';
 import { foregroundClock } from '#shared/kernel/clock.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
-import { type Logger, silentLogger } from '#shared/kernel/logger.js';
+import type { Logger } from '#shared/kernel/logger.js';
 import { Access } from './access/access.js';
 import { guardedModels, guardedPredict, guardedRepository } from './access/model-guard.js';
 import { AnswerLog } from './answer-log.js';
 import { DEFAULT_SERVE_SETTINGS, type ServeAddress, type ServeConfig, type ServeSettings } from './config.js';
 import type { Dialect, DialectDeps } from './dialect.js';
-import { DIALECTS } from './dialects.js';
+import { DIALECTS, SHARED_ROUTES } from './dialects.js';
+import { distinctRoutes } from './distinct-routes.js';
 import { Feedback, type FeedbackSink } from './feedback.js';
 import type { HttpAnswer, HttpApi } from './http/exchange.js';
 import { HttpTransport } from './http/http-transport.js';
@@ -17,9 +18,6 @@ import { predictionPhases } from './predictions.js';
 import { fleetRepository, type ModelRepository } from './repository.js';
 import { requestPhases } from './request-phases.js';
 import type { RequestSink } from './requests.js';
-import { ServeLog } from './settings/log-settings.js';
-import { TraceSettingsStore } from './settings/trace-settings.js';
-import { SharedMemory } from './shared-memory/shared-memory.js';
 
 interface InferenceServerOptions {
   readonly dataPlane: DataPlane;
@@ -46,23 +44,16 @@ export interface InferenceServer extends Service {
 export function createInferenceServer(options: InferenceServerOptions): InferenceServer {
   const { config, logger, requests, access = new Access({ clock: foregroundClock }) } = options;
   const settings = { ...DEFAULT_SERVE_SETTINGS, ...config };
-  const log = ServeLog.over(logger);
   return new HttpTransport({
-    apis: httpApis({ ...options, access, log }, settings),
-    requests: requestPhases<HttpAnswer>({
-      requests,
-      access,
-      inFlight: new InFlight(settings.maxRequests),
-      clock: foregroundClock,
-      logger: log,
-    }),
+    apis: httpApis({ ...options, access }, settings),
+    requests: requestPhases<HttpAnswer>({ requests, access, inFlight: new InFlight(settings.maxRequests), clock: foregroundClock, logger }),
     config,
     settings,
     logger,
   });
 }
 
-/** Every API over HTTP. */
+/** Every API over HTTP. Errors: as `distinctRoutes`. */
 export function httpApis(
   {
     dataPlane,
@@ -73,17 +64,14 @@ export function httpApis(
     repository = fleetRepository(dataPlane),
     dialects = DIALECTS,
     access,
-    log = ServeLog.over(silentLogger),
-  }: Omit<InferenceServerOptions, 'config' | 'logger' | 'requests'> & { readonly log?: ServeLog },
-  { jsonElements, sharedMemory: allowed }: Pick<ServeSettings, 'jsonElements' | 'sharedMemory'>,
+  }: Omit<InferenceServerOptions, 'config' | 'logger' | 'requests'>,
+  { jsonElements }: Pick<ServeSettings, 'jsonElements'>,
 ): readonly (HttpApi & { readonly name: string })[] {
   const answers = new AnswerLog();
-  const { run: predict } = predictionPhases({ dataPlane, answers });
-  const sharedMemory = new SharedMemory(allowed);
-  const traces = new TraceSettingsStore();
-  const deps = guarded({ predict, models: dataPlane, repository, sharedMemory, log, traces, agentVersion, jsonElements }, access);
+  const predictions = predictionPhases({ dataPlane, answers });
+  const deps = guarded({ predict: predictions.run, models: dataPlane, repository, agentVersion, jsonElements }, access);
   const management = managementApi({ feedback: new Feedback({ dataPlane: deps.models, sink, answers }), metricsText, status });
-  return [...dialects.map(({ name, http }) => ({ name, ...http(deps) })), { name: 'skerry', ...management }];
+  return distinctRoutes([...dialects.map(({ name, http }) => ({ name, ...http(deps) })), { name: 'skerry', ...management }], SHARED_ROUTES);
 }
 
 type Reached = DialectDeps & { readonly models: DialectDeps['models'] & Pick<DataPlane, 'targetOf'> };

@@ -1,6 +1,8 @@
 import Sqlite from 'better-sqlite3';
-import { type DatabaseConnection, SqliteDialect, SqliteDriver } from 'kysely';
+import { type DatabaseConnection, type SqliteDatabase, SqliteDialect, SqliteDriver, type SqliteStatement } from 'kysely';
+
 import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
+import { nextTurn, TurnBudget } from '#shared/kernel/turns.js';
 import type { SqlTypes } from './dialect.js';
 
 /** Table definition parts as SQLite wants them. */
@@ -30,21 +32,53 @@ class HubSqliteDialect extends SqliteDialect {
   }
 }
 
-/**
- * SQLite rolls a transaction back by itself when the disk is full (sqlite.org/lang_transaction.html, "Response To Errors Within
- * A Transaction"). A second roll-back fails, and its error would hide the reason.
- */
 class HubSqliteDriver extends SqliteDriver {
   readonly #database: Sqlite.Database;
+  readonly #turn = new TurnBudget();
 
   constructor(database: Sqlite.Database) {
-    super({ database });
+    super({ database: keepingStatements(database) });
     this.#database = database;
   }
 
+  /** SQLite answers without ever leaving this thread, so in a long row of queries the event loop gets a turn now and then. */
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    const connection = await super.acquireConnection();
+    return {
+      executeQuery: async (query) => {
+        if (this.#turn.isSpent()) await nextTurn();
+        return connection.executeQuery(query);
+      },
+      streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize),
+    };
+  }
+
+  /**
+   * SQLite rolls a transaction back by itself when the disk is full (sqlite.org/lang_transaction.html, "Response To Errors Within
+   * A Transaction"). A second roll-back fails, and its error would hide the reason.
+   */
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     if (this.#database.inTransaction) await super.rollbackTransaction(connection);
   }
+}
+
+/** Compiled statements kept. A query by a list has one for each length of the list. */
+const STATEMENTS = 512;
+
+/** Compiling a statement takes longer than most queries: those used last are kept. */
+function keepingStatements(database: Sqlite.Database): SqliteDatabase {
+  const kept = new Map<string, SqliteStatement>();
+  return {
+    close: () => database.close(),
+    prepare: (text) => {
+      const statement = kept.get(text) ?? database.prepare(text);
+      kept.delete(text);
+      kept.set(text, statement);
+      const [oldest] = kept.size > STATEMENTS ? kept.keys() : [];
+      if (oldest !== undefined) kept.delete(oldest);
+      return statement;
+    },
+  };
 }
 
 function openSqlite(file: string): Sqlite.Database {

@@ -28,6 +28,24 @@ class Turns {
 /** There is one event loop in a thread, so there is one queue for it. */
 const turns = new Turns();
 
+/** Resolves in a later turn of the event loop, in line with everybody else who asked. */
+export function nextTurn(): Promise<void> {
+  return turns.next();
+}
+
+/** Whether work that never leaves this thread has had its share of the present turn of the event loop. */
+export class TurnBudget {
+  #until: Millis | undefined;
+
+  isSpent(): boolean {
+    const now = performance.now();
+    if (this.#until !== undefined) return now > this.#until;
+    this.#until = now + SLICE;
+    setImmediate(() => (this.#until = undefined)).unref();
+    return false;
+  }
+}
+
 /**
  * Hands out what a generator yields, in slices: after some milliseconds of work the next piece comes in a later turn of the
  * event loop. The work is shared fairly with other work done this way.

@@ -26,6 +26,8 @@ export interface GraphLayout {
 }
 
 const NAME_BYTES = 64 * 1024;
+/** Class labels of a model; one with more has none. */
+const MAX_LABELS = 100_000;
 
 /**
  * Finds the graph of a model with its inputs and outputs; everything else is skipped unread. `undefined` where there is not exactly
@@ -147,7 +149,7 @@ function readNode(cursor: ProtobufCursor, end: number): Omit<Producer, 'at'> & {
   return { domain, operator, inputs, outputs };
 }
 
-/** Attributes of an operator that are lists of strings or of whole numbers, as text. For small operators: it reads them all. */
+/** Attributes of an operator that are lists of strings or of whole numbers, as text; longer ones than `MAX_LABELS` are left out. */
 export function readLists(cursor: ProtobufCursor, { from, to }: Place): ReadonlyMap<string, readonly string[]> {
   const lists = new Map<string, readonly string[]>();
   cursor.seek(from);
@@ -158,7 +160,7 @@ export function readLists(cursor: ProtobufCursor, { from, to }: Place): Readonly
     if (tag.field !== 5 || tag.wire !== WIRE.bytes) cursor.skip(tag, to);
     else {
       const { name, entries } = readList(cursor, cursor.end(to));
-      if (entries.length > 0) lists.set(name, entries);
+      if (entries.length > 0 && entries.length <= MAX_LABELS) lists.set(name, entries);
     }
   }
   return lists;
@@ -168,11 +170,14 @@ export function readLists(cursor: ProtobufCursor, { from, to }: Place): Readonly
 function readList(cursor: ProtobufCursor, end: number): { readonly name: string; readonly entries: readonly string[] } {
   let name = '';
   const entries: string[] = [];
-  const integer = (): number => entries.push(BigInt.asIntN(64, cursor.integer()).toString());
+  const keep = (entry: string): void => {
+    if (entries.length <= MAX_LABELS) entries.push(entry);
+  };
+  const integer = (): void => keep(BigInt.asIntN(64, cursor.integer()).toString());
   while (cursor.position < end) {
     const tag = cursor.tag();
     if (tag.field === 1 && tag.wire === WIRE.bytes) name = cursor.text(cursor.end(end), NAME_BYTES);
-    else if (tag.field === 9 && tag.wire === WIRE.bytes) entries.push(cursor.text(cursor.end(end), NAME_BYTES));
+    else if (tag.field === 9 && tag.wire === WIRE.bytes) keep(cursor.text(cursor.end(end), NAME_BYTES));
     else if (tag.field === 8 && tag.wire === WIRE.varint) integer();
     else if (tag.field === 8 && tag.wire === WIRE.bytes) {
       const packedEnd = cursor.end(end);

@@ -2,6 +2,8 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { asSkerryError } from '#shared/kernel/errors.js';
 
 const WINDOW_BYTES = 64 * 1024;
+/** As protobuf's own parsers. */
+const MAX_DEPTH = 100;
 
 /** Wire types (protobuf.dev/programming-guides/encoding, "Structure"): varint, 8 bytes, length first, begin and end of a group, 4 bytes. */
 export const WIRE = { varint: 0, fixed64: 1, bytes: 2, groupStart: 3, groupEnd: 4, fixed32: 5 } as const;
@@ -105,20 +107,21 @@ export class ProtobufCursor {
   }
 
   /** Skips the value of a field that is not of interest. */
-  skip({ field, wire }: Tag, end: number): void {
+  skip({ field, wire }: Tag, end: number, depth = 0): void {
     if (wire === WIRE.varint) this.integer();
     else if (wire === WIRE.bytes) this.seek(this.end(end));
-    else if (wire === WIRE.groupStart) this.#skipGroup(field, end);
+    else if (wire === WIRE.groupStart) this.#skipGroup(field, end, depth + 1);
     else if (wire === WIRE.groupEnd) throw new UnreadableProtobuf('a group ends that did not begin', this.#at);
     else this.seek(this.#at + (wire === WIRE.fixed64 ? 8 : 4));
     if (this.#at > end) throw this.#tooLong('a field does not fit', this.#at);
   }
 
-  #skipGroup(field: number, end: number): void {
+  #skipGroup(field: number, end: number, depth: number): void {
+    if (depth > MAX_DEPTH) throw new UnreadableProtobuf(`groups are nested more than ${MAX_DEPTH} deep`, this.#at);
     for (;;) {
       const tag = this.tag();
       if (tag.wire === WIRE.groupEnd && tag.field === field) return;
-      this.skip(tag, end);
+      this.skip(tag, end, depth);
     }
   }
 

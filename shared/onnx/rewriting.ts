@@ -128,17 +128,17 @@ function unzip(cursor: ProtobufCursor, content: Place, zipped: readonly PlacedVa
     const [scores] = producer?.inputs ?? [];
     if (producer?.operator !== 'ZipMap' || producer.domain !== 'ai.onnx.ml' || scores === undefined) continue;
     const lists = readLists(cursor, producer.at);
-    const names = lists.get('classlabels_strings') ?? lists.get('classlabels_int64s') ?? [];
+    const names = lists.get('classlabels_strings') ?? lists.get('classlabels_int64s');
     const same = { name: 'Identity', attributes: {} };
     const offer: Offer = {
       steps: [{ out: same, in: same }],
       held: 'float',
       offered: 'float',
-      shape: ['', names.length],
+      shape: ['', names?.length ?? ''],
       features: ['onnx-zipmap'],
     };
     if (!consumed.has(value.name)) changes.edits.push({ at: producer.at, bytes: new Uint8Array() });
-    changes.classNames.set(value.name, names);
+    if (names !== undefined) changes.classNames.set(value.name, names);
     give(value, offer, scores, changes);
   }
 }

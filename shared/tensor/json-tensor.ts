@@ -17,13 +17,15 @@ import {
   QUOTE,
   SIMPLE_ESCAPES,
 } from './json-scanner.js';
+import type { NotFinite } from './not-finite.js';
 import { elementCount, formatShape } from './shape.js';
 import type { Tensor } from './tensor.js';
 
 /**
  * Reads the `data` of a JSON tensor from its text, piece by piece into the tensor's bytes, so that the JavaScript values of all
  * elements never exist at once. It reads as `fromJson` does, with the same errors, and besides takes 64-bit integers beyond 2^53
- * written as numbers, since no digit is lost here. It can be interrupted wherever it yields.
+ * written as numbers, since no digit is lost here, and NaN, Infinity, Inf and their negatives written without quotes. It can be
+ * interrupted wherever it yields.
  */
 export function* fromJsonText(datatype: Datatype, shape: readonly number[], text: JsonText, what: string): Generator<void, Tensor> {
   const reader = jsonReader(datatype, what);
@@ -177,18 +179,24 @@ function* pieces({ bytes, start, end, cuts }: JsonText, exact: boolean): Generat
   }
 }
 
-/** A number that JSON does not have, outside of strings. */
-const BARE_WORD = /(?:^|[[,\s-])(?:NaN|Infinity)(?=$|[\],\s])/;
-const STRING = /"(?:[^"\\]|\\.)*"/g;
+/** Strings, and what stands for a number that is not finite where a client writes it as a bare word: Python's and Triton's do. */
+const STRING_OR_WORD = /"(?:[^"\\]|\\.)*"|(?<![\w.+-])-?(?:NaN|Infinity|Inf)(?![\w.])/g;
 
 function parsePiece(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
     // A piece is about as long as a stride, unless it holds what is no number anyway.
-    if (!(cause instanceof SyntaxError) || text.length > 4 * STRIDE || !BARE_WORD.test(text.replace(STRING, '""'))) throw cause;
-    throw new JsonSyntaxError(`${cause.message}; "NaN", "Infinity" and "-Infinity" are written as strings`);
+    if (text.length > 4 * STRIDE) throw cause;
+    const quoted = text.replace(STRING_OR_WORD, (found) => (found.startsWith('"') ? found : `"${wordOf(found)}"`));
+    if (quoted === text) throw cause;
+    return JSON.parse(quoted);
   }
+}
+
+function wordOf(found: string): NotFinite {
+  if (found.endsWith('NaN')) return 'NaN';
+  return found.startsWith('-') ? '-Infinity' : 'Infinity';
 }
 
 const LENGTH_BYTES = 4;

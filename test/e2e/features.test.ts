@@ -3,13 +3,13 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DeploymentPlan } from '#hub/fleet/deployment-view.js';
 import type { PlanView } from '#hub/rollouts/views.js';
-import { affineModel } from '../kit/onnx-models.js';
+import { classifierModel } from '../kit/onnx-models.js';
 import { until } from '../kit/until.js';
 import type { Device } from './device.js';
 import { deviceOf, enrolDevices, QUICK_HUB, reports, Rollout, settle, startAll } from './rollouts.js';
 import { World } from './world.js';
 
-const FEATURE = 'output-tolerances';
+const FEATURE = 'onnx-zipmap';
 const WHY = `needs ${FEATURE}, which its agent does not have yet`;
 const DOCUMENT = { model: 'm', version: 2, cohort: '', waves: ['100%'], reserve: '0%', bake: '1s', gates: [{ gate: 'install' }] };
 
@@ -23,8 +23,8 @@ describe('a version that needs a feature which one agent of the fleet lacks', ()
     const [first, second] = await enrolDevices(world, 'mixed', 2);
     if (first === undefined || second === undefined) throw new Error('unreachable');
     [able, old] = [first, second];
-    await world.publish('m', 1, affineModel({ scale: 2 }), ['--samples', '1']);
-    await world.publish('m', 2, affineModel({ scale: 3 }), ['--samples', '1', '--output-tolerance', 'y=0.01']);
+    await world.publish('m', 1, classifierModel({ zipMap: false }), ['--samples', '1']);
+    await world.publish('m', 2, classifierModel(), ['--samples', '1']);
     await startAll([able]);
     await startAll([old], { lacks: [FEATURE] });
     await settle(world, [able, old], 'm', 1);

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { SkerryError } from '#shared/kernel/errors.js';
 import type { CallKind } from '../requests.js';
 import type { Body } from './body.js';
-import type { Method } from './router.js';
+import type { Routable } from './router.js';
 
 /** A request over HTTP as a route sees it. */
 export interface Exchange {
@@ -22,7 +22,7 @@ export interface HttpAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   /** What is not a list is of unknown length, and written as it comes. */
-  readonly body: readonly (string | Uint8Array)[] | AsyncIterable<string | Uint8Array>;
+  readonly body: readonly (string | Uint8Array)[] | AsyncIterable<string>;
 }
 
 /** An answer that is one text. */
@@ -31,12 +31,10 @@ export type ShortAnswer = HttpAnswer & { readonly body: readonly [string] };
 export type Handler = (exchange: Exchange) => HttpAnswer | Promise<HttpAnswer>;
 
 /**
- * A route as data. Segments of the path that begin with a colon are named; that of a model is `:model`. Rights go by `call`: reading what is
+ * A route as data. The segment of its path that names a model is `:model`. Rights go by `call`: reading what is
  * set or loaded is `metadata`, changing it is `settings`, `repository` or `shared-memory`.
  */
-export interface HttpRoute {
-  readonly method: Method;
-  readonly path: string;
+export interface HttpRoute extends Routable {
   readonly call: CallKind;
   readonly handle: Handler;
 }

@@ -7,7 +7,6 @@ import type { Logger } from '#shared/kernel/logger.js';
 import type { Row } from '#shared/kernel/phases.js';
 import type { ServeAddress, ServeConfig, ServeSettings } from '../config.js';
 import type { Caller, Incoming, RequestKind } from '../requests.js';
-import { encoded, wantedCoding } from './answer-coding.js';
 import { type Body, type Ends, expectsContinue, readBody } from './body.js';
 import { Cors } from './cors.js';
 import type { Exchange, HttpAnswer, HttpApi, HttpRoute } from './exchange.js';
@@ -132,8 +131,7 @@ export class HttpTransport implements Service {
       },
     });
     request.socket.setTimeout(this.#deps.settings.idleTimeout);
-    const told = headers.size === 0 ? answer : { ...answer, headers: { ...answer.headers, ...Object.fromEntries(headers) } };
-    await writeAnswer(ends, inCoding(told, route, request));
+    await writeAnswer(ends, headers.size === 0 ? answer : { ...answer, headers: { ...answer.headers, ...Object.fromEntries(headers) } });
   }
 
   async #answer({ error: toAnswer }: Target, incoming: Incoming<HttpAnswer>): Promise<HttpAnswer> {
@@ -154,7 +152,9 @@ export class HttpTransport implements Service {
     if (match.kind === 'found') return match;
     if (match.kind === 'unknown') return refusing(new SkerryError('SERVE_PATH_UNKNOWN', `no such path: ${path.slice(0, 256)}`));
     const allow = match.allow.join(', ');
-    return refusing(new SkerryError('SERVE_METHOD', `${request.method} is not allowed here, only ${allow}`), { allow });
+    // In the form of the API whose path it is.
+    const { error } = match.route;
+    return refusing(new SkerryError('SERVE_METHOD', `${request.method} is not allowed here, only ${allow}`), { allow }, error);
   }
 }
 
@@ -196,19 +196,16 @@ function callerOf({ socket, headers }: IncomingMessage, transport: Caller['trans
   return { transport, address: socket.remoteAddress, header };
 }
 
-/** Predictions may be large; what else is answered is small, and stays readable. */
-function inCoding(answer: HttpAnswer, { kind }: Target, { headers, method }: IncomingMessage): HttpAnswer {
-  if (kind.call !== 'inference' || answer.status !== 200 || method === 'HEAD') return answer;
-  const coding = wantedCoding(headers['accept-encoding']);
-  return coding === undefined ? answer : encoded(answer, coding);
-}
-
 /** A request that no API takes. */
-function refusing(error: SkerryError, headers: Readonly<Record<string, string>> = {}): Found {
+function refusing(error: SkerryError, headers: HttpAnswer['headers'] = {}, form: Target['error'] = errorAnswer): Found {
   const handle = (): never => {
     throw error;
   };
-  return { route: { kind: NOBODYS, handle, error: (cause) => errorAnswer(cause, headers) }, params: {} };
+  const answer = (cause: SkerryError): HttpAnswer => {
+    const told = form(cause);
+    return { ...told, headers: { ...told.headers, ...headers } };
+  };
+  return { route: { kind: NOBODYS, handle, error: answer }, params: {} };
 }
 
 /** What Node would refuse without a body, or let pass. */

@@ -107,7 +107,7 @@ export function* nestedCells(value: unknown, shape: readonly number[], what: str
 }
 
 /** A column that clients write flat, or a single value, has the rank that the model declares; every other shape stays as it was sent. */
-function fittedShape(shape: readonly number[], { shape: declared, anyShape }: TensorSpec): readonly number[] {
+export function fittedShape(shape: readonly number[], { shape: declared, anyShape }: TensorSpec): readonly number[] {
   if (anyShape === true || shape.length >= declared.length) return shape;
   const missing = declared.slice(shape.length);
   const free = shape.length === 0 ? [1, -1] : [1];

@@ -317,7 +317,10 @@ describe('trust metadata', () => {
     const hub = await startHub({ trust: () => ({ files, index: { files: [...files.keys()] } }) });
     const early = track(await hub.device('cam-1'));
     await early.listen(trustTopic(FLEET, '+'));
-    await until('root, snapshot and index', () => early.got.length === 3);
+    // One that comes while the hub publishes may be given a file twice: as retained, and as new.
+    const names = ({ got }: { readonly got: readonly { readonly topic: string }[] }): ReadonlySet<string | undefined> =>
+      new Set(got.map(({ topic }) => topic.split('/').at(-1)));
+    await until('root, snapshot and index', () => names(early).size === 3);
     files = new Map([
       ['1.root.json', file('root')],
       ['2.snapshot.json', file('two')],
@@ -325,9 +328,7 @@ describe('trust metadata', () => {
     await hub.fleet.trust.publish();
     const late = track(await hub.device('cam-2'));
     await late.listen(trustTopic(FLEET, '+'));
-    await until('what is in force', () => late.got.length === 3);
-    expect(new Set(late.got.map((message) => message.topic.split('/').at(-1)))).toEqual(
-      new Set(['1.root.json', '2.snapshot.json', 'index']),
-    );
+    await until('what is in force', () => names(late).size === 3);
+    expect(names(late)).toEqual(new Set(['1.root.json', '2.snapshot.json', 'index']));
   });
 });

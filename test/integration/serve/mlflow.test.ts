@@ -124,8 +124,15 @@ describe('answers', () => {
     expect((await score('token', '{"inputs": [9223372036854775806]}')).text).toBe('{"predictions": [9223372036854775807]}');
   });
 
-  test('a classifier has labels and probabilities', async () => {
-    expect(await predictions('classifier', { inputs: [[5, 0]] })).toMatchObject({ label: [0], probabilities: [{ length: 3 }] });
+  test('a scikit-learn classifier answers labels; outputs can be named', async () => {
+    const body = { inputs: [[5, 0]] };
+    expect(await predictions('classifier', body)).toEqual([0]);
+    expect(await predictions('classifier&output=probabilities', body)).toMatchObject([{ length: 3 }]);
+    expect(await predictions('classifier&output=probabilities&output=label', body)).toMatchObject({
+      label: [0],
+      probabilities: [{ length: 3 }],
+    });
+    expect((await score('classifier&output=nosuch', body)).status).toBe(400);
   });
 
   test('a large one is written in pieces', async () => {

@@ -151,6 +151,21 @@ describe('a prediction', () => {
     expect(Object.keys(Object(error))).toEqual(['code', 'type', 'message']);
   });
 
+  test('another method is refused in the form of the dialect, with those that are allowed', async () => {
+    const { status, headers, text } = await call('GET', '/predictions/affine');
+    expect([status, headers.get('allow'), text]).toMatchObject([
+      405,
+      'POST, PUT, OPTIONS',
+      expect.stringContaining('"code": 405') as unknown,
+    ]);
+    expect((await call('GET', '/predictions/affine/1/more')).status).toBe(404);
+  });
+
+  test('bytes that are no text are no string', async () => {
+    const answer = await predict('text', Uint8Array.of(0x89, 0x50), 'image/png');
+    expect([answer.status, answer.text]).toEqual([400, expect.stringContaining('not UTF-8')]);
+  });
+
   test.each([
     ['POST', '/explanations/affine'],
     ['POST', '/wfpredict/w'],

@@ -80,3 +80,29 @@ test('24 W: without a note of the release the refusal still is no reason to rest
   await first.destroy();
   await expect(openDatabase(file, recordingLogger().logger)).rejects.toEqual(coded('HUB_DATABASE_NEWER', 'the release that migrated it'));
 });
+
+test('a long row of queries leaves the event loop its turns, inside a transaction as well, and more statements than are kept still work', async () => {
+  const db = await openDatabase(join(folder, 'turns.db'), recordingLogger().logger);
+  let turns = 0;
+  let next = setImmediate(function count(): void {
+    turns++;
+    next = setImmediate(count);
+  });
+  await db.transaction().execute(async (trx) => {
+    for (let i = 0; i < 3_000; i++) {
+      await trx
+        .insertInto('models')
+        .values({ name: `m${i}`, created_at: i })
+        .execute();
+    }
+  });
+  clearImmediate(next);
+  expect(turns).toBeGreaterThan(1);
+  const counted = async (length: number): Promise<number> => {
+    const names = Array.from({ length }, (_, index) => `m${index}`);
+    return (await db.selectFrom('models').select('name').where('name', 'in', names).execute()).length;
+  };
+  const lengths = Array.from({ length: 600 }, (_, index) => index + 1);
+  for (const length of [...lengths, ...lengths]) expect(await counted(length)).toBe(length);
+  await db.destroy();
+});

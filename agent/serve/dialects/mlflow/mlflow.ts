@@ -1,3 +1,4 @@
+import type { TensorSpec } from '#shared/tensor/tensor.js';
 import type { Dialect, DialectDeps } from '../../dialect.js';
 import type { Handler, HttpAnswer, HttpRoute } from '../../http/exchange.js';
 import { checkExpectedOutputs, nestedAnswer } from '../../json/nested-answer.js';
@@ -36,17 +37,32 @@ function invocationHandler({ models, predict, jsonElements }: DialectDeps): Hand
   return async (exchange) => {
     const model = onlyModel(models, exchange.query.get('model_name'));
     const type = scoringType(exchange.headers['content-type']);
-    const { inputs: specs } = models.find(model);
+    const { inputs: specs, outputs: declared } = models.find(model);
     const { bytes } = await exchange.body();
     const inputs = await readingBody(bytes, readScoring(type, bytes, { inputs: specs, jsonElements }));
     const { outputs } = await predict({
       model,
       inputs,
+      outputs: wantedOutputs(exchange.query.getAll('output'), declared),
       id: requestId(exchange.headers),
       owned: true,
       abandoned: () => exchange.abandoned(),
-      expecting: (declared) => checkExpectedOutputs(declared, jsonElements),
+      expecting: (expected) => checkExpectedOutputs(expected, jsonElements),
     });
     return nestedAnswer(outputs, { member: 'predictions', headers: JSON_HEADERS, jsonElements });
   };
+}
+
+/** Outputs of classifiers as skl2onnx names them: labels and scores. */
+const CLASSIFIERS: readonly (readonly [string, string])[] = [
+  ['label', 'probabilities'],
+  ['output_label', 'output_probability'],
+];
+
+/** The outputs that a client names; else the labels of a scikit-learn classifier, as its `predict` gives them; else all. */
+function wantedOutputs(named: readonly string[], declared: readonly TensorSpec[]): readonly string[] | undefined {
+  if (named.length > 0) return named;
+  const names = declared.map(({ name }) => name);
+  const classifier = CLASSIFIERS.find((pair) => names.length === pair.length && pair.every((name) => names.includes(name)));
+  return classifier?.slice(0, 1);
 }

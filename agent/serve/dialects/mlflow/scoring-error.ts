@@ -5,7 +5,7 @@ import type { ShortAnswer } from '../../http/exchange.js';
 import { jsonAnswer } from '../../http/json-answer.js';
 
 /** Errors of a body that cannot be read, in MLflow's words; other mistakes of clients are INVALID_PARAMETER_VALUE. */
-const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['SERVE_BODY', 'SERVE_ENCODING', 'TENSOR_DATA', 'TENSOR_STRING']);
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['SERVE_BODY', 'SERVE_ENCODING', 'TENSOR_DATA', 'TENSOR_EMPTY', 'TENSOR_STRING']);
 
 /** MLflow's error codes; `BAD_REQUEST` and these have its names. */
 const CODES: Readonly<Partial<Record<Status, string>>> = {

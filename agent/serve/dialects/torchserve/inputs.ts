@@ -1,9 +1,10 @@
 import { hasCode, SkerryError } from '#shared/kernel/errors.js';
+import { joinBytesElements } from '#shared/tensor/bytes-elements.js';
 import { readBinary } from '#shared/tensor/binary.js';
 import { elementSize } from '#shared/tensor/datatype.js';
 import { namedTensors, type NamedTensors, type Tensor, type TensorSpec } from '#shared/tensor/tensor.js';
 import { JsonAllowance } from '../../json/json-allowance.js';
-import { nestedTensor } from '../../json/nested-read.js';
+import { fittedShape, nestedTensor } from '../../json/nested-read.js';
 import { readPythonJson } from '../../json/python-json.js';
 import { inputsBySignature } from '../../json/signature.js';
 import { readFields } from './fields.js';
@@ -64,12 +65,12 @@ class ValueReader {
 
   /** JSON, or a tensor of the input given where the bytes are none. */
   *#value(bytes: Uint8Array, raw: TensorSpec | undefined): Generator<void, JsonValue | RawValue> {
-    if (raw?.datatype === 'BYTES' && !mayBeStrings(bytes)) return yield* this.#text(bytes, raw);
+    if (raw?.datatype === 'BYTES' && !mayBeStrings(bytes)) return this.#text(bytes, raw);
     try {
       return { kind: 'json', json: yield* readPythonJson(bytes, 'the request', this.#target.jsonElements) };
     } catch (cause) {
       if (raw === undefined || !hasCode(cause, 'SERVE_BODY')) throw cause;
-      if (raw.datatype === 'BYTES') return yield* this.#text(bytes, raw);
+      if (raw.datatype === 'BYTES') return this.#text(bytes, raw);
       const shape = rawShape(raw, bytes.byteLength);
       if (shape === undefined) throw cause;
       const tensor = yield* readBinary(raw.datatype, shape, bytes, `input ${JSON.stringify(raw.name)}`);
@@ -77,9 +78,8 @@ class ValueReader {
     }
   }
 
-  *#text(bytes: Uint8Array, spec: TensorSpec): Generator<void, RawValue> {
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-    return { kind: 'raw', name: spec.name, tensor: yield* nestedTensor([text], { spec, json: this.#json }) };
+  #text(bytes: Uint8Array, spec: TensorSpec): RawValue {
+    return { kind: 'raw', name: spec.name, tensor: { datatype: 'BYTES', shape: fittedShape([1], spec), data: joinBytesElements([bytes]) } };
   }
 }
 
