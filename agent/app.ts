@@ -15,6 +15,7 @@ import { openServing } from './assembly/serving.js';
 import { openStored, type Stored } from './assembly/stored.js';
 import { startThreads } from './assembly/threads.js';
 import { openUpdating, type Updating } from './assembly/updating.js';
+import { openWatching } from './assembly/watching.js';
 import type { Agent, AgentOptions } from './contract.js';
 import type { PredictionTarget } from './inference/contract.js';
 import { agentTarget } from './metrics/agent-target.js';
@@ -99,7 +100,8 @@ async function assemble(parts: Parts, context: AgentContext, options: AgentOptio
     isAlive: async () => void (await saying.status()),
     hasFailed: () => hasFailed() || parts.hasFailed,
   });
-  const server = openServing(parts, context, { stored, predicting, description, hub, saying, guarding });
+  const watching = await openWatching(parts, { ...context, instance: context.identity.device });
+  const server = openServing(parts, context, { stored, predicting, description, hub, saying, guarding, watching });
   return { predicting, stored, hub, models, witness, updating, saying, server };
 }
 

@@ -36,6 +36,24 @@ const origins = z
     'origins such as "https://app.example", or "*"',
   );
 
+/** Headers as OTEL_EXPORTER_OTLP_HEADERS has them: `name=value`, separated by commas. */
+const headers = z
+  .string()
+  .max(4096)
+  .regex(/^[\w-]+=[^,\r\n]*(,[\w-]+=[^,\r\n]*)*$/, 'headers such as "api-key=secret,tenant=lab"')
+  .transform((text) =>
+    Object.fromEntries(text.split(',').map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1).trim()])),
+  );
+const ratio = z
+  .union([
+    z.number(),
+    z
+      .string()
+      .regex(/^\d(\.\d{1,9})?$/)
+      .transform(Number),
+  ])
+  .refine((value) => value >= 0 && value <= 1, 'a number from 0 to 1');
+
 const agentConfigSchema = z.strictObject({
   data: file,
   httpHost: z.string().min(1).max(253),
@@ -49,6 +67,14 @@ const agentConfigSchema = z.strictObject({
   maxRequests: wholeNumber(1, 1_000_000),
   requestTimeout: minutesAtMost(60).refine((value) => value >= 1_000, 'at least one second'),
   idleTimeout: minutesAtMost(60 * 24).refine((value) => value >= 1_000, 'at least one second'),
+  accessLog: file,
+  traceEndpoint: z
+    .url({ protocol: /^https?$/ })
+    .max(1024)
+    .optional(),
+  traceHeaders: headers.optional(),
+  traceRatio: ratio,
+  traceService: z.string().min(1).max(255),
   instances: wholeNumber(1, 64),
   threads: wholeNumber(1, 64),
   isolation: z.enum(ISOLATION_MODES),
@@ -158,6 +184,39 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     env: 'SKERRY_AGENT_IDLE_TIMEOUT',
     default: '2m',
     doc: 'Time after which an idle connection is closed.',
+  },
+  accessLog: {
+    flag: 'access-log',
+    value: 'file',
+    env: 'SKERRY_AGENT_ACCESS_LOG',
+    default: 'none',
+    doc: 'File that gets one JSON line for each request to the local API. "stdout" writes to the standard output, "none" disables it.',
+  },
+  traceEndpoint: {
+    flag: 'trace-endpoint',
+    value: 'url',
+    env: 'SKERRY_AGENT_TRACE_ENDPOINT',
+    doc: 'URL of an OpenTelemetry collector (OTLP over HTTP) that gets a trace of each request.',
+  },
+  traceHeaders: {
+    flag: 'trace-headers',
+    value: 'headers',
+    env: 'SKERRY_AGENT_TRACE_HEADERS',
+    doc: 'Headers for the collector: name=value, separated by commas.',
+  },
+  traceRatio: {
+    flag: 'trace-ratio',
+    value: 'ratio',
+    env: 'SKERRY_AGENT_TRACE_RATIO',
+    default: 1,
+    doc: 'Share of the requests without a trace of their own that are traced, from 0 to 1.',
+  },
+  traceService: {
+    flag: 'trace-service',
+    value: 'name',
+    env: 'SKERRY_AGENT_TRACE_SERVICE',
+    default: 'skerry-agent',
+    doc: 'Name of this service in traces.',
   },
   instances: {
     flag: 'instances',

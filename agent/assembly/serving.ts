@@ -6,6 +6,7 @@ import { createMetricsText } from '../metrics/text.js';
 import { createInferenceServer, type InferenceServer } from '../serve/server.js';
 import type { AgentContext } from './context.js';
 import type { Guarding } from './guarding.js';
+import type { Watching } from './watching.js';
 import type { HubSide } from './hub-side.js';
 import type { Predicting } from './predicting.js';
 import type { Saying } from './saying.js';
@@ -18,11 +19,12 @@ interface ServingNeeds {
   readonly hub: HubSide;
   readonly saying: Saying;
   readonly guarding: Guarding;
+  readonly watching: Watching;
 }
 
 /** The local servers. */
 export function openServing(parts: Parts, { config, logger }: AgentContext, needs: ServingNeeds): InferenceServer {
-  const { stored, predicting, description, hub, saying, guarding } = needs;
+  const { stored, predicting, description, hub, saying, guarding, watching } = needs;
   const { runtime, recorder, requests } = predicting;
   const socket = socketPath(config);
   const metricsText = createMetricsText({
@@ -32,6 +34,7 @@ export function openServing(parts: Parts, { config, logger }: AgentContext, need
     health: saying.health,
     outbox: () => stored.store.outbox.stats(),
     link: () => hub.link.status,
+    more: watching.families,
     build: () => ({ version: SKERRY_VERSION, node: process.version, runtime: `${description.name} ${description.version}` }),
   });
   const server = createInferenceServer({
@@ -46,6 +49,8 @@ export function openServing(parts: Parts, { config, logger }: AgentContext, need
       ...serveLimits(config),
     },
     access: guarding.access,
+    tracer: watching.tracer,
+    accessLog: watching.accessLog,
     agentVersion: SKERRY_VERSION,
     logger: logger.child({ room: 'serve' }),
   });

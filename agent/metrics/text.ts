@@ -1,7 +1,7 @@
 import type { DataPlane } from '#agent/inference/contract.js';
 import type { OutboxStats } from '#agent/store/contract.js';
 import type { LinkStatus } from '#agent/sync/contract.js';
-import { renderMetrics } from '#shared/kernel/exposition.js';
+import { type MetricFamily, renderMetrics } from '#shared/kernel/exposition.js';
 import { SIGNALS, type SignalTable } from '#shared/signals/table.js';
 import { metricFamilies } from './families.js';
 import type { HealthMonitor } from './health.js';
@@ -17,13 +17,15 @@ interface MetricsTextParts {
   readonly outbox?: () => Promise<OutboxStats>;
   readonly link?: () => LinkStatus;
   readonly signals?: SignalTable;
+  /** Families of what else is watched. */
+  readonly more?: () => readonly MetricFamily[];
   /** Labels of `skerry_build_info`: version, node, runtime ... */
   readonly build: () => Readonly<Record<string, string>>;
 }
 
 /** Text of `/metrics`. A part that cannot be read is left out rather than failing the scrape. */
 export function createMetricsText(parts: MetricsTextParts): () => Promise<string> {
-  const { recorder, requests, dataPlane, health, outbox, link, build, signals = SIGNALS } = parts;
+  const { recorder, requests, dataPlane, health, outbox, link, build, signals = SIGNALS, more = () => [] } = parts;
   return async () => {
     const [stats, figures] = await Promise.all([outbox?.().catch(() => undefined), health.read().catch(() => undefined)]);
     const servables = dataPlane.list();
@@ -31,8 +33,8 @@ export function createMetricsText(parts: MetricsTextParts): () => Promise<string
       const version = dataPlane.routed(model);
       return version === undefined ? [] : [{ model, version }];
     });
-    return renderMetrics(
-      metricFamilies(
+    return renderMetrics([
+      ...metricFamilies(
         {
           build: build(),
           totals: recorder.totals(),
@@ -46,6 +48,7 @@ export function createMetricsText(parts: MetricsTextParts): () => Promise<string
         },
         signals,
       ),
-    );
+      ...more(),
+    ]);
   };
 }

@@ -20,6 +20,8 @@ export interface ServeConfig {
   readonly maxRequests?: number;
   /** Origins whose web pages may call; `*` stands for all. Left out: none. */
   readonly corsOrigins?: readonly string[];
+  /** Clients may name segments of shared memory of this machine, which the agent then reads and writes. */
+  readonly sharedMemory?: boolean;
   /** Time given to requests under way when closing. */
   readonly closeGrace?: Millis;
 }
@@ -33,6 +35,7 @@ export const DEFAULT_SERVE_SETTINGS: ServeSettings = {
   idleTimeout: 120_000,
   maxConnections: 1024,
   maxRequests: 1024,
+  sharedMemory: false,
   closeGrace: 5_000,
 };
 

@@ -2,6 +2,9 @@ import type { DataPlane, InferReply } from '#agent/inference/contract.js';
 import type { HttpApi } from './http/exchange.js';
 import type { PredictRequest } from './predictions.js';
 import type { ModelRepository } from './repository.js';
+import type { ServeLog } from './settings/log-settings.js';
+import type { TraceSettingsStore } from './settings/trace-settings.js';
+import type { SharedMemory } from './shared-memory/shared-memory.js';
 
 /** What a dialect translates to. */
 export interface DialectDeps {
@@ -9,6 +12,10 @@ export interface DialectDeps {
   readonly predict: (request: PredictRequest) => Promise<InferReply>;
   readonly models: Pick<DataPlane, 'list' | 'find' | 'routed' | 'statistics'>;
   readonly repository: ModelRepository;
+  readonly sharedMemory: SharedMemory;
+  /** What the local API logs. */
+  readonly log: Pick<ServeLog, 'settings' | 'change'>;
+  readonly traces: TraceSettingsStore;
   readonly agentVersion: string;
   /** Tensor elements that a request, or an answer, may carry as JSON. */
   readonly jsonElements: number;

@@ -2,15 +2,22 @@ import type { Clock } from '#shared/kernel/clock.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { type Next, type Phase, Phases, type Row } from '#shared/kernel/phases.js';
+import type { AccessLog } from './access-log.js';
 import type { Access } from './access/access.js';
+import { shownAddress } from './access/caller-address.js';
 import type { Identity } from './access/identity.js';
 import type { InFlight } from './in-flight.js';
 import { CHANGES, type Incoming, type RequestSink } from './requests.js';
+import type { Tracer } from './tracing/tracer.js';
 
 export interface RequestDeps {
   readonly requests: RequestSink;
   readonly access: Pick<Access, 'identify' | 'admit'>;
   readonly inFlight: InFlight;
+  /** Left out: nothing is traced. */
+  readonly tracer?: Pick<Tracer, 'request'> | undefined;
+  /** Left out: there is no access log. */
+  readonly accessLog?: Pick<AccessLog, 'add'> | undefined;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly logger: Logger;
 }
@@ -18,14 +25,22 @@ export interface RequestDeps {
 /** A request of somebody. */
 interface Identified<Answer> extends Incoming<Answer> {
   readonly identity: Identity;
+  /** Id of its trace, where there is one. */
+  readonly trace?: string;
 }
+
+/** Of a request's path, and of a name, in the access log. */
+const MAX_SHOWN = 1024;
 
 type RequestPhase<Answer> = Phase<Identified<Answer>, Identified<Answer>, Answer>;
 
 /** What stands around every request of every API and transport, from before it is read until its answer can be written. */
 export function requestPhases<Answer>(deps: RequestDeps): Row<Incoming<Answer>, Answer> {
-  return Phases.from<Incoming<Answer>, Answer>()
-    .phase<Identified<Answer>>('identify', identify(deps))
+  const { tracer, accessLog } = deps;
+  const identified = Phases.from<Incoming<Answer>, Answer>().phase<Identified<Answer>>('identify', identify(deps));
+  const traced = tracer === undefined ? identified : identified.phase<Identified<Answer>>('trace', trace(tracer));
+  const logged = accessLog === undefined ? traced : traced.phase<Identified<Answer>>('access log', logAccess(accessLog, deps));
+  return logged
     .phase<Identified<Answer>>('count and log', countAndLog(deps))
     .phase<Identified<Answer>>('audit', audit(deps))
     .phase<Identified<Answer>>('advise', advise)
@@ -40,6 +55,32 @@ function identify<Answer>({ access }: RequestDeps): Phase<Incoming<Answer>, Iden
     const found = access.identify(incoming.caller);
     const identity = found instanceof Promise ? await found : found;
     return next({ ...incoming, identity });
+  };
+}
+
+function trace<Answer>(tracer: Pick<Tracer, 'request'>): RequestPhase<Answer> {
+  return (incoming, next) => tracer.request(incoming, (id) => next({ ...incoming, trace: id }));
+}
+
+function logAccess<Answer>(log: Pick<AccessLog, 'add'>, { clock }: Pick<RequestDeps, 'clock'>): RequestPhase<Answer> {
+  return async (incoming, next) => {
+    const { kind, what, model, identity, caller, trace: id } = incoming;
+    const { transport, address } = caller;
+    const began = clock.monotonic();
+    const add = (status: string, code?: string): void => {
+      const millis = clock.monotonic() - began;
+      const who = { transport, address: address === undefined ? undefined : shownAddress(address), client: identity.name };
+      log.add({ ...who, ...kind, request: what.slice(0, MAX_SHOWN), model: model?.slice(0, MAX_SHOWN), status, code, millis, trace: id });
+    };
+    try {
+      const answer = await next(incoming);
+      add('OK');
+      return answer;
+    } catch (cause) {
+      const { status, code } = asSkerryError(cause);
+      add(status, code);
+      throw cause;
+    }
   };
 }
 

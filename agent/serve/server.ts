@@ -1,7 +1,8 @@
 import type { DataPlane } from '#agent/inference/contract.js';
 import { foregroundClock } from '#shared/kernel/clock.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
-import type { Logger } from '#shared/kernel/logger.js';
+import { type Logger, silentLogger } from '#shared/kernel/logger.js';
+import type { AccessLog } from './access-log.js';
 import { Access } from './access/access.js';
 import { guardedModels, guardedPredict, guardedRepository } from './access/model-guard.js';
 import { AnswerLog } from './answer-log.js';
@@ -18,6 +19,10 @@ import { predictionPhases } from './predictions.js';
 import { fleetRepository, type ModelRepository } from './repository.js';
 import { requestPhases } from './request-phases.js';
 import type { RequestSink } from './requests.js';
+import { ServeLog } from './settings/log-settings.js';
+import { TraceSettingsStore } from './settings/trace-settings.js';
+import { SharedMemory } from './shared-memory/shared-memory.js';
+import type { Tracer } from './tracing/tracer.js';
 
 interface InferenceServerOptions {
   readonly dataPlane: DataPlane;
@@ -34,6 +39,10 @@ interface InferenceServerOptions {
   readonly dialects?: readonly Dialect[];
   /** Who may do what; as without an access file when left out. */
   readonly access?: Access;
+  /** Left out: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
+  /** Left out: there is no access log. */
+  readonly accessLog?: AccessLog | undefined;
 }
 
 export interface InferenceServer extends Service {
@@ -42,11 +51,13 @@ export interface InferenceServer extends Service {
 
 /** The local API: dialects and our own management, over HTTP on TCP and a Unix socket. It translates to the data plane and does nothing else. */
 export function createInferenceServer(options: InferenceServerOptions): InferenceServer {
-  const { config, logger, requests, access = new Access({ clock: foregroundClock }) } = options;
+  const { config, logger, requests, access = new Access({ clock: foregroundClock }), tracer, accessLog } = options;
   const settings = { ...DEFAULT_SERVE_SETTINGS, ...config };
+  const log = ServeLog.over(logger);
+  const inFlight = new InFlight(settings.maxRequests);
   return new HttpTransport({
-    apis: httpApis({ ...options, access }, settings),
-    requests: requestPhases<HttpAnswer>({ requests, access, inFlight: new InFlight(settings.maxRequests), clock: foregroundClock, logger }),
+    apis: httpApis({ ...options, access, log }, settings),
+    requests: requestPhases<HttpAnswer>({ requests, access, inFlight, tracer, accessLog, clock: foregroundClock, logger: log }),
     config,
     settings,
     logger,
@@ -64,12 +75,16 @@ export function httpApis(
     repository = fleetRepository(dataPlane),
     dialects = DIALECTS,
     access,
-  }: Omit<InferenceServerOptions, 'config' | 'logger' | 'requests'>,
-  { jsonElements }: Pick<ServeSettings, 'jsonElements'>,
+    tracer,
+    log = ServeLog.over(silentLogger),
+  }: Omit<InferenceServerOptions, 'config' | 'logger' | 'requests'> & { readonly log?: ServeLog },
+  { jsonElements, sharedMemory: allowed }: Pick<ServeSettings, 'jsonElements' | 'sharedMemory'>,
 ): readonly (HttpApi & { readonly name: string })[] {
   const answers = new AnswerLog();
-  const predictions = predictionPhases({ dataPlane, answers });
-  const deps = guarded({ predict: predictions.run, models: dataPlane, repository, agentVersion, jsonElements }, access);
+  const { run: predict } = predictionPhases({ dataPlane, answers, tracer });
+  const sharedMemory = new SharedMemory(allowed);
+  const traces = new TraceSettingsStore();
+  const deps = guarded({ predict, models: dataPlane, repository, sharedMemory, log, traces, agentVersion, jsonElements }, access);
   const management = managementApi({ feedback: new Feedback({ dataPlane: deps.models, sink, answers }), metricsText, status });
   return distinctRoutes([...dialects.map(({ name, http }) => ({ name, ...http(deps) })), { name: 'skerry', ...management }], SHARED_ROUTES);
 }

@@ -27,6 +27,10 @@ export const LIMITS = {
   /** Text written as npy, where every element takes the room of the longest. */
   npyTextBytes: 256 * MiB,
   nameLength: 128,
+  /** Longest id of a prediction request, and of the sequence that it belongs to. */
+  requestIdLength: 1024,
+  /** Request to load a model, with its files in base64. */
+  repositoryLoadBytes: 256 * MiB,
   /** Addresses of its broker that a hub announces. */
   brokerAddresses: 8,
   /** Features a document requires, or a device has. */

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { inTurns } from '#shared/kernel/turns.js';
+import { codingOf, unpacked } from './body-coding.js';
 
 /** The two ends of an HTTP request. */
 export interface Ends {
@@ -14,8 +15,25 @@ export interface Body {
   readonly owned: boolean;
 }
 
-/** Reads a request body of at most `limit` bytes. Errors: `INPUT_TOO_LARGE`, `SERVE_ENCODING`, `ABORTED` when the client goes away. */
-export function readBody({ request, response }: Ends, limit: number): Promise<Body> {
+/**
+ * Reads a request body of at most `limit` bytes, as sent and as decoded. Errors: `INPUT_TOO_LARGE`, `SERVE_ENCODING`, `ABORTED` when the
+ * client goes away.
+ */
+export async function readBody(ends: Ends, limit: number): Promise<Body> {
+  const coding = codingOf(ends.request.headers);
+  const body = await readSent(ends, limit);
+  if (coding === undefined) return body;
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of unpacked(body.bytes, coding)) {
+    size += piece.byteLength;
+    if (size > limit) throw tooLarge(limit);
+    chunks.push(piece);
+  }
+  return { bytes: size <= JOINED_AT_ONCE ? Buffer.concat(chunks, size) : await inTurns(join(chunks, size)), owned: true };
+}
+
+function readSent({ request, response }: Ends, limit: number): Promise<Body> {
   const refusal = refusalOf(request.headers, limit);
   if (refusal !== undefined) return Promise.reject(refusal);
   // RFC 9110, 10.1.1: only now, since a client that asks first need not send what would be refused.
@@ -74,13 +92,12 @@ export function expectsContinue(headers: IncomingHttpHeaders): boolean {
 
 /** What can be said of a body by its headers alone. */
 function refusalOf(headers: IncomingHttpHeaders, limit: number): SkerryError | undefined {
-  // RFC 9110, 8.4.1: names of codings know no case, "identity" is none at all, and a list may have empty places.
-  const codings = [headers['content-encoding'], headers['transfer-encoding']]
-    .flatMap((list) => (list ?? '').split(','))
+  const codings = (headers['transfer-encoding'] ?? '')
+    .split(',')
     .map((name) => name.trim())
     .filter((name) => !['', 'identity', 'chunked'].includes(name.toLowerCase()));
   if (codings.length > 0) {
-    return new SkerryError('SERVE_ENCODING', `a body encoded as ${codings.join(', ').slice(0, 64)} is not accepted`);
+    return new SkerryError('SERVE_ENCODING', `a body transferred as ${codings.join(', ').slice(0, 64)} is not accepted`);
   }
   return Number(headers['content-length'] ?? 0) > limit ? tooLarge(limit) : undefined;
 }

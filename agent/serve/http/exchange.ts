@@ -22,7 +22,7 @@ export interface HttpAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   /** What is not a list is of unknown length, and written as it comes. */
-  readonly body: readonly (string | Uint8Array)[] | AsyncIterable<string>;
+  readonly body: readonly (string | Uint8Array)[] | AsyncIterable<string | Uint8Array>;
 }
 
 /** An answer that is one text. */

@@ -7,6 +7,7 @@ import type { Logger } from '#shared/kernel/logger.js';
 import type { Row } from '#shared/kernel/phases.js';
 import type { ServeAddress, ServeConfig, ServeSettings } from '../config.js';
 import type { Caller, Incoming, RequestKind } from '../requests.js';
+import { encoded, wantedCoding } from './answer-coding.js';
 import { type Body, type Ends, expectsContinue, readBody } from './body.js';
 import { Cors } from './cors.js';
 import type { Exchange, HttpAnswer, HttpApi, HttpRoute } from './exchange.js';
@@ -131,7 +132,8 @@ export class HttpTransport implements Service {
       },
     });
     request.socket.setTimeout(this.#deps.settings.idleTimeout);
-    await writeAnswer(ends, headers.size === 0 ? answer : { ...answer, headers: { ...answer.headers, ...Object.fromEntries(headers) } });
+    const told = headers.size === 0 ? answer : { ...answer, headers: { ...answer.headers, ...Object.fromEntries(headers) } };
+    await writeAnswer(ends, inCoding(told, route, request));
   }
 
   async #answer({ error: toAnswer }: Target, incoming: Incoming<HttpAnswer>): Promise<HttpAnswer> {
@@ -194,6 +196,13 @@ function callerOf({ socket, headers }: IncomingMessage, transport: Caller['trans
     return typeof value === 'string' ? value : undefined;
   };
   return { transport, address: socket.remoteAddress, header };
+}
+
+/** Predictions may be large; what else is answered is small, and stays readable. */
+function inCoding(answer: HttpAnswer, { kind }: Target, { headers, method }: IncomingMessage): HttpAnswer {
+  if (kind.call !== 'inference' || answer.status !== 200 || method === 'HEAD') return answer;
+  const coding = wantedCoding(headers['accept-encoding']);
+  return coding === undefined ? answer : encoded(answer, coding);
 }
 
 /** A request that no API takes. */

@@ -30,7 +30,7 @@ export async function writeAnswer({ request, response }: Ends, { status, headers
 }
 
 /** Writes no faster than the client reads, so that an answer never lies in memory as a whole. */
-async function writePieces(response: ServerResponse, pieces: AsyncIterable<string>): Promise<void> {
+async function writePieces(response: ServerResponse, pieces: AsyncIterable<string | Uint8Array>): Promise<void> {
   for await (const piece of pieces) {
     if (response.destroyed) return;
     if (!response.write(piece)) await writable(response);

@@ -20,6 +20,7 @@ function shown(value: unknown): string {
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'object' && value !== null) return 'an object';
   if (typeof value === 'number') return describeNumber(value);
+  if (typeof value === 'bigint') return String(value);
   const text = JSON.stringify(value) ?? typeof value;
   return text.length > SHOWN_LENGTH ? `a ${typeof value} of ${text.length} characters` : text;
 }
@@ -68,11 +69,20 @@ export function optionalCountAt(value: unknown, path: string): number | undefine
   throw bad(path, 'a whole number of at least 0', value);
 }
 
+/** As wide as an unsigned integer of 64 bits. */
+export function optionalUnsignedAt(value: unknown, path: string): bigint | undefined {
+  if (value === undefined || value === null) return undefined;
+  const whole = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value;
+  if (typeof whole === 'bigint' && whole >= 0n && whole < 2n ** 64n) return whole;
+  throw bad(path, 'a whole number of at least 0 and below 2^64', value);
+}
+
 export function shapeAt(value: unknown, path: string, rank: number): readonly number[] {
   const shape: number[] = [];
   for (const [axis, size] of arrayAt(value, path, rank).entries()) {
-    if (typeof size !== 'number') throw bad(`${path}[${axis}]`, 'a whole number of at least 0', size);
-    shape.push(size);
+    if (typeof size === 'bigint') shape.push(Number(size));
+    else if (typeof size !== 'number') throw bad(`${path}[${axis}]`, 'a whole number of at least 0', size);
+    else shape.push(size);
   }
   return shape;
 }

@@ -36,8 +36,8 @@ export const serveCodes = defineCodes({
     fault: 'caller',
     status: 'UNIMPLEMENTED',
     http: 415,
-    summary: 'The body is compressed or has another unsupported encoding.',
-    action: 'Send the body without a Content-Encoding, or with "identity".',
+    summary: 'The body is compressed in a way that is not supported, or more than once.',
+    action: 'Send the body as it is, or with the Content-Encoding "gzip" or "deflate".',
   },
   SERVE_CONTENT_TYPE: {
     fault: 'caller',
@@ -63,6 +63,30 @@ export const serveCodes = defineCodes({
     status: 'FAILED_PRECONDITION',
     summary: 'The version answers requests that name none, and cannot be removed alone.',
     action: 'Unregister the model without naming a version.',
+  },
+  SERVE_SETTING: {
+    fault: 'caller',
+    status: 'INVALID_ARGUMENT',
+    summary: 'A setting of the server does not exist, or cannot have this value.',
+    action: 'Use the settings and values that the message lists.',
+  },
+  SERVE_SHARED_MEMORY_OFF: {
+    fault: 'caller',
+    status: 'FAILED_PRECONDITION',
+    summary: 'Clients may not share memory with the server.',
+    action: 'Start the agent with --shared-memory, or send the data itself.',
+  },
+  SERVE_SHARED_MEMORY: {
+    fault: 'caller',
+    status: 'INVALID_ARGUMENT',
+    summary: 'A shared memory region cannot be registered, or does not have the bytes that the request names.',
+    action: 'Check the name of the segment, offset and size against the segment that the client made.',
+  },
+  SERVE_SHARED_MEMORY_UNKNOWN: {
+    fault: 'caller',
+    status: 'NOT_FOUND',
+    summary: 'No shared memory region of this name is registered.',
+    action: 'Register the region first. Regions are forgotten when the agent ends.',
   },
   SERVE_LISTEN_FAILED: {
     fault: 'environment',

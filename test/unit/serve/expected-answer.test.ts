@@ -14,8 +14,12 @@ const asked = (rest: Partial<OipRequest> = {}): OipRequest => ({
   outputs: undefined,
   binaryOutput: false,
   timeout: undefined,
+  regions: [],
+  priority: undefined,
+  sequence: undefined,
   ...rest,
 });
+const wish = (name: string) => ({ name, binary: false, classes: undefined, place: undefined });
 const refusal = coded('SERVE_JSON_TOO_LARGE', 'output "mask" [1,512,512] has 262144 elements');
 const MOST = 1000;
 
@@ -24,15 +28,15 @@ describe('an answer that is too large for JSON is refused by what its outputs ar
 
   test('all outputs, the one that is named, and the sum of several', () => {
     expect(() => checkExpected(asked(), outputs, MOST)).toThrow(refusal);
-    expect(() => checkExpected(asked({ outputs: [{ name: 'mask', binary: false }] }), outputs, MOST)).toThrow(refusal);
+    expect(() => checkExpected(asked({ outputs: [wish('mask')] }), outputs, MOST)).toThrow(refusal);
     const several = Array.from({ length: 101 }, (_, at) => spec(`part${at}`, 1, 10));
     expect(() => checkExpected(asked(), several, MOST)).toThrow(coded('SERVE_JSON_TOO_LARGE', 'after 1000 of others'));
   });
 
   test('not one that goes as binary data, or that nobody asked for', () => {
     checkExpected(asked({ binaryOutput: true }), outputs, MOST);
-    checkExpected(asked({ outputs: [{ name: 'mask', binary: true }] }), outputs, MOST);
-    checkExpected(asked({ outputs: [{ name: 'score', binary: false }] }), outputs, MOST);
+    checkExpected(asked({ outputs: [{ ...wish('mask'), binary: true }] }), outputs, MOST);
+    checkExpected(asked({ outputs: [wish('score')] }), outputs, MOST);
   });
 
   test('not one whose size is not declared', () => {

@@ -6,20 +6,23 @@ import { fromJsonText } from '#shared/tensor/json-tensor.js';
 import { fromJson } from '#shared/tensor/json.js';
 import { elementCount, formatShape } from '#shared/tensor/shape.js';
 import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
+import type { SequenceStep } from '#agent/inference/contract.js';
+import type { Datatype } from '#shared/tensor/datatype.js';
 import {
   arrayAt,
   datatypeAt,
-  isObject,
   objectAt,
   optionalBooleanAt,
   optionalCountAt,
   optionalObjectAt,
   optionalStringAt,
+  optionalUnsignedAt,
   shapeAt,
   stringAt,
   type JsonObject,
 } from '../../json/fields.js';
 import { JsonAllowance } from '../../json/json-allowance.js';
+import { type OutputWish, readOutputs, regionAt, type RegionPlace } from './oip-outputs.js';
 
 // Open Inference Protocol v2, "Inference Request JSON Object", and the binary tensor data extension.
 
@@ -33,13 +36,26 @@ export interface OipRequest {
   readonly id: string | undefined;
   /** `parameters.key`: requests with one key stay with one version while two share the traffic. */
   readonly key: string | undefined;
+  /** Inputs whose data came with the request. */
   readonly inputs: NamedTensors;
-  /** Outputs asked for, in order, and whether each comes back as binary data; undefined: all. */
-  readonly outputs: readonly { readonly name: string; readonly binary: boolean }[] | undefined;
-  /** For outputs not listed: the whole answer as binary data. */
+  /** Inputs whose data lies in shared memory. */
+  readonly regions: readonly RegionInput[];
+  /** Outputs asked for; undefined: all. */
+  readonly outputs: readonly OutputWish[] | undefined;
+  /** Where no outputs are listed: the whole answer as binary data. */
   readonly binaryOutput: boolean;
   /** `parameters.timeout`, microseconds in the protocol's request parameters, here milliseconds. */
   readonly timeout: number | undefined;
+  readonly priority: number | undefined;
+  readonly sequence: SequenceStep | undefined;
+}
+
+/** An input whose data lies in shared memory. */
+export interface RegionInput {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+  readonly place: RegionPlace;
 }
 
 /**
@@ -52,25 +68,44 @@ export function* parseInferRequest(bytes: Uint8Array, headerLength: string | und
   const json = new JsonAllowance(jsonElements);
   const binary = new BinaryReader(bytes.subarray(jsonLength));
   const inputs: Record<string, Tensor> = {};
+  const regions: RegionInput[] = [];
+  const names = new Set<string>();
   for (const [index, entry] of arrayAt(document['inputs'], 'inputs', LIMITS.tensorsPerModel).entries()) {
     const path = `inputs[${index}]`;
     const input = objectAt(entry, path);
     const name = stringAt(input['name'], `${path}.name`, LIMITS.tensorNameBytes);
-    if (Object.hasOwn(inputs, name)) throw new SkerryError('SERVE_REQUEST', `${path}: input ${JSON.stringify(name)} is given twice`);
-    Object.defineProperty(inputs, name, { value: yield* readTensor(input, name, path, { binary, json }), enumerable: true });
+    if (names.has(name)) throw new SkerryError('SERVE_REQUEST', `${path}: input ${JSON.stringify(name)} is given twice`);
+    names.add(name);
+    const read = yield* readInput(input, name, path, { binary, json });
+    if ('place' in read) regions.push(read);
+    else Object.defineProperty(inputs, name, { value: read, enumerable: true });
   }
   binary.end();
   const parameters = optionalObjectAt(document['parameters'], 'parameters');
   const binaryOutput = optionalBooleanAt(parameters['binary_data_output'], 'parameters.binary_data_output') ?? false;
-  const timeout = optionalCountAt(parameters['timeout'], 'parameters.timeout');
+  const timeout = Number(optionalUnsignedAt(parameters['timeout'], 'parameters.timeout') ?? 0);
+  const priority = optionalUnsignedAt(parameters['priority'], 'parameters.priority');
   return {
-    id: optionalStringAt(document['id'], 'id', LIMITS.nameLength),
+    id: optionalStringAt(document['id'], 'id', LIMITS.requestIdLength),
     key: optionalStringAt(parameters['key'], 'parameters.key', LIMITS.nameLength),
     inputs,
-    outputs: readOutputs(document['outputs'], binaryOutput),
+    regions,
+    outputs: readOutputs(document['outputs']),
     binaryOutput,
-    timeout: timeout === undefined || timeout === 0 ? undefined : timeout / 1000,
+    timeout: timeout === 0 ? undefined : timeout / 1000,
+    priority: priority === undefined ? undefined : Number(priority),
+    sequence: readSequence(parameters),
   };
+}
+
+/** Triton's sequence extension; an id of 0 or an empty one says that the request belongs to no sequence. */
+function readSequence(parameters: JsonObject): SequenceStep | undefined {
+  const start = optionalBooleanAt(parameters['sequence_start'], 'parameters.sequence_start') ?? false;
+  const end = optionalBooleanAt(parameters['sequence_end'], 'parameters.sequence_end') ?? false;
+  const given = parameters['sequence_id'];
+  const path = 'parameters.sequence_id';
+  const id = typeof given === 'string' ? optionalStringAt(given, path, LIMITS.nameLength) : optionalUnsignedAt(given, path);
+  return id === undefined || id === 0n ? undefined : { id, start, end };
 }
 
 /** The key a request's header gives; an empty one is none. */
@@ -91,7 +126,7 @@ function parseHeaderLength(text: string, bodyLength: number): number {
 function* parse(bytes: Uint8Array): Generator<void, unknown> {
   if (bytes.byteLength === 0) throw new SkerryError('SERVE_BODY', 'the body is empty, expected an inference request in JSON');
   try {
-    return yield* readDocument(bytes, { what: 'the body', code: 'SERVE_BODY', tensorMembers: TENSOR_MEMBERS });
+    return yield* readDocument(bytes, { what: 'the body', code: 'SERVE_BODY', tensorMembers: TENSOR_MEMBERS, python: true });
   } catch (cause) {
     if (!hasCode(cause, 'SERVE_BODY') || !Buffer.from(bytes.subarray(0, 64 * 1024)).includes('"binary_data_size"')) throw cause;
     // What clients get wrong most often here.
@@ -108,43 +143,25 @@ interface TensorSources {
   readonly json: JsonAllowance;
 }
 
-function* readTensor(input: JsonObject, name: string, path: string, { binary, json }: TensorSources): Generator<void, Tensor> {
+function* readInput(input: JsonObject, name: string, path: string, { binary, json }: TensorSources): Generator<void, Tensor | RegionInput> {
   const datatype = datatypeAt(input['datatype'], `${path}.datatype`);
   const shape = shapeAt(input['shape'], `${path}.shape`, LIMITS.tensorRank);
   const what = `input ${JSON.stringify(name)}`;
-  const { parameters, data } = input;
-  if (isObject(parameters) && given(parameters['shared_memory_region'])) {
-    throw new SkerryError('SERVE_REQUEST', `${path}: shared memory regions are not supported, send the data itself`);
+  const { data } = input;
+  const parameters = optionalObjectAt(input['parameters'], `${path}.parameters`);
+  const place = regionAt(parameters, `${path}.parameters`);
+  const size = optionalCountAt(parameters['binary_data_size'], `${path}.parameters.binary_data_size`);
+  const hasData = data !== undefined && data !== null;
+  if (Number(place !== undefined) + Number(size !== undefined) + Number(hasData) > 1) {
+    throw new SkerryError(
+      'SERVE_REQUEST',
+      `${path} has more than one of data, parameters.binary_data_size and parameters.shared_memory_region`,
+    );
   }
-  const size = optionalCountAt(
-    optionalObjectAt(parameters, `${path}.parameters`)['binary_data_size'],
-    `${path}.parameters.binary_data_size`,
-  );
-  if (size === undefined) {
-    json.take(elementCount(shape, what), `${what} ${formatShape(shape)}`, 'Send it as binary data: parameters.binary_data_size');
-    return data instanceof JsonText ? yield* fromJsonText(datatype, shape, data, what) : fromJson(datatype, shape, data ?? undefined, what);
-  }
-  if (given(data)) throw new SkerryError('SERVE_REQUEST', `${path} has both data and parameters.binary_data_size`);
-  return yield* readBinary(datatype, shape, binary.take(size, what), what);
-}
-
-function readOutputs(value: unknown, binaryOutput: boolean): OipRequest['outputs'] {
-  if (!given(value)) return undefined;
-  const entries = arrayAt(value, 'outputs', LIMITS.tensorsPerModel);
-  // OIP v2: without requested outputs the server returns all; an empty list says no more than none.
-  if (entries.length === 0) return undefined;
-  return entries.map((entry, index) => {
-    const path = `outputs[${index}]`;
-    const output = objectAt(entry, path);
-    const parameters = optionalObjectAt(output['parameters'], `${path}.parameters`);
-    if (given(parameters['classification'])) throw new SkerryError('SERVE_REQUEST', `${path}: classification is not supported`);
-    const binary = optionalBooleanAt(parameters['binary_data'], `${path}.parameters.binary_data`);
-    return { name: stringAt(output['name'], `${path}.name`, LIMITS.tensorNameBytes), binary: binary ?? binaryOutput };
-  });
-}
-
-function given(value: unknown): boolean {
-  return value !== undefined && value !== null;
+  if (place !== undefined) return { name, datatype, shape, place };
+  if (size !== undefined) return yield* readBinary(datatype, shape, binary.take(size, what), what);
+  json.take(elementCount(shape, what), `${what} ${formatShape(shape)}`, 'Send it as binary data: parameters.binary_data_size');
+  return data instanceof JsonText ? yield* fromJsonText(datatype, shape, data, what) : fromJson(datatype, shape, data ?? undefined, what);
 }
 
 /** Hands out the binary part of a body in order. */

@@ -1,81 +1,59 @@
-import { HEADER_LENGTH_FIELD, KEY_FIELD, parseInferRequest, readKey } from './oip-request.js';
-import { modelMetadata, serverMetadata, statisticsDocument } from './oip-documents.js';
-import { checkExpected, inferAnswer } from './oip-response.js';
+import { refusalOf } from '#agent/inference/servables/refusals.js';
+import { SkerryError } from '#shared/kernel/errors.js';
 import type { Dialect, DialectDeps } from '../../dialect.js';
 import type { Handler, HttpRoute } from '../../http/exchange.js';
 import { errorAnswer, jsonAnswer } from '../../http/json-answer.js';
 import { namedModel } from '../../named.js';
-import { refusalOf } from '#agent/inference/servables/refusals.js';
-import { SkerryError } from '#shared/kernel/errors.js';
-import { atOnce, inTurns } from '#shared/kernel/turns.js';
-
-/** Body up to which a request is read in one go: some hundred microseconds of work. */
-const AT_ONCE_BYTES = 64 * 1024;
+import { modelMetadata, serverMetadata, statisticsDocument } from './oip-documents.js';
+import { inferHandler } from './oip-infer.js';
+import { repositoryRoutes } from './oip-repository.js';
+import { settingsRoutes } from './oip-settings.js';
+import { sharedMemoryRoutes } from './oip-shared-memory.js';
 
 const MODEL = '/v2/models/:model';
-const VERSION = `${MODEL}/versions/:version`;
 
-/** The Open Inference Protocol v2. */
+/** The Open Inference Protocol v2, with Triton's extensions. */
 export const OIP: Dialect = { name: 'oip', http: (deps) => ({ routes: routes(deps), error: errorAnswer }) };
 
 function routes(deps: DialectDeps): readonly HttpRoute[] {
-  const [infer, metadata, ready] = [inferHandler(deps), metadataHandler(deps), readyHandler(deps)];
-  const statistics = statisticsHandler(deps);
+  const server = jsonAnswer(serverMetadata(deps.agentVersion));
   return [
     // Before what a model of this name would answer.
     { method: 'GET', path: '/v2/models/stats', call: 'statistics', handle: () => jsonAnswer(statisticsDocument(deps.models.statistics())) },
-    { method: 'POST', path: `${MODEL}/infer`, call: 'inference', handle: infer },
-    { method: 'POST', path: `${VERSION}/infer`, call: 'inference', handle: infer },
-    { method: 'GET', path: MODEL, call: 'metadata', handle: metadata },
-    { method: 'GET', path: VERSION, call: 'metadata', handle: metadata },
-    { method: 'GET', path: `${MODEL}/stats`, call: 'statistics', handle: statistics },
-    { method: 'GET', path: `${VERSION}/stats`, call: 'statistics', handle: statistics },
-    { method: 'GET', path: `${MODEL}/ready`, call: 'health', handle: ready },
-    { method: 'GET', path: `${VERSION}/ready`, call: 'health', handle: ready },
-    {
-      method: 'GET',
-      path: '/v2',
-      call: 'metadata',
-      handle: () => jsonAnswer(serverMetadata(deps.agentVersion)),
-    },
+    ...ofModel('POST', '/infer', 'inference', inferHandler(deps)),
+    ...ofModel('GET', '', 'metadata', metadataHandler(deps)),
+    ...ofModel('GET', '/config', 'metadata', configHandler(deps)),
+    ...ofModel('GET', '/stats', 'statistics', statisticsHandler(deps)),
+    ...ofModel('GET', '/ready', 'health', readyHandler(deps)),
+    { method: 'GET', path: '/v2', call: 'metadata', handle: () => server },
+    // Clients of KServe read the body; those of Triton read the status alone.
     { method: 'GET', path: '/v2/health/live', call: 'health', handle: () => jsonAnswer({ live: true }) },
     { method: 'GET', path: '/v2/health/ready', call: 'health', handle: allReadyHandler(deps) },
+    ...repositoryRoutes(deps),
+    ...settingsRoutes(deps),
+    ...sharedMemoryRoutes(deps),
   ];
 }
 
-function inferHandler({ predict, jsonElements }: DialectDeps): Handler {
-  return async (exchange) => {
-    const { model, version } = namedModel(exchange.params);
-    const { bytes, owned } = await exchange.body();
-    const header = exchange.headers[HEADER_LENGTH_FIELD];
-    const work = parseInferRequest(bytes, typeof header === 'string' ? header : undefined, jsonElements);
-    const parsed = bytes.byteLength > AT_ONCE_BYTES ? await inTurns(work) : atOnce(work);
-    const reply = await predict({
-      model,
-      version,
-      inputs: parsed.inputs,
-      id: parsed.id,
-      key: parsed.key ?? readKey(exchange.headers[KEY_FIELD]),
-      outputs: parsed.outputs?.map((output) => output.name),
-      timeout: parsed.timeout,
-      owned,
-      abandoned: () => exchange.abandoned(),
-      expecting: (outputs) => checkExpected(parsed, outputs, jsonElements),
-    });
-    return inferAnswer(parsed, reply, jsonElements);
-  };
+/** A route for the version in service, and one for a version that is named. */
+function ofModel(method: HttpRoute['method'], rest: string, call: HttpRoute['call'], handle: Handler): readonly HttpRoute[] {
+  return [`${MODEL}${rest}`, `${MODEL}/versions/:version${rest}`].map((path) => ({ method, path, call, handle }));
 }
 
 function metadataHandler({ models }: DialectDeps): Handler {
   return ({ params }) => {
     const { model, version } = namedModel(params);
-    const available = models.list().filter((status) => status.model === model && status.state === 'available');
-    return jsonAnswer(
-      modelMetadata(
-        models.find(model, version),
-        available.map((status) => status.version),
-      ),
-    );
+    const status = models.find(model, version);
+    const available = models.list().filter((one) => one.model === model && one.state === 'available');
+    const versions = version === undefined ? available.map((one) => one.version).toSorted((a, b) => a - b) : [version];
+    return jsonAnswer(modelMetadata(status, versions));
+  };
+}
+
+function configHandler({ repository }: DialectDeps): Handler {
+  return ({ params }) => {
+    const { model, version } = namedModel(params);
+    return jsonAnswer(repository.config(model, version));
   };
 }
 
