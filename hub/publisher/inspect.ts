@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { ModelEnds } from '#shared/onnx/model-ends.js';
 import { type Feature } from '#shared/onnx/offers.js';
-import { planRewriting, type Rewriting } from '#shared/onnx/rewriting.js';
+import { type ModelPlan, planModel } from '#shared/onnx/rewriting.js';
 import { ortMessage } from '#shared/tensor/ort-message.js';
 import type { TensorSpec } from '#shared/tensor/tensor.js';
 import { fileKind } from './file-kind.js';
@@ -41,10 +41,10 @@ export interface ModelInspection extends Omit<OnnxFile, 'inputs' | 'outputs'> {
  */
 export async function inspectModel(path: string): Promise<ModelInspection> {
   const file = readOnnxFile(path);
-  const rewriting = planRewriting(path);
+  const plan = planModel(path);
   let model: OpenedModel;
   try {
-    model = await open(path, file, rewriting);
+    model = await open(path, file, plan);
   } catch (cause) {
     // What no runtime here loads is still a model whose file can be shown; what is none is not.
     if (!(cause instanceof SkerryError) || !SHOWN_ALL_THE_SAME.has(cause.code)) throw cause;
@@ -53,7 +53,7 @@ export async function inspectModel(path: string): Promise<ModelInspection> {
     return { ...file, path, form: variantNameOf(file), features: [], ...values, problem: cause };
   }
   try {
-    return inspectionOf(path, file, model, rewriting);
+    return inspectionOf(path, file, model, plan);
   } finally {
     await model.release();
   }
@@ -66,10 +66,10 @@ export async function withModel<T>(
   use: (inspection: ModelInspection, model: LoadedModel) => Promise<T>,
 ): Promise<T> {
   const file = readOnnxFile(path);
-  const rewriting = planRewriting(path, wanted.length === 0 ? undefined : wanted);
-  const model = await open(path, file, rewriting);
+  const plan = planModel(path, wanted.length === 0 ? undefined : wanted);
+  const model = await open(path, file, plan);
   try {
-    const inspection = inspectionOf(path, file, model, rewriting);
+    const inspection = inspectionOf(path, file, model, plan);
     checkBounds(file, inspection.inputs, inspection.outputs);
     return await use(inspection, model.offering(offeredInputs(inspection.inputs), offeredOutputs(inspection.outputs, wanted)));
   } finally {
@@ -77,22 +77,22 @@ export async function withModel<T>(
   }
 }
 
-function inspectionOf(path: string, file: OnnxFile, model: OpenedModel, rewriting: Rewriting | undefined): ModelInspection {
+function inspectionOf(path: string, file: OnnxFile, model: OpenedModel, plan: ModelPlan): ModelInspection {
   const { runtime } = model;
-  const ends = new ModelEnds(rewriting);
+  const ends = new ModelEnds(plan);
   const inputs = valuesOf(model.inputs, ends.typed('inputs', file.inputs));
   const outputs = valuesOf(model.outputs, ends.typed('outputs', file.outputs));
-  return { ...file, path, form: variantNameOf(file), runtime, features: rewriting?.features ?? [], inputs, outputs };
+  return { ...file, path, form: variantNameOf(file), runtime, features: plan.rewriting?.features ?? [], inputs, outputs };
 }
 
-async function open(path: string, file: OnnxFile, rewriting: Rewriting | undefined): Promise<OpenedModel> {
+async function open(path: string, file: OnnxFile, plan: ModelPlan): Promise<OpenedModel> {
   if (file.externalFiles.length > 0) {
     const named = file.externalFiles.filter((name) => name !== '').map((name) => JSON.stringify(name));
     const where = named.length === 0 ? 'another file' : named.join(', ');
     throw new SkerryError('ONNX_EXTERNAL_DATA', `${path} keeps weights in ${where} (external data)`);
   }
   try {
-    return await openModel(path, rewriting);
+    return await openModel(path, plan);
   } catch (cause) {
     throw whyNotOpened(path, file, cause);
   }

@@ -31,9 +31,7 @@ export function valuesOf(runtime: readonly RuntimeValue[], file: readonly FileVa
     const fromFile = declared.get(name);
     if (!isTensor || type === undefined || shape === undefined) return valueOfFile(name, fromFile ?? { kind: 'unknown' });
     const datatype = datatypeOfOrt(type, `tensor ${JSON.stringify(name)}`);
-    // The runtime gives an empty shape for a scalar, for a tensor of which it does not know the number of dimensions, and where
-    // what it found out contradicts what the file declares.
-    const dimensions = shape.length > 0 ? shape : fromFile?.kind === 'tensor' ? fromFile.shape : undefined;
+    const dimensions = value.anyShape === true ? undefined : shape;
     const tensor: DeclaredTensor =
       dimensions === undefined
         ? { spec: { name, datatype, shape: [], anyShape: true }, dimensions: [] }

@@ -5,7 +5,7 @@ import { fromOrt, inheritedNames, makeOrtTensor } from '#shared/tensor/ort.js';
 import { ortMessage } from '#shared/tensor/ort-message.js';
 import { allowAnyName, namedTensors, type NamedTensors } from '#shared/tensor/tensor.js';
 import { ModelEnds, type RuntimeValue } from '#shared/onnx/model-ends.js';
-import type { Rewriting } from '#shared/onnx/rewriting.js';
+import type { ModelPlan } from '#shared/onnx/rewriting.js';
 import type { DeclaredTensor } from './model-values.js';
 
 /** A model in the runtime of this process, on the CPU with one thread, so that the same inputs give the same outputs. */
@@ -38,19 +38,19 @@ const SESSION_OPTIONS: InferenceSession.SessionOptions = {
 };
 
 /** Opens a model from its path, through our memory only where it is rewritten. Rejects with the runtime's own error. */
-export async function openModel(path: string, rewriting: Rewriting | undefined): Promise<OpenedModel> {
+export async function openModel(path: string, plan: ModelPlan): Promise<OpenedModel> {
   // Loaded here and not at the top, so that commands that run no model start fast.
   silenceOnnxRuntime();
   const { default: ort } = await import('onnxruntime-node');
-  const session = await (rewriting === undefined
+  const session = await (plan.rewriting === undefined
     ? ort.InferenceSession.create(path, SESSION_OPTIONS)
-    : ort.InferenceSession.create(rewriting.bytes(), SESSION_OPTIONS));
-  const ends = new ModelEnds(rewriting);
+    : ort.InferenceSession.create(plan.rewriting.bytes(), SESSION_OPTIONS));
+  const ends = new ModelEnds(plan);
   allowAnyName([...session.inputNames, ...session.outputNames]);
   return {
     runtime: `ONNX Runtime ${ort.env.versions.node ?? ort.env.versions.common}`,
-    inputs: ends.described(session.inputMetadata),
-    outputs: ends.described(session.outputMetadata),
+    inputs: ends.described('inputs', session.inputMetadata),
+    outputs: ends.described('outputs', session.outputMetadata),
     offering: (inputs, outputs) => ({ inputs, outputs, run: (tensors) => run({ session, ortTensor: ort.Tensor, ends }, tensors, outputs) }),
     release: () => session.release(),
   };

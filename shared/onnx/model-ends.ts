@@ -2,7 +2,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { bytesOf, elementsOf, isFixedSize } from '#shared/tensor/elements.js';
 import { namedTensors, type NamedTensors, type Tensor } from '#shared/tensor/tensor.js';
 import type { Dimension, OnnxType } from './onnx-types.js';
-import type { RewrittenEnd, Rewriting } from './rewriting.js';
+import type { ModelPlan, RewrittenEnd } from './rewriting.js';
 
 /** What the runtime says of an input or output. */
 export interface RuntimeValue {
@@ -10,6 +10,8 @@ export interface RuntimeValue {
   readonly isTensor: boolean;
   readonly type?: string;
   readonly shape?: readonly Dimension[];
+  /** A tensor of which nobody knows the number of dimensions; `shape` is empty then, and no scalar is meant. */
+  readonly anyShape?: true;
 }
 
 /** Between the tensors that clients know and those of the runtime, for one model. Without a rewriting they are the same. */
@@ -18,20 +20,24 @@ export class ModelEnds {
   /** By the names that clients know, and by the runtime's. */
   readonly #outputs: ReadonlyMap<string, RewrittenEnd>;
   readonly #inside: ReadonlyMap<string, RewrittenEnd>;
+  readonly #plan: ModelPlan;
 
-  constructor(rewriting: Pick<Rewriting, 'inputs' | 'outputs'> | undefined) {
-    const { inputs = [], outputs = [] } = rewriting ?? {};
+  constructor(plan: ModelPlan) {
+    const { inputs = [], outputs = [] } = plan.rewriting ?? {};
+    this.#plan = plan;
     this.#inputs = new Map(inputs.map((end) => [end.name, end]));
     this.#outputs = new Map(outputs.map((end) => [end.name, end]));
     this.#inside = new Map([...inputs, ...outputs].map((end) => [end.inside, end]));
   }
 
   /** Inputs or outputs as clients see them, from the runtime's description. */
-  described(values: readonly RuntimeValue[]): readonly RuntimeValue[] {
+  described(kind: 'inputs' | 'outputs', values: readonly RuntimeValue[]): readonly RuntimeValue[] {
+    const types = new Map(this.typed(kind, this.#plan[kind]).map(({ name, type }) => [name, type]));
     return values.map((value) => {
       const end = this.#inside.get(value.name);
-      if (end === undefined) return value;
-      return { ...value, name: end.name, ...(end.offer.offered === 'bfloat16' ? { type: 'bfloat16' } : {}) };
+      const name = end?.name ?? value.name;
+      const type = end?.offer.offered === 'bfloat16' ? { type: 'bfloat16' } : {};
+      return { ...value, name, ...type, ...knownShape(value, types.get(name)) };
     });
   }
 
@@ -69,6 +75,15 @@ export class ModelEnds {
       }),
     );
   }
+}
+
+/**
+ * The runtime gives an empty shape for a scalar, for a tensor of which it does not know the number of dimensions, and where what it
+ * found out contradicts what the file declares. The file tells which.
+ */
+function knownShape({ isTensor, shape }: RuntimeValue, type: OnnxType | undefined): Pick<RuntimeValue, 'shape' | 'anyShape'> {
+  if (!isTensor || shape === undefined || shape.length > 0) return {};
+  return type?.kind !== 'tensor' || type.shape === undefined ? { anyShape: true } : { shape: type.shape };
 }
 
 function checkRange(name: string, tensor: Tensor, [low, high]: readonly [number, number]): void {

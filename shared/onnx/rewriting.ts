@@ -16,12 +16,21 @@ export interface RewrittenEnd {
   readonly offer: Offer;
 }
 
+/** What is known of a model file before it is loaded. */
+export interface ModelPlan {
+  /** How it is rewritten; `undefined` where it loads as it is. */
+  readonly rewriting: Rewriting | undefined;
+  /** As the file lists them; none where it cannot be read. */
+  readonly inputs: readonly PlacedValue[];
+  readonly outputs: readonly PlacedValue[];
+  /** Names of the classes, by output, where the model has them. */
+  readonly classNames: ReadonlyMap<string, readonly string[]>;
+}
+
 /** How a model file becomes one whose inputs and outputs the runtime can hand over. The same file always gives the same bytes. */
 export interface Rewriting {
   readonly inputs: readonly RewrittenEnd[];
   readonly outputs: readonly RewrittenEnd[];
-  /** Names of the classes, by output, where the model has them there. */
-  readonly classNames: ReadonlyMap<string, readonly string[]>;
   readonly features: readonly Feature[];
   /** The rewritten file. Throws `MODEL_UNSUPPORTED` when it is too large, `IO_FAILED`. */
   bytes(): Uint8Array;
@@ -46,29 +55,36 @@ interface Changes {
 /** Operators that the steps need are there from this version on; for a model that imports only other operators. */
 const OPSET = 15;
 
+const UNREADABLE: ModelPlan = { rewriting: undefined, inputs: [], outputs: [], classNames: new Map() };
+
 /**
- * Plans how a file is rewritten (docs/PROTOCOL.md, "What models give that is no plain tensor"); `undefined` where it loads as it is.
- * `wanted`: the outputs that are offered, all when left out. Others are left alone, or removed where the runtime could not even
- * describe them. A file that cannot be read, or a type without a rule, is for the runtime to refuse.
+ * Reads what a model takes and gives, and plans how its file is rewritten (docs/PROTOCOL.md, "What models give that is no plain
+ * tensor"). `wanted`: the outputs that are offered, all when left out. Others are left alone, or removed where the runtime could not
+ * even describe them. A file that cannot be read, or a type without a rule, is for the runtime to refuse.
  */
-export function planRewriting(path: string, wanted?: readonly string[]): Rewriting | undefined {
+export function planModel(path: string, wanted?: readonly string[]): ModelPlan {
   const cursor = new ProtobufCursor(path);
   try {
     const layout = readLayout(cursor);
-    if (layout === undefined) return undefined;
+    if (layout === undefined) return UNREADABLE;
+    const { inputs, outputs } = layout;
     const changes: Changes = { inputs: [], outputs: [], edits: [], before: [], after: [], classNames: new Map() };
     changeInputs(cursor, layout, changes);
     changeOutputs(cursor, layout, wanted, changes);
-    if (changes.edits.length === 0) return undefined;
-    const { inputs, outputs, classNames } = changes;
-    const features = [...inputs, ...outputs].flatMap(({ offer }) => offer.features);
-    return { inputs, outputs, classNames, features: [...new Set(features)], bytes: () => rewritten(path, cursor.size, layout, changes) };
+    const rewriting = changes.edits.length === 0 ? undefined : rewritingOf(path, cursor.size, layout, changes);
+    return { rewriting, inputs, outputs, classNames: changes.classNames };
   } catch (cause) {
-    if (cause instanceof UnreadableProtobuf) return undefined;
+    if (cause instanceof UnreadableProtobuf) return UNREADABLE;
     throw cause;
   } finally {
     cursor.close();
   }
+}
+
+function rewritingOf(path: string, size: number, layout: GraphLayout, changes: Changes): Rewriting {
+  const { inputs, outputs } = changes;
+  const features = [...inputs, ...outputs].flatMap(({ offer }) => offer.features);
+  return { inputs, outputs, features: [...new Set(features)], bytes: () => rewritten(path, size, layout, changes) };
 }
 
 function changeInputs(cursor: ProtobufCursor, { inputs, content }: GraphLayout, changes: Changes): void {

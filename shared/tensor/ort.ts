@@ -70,13 +70,16 @@ export function specFromOrt(metadata: {
   isTensor: boolean;
   type?: string;
   shape?: readonly (number | string)[];
+  anyShape?: true;
 }): TensorSpec {
   const what = `tensor ${JSON.stringify(metadata.name)}`;
   if (!metadata.isTensor || metadata.type === undefined || metadata.shape === undefined) {
     throw new SkerryError('TENSOR_UNSUPPORTED', `${what} is a sequence, map or optional, which is not supported`);
   }
+  const datatype = datatypeOfOrt(metadata.type, what);
+  if (metadata.anyShape === true) return { name: metadata.name, datatype, shape: [], anyShape: true };
   const shape = metadata.shape.map((size) => (typeof size === 'number' && size >= 0 ? size : -1));
-  return { name: metadata.name, datatype: datatypeOfOrt(metadata.type, what), shape };
+  return { name: metadata.name, datatype, shape };
 }
 
 /** A tensor in the form the runtime takes (a view where aligned). BYTES elements that it cannot carry are refused with `TENSOR_STRING`. */

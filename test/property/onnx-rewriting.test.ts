@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { planRewriting } from '#shared/onnx/rewriting.js';
+import { planModel } from '#shared/onnx/rewriting.js';
 import { concat } from '#shared/onnx/protobuf-writer.js';
 import * as models from '../kit/onnx-models.js';
 
@@ -19,7 +19,7 @@ const FILES = [models.classifierModel(), models.everyTypeModel(() => ['n']), mod
 
 async function plan(bytes: Uint8Array): Promise<number | undefined> {
   await writeFile(path, bytes);
-  return planRewriting(path)?.bytes().byteLength;
+  return planModel(path).rewriting?.bytes().byteLength;
 }
 
 it('changed, cut and doubled files', async () => {

@@ -2,7 +2,7 @@ import { access, readFile } from 'node:fs/promises';
 import type OrtModule from 'onnxruntime-node';
 import type { InferenceSession, OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
 import { ModelEnds } from '#shared/onnx/model-ends.js';
-import { planRewriting, type Rewriting } from '#shared/onnx/rewriting.js';
+import { type ModelPlan, planModel } from '#shared/onnx/rewriting.js';
 import { fromOrt, inheritedNames, makeOrtTensor, specFromOrt } from '#shared/tensor/ort.js';
 import { checkStringOutputs } from '#shared/tensor/strings.js';
 import { allowAnyName, namedTensors, type NamedTensors, type Tensor } from '#shared/tensor/tensor.js';
@@ -80,17 +80,18 @@ export class OrtSession {
   /** The outputs that are tensors or were made ones; others cannot be offered. */
   readonly outputs: readonly DeclaredOutput[];
 
-  private constructor(ort: Ort, session: InferenceSession, rewriting: Rewriting | undefined, { offered, replaced = [] }: SessionOptions) {
+  private constructor(ort: Ort, session: InferenceSession, plan: ModelPlan, { offered, replaced = [] }: SessionOptions) {
     this.#replaced = new Set(replaced);
     this.#ort = ort;
     this.#session = session;
     this.#offered = offered;
     this.#inherited = inheritedNames(session.outputNames);
-    this.#ends = new ModelEnds(rewriting);
-    const inputs = this.#ends.described(session.inputMetadata);
+    this.#ends = new ModelEnds(plan);
+    const inputs = this.#ends.described('inputs', session.inputMetadata);
     this.inputs = inputs.map((input) => ({ ...specFromOrt(input), dimensions: input.shape ?? [] }));
-    this.outputs = this.#ends.described(session.outputMetadata.filter(({ isTensor }) => isTensor)).map((output) => {
-      const classNames = rewriting?.classNames.get(output.name);
+    const outputs = this.#ends.described('outputs', session.outputMetadata).filter(({ isTensor }) => isTensor);
+    this.outputs = outputs.map((output) => {
+      const classNames = plan.classNames.get(output.name);
       return { ...specFromOrt(output), ...(classNames === undefined ? {} : { classNames }) };
     });
     allowAnyName([...session.inputNames, ...session.outputNames]);
@@ -102,12 +103,12 @@ export class OrtSession {
    */
   static async open(ort: Ort, file: string, provider: string, threads: number, options: SessionOptions = {}): Promise<OrtSession> {
     try {
-      const rewriting = planRewriting(file, options.offered);
+      const plan = planModel(file, options.offered);
       const settings = { ...SESSION_OPTIONS, executionProviders: [provider], intraOpNumThreads: threads };
-      const session = await (rewriting === undefined
+      const session = await (plan.rewriting === undefined
         ? ort.InferenceSession.create(file, settings)
-        : ort.InferenceSession.create(rewriting.bytes(), settings));
-      return new OrtSession(ort, session, rewriting, options);
+        : ort.InferenceSession.create(plan.rewriting.bytes(), settings));
+      return new OrtSession(ort, session, plan, options);
     } catch (cause) {
       throw ortError(cause, 'load', `provider ${provider}`);
     }

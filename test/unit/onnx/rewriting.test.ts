@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadOrt, OrtSession } from '#agent/inference/instances/ort-session.js';
 import { withModel } from '#hub/publisher/inspect.js';
 import { bytesField, concat } from '#shared/onnx/protobuf-writer.js';
-import { planRewriting } from '#shared/onnx/rewriting.js';
+import { planModel } from '#shared/onnx/rewriting.js';
 import { fromJson } from '#shared/tensor/json.js';
 import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
 import { coded } from '../../kit/coded.js';
@@ -86,7 +86,7 @@ describe('scores by class (ZipMap)', () => {
         { name: 'probabilities', datatype: 'FP32', shape: [-1, 3] },
       ],
     });
-    expect(planRewriting(await file(models.classifierModel()))?.classNames.get('probabilities')).toEqual(['0', '1', '2']);
+    expect(planModel(await file(models.classifierModel())).classNames.get('probabilities')).toEqual(['0', '1', '2']);
   });
 });
 
@@ -228,7 +228,7 @@ describe('what is not rewritten', () => {
       [models.affineModel().subarray(0, 60)],
       [new Uint8Array(0)],
     ];
-    for (const [bytes, wanted] of others) expect(planRewriting(await file(bytes), wanted)).toBeUndefined();
+    for (const [bytes, wanted] of others) expect(planModel(await file(bytes), wanted).rewriting).toBeUndefined();
   });
 
   it('weights of such a type that the graph also lists as inputs', async () => {
@@ -239,14 +239,14 @@ describe('what is not rewritten', () => {
       outputs: [valueInfo('y', FLOAT, [4])],
       initializers: [weight],
     });
-    expect(planRewriting(await file(bytes))).toBeUndefined();
+    expect(planModel(await file(bytes)).rewriting).toBeUndefined();
   });
 
   it('the same file always gives the same bytes, and what is not known stays', async () => {
     const unknown = bytesField(1999, 'kept');
     const bytes = concat(models.classifierModel(), unknown);
     const path = await file(bytes);
-    const [first, second] = [planRewriting(path)?.bytes(), planRewriting(path)?.bytes()];
+    const [first, second] = [planModel(path).rewriting?.bytes(), planModel(path).rewriting?.bytes()];
     expect(first).toEqual(second);
     expect(Buffer.from(first ?? []).includes(Buffer.from(unknown))).toBe(true);
     expect(Buffer.from(first ?? []).includes('ZipMap')).toBe(false);
