@@ -1,4 +1,4 @@
-import { readValue } from '#shared/onnx/graph-layout.js';
+import { readOpset, readValue } from '#shared/onnx/graph-layout.js';
 import { elementTypeName, type OnnxType } from '#shared/onnx/onnx-types.js';
 import { ProtobufCursor, type Tag, UnreadableProtobuf, WIRE } from '#shared/onnx/protobuf-cursor.js';
 
@@ -117,7 +117,7 @@ class OnnxReader {
     if (child === 'value') {
       if (depth === 2) (field === 11 ? this.#inputs : this.#outputs).push(readValue(this.#cursor, end));
       else this.#cursor.seek(end);
-    } else if (child === 'opset') this.#opset(end);
+    } else if (child === 'opset') readOpset(this.#cursor, end, this.#opsets);
     else if (child === 'entry') {
       const entry = this.#entry(end);
       if (this.#metadata.length < METADATA_ENTRIES) this.#metadata.push(entry);
@@ -163,20 +163,6 @@ class OnnxReader {
     const element = elementTypeName(type);
     this.#weights.set(element, (this.#weights.get(element) ?? 0) + elements);
     if (external && this.#externalFiles.size === 0) this.#externalFiles.add('');
-  }
-
-  /** onnx.proto, OperatorSetIdProto */
-  #opset(end: number): void {
-    let domain = '';
-    let version = 0;
-    while (this.#cursor.position < end) {
-      const tag = this.#cursor.tag();
-      if (tag.field === 1 && tag.wire === WIRE.bytes) domain = this.#cursor.text(this.#cursor.end(end), NAME_BYTES);
-      else if (tag.field === 2 && tag.wire === WIRE.varint) version = this.#cursor.varint();
-      else this.#cursor.skip(tag, end);
-    }
-    // "ai.onnx" is another name of the default domain.
-    this.#opsets.set(domain === 'ai.onnx' ? '' : domain, version);
   }
 
   /** onnx.proto, StringStringEntryProto */

@@ -21,8 +21,8 @@ export interface GraphLayout {
   readonly content: Place;
   readonly inputs: readonly PlacedValue[];
   readonly outputs: readonly PlacedValue[];
-  /** Version of the default operators; left out when the model imports none. */
-  readonly opset?: number;
+  /** Versions of the operators that the model imports, by domain; the default one is ''. */
+  readonly opsets: ReadonlyMap<string, number>;
 }
 
 const NAME_BYTES = 64 * 1024;
@@ -34,7 +34,7 @@ const MAX_LABELS = 100_000;
  * one graph. Throws `UnreadableProtobuf`.
  */
 export function readLayout(cursor: ProtobufCursor): GraphLayout | undefined {
-  let opset: number | undefined;
+  const opsets = new Map<string, number>();
   const graphs: { readonly field: Place; readonly content: Place }[] = [];
   cursor.seek(0);
   while (cursor.position < cursor.size) {
@@ -44,12 +44,12 @@ export function readLayout(cursor: ProtobufCursor): GraphLayout | undefined {
       const to = cursor.end(cursor.size);
       graphs.push({ field: { from, to }, content: { from: cursor.position, to } });
       cursor.seek(to);
-    } else if (tag.field === 8 && tag.wire === WIRE.bytes) opset = readDefaultOpset(cursor, cursor.end(cursor.size)) ?? opset;
+    } else if (tag.field === 8 && tag.wire === WIRE.bytes) readOpset(cursor, cursor.end(cursor.size), opsets);
     else cursor.skip(tag, cursor.size);
   }
   const [graph, ...others] = graphs;
   if (graph === undefined || others.length > 0) return undefined;
-  return { ...graph, ...readValues(cursor, graph.content), ...(opset === undefined ? {} : { opset }) };
+  return { ...graph, ...readValues(cursor, graph.content), opsets };
 }
 
 function readValues(cursor: ProtobufCursor, { from, to }: Place): Pick<GraphLayout, 'inputs' | 'outputs'> {
@@ -82,8 +82,8 @@ export function readValue(cursor: ProtobufCursor, end: number): { readonly name:
   return { name, type };
 }
 
-/** onnx.proto, OperatorSetIdProto: the version where it is the default domain's, which has two names. */
-function readDefaultOpset(cursor: ProtobufCursor, end: number): number | undefined {
+/** onnx.proto, OperatorSetIdProto. "ai.onnx" is another name of the default domain. */
+export function readOpset(cursor: ProtobufCursor, end: number, opsets: Map<string, number>): void {
   let domain = '';
   let version = 0;
   while (cursor.position < end) {
@@ -92,7 +92,7 @@ function readDefaultOpset(cursor: ProtobufCursor, end: number): number | undefin
     else if (tag.field === 2 && tag.wire === WIRE.varint) version = cursor.varint();
     else cursor.skip(tag, end);
   }
-  return domain === '' || domain === 'ai.onnx' ? version : undefined;
+  opsets.set(domain === 'ai.onnx' ? '' : domain, version);
 }
 
 /** An operator of the graph, and where. */
@@ -101,6 +101,7 @@ export interface Producer {
   readonly domain: string;
   readonly operator: string;
   readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
 }
 
 export interface Wiring {
@@ -123,15 +124,15 @@ export function readWiring(cursor: ProtobufCursor, { from, to }: Place, values: 
       continue;
     }
     const end = cursor.end(to);
-    const { outputs, ...node } = readNode(cursor, end);
+    const node = readNode(cursor, end);
     for (const name of node.inputs) if (values.has(name)) consumed.add(name);
-    for (const name of outputs) if (values.has(name)) producers.set(name, { ...node, at: { from: start, to: end } });
+    for (const name of node.outputs) if (values.has(name)) producers.set(name, { ...node, at: { from: start, to: end } });
   }
   return { producers, consumed };
 }
 
 /** onnx.proto, NodeProto, without its attributes, which may be as large as weights. Ends at `end`. */
-function readNode(cursor: ProtobufCursor, end: number): Omit<Producer, 'at'> & { readonly outputs: readonly string[] } {
+function readNode(cursor: ProtobufCursor, end: number): Omit<Producer, 'at'> {
   const inputs: string[] = [];
   const outputs: string[] = [];
   let operator = '';
@@ -149,9 +150,8 @@ function readNode(cursor: ProtobufCursor, end: number): Omit<Producer, 'at'> & {
   return { domain, operator, inputs, outputs };
 }
 
-/** Attributes of an operator that are lists of strings or of whole numbers, as text; longer ones than `MAX_LABELS` are left out. */
-export function readLists(cursor: ProtobufCursor, { from, to }: Place): ReadonlyMap<string, readonly string[]> {
-  const lists = new Map<string, readonly string[]>();
+/** The first of some attributes of an operator that is a list of strings or of whole numbers, as text; one longer than `MAX_LABELS` is none. */
+export function readLabels(cursor: ProtobufCursor, { from, to }: Place, names: ReadonlySet<string>): readonly string[] | undefined {
   cursor.seek(from);
   cursor.tag();
   cursor.end(to);
@@ -159,16 +159,15 @@ export function readLists(cursor: ProtobufCursor, { from, to }: Place): Readonly
     const tag = cursor.tag();
     if (tag.field !== 5 || tag.wire !== WIRE.bytes) cursor.skip(tag, to);
     else {
-      const { name, entries } = readList(cursor, cursor.end(to));
-      if (entries.length > 0 && entries.length <= MAX_LABELS) lists.set(name, entries);
+      const entries = readList(cursor, cursor.end(to), names);
+      if (entries.length > 0 && entries.length <= MAX_LABELS) return entries;
     }
   }
-  return lists;
+  return undefined;
 }
 
-/** onnx.proto, AttributeProto. Numbers in a list may be written one by one or packed. */
-function readList(cursor: ProtobufCursor, end: number): { readonly name: string; readonly entries: readonly string[] } {
-  let name = '';
+/** onnx.proto, AttributeProto, whose name comes first. Numbers in a list may be written one by one or packed. */
+function readList(cursor: ProtobufCursor, end: number, names: ReadonlySet<string>): readonly string[] {
   const entries: string[] = [];
   const keep = (entry: string): void => {
     if (entries.length <= MAX_LABELS) entries.push(entry);
@@ -176,15 +175,17 @@ function readList(cursor: ProtobufCursor, end: number): { readonly name: string;
   const integer = (): void => keep(BigInt.asIntN(64, cursor.integer()).toString());
   while (cursor.position < end) {
     const tag = cursor.tag();
-    if (tag.field === 1 && tag.wire === WIRE.bytes) name = cursor.text(cursor.end(end), NAME_BYTES);
-    else if (tag.field === 9 && tag.wire === WIRE.bytes) keep(cursor.text(cursor.end(end), NAME_BYTES));
+    if (tag.field === 1 && tag.wire === WIRE.bytes) {
+      // Other lists of the operator may be as large as weights.
+      if (!names.has(cursor.text(cursor.end(end), NAME_BYTES))) cursor.seek(end);
+    } else if (tag.field === 9 && tag.wire === WIRE.bytes) keep(cursor.text(cursor.end(end), NAME_BYTES));
     else if (tag.field === 8 && tag.wire === WIRE.varint) integer();
     else if (tag.field === 8 && tag.wire === WIRE.bytes) {
       const packedEnd = cursor.end(end);
       while (cursor.position < packedEnd) integer();
     } else cursor.skip(tag, end);
   }
-  return { name, entries };
+  return entries;
 }
 
 /** Names of the weights. Inputs of these names are defaults that callers need not give, and the runtime does not ask for. */

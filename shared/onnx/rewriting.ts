@@ -1,7 +1,8 @@
 import { openSync, readSync, closeSync } from 'node:fs';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import { type GraphLayout, type Place, type PlacedValue, readLayout, readLists, readWeightNames, readWiring } from './graph-layout.js';
+import { type GraphLayout, type Place, type PlacedValue, readLayout, readWeightNames, readWiring } from './graph-layout.js';
+import { CLASSICAL, nameClasses, readClassLabels } from './class-names.js';
 import { type Feature, type Offer, offerOf } from './offers.js';
 import { elementTypeNumber, type OnnxType } from './onnx-types.js';
 import { ProtobufCursor, UnreadableProtobuf } from './protobuf-cursor.js';
@@ -71,6 +72,7 @@ export function planModel(path: string, wanted?: readonly string[]): ModelPlan {
     const changes: Changes = { inputs: [], outputs: [], edits: [], before: [], after: [], classNames: new Map() };
     changeInputs(cursor, layout, changes);
     changeOutputs(cursor, layout, wanted, changes);
+    nameClasses(cursor, layout, changes.classNames);
     const rewriting = changes.edits.length === 0 ? undefined : rewritingOf(path, cursor.size, layout, changes);
     return { rewriting, inputs, outputs, classNames: changes.classNames };
   } catch (cause) {
@@ -142,9 +144,8 @@ function unzip(cursor: ProtobufCursor, content: Place, zipped: readonly PlacedVa
   for (const value of zipped) {
     const producer = producers.get(value.name);
     const [scores] = producer?.inputs ?? [];
-    if (producer?.operator !== 'ZipMap' || producer.domain !== 'ai.onnx.ml' || scores === undefined) continue;
-    const lists = readLists(cursor, producer.at);
-    const names = lists.get('classlabels_strings') ?? lists.get('classlabels_int64s');
+    if (producer?.operator !== 'ZipMap' || producer.domain !== CLASSICAL || scores === undefined) continue;
+    const names = readClassLabels(cursor, producer);
     const same = { name: 'Identity', attributes: {} };
     const offer: Offer = {
       steps: [{ out: same, in: same }],
@@ -183,7 +184,7 @@ function valueInfo(field: number, name: string, { held, shape }: Offer): Uint8Ar
   return bytesField(field, concat(bytesField(1, name), bytesField(2, type)));
 }
 
-function rewritten(path: string, size: number, { field, content, opset }: GraphLayout, changes: Changes): Uint8Array {
+function rewritten(path: string, size: number, { field, content, opsets }: GraphLayout, changes: Changes): Uint8Array {
   const parts: (Place | Uint8Array)[] = [...changes.before];
   let at = content.from;
   for (const edit of changes.edits.toSorted((a, b) => a.at.from - b.at.from)) {
@@ -192,7 +193,7 @@ function rewritten(path: string, size: number, { field, content, opset }: GraphL
   }
   parts.push({ from: at, to: content.to }, ...changes.after);
   const length = parts.reduce((sum, part) => sum + lengthOf(part), 0);
-  const imported = opset === undefined ? [bytesField(8, concat(bytesField(1, ''), intField(2, OPSET)))] : [];
+  const imported = opsets.get('') === undefined ? [bytesField(8, concat(bytesField(1, ''), intField(2, OPSET)))] : [];
   const all = [{ from: 0, to: field.from }, ...imported, bytesFieldHeader(7, length), ...parts, { from: field.to, to: size }];
   return joined(path, all);
 }

@@ -86,7 +86,10 @@ describe('scores by class (ZipMap)', () => {
         { name: 'probabilities', datatype: 'FP32', shape: [-1, 3] },
       ],
     });
-    expect(planModel(await file(models.classifierModel())).classNames.get('probabilities')).toEqual(['0', '1', '2']);
+    for (const zipMap of [true, false]) {
+      const { classNames } = planModel(await file(models.classifierModel({ zipMap })));
+      expect([...classNames]).toEqual([['probabilities', ['0', '1', '2']]]);
+    }
   });
 });
 
@@ -214,6 +217,20 @@ describe('sequences and optional values', () => {
       gives: { y: ['FP32', [2, 4], expect.anything()] },
       features: ['onnx-optionals', 'onnx-sequences'],
     });
+  });
+});
+
+describe('shapes', () => {
+  it('a scalar is none of any shape', async () => {
+    const scalar = model({ nodes: [node('Neg', ['x'], ['y'])], inputs: [valueInfo('x', FLOAT, [])], outputs: [valueInfo('y', FLOAT, [])] });
+    for (const [bytes, anyShape] of [[models.shapelessModel(), true] as const, [scalar, undefined] as const]) {
+      const session = await OrtSession.open(await loadOrt(), await file(bytes), 'cpu', 1);
+      expect([...session.inputs, ...session.outputs].map((spec) => [spec.shape, spec.anyShape])).toEqual([
+        [[], anyShape],
+        [[], anyShape],
+      ]);
+      await session.close();
+    }
   });
 });
 
