@@ -99,20 +99,21 @@ describe.skipIf(reason !== undefined)(`self-update of the packaged agent${reason
     expect(await readdir(path.join(device.data, 'native'))).toHaveLength(1);
   }, 300_000);
 
+  // Until it is started, nothing shows which fault a release has: one of them is killed on the way there as well.
   it.each([
-    { fault: 'crash', version: 3, code: 'UPDATE_EXITED' },
-    { fault: 'hang', version: 4, code: 'UPDATE_EXITED' },
-    { fault: 'hang-later', version: 5, code: 'UPDATE_EXITED' },
-    { fault: 'deaf', version: 6, code: 'UPDATE_NOT_CONNECTED' },
+    { fault: 'crash', version: 3, code: 'UPDATE_EXITED', on: BEFORE },
+    { fault: 'hang', version: 4, code: 'UPDATE_EXITED', on: [] },
+    { fault: 'hang-later', version: 5, code: 'UPDATE_EXITED', on: [] },
+    { fault: 'deaf', version: 6, code: 'UPDATE_NOT_CONNECTED', on: [] },
   ] as const)(
     'goes back from a release with fault $fault, killed at every step',
-    async ({ fault, version, code }) => {
+    async ({ fault, version, code, on }) => {
       const before = await digest(slotFile('a'));
-      service.killAtEach([...BEFORE, 'goBack', 'adopt']);
+      service.killAtEach([...on, 'goBack', 'adopt']);
       await roll(version, fault);
       expect(await settled(version, 'bad', 180_000)).toEqual({ code });
       await service.until('the model to serve', async () => (await predict()).join() === RIGHT.join(), 60_000);
-      expect(certain(service.killed)).toEqual(certain(fault === 'deaf' ? [...BEFORE, 'goBack', 'adopt'] : [...BEFORE, 'adopt']));
+      expect(certain(service.killed)).toEqual(certain(fault === 'deaf' ? [...on, 'goBack', 'adopt'] : [...on, 'adopt']));
       expect(await service.slots()).toMatchObject({ good: { slot: 'a', version: 2 }, trying: null, refused: null });
       expect(await digest(slotFile('a'))).toBe(before);
       expect((await service.status()).version).toBe('0.2.2');
