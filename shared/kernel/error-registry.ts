@@ -6,6 +6,7 @@ import { inferenceCodes } from './codes/inference.js';
 import { kernelCodes } from './codes/kernel.js';
 import { modelsCodes } from './codes/models.js';
 import { packagingCodes } from './codes/packaging.js';
+import { protobufCodes } from './codes/protobuf.js';
 import { protocolCodes } from './codes/protocol.js';
 import { publisherCodes } from './codes/publisher.js';
 import { rolloutsCodes } from './codes/rollouts.js';
@@ -24,6 +25,7 @@ export const ERROR_CODES = {
   ...tensorCodes,
   ...bundleCodes,
   ...trustCodes,
+  ...protobufCodes,
   ...protocolCodes,
   ...inferenceCodes,
   ...modelsCodes,
