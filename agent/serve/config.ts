@@ -1,13 +1,23 @@
 import type { Millis } from '#shared/kernel/time.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 
+/** PEM files of a TLS server. */
+export interface GrpcTls {
+  readonly cert: string;
+  readonly key: string;
+  /** CA whose certificates clients must have; left out: clients need none. */
+  readonly clientCa?: string;
+}
+
 /** Where and how the local API listens. */
 export interface ServeConfig {
   /** TCP address; port 0 takes a free one. Left out: no TCP. */
   readonly tcp?: { readonly host: string; readonly port: number };
   /** Path of a Unix socket (owner and group may use it). Left out: none. */
   readonly unix?: { readonly path: string };
-  /** Largest request body, bytes. */
+  /** TCP address for gRPC. Left out: no gRPC, and nothing of it is loaded. */
+  readonly grpc?: { readonly host: string; readonly port: number; readonly tls?: GrpcTls };
+  /** Largest request body, or gRPC message, bytes. */
   readonly bodyLimit?: number;
   /** Most tensor elements that one request, or one answer, may carry as JSON; more go as binary tensors. */
   readonly jsonElements?: number;
@@ -15,6 +25,7 @@ export interface ServeConfig {
   readonly requestTimeout?: Millis;
   /** Time without a byte either way after which a connection is closed, unless a request in it is being answered. */
   readonly idleTimeout?: Millis;
+  /** Connections of each listener. */
   readonly maxConnections?: number;
   /** Requests in flight at once; health and management are not among them. */
   readonly maxRequests?: number;
@@ -22,11 +33,15 @@ export interface ServeConfig {
   readonly corsOrigins?: readonly string[];
   /** Clients may name segments of shared memory of this machine, which the agent then reads and writes. */
   readonly sharedMemory?: boolean;
+  /** Calls that a gRPC connection may have under way. */
+  readonly grpcStreams?: number;
+  /** Time without a call after which a gRPC connection is closed; clients open another when they need it. */
+  readonly grpcIdleTimeout?: Millis;
   /** Time given to requests under way when closing. */
   readonly closeGrace?: Millis;
 }
 
-export type ServeSettings = Required<Omit<ServeConfig, 'tcp' | 'unix' | 'corsOrigins'>>;
+export type ServeSettings = Required<Omit<ServeConfig, 'tcp' | 'unix' | 'grpc' | 'corsOrigins'>>;
 
 export const DEFAULT_SERVE_SETTINGS: ServeSettings = {
   bodyLimit: LIMITS.inferBodyBytes,
@@ -36,6 +51,8 @@ export const DEFAULT_SERVE_SETTINGS: ServeSettings = {
   maxConnections: 1024,
   maxRequests: 1024,
   sharedMemory: false,
+  grpcStreams: 256,
+  grpcIdleTimeout: 600_000,
   closeGrace: 5_000,
 };
 
@@ -43,4 +60,5 @@ export const DEFAULT_SERVE_SETTINGS: ServeSettings = {
 export interface ServeAddress {
   readonly tcp: { readonly host: string; readonly port: number } | undefined;
   readonly unix: string | undefined;
+  readonly grpc: { readonly host: string; readonly port: number } | undefined;
 }

@@ -1,4 +1,5 @@
 import type { DataPlane, InferReply } from '#agent/inference/contract.js';
+import type { GrpcApi } from './grpc/grpc-api.js';
 import type { HttpApi } from './http/exchange.js';
 import type { PredictRequest } from './predictions.js';
 import type { ModelRepository } from './repository.js';
@@ -26,4 +27,6 @@ export interface Dialect {
   /** Its name in logs and metrics. */
   readonly name: string;
   readonly http: (deps: DialectDeps) => HttpApi;
+  /** Imports what it needs for gRPC, which most devices do not use; left out where the dialect has none. */
+  readonly grpc?: () => Promise<(deps: DialectDeps) => GrpcApi>;
 }

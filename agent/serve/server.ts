@@ -11,13 +11,14 @@ import type { Dialect, DialectDeps } from './dialect.js';
 import { DIALECTS, SHARED_ROUTES } from './dialects.js';
 import { distinctRoutes } from './distinct-routes.js';
 import { Feedback, type FeedbackSink } from './feedback.js';
+import type { GrpcTransport } from './grpc/grpc-transport.js';
 import type { HttpAnswer, HttpApi } from './http/exchange.js';
 import { HttpTransport } from './http/http-transport.js';
 import { InFlight } from './in-flight.js';
 import { managementApi } from './management/management-api.js';
 import { predictionPhases } from './predictions.js';
 import { fleetRepository, type ModelRepository } from './repository.js';
-import { requestPhases } from './request-phases.js';
+import { type RequestDeps, requestPhases } from './request-phases.js';
 import type { RequestSink } from './requests.js';
 import { ServeLog } from './settings/log-settings.js';
 import { TraceSettingsStore } from './settings/trace-settings.js';
@@ -49,50 +50,118 @@ export interface InferenceServer extends Service {
   readonly address: ServeAddress;
 }
 
-/** The local API: dialects and our own management, over HTTP on TCP and a Unix socket. It translates to the data plane and does nothing else. */
+/** The local API: dialects and our own management, over HTTP and gRPC. It translates to the data plane and does nothing else. */
 export function createInferenceServer(options: InferenceServerOptions): InferenceServer {
-  const { config, logger, requests, access = new Access({ clock: foregroundClock }), tracer, accessLog } = options;
-  const settings = { ...DEFAULT_SERVE_SETTINGS, ...config };
-  const log = ServeLog.over(logger);
-  const inFlight = new InFlight(settings.maxRequests);
-  return new HttpTransport({
-    apis: httpApis({ ...options, access, log }, settings),
-    requests: requestPhases<HttpAnswer>({ requests, access, inFlight, tracer, accessLog, clock: foregroundClock, logger: log }),
-    config,
-    settings,
-    logger,
-  });
+  return new LocalApi(options);
 }
+
+class LocalApi implements InferenceServer {
+  readonly #options: InferenceServerOptions;
+  readonly #settings: ServeSettings;
+  readonly #reached: Reached;
+  readonly #around: RequestDeps;
+  readonly #http: HttpTransport;
+  #grpc: GrpcTransport | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: InferenceServerOptions) {
+    const { config, logger, requests, access = new Access({ clock: foregroundClock }), tracer, accessLog } = options;
+    this.#options = options;
+    this.#settings = { ...DEFAULT_SERVE_SETTINGS, ...config };
+    const log = ServeLog.over(logger);
+    this.#reached = reached({ ...options, access, log }, this.#settings);
+    // One count of what is under way for all transports.
+    const inFlight = new InFlight(this.#settings.maxRequests);
+    this.#around = { requests, access, inFlight, tracer, accessLog, clock: foregroundClock, logger: log };
+    this.#http = new HttpTransport({
+      apis: httpApis(options, this.#settings, this.#reached),
+      requests: requestPhases<HttpAnswer>(this.#around),
+      config,
+      settings: this.#settings,
+      logger,
+    });
+  }
+
+  get address(): ServeAddress {
+    return { ...this.#http.address, grpc: this.#grpc?.address };
+  }
+
+  async start(): Promise<void> {
+    await this.#http.start();
+    const { grpc } = this.#options.config;
+    if (grpc === undefined) return;
+    try {
+      this.#grpc = await this.#openGrpc(grpc);
+      await this.#grpc.start();
+    } catch (cause) {
+      await this.close();
+      throw cause;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= Promise.all([this.#http.close(), this.#grpc?.close()]).then(() => undefined);
+    return this.#closing;
+  }
+
+  async #openGrpc(config: NonNullable<ServeConfig['grpc']>): Promise<GrpcTransport> {
+    const { logger, dialects = DIALECTS, dataPlane } = this.#options;
+    // What it takes to load is in docs/OPERATIONS.md; devices without a gRPC port do not pay for it.
+    const { openGrpc } = await import('./grpc/open-grpc.js');
+    return openGrpc({
+      dialects,
+      dialectDeps: this.#reached.deps,
+      models: dataPlane,
+      requests: requestPhases<Buffer>(this.#around),
+      config,
+      settings: this.#settings,
+      logger,
+    });
+  }
+}
+
+type ApiOptions = Omit<InferenceServerOptions, 'config' | 'logger' | 'requests'>;
 
 /** Every API over HTTP. Errors: as `distinctRoutes`. */
 export function httpApis(
+  options: ApiOptions,
+  settings: Pick<ServeSettings, 'jsonElements' | 'sharedMemory'>,
+  { deps, answers } = reached(options, settings),
+): readonly (HttpApi & { readonly name: string })[] {
+  const { feedback: sink, metricsText, status, dialects = DIALECTS } = options;
+  const management = managementApi({ feedback: new Feedback({ dataPlane: deps.models, sink, answers }), metricsText, status });
+  return distinctRoutes([...dialects.map(({ name, http }) => ({ name, ...http(deps) })), { name: 'skerry', ...management }], SHARED_ROUTES);
+}
+
+type ReachedDeps = DialectDeps & { readonly models: DialectDeps['models'] & Pick<DataPlane, 'targetOf'> };
+
+/** What the APIs of all transports reach together: an answer of one can be judged over another. */
+interface Reached {
+  readonly deps: ReachedDeps;
+  readonly answers: AnswerLog;
+}
+
+function reached(
   {
     dataPlane,
-    feedback: sink,
-    metricsText,
-    status,
     agentVersion,
     repository = fleetRepository(dataPlane),
-    dialects = DIALECTS,
     access,
     tracer,
     log = ServeLog.over(silentLogger),
-  }: Omit<InferenceServerOptions, 'config' | 'logger' | 'requests'> & { readonly log?: ServeLog },
+  }: ApiOptions & { readonly log?: ServeLog },
   { jsonElements, sharedMemory: allowed }: Pick<ServeSettings, 'jsonElements' | 'sharedMemory'>,
-): readonly (HttpApi & { readonly name: string })[] {
+): Reached {
   const answers = new AnswerLog();
   const { run: predict } = predictionPhases({ dataPlane, answers, tracer });
   const sharedMemory = new SharedMemory(allowed);
   const traces = new TraceSettingsStore();
   const deps = guarded({ predict, models: dataPlane, repository, sharedMemory, log, traces, agentVersion, jsonElements }, access);
-  const management = managementApi({ feedback: new Feedback({ dataPlane: deps.models, sink, answers }), metricsText, status });
-  return distinctRoutes([...dialects.map(({ name, http }) => ({ name, ...http(deps) })), { name: 'skerry', ...management }], SHARED_ROUTES);
+  return { deps, answers };
 }
 
-type Reached = DialectDeps & { readonly models: DialectDeps['models'] & Pick<DataPlane, 'targetOf'> };
-
 /** What APIs reach, behind the rights of whoever asks: no API can forget to look at them. */
-function guarded(deps: Reached, access: Access | undefined): Reached {
+function guarded(deps: ReachedDeps, access: Access | undefined): ReachedDeps {
   if (access?.guards !== true) return deps;
   const { predict, models, repository } = deps;
   return {

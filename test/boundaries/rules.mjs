@@ -11,7 +11,6 @@ export const ROOMS = {
     signals: ['kernel', 'stats'],
     terminal: ['kernel'],
     bundle: ['kernel', 'tensor', 'onnx'],
-    bundle: ['kernel', 'tensor'],
     protobuf: ['kernel'],
     protocol: ['kernel', 'bundle', 'signals'],
     trust: ['kernel', 'bundle', 'protocol'],

@@ -12,10 +12,12 @@ import { type Body, type Ends, expectsContinue, readBody } from './body.js';
 import { Cors } from './cors.js';
 import type { Exchange, HttpAnswer, HttpApi, HttpRoute } from './exchange.js';
 import { errorAnswer } from './json-answer.js';
-import { listenTcp, listenUnix } from './listener.js';
+import { listenTcp, listenUnix } from '../listener.js';
 import { refuseTunnel, refuseUnreadable } from './refusals.js';
 import { pathOf, Router } from './router.js';
 import { writeAnswer } from './write-answer.js';
+
+type HttpAddress = Pick<ServeAddress, 'tcp' | 'unix'>;
 
 interface HttpTransportDeps {
   readonly apis: readonly (HttpApi & { readonly name: string })[];
@@ -49,7 +51,7 @@ export class HttpTransport implements Service {
   readonly #servers: Server[] = [];
   /** The newest request of each connection. */
   readonly #last = new WeakMap<Duplex, Ends>();
-  #address: ServeAddress = { tcp: undefined, unix: undefined };
+  #address: HttpAddress = { tcp: undefined, unix: undefined };
   #closing: Promise<void> | undefined;
 
   constructor(deps: HttpTransportDeps) {
@@ -60,7 +62,7 @@ export class HttpTransport implements Service {
     );
   }
 
-  get address(): ServeAddress {
+  get address(): HttpAddress {
     return this.#address;
   }
 

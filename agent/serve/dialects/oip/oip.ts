@@ -13,7 +13,11 @@ import { sharedMemoryRoutes } from './oip-shared-memory.js';
 const MODEL = '/v2/models/:model';
 
 /** The Open Inference Protocol v2, with Triton's extensions. */
-export const OIP: Dialect = { name: 'oip', http: (deps) => ({ routes: routes(deps), error: errorAnswer }) };
+export const OIP: Dialect = {
+  name: 'oip',
+  http: (deps) => ({ routes: routes(deps), error: errorAnswer }),
+  grpc: async () => (await import('./grpc/oip-grpc.js')).oipGrpc,
+};
 
 function routes(deps: DialectDeps): readonly HttpRoute[] {
   const server = jsonAnswer(serverMetadata(deps.agentVersion));

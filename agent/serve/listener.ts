@@ -1,12 +1,11 @@
 import { chmod, lstat, unlink } from 'node:fs/promises';
-import type { Server } from 'node:http';
 import net from 'node:net';
 import { errnoOf, SkerryError } from '#shared/kernel/errors.js';
 
 const SOCKET_MODE = 0o660;
 
 /** Listens on TCP; gives the port taken. `SERVE_LISTEN_FAILED` when it cannot. */
-export async function listenTcp(server: Server, host: string, port: number): Promise<number> {
+export async function listenTcp(server: net.Server, host: string, port: number): Promise<number> {
   await listen(server, { host, port }, `${host}:${port}`);
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : port;
@@ -16,7 +15,7 @@ export async function listenTcp(server: Server, host: string, port: number): Pro
  * Listens on a Unix socket that owner and group may use. A socket file that nobody listens on any more (its process was
  * killed) is replaced; false where the disk is read-only; one that somebody listens on, or a file that is no socket, is left alone: `SERVE_LISTEN_FAILED`.
  */
-export async function listenUnix(server: Server, path: string): Promise<boolean> {
+export async function listenUnix(server: net.Server, path: string): Promise<boolean> {
   try {
     await removeStale(path);
     await listen(server, { path }, path);
@@ -57,7 +56,7 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-function listen(server: Server, where: net.ListenOptions, shown: string): Promise<void> {
+function listen(server: net.Server, where: net.ListenOptions, shown: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const refuse = (cause: Error): void => {
       reject(new SkerryError('SERVE_LISTEN_FAILED', `cannot listen on ${shown}: ${cause.message}`, { cause }));

@@ -1,0 +1,193 @@
+import {
+  Metadata,
+  type Server,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
+import type { Row } from '#shared/kernel/phases.js';
+import type { Incoming, RequestKind } from '../requests.js';
+import type { GrpcExchange, GrpcMethod, GrpcService, WatchingMethod } from './grpc-api.js';
+import { CallFailed } from './grpc-status.js';
+
+/** Messages of one stream that are worked on at a time; the rest is not read before. */
+const STREAM_WINDOW = 16;
+
+type AnsweringMethod = Exclude<GrpcMethod, WatchingMethod>;
+type Unary = ServerUnaryCall<Buffer, Buffer>;
+type Streaming = ServerDuplexStream<Buffer, Buffer>;
+type Watching = ServerWritableStream<Buffer, Buffer>;
+type AnyCall = Pick<Unary, 'cancelled' | 'metadata' | 'getPeer' | 'getDeadline'>;
+
+/** A call as it was registered. */
+interface Registered {
+  readonly api: string;
+  readonly path: string;
+}
+
+const same = (bytes: Buffer): Buffer => bytes;
+
+/** Runs the calls of every API in the row of phases that stands around each request. Messages pass the carrier as their bytes. */
+export class GrpcCalls {
+  readonly #requests: Row<Incoming<Buffer>, Buffer>;
+
+  constructor(requests: Row<Incoming<Buffer>, Buffer>) {
+    this.#requests = requests;
+  }
+
+  register(server: Server, api: string, { service, methods }: GrpcService): void {
+    for (const [name, method] of Object.entries(methods)) {
+      const path = `/${service.name}/${name}`;
+      const as = { api, path };
+      if (method.streaming === 'answers') {
+        const watch = (call: Watching): void => void this.#watch(as, method, call);
+        server.register(path, watch, same, same, 'serverStream');
+      } else if (method.streaming === 'both') {
+        const stream = (call: Streaming): void => void this.#stream(as, method, call);
+        server.register(path, stream, same, same, 'bidi');
+      } else {
+        const unary = (call: Unary, respond: sendUnaryData<Buffer>): void => void this.#unary(as, method, call, respond);
+        server.register(path, unary, same, same, 'unary');
+      }
+    }
+  }
+
+  async #unary(as: Registered, method: AnsweringMethod, call: Unary, respond: sendUnaryData<Buffer>): Promise<void> {
+    const told = new Metadata();
+    try {
+      respond(null, await this.#answer(as, method, call, call.request, told), told);
+    } catch (cause) {
+      respond(new CallFailed(asSkerryError(cause), told));
+    }
+  }
+
+  /** Answers each message in the order they came; up to as many as the window has run at once. */
+  async #stream(as: Registered, method: AnsweringMethod, call: Streaming): Promise<void> {
+    const told = new Metadata();
+    const fail = (cause: unknown): void => {
+      if (!call.cancelled) call.emit('error', new CallFailed(asSkerryError(cause), told));
+    };
+    let last = Promise.resolve();
+    const underWay: Promise<void>[] = [];
+    try {
+      for await (const message of messagesOf(call)) {
+        const answer = this.#answer(as, method, call, message, told);
+        last = inOrder(last, answer, (bytes) => send(call, bytes));
+        last.catch(fail);
+        underWay.push(last);
+        if (underWay.length >= STREAM_WINDOW) await underWay.shift();
+      }
+      await last;
+      call.end();
+    } catch (cause) {
+      fail(cause);
+    }
+  }
+
+  async #watch({ api, path }: Registered, method: WatchingMethod, call: Watching): Promise<void> {
+    const told = new Metadata();
+    const ending = new AbortController();
+    call.once('cancelled', () => ending.abort());
+    const answers = method.watch(call.request, ending.signal);
+    try {
+      // What may be asked is judged once; the first answer is part of that.
+      const first = await this.#run({ api, call: method.call }, path, call, told, undefined, () => nextOf(answers));
+      await send(call, first);
+      for (let step = await answers.next(); step.done !== true; step = await answers.next()) await send(call, step.value);
+      call.end();
+    } catch (cause) {
+      if (!call.cancelled) call.emit('error', new CallFailed(asSkerryError(cause), told));
+    }
+  }
+
+  async #answer(as: Registered, method: AnsweringMethod, call: AnyCall, bytes: Buffer, told: Metadata): Promise<Buffer> {
+    const { api, path } = as;
+    let request;
+    try {
+      request = method.open(bytes);
+    } catch (cause) {
+      const refuse = (): Promise<Buffer> => Promise.reject(asSkerryError(cause));
+      return this.#run({ api, call: 'unknown' }, path, call, told, undefined, refuse);
+    }
+    const { answer, refused, model } = request;
+    const answering = this.#run({ api, call: request.call }, path, call, told, model, () => answer(exchangeOf(call, bytes)));
+    return refused === undefined ? answering : answering.catch((cause: unknown) => refused(asSkerryError(cause)));
+  }
+
+  #run(
+    kind: RequestKind,
+    path: string,
+    call: AnyCall,
+    told: Metadata,
+    model: string | undefined,
+    answer: () => Promise<Buffer>,
+  ): Promise<Buffer> {
+    return this.#requests.run({
+      kind,
+      what: path,
+      model,
+      caller: { transport: 'tcp', address: addressOf(call.getPeer()), header: (name) => headerOf(call.metadata, name) },
+      tell: (name, value) => told.set(name, value),
+      answer,
+    });
+  }
+}
+
+async function nextOf(answers: AsyncGenerator<Buffer, void>): Promise<Buffer> {
+  const { value } = await answers.next();
+  return value ?? Buffer.alloc(0);
+}
+
+function exchangeOf(call: AnyCall, bytes: Buffer): GrpcExchange {
+  const deadline = call.getDeadline();
+  const until = deadline instanceof Date ? deadline.getTime() : deadline;
+  return {
+    header: (name) => headerOf(call.metadata, name),
+    timeLeft: () => (Number.isFinite(until) ? Math.max(0, until - Date.now()) : undefined),
+    abandoned: () => call.cancelled,
+    // The carrier puts a message together in memory of its own, behind the five bytes of its frame; small ones share a pool.
+    owned: bytes.byteOffset <= FRAME_BYTES && bytes.byteOffset + bytes.byteLength === bytes.buffer.byteLength,
+  };
+}
+
+const FRAME_BYTES = 5;
+
+function headerOf(metadata: Metadata, name: string): string | undefined {
+  const [value] = metadata.get(name);
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** The address in what the carrier calls a peer: `127.0.0.1:50123`, `[::1]:50123`. */
+function addressOf(peer: string): string | undefined {
+  return /^\[?([0-9a-f.:]+?)\]?:\d+$/i.exec(peer)?.[1];
+}
+
+async function* messagesOf(call: Streaming): AsyncGenerator<Buffer, void> {
+  // The iterator would destroy the whole stream, with the answers that are still to be written.
+  const messages: AsyncIterable<unknown> = call.iterator({ destroyOnReturn: false });
+  for await (const message of messages) {
+    if (!Buffer.isBuffer(message)) throw new SkerryError('INTERNAL', 'the carrier handed over something else than the bytes of a message');
+    yield message;
+  }
+}
+
+async function inOrder(before: Promise<void>, answer: Promise<Buffer>, write: (bytes: Buffer) => Promise<void>): Promise<void> {
+  const [, bytes] = await Promise.all([before, answer]);
+  await write(bytes);
+}
+
+/** Resolves once more may be written. */
+function send(call: Watching | Streaming, bytes: Buffer): Promise<void> {
+  if (call.destroyed || call.write(bytes)) return Promise.resolve();
+  return new Promise((resolve) => {
+    const go = (): void => {
+      call.off('drain', go);
+      call.off('close', go);
+      resolve();
+    };
+    call.once('drain', go);
+    call.once('close', go);
+  });
+}
