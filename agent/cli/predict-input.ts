@@ -1,16 +1,7 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Datatype } from '#shared/tensor/datatype.js';
 import { fromJson } from '#shared/tensor/json.js';
-import type { Tensor } from '#shared/tensor/tensor.js';
-
-/** An input as the model's metadata describes it; -1 is a size that varies. */
-export interface InputSpec {
-  readonly name: string;
-  readonly datatype: Datatype;
-  readonly shape: readonly number[];
-  /** A tensor of any number of dimensions; `shape` says nothing then. */
-  readonly anyShape?: boolean;
-}
+import type { Tensor, TensorSpec } from '#shared/tensor/tensor.js';
 
 interface GivenInput {
   readonly name: string;
@@ -26,12 +17,12 @@ export function keepDigits(json: string): string {
 }
 
 /** Inputs in words; a model may take none. */
-export function listInputs(specs: readonly InputSpec[]): string {
+export function listInputs(specs: readonly TensorSpec[]): string {
   return specs.length === 0 ? 'no inputs' : specs.map(describeInput).join(', ');
 }
 
 /** An input in words: `x (FP32 [-1, 3])`. */
-function describeInput({ name, datatype, shape, anyShape }: InputSpec): string {
+function describeInput({ name, datatype, shape, anyShape }: TensorSpec): string {
   return `${name} (${datatype} ${anyShape === true ? 'of any shape' : `[${shape.join(', ')}]`})`;
 }
 
@@ -39,7 +30,7 @@ function describeInput({ name, datatype, shape, anyShape }: InputSpec): string {
  * Values as a tensor of the input's datatype. Their shape is the one said, else that of the nesting where it fits the model or the
  * model takes any, else the model's own.
  */
-export function valuesAsTensor(input: GivenInput, specs: readonly InputSpec[]): Tensor {
+export function valuesAsTensor(input: GivenInput, specs: readonly TensorSpec[]): Tensor {
   const spec = specOf(input.name, specs);
   const flat: readonly unknown[] = Array.isArray(input.value) ? input.value.flat(Number.POSITIVE_INFINITY) : [input.value];
   const data = flat.map((value) => asElement(spec.datatype, value));
@@ -48,7 +39,7 @@ export function valuesAsTensor(input: GivenInput, specs: readonly InputSpec[]): 
 }
 
 /** A tensor of a file as the input wants it: in another shape where one is said, and of the input's datatype. */
-export function tensorAsInput(name: string, tensor: Tensor, shape: string | undefined, specs: readonly InputSpec[]): Tensor {
+export function tensorAsInput(name: string, tensor: Tensor, shape: string | undefined, specs: readonly TensorSpec[]): Tensor {
   const { datatype } = specOf(name, specs);
   if (tensor.datatype !== datatype) {
     throw new SkerryError(
@@ -59,7 +50,7 @@ export function tensorAsInput(name: string, tensor: Tensor, shape: string | unde
   return shape === undefined ? tensor : { ...tensor, shape: parseShape(name, shape) };
 }
 
-function specOf(name: string, specs: readonly InputSpec[]): InputSpec {
+function specOf(name: string, specs: readonly TensorSpec[]): TensorSpec {
   const spec = specs.find((candidate) => candidate.name === name);
   if (spec !== undefined) return spec;
   throw new SkerryError('CLI_USAGE', `the model has no input ${name}; it takes ${listInputs(specs)}`);
@@ -87,7 +78,7 @@ function isEven(value: unknown, [size, ...inner]: readonly number[]): boolean {
   return value.length === size && value.every((entry) => isEven(entry, inner));
 }
 
-function guessShape(value: unknown, count: number, spec: InputSpec): readonly number[] {
+function guessShape(value: unknown, count: number, spec: TensorSpec): readonly number[] {
   const nesting = nestingOf(value);
   if (!isEven(value, nesting))
     throw new SkerryError('CLI_USAGE', `the nested lists of input ${spec.name} have different lengths or depths`);

@@ -2,19 +2,20 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import type { Millis } from '#shared/kernel/time.js';
 import { parseDuration } from '#shared/kernel/duration.js';
+import type { Prediction } from '#shared/client/client.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { DATATYPES } from '#shared/tensor/datatype.js';
+import { narrow } from '#shared/kernel/json.js';
 import { firstElements } from '#shared/tensor/elements.js';
 import { checkJson, jsonPieces } from '#shared/tensor/json-write.js';
 import { elementCount } from '#shared/tensor/shape.js';
-import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
+import { namedTensors, type NamedTensors, type Tensor, type TensorSpec } from '#shared/tensor/tensor.js';
 import { atOnce } from '#shared/kernel/turns.js';
 import { formatDuration } from '#shared/terminal/format.js';
 import { type Output, paint, printJson, printLine } from '#shared/terminal/output.js';
 import { type CommonOptions, dataOf, outputOf, withData, withJson } from './common.js';
-import { inferBody, protocolBody, readReply, withTimeout, type Reply, type RequestBody } from './predict-exchange.js';
+import { parametersSchema, type PredictRequest, protocolRequest } from './predict-request.js';
 import { outputFile, parseValues, readInputFile, tensorFor, writeOutputFile } from './predict-files.js';
-import { type InputSpec, listInputs, tensorAsInput, valuesAsTensor } from './predict-input.js';
+import { listInputs, tensorAsInput, valuesAsTensor } from './predict-input.js';
 
 interface PredictOptions extends CommonOptions {
   readonly input: readonly string[];
@@ -93,42 +94,36 @@ function split(text: string): readonly [string, string] {
   return [text.slice(0, Math.max(0, at)), text.slice(at + 1)];
 }
 
-const tensorSchema = z
-  .object({ name: z.string(), datatype: z.enum(DATATYPES), shape: z.array(z.int()), any_shape: z.boolean().optional() })
-  .transform(({ any_shape: anyShape, ...spec }): InputSpec => ({ ...spec, ...(anyShape !== undefined && { anyShape }) }));
-const metadataSchema = z.object({ inputs: z.array(tensorSchema), outputs: z.array(tensorSchema) });
-
 /** Members are read one by one: z.record drops one called `__proto__`, which a tensor may be. */
 const namedSchema = z.custom<Readonly<Record<string, unknown>>>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
 );
-const requestSchema = z.looseObject({ inputs: z.union([z.array(z.unknown()), namedSchema]), parameters: z.looseObject({}).nullish() });
+const requestSchema = z.looseObject({ inputs: z.union([z.array(z.unknown()), namedSchema]), parameters: z.unknown().optional() });
 
 async function runPredict(model: string, options: PredictOptions): Promise<void> {
   const out = outputOf(options);
   const { LocalApi } = await import('./local-api.js');
   const api = await LocalApi.find(dataOf(options));
-  const version = options.modelVersion === undefined ? '' : `/versions/${encodeURIComponent(options.modelVersion)}`;
-  const path = `/v2/models/${encodeURIComponent(model)}${version}`;
-  const { inputs, outputs } = await api.get(path, metadataSchema);
+  const version = { version: options.modelVersion };
+  const { inputs, outputs } = await api.ask((client) => client.metadata(model, version));
   const files = options.output.map((text) => outputFile(text, outputs));
-  const body = await buildRequest(inputs, options);
+  const request = await buildRequest(inputs, options);
+  const timeout = options.timeout ?? request.timeout;
   const began = performance.now();
-  const answer = await api.infer(`${path}/infer`, body);
+  const prediction = await api.ask((client) => client.infer(model, request.inputs, { ...request, ...version, timeout }));
   const millis = performance.now() - began;
-  const reply = readReply(answer.bytes, answer.headerLength);
-  for (const file of files) await writeOutputFile(file, reply.outputs);
-  if (out.json) printJson(out, asJson(reply));
-  else show(out, reply, millis);
+  for (const file of files) await writeOutputFile(file, namedTensors(prediction.outputs.map((output) => [output.name, output])));
+  if (out.json) printJson(out, asJson(prediction));
+  else show(out, prediction, millis);
 }
 
-async function buildRequest(specs: readonly InputSpec[], options: PredictOptions): Promise<RequestBody> {
+async function buildRequest(specs: readonly TensorSpec[], options: PredictOptions): Promise<PredictRequest> {
   const tensors = new Map<string, Tensor>();
-  let parameters: Readonly<Record<string, unknown>> = {};
+  let said: Omit<PredictRequest, 'inputs'> = { parameters: {} };
   if (options.file !== undefined) {
     const request = await readRequest(options.file);
-    if (Array.isArray(request.inputs)) return protocolBody(request, options.timeout);
-    parameters = request.parameters ?? {};
+    if (Array.isArray(request.inputs)) return protocolRequest(request, options.file);
+    said = narrow(parametersSchema, request.parameters, `"parameters" of ${options.file}`);
     for (const [name, value] of Object.entries(request.inputs)) {
       tensors.set(name, valuesAsTensor({ name, value, shape: shapeSaid(options.shape, name) }, specs));
     }
@@ -136,7 +131,7 @@ async function buildRequest(specs: readonly InputSpec[], options: PredictOptions
   for (const text of options.input) {
     for (const [name, tensor] of Object.entries(await readInput(text, options.shape, specs))) tensors.set(name, tensor);
   }
-  if (tensors.size > 0 || specs.length === 0) return inferBody(Object.fromEntries(tensors), withTimeout(parameters, options.timeout));
+  if (tensors.size > 0 || specs.length === 0) return { ...said, inputs: namedTensors(tensors) };
   throw new SkerryError('CLI_USAGE', `give the inputs with --input or --file; the model takes ${listInputs(specs)}`);
 }
 
@@ -153,7 +148,7 @@ function shapeSaid(shapes: PredictOptions['shape'], name: string): string | unde
 }
 
 /** What one `--input` gives: the tensors of a file by their names, or one input. */
-async function readInput(text: string, shapes: PredictOptions['shape'], specs: readonly InputSpec[]): Promise<NamedTensors> {
+async function readInput(text: string, shapes: PredictOptions['shape'], specs: readonly TensorSpec[]): Promise<NamedTensors> {
   if (text.startsWith('@')) {
     const path = text.slice(1);
     const found = await readInputFile(path);
@@ -176,10 +171,11 @@ async function readInput(text: string, shapes: PredictOptions['shape'], specs: r
   return { [name]: tensorAsInput(name, tensor, shape, specs) };
 }
 
-/** The answer as the protocol has it in JSON. */
-function asJson({ model, version, outputs }: Reply): unknown {
-  const described = Object.entries(outputs).map(([name, tensor]) => {
-    return { name, datatype: tensor.datatype, shape: tensor.shape, data: valuesOf(name, tensor) };
+/** The answer as the protocol has it in JSON, with FP16 and BF16 as numbers too. */
+function asJson({ model, version, outputs }: Prediction): unknown {
+  const described = outputs.map((output) => {
+    const { name, datatype, shape } = output;
+    return { name, datatype, shape, data: valuesOf(name, output) };
   });
   return { model_name: model, model_version: version, outputs: described };
 }
@@ -191,9 +187,10 @@ function valuesOf(name: string, tensor: Tensor): readonly unknown[] {
 
 const SHOWN_VALUES = 16;
 
-function show(out: Output, reply: Reply, millis: number): void {
-  printLine(out, `${paint(out, 'bold', `${reply.model}@${reply.version}`)} in ${formatDuration(millis)}`);
-  for (const [name, tensor] of Object.entries(reply.outputs)) {
+function show(out: Output, { model, version, outputs }: Prediction, millis: number): void {
+  printLine(out, `${paint(out, 'bold', `${model}@${version}`)} in ${formatDuration(millis)}`);
+  for (const tensor of outputs) {
+    const { name } = tensor;
     const values = valuesOf(name, firstElements(tensor, SHOWN_VALUES)).map((value) => textOf(tensor, value));
     const rest = elementCount(tensor.shape, name) - values.length;
     const more = rest > 0 ? ` ... ${rest} more (--json shows all)` : '';

@@ -1,4 +1,5 @@
 import { bundleCodes } from './codes/bundle.js';
+import { clientCodes } from './codes/client.js';
 import type { CodeEntry } from './codes/define.js';
 import { fleetCodes } from './codes/fleet.js';
 import { hubCodes } from './codes/hub.js';
@@ -40,6 +41,7 @@ export const ERROR_CODES = {
   ...statsCodes,
   ...packagingCodes,
   ...updateCodes,
+  ...clientCodes,
 } as const satisfies Readonly<Record<string, CodeEntry>>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -1,14 +1,12 @@
+import { connect } from '#shared/client/connect.js';
+import type { Client } from '#shared/client/client.js';
 import type { Recording } from './audio.js';
 
 /** Silero VAD at 16 kHz takes 512 new samples, behind the last 64 of the ones before (its published wrapper does the same). */
 export const FRAME = 512;
 const CONTEXT = 64;
-const STATE = 2 * 1 * 128;
-
-interface InferBody {
-  readonly model_version: string;
-  readonly outputs: readonly { readonly name: string; readonly data: readonly number[] }[];
-}
+const STATE = [2, 1, 128];
+const silent = (): Float32Array => new Float32Array(2 * 1 * 128);
 
 export interface Frame {
   /** Middle of the frame, seconds from the start. */
@@ -20,17 +18,19 @@ export interface Frame {
 
 /** A caller as an application on the device would be: one audio stream, its state carried from request to request. */
 export class VadStream {
-  readonly #url: string;
+  readonly #client: Promise<Client>;
+  readonly #model: string;
   readonly #recording: Recording;
-  #state: readonly number[] = Array.from({ length: STATE }, () => 0);
+  #state = silent();
   #position = 0;
 
   constructor(baseUrl: string, recording: Recording, model = 'vad') {
-    this.#url = `${baseUrl}/v2/models/${model}/infer`;
+    this.#client = connect(baseUrl);
+    this.#model = model;
     this.#recording = recording;
   }
 
-  /** Sends the next frame; starts over at the end of the recording. Rejects when the answer is not 200. */
+  /** Sends the next frame; starts over at the end of the recording. Rejects when the server refuses. */
   async next(): Promise<Frame> {
     const { samples, sampleRate } = this.#recording;
     if (this.#position + FRAME > samples.length) this.#rewind();
@@ -40,24 +40,16 @@ export class VadStream {
     input.set(samples.subarray(Math.max(0, start - CONTEXT), start), Math.max(0, CONTEXT - start));
     input.set(samples.subarray(start, start + FRAME), CONTEXT);
     const sent = performance.now();
-    const response = await fetch(this.#url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({
-        inputs: [
-          { name: 'input', datatype: 'FP32', shape: [1, CONTEXT + FRAME], data: Array.from(input) },
-          { name: 'state', datatype: 'FP32', shape: [2, 1, 128], data: this.#state },
-          { name: 'sr', datatype: 'INT64', shape: [], data: [sampleRate] },
-        ],
-      }),
+    const client = await this.#client;
+    const answer = await client.infer(this.#model, {
+      input: { shape: [1, CONTEXT + FRAME], data: input },
+      state: { shape: STATE, data: this.#state },
+      sr: { shape: [], data: BigInt64Array.of(BigInt(sampleRate)) },
     });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`prediction answered ${response.status}: ${text}`);
-    const body = JSON.parse(text) as InferBody;
-    this.#state = outputOf(body, 'stateN');
-    const [probability] = outputOf(body, 'output');
+    this.#state = answer.values('stateN', 'FP32');
+    const [probability] = answer.values('output', 'FP32');
     if (probability === undefined) throw new Error('prediction answered without a probability');
-    return { at: (start + FRAME / 2) / sampleRate, probability, version: body.model_version, millis: performance.now() - sent };
+    return { at: (start + FRAME / 2) / sampleRate, probability, version: answer.version, millis: performance.now() - sent };
   }
 
   /** The whole recording from the start. */
@@ -70,12 +62,6 @@ export class VadStream {
 
   #rewind(): void {
     this.#position = 0;
-    this.#state = Array.from({ length: STATE }, () => 0);
+    this.#state = silent();
   }
-}
-
-function outputOf(body: InferBody, name: string): readonly number[] {
-  const output = body.outputs.find((tensor) => tensor.name === name);
-  if (output === undefined) throw new Error(`prediction answered without the output "${name}"`);
-  return output.data;
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type InputSpec, keepDigits, listInputs, tensorAsInput, valuesAsTensor } from '#agent/cli/predict-input.js';
+import type { TensorSpec } from '#shared/tensor/tensor.js';
+import { keepDigits, listInputs, tensorAsInput, valuesAsTensor } from '#agent/cli/predict-input.js';
 
-const spec = (shape: readonly number[]): InputSpec => ({ name: 'x', datatype: 'FP32', shape });
+const spec = (shape: readonly number[]): TensorSpec => ({ name: 'x', datatype: 'FP32', shape });
 const shapeOf = (value: unknown, shape: readonly number[], said?: string): readonly number[] =>
   valuesAsTensor({ name: 'x', value, shape: said }, [spec(shape)]).shape;
 
@@ -26,7 +27,7 @@ describe('valuesAsTensor', () => {
   });
 
   it('keeps the nesting where the model takes any shape', () => {
-    const any: InputSpec = { ...spec([-1]), anyShape: true };
+    const any: TensorSpec = { ...spec([-1]), anyShape: true };
     const shape = (value: unknown): readonly number[] => valuesAsTensor({ name: 'x', value, shape: undefined }, [any]).shape;
     expect([
       shape([
@@ -50,7 +51,7 @@ describe('valuesAsTensor', () => {
       [1, 2],
       [-0.5, 'Infinity'],
     ];
-    const data = (datatype: InputSpec['datatype']) =>
+    const data = (datatype: TensorSpec['datatype']) =>
       valuesAsTensor({ name: 'x', value, shape: undefined }, [{ ...spec([2, 2]), datatype }]).data;
     expect([...new Float32Array(data('FP32').slice().buffer)]).toEqual([1, 2, -0.5, Infinity]);
     expect([...new Uint16Array(data('FP16').slice().buffer)]).toEqual([0x3c00, 0x4000, 0xb800, 0x7c00]);
@@ -58,7 +59,7 @@ describe('valuesAsTensor', () => {
   });
 
   it('keeps every digit of 64-bit integers, and text as it is', () => {
-    const read = (text: string, datatype: InputSpec['datatype']) =>
+    const read = (text: string, datatype: TensorSpec['datatype']) =>
       valuesAsTensor({ name: 'x', value: JSON.parse(keepDigits(text)), shape: undefined }, [{ ...spec([-1]), datatype }]).data;
     expect([...new BigInt64Array(read('[9223372036854775807, -9007199254740993, 5]', 'INT64').slice().buffer)]).toEqual([
       2n ** 63n - 1n,
