@@ -5,9 +5,10 @@ import { mkdtemp } from 'node:fs/promises';
 import os from 'node:os';
 import { openStandalone, type Standalone } from '#agent/standalone-app.js';
 import { folderSource } from '#agent/standalone/source.js';
+import type { ModelName } from '#shared/bundle/names.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { writeFiles } from '../../kit/model-folder.js';
-import { affineModel } from '../../kit/onnx-models.js';
+import { affineModel, classifierModel, everyTypeModel, shapelessModel } from '../../kit/onnx-models.js';
 
 const NO_FILES = { files: new Map<string, Uint8Array>() };
 const plus = (bias: number): Uint8Array => affineModel({ scale: 1, bias });
@@ -42,6 +43,9 @@ beforeAll(async () => {
     'python/config.pbtxt': 'backend: "python"',
     'wrong/1/model.onnx': plus(1),
     'wrong/config.pbtxt': VECTOR.replace('TYPE_FP32', 'TYPE_INT32'),
+    'iris/1/model.onnx': classifierModel(),
+    'any/1/model.onnx': shapelessModel(),
+    'every/1/model.onnx': everyTypeModel(() => ['n']),
     'none/readme.md': '',
     'damaged/1/model.onnx': 'no model',
     'changed/1/model.onnx': plus(1),
@@ -67,6 +71,10 @@ async function infer(path: string, shape: readonly number[] = [1, 4]): Promise<{
   const body = JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape, data }] });
   const response = await fetch(`${base}/v2/models/${path}/infer`, { method: 'POST', body });
   return { status: response.status, body: await response.json() };
+}
+async function ask(model: string, body: object): Promise<unknown> {
+  const response = await fetch(`${base}/v2/models/${model}/infer`, { method: 'POST', body: JSON.stringify(body) });
+  return response.json();
 }
 const answer = (version: string, shape: readonly number[], value: number): object => ({
   status: 200,
@@ -103,6 +111,19 @@ describe('what a folder serves', () => {
   test('tensors in the shapes of the configuration, which are others in the model', async () => {
     expect(await infer('shaped', [3, 2, 2])).toMatchObject(answer('1', [3, 4, 1], 1));
     expect(await infer('shaped', [3, 4])).toMatchObject({ status: 400, body: { code: 'TENSOR_SHAPE' } });
+  });
+
+  test('scores by class of a classifier of scikit-learn, with the names of its classes; BF16; and inputs of any shape', async () => {
+    const outputs = [{ name: 'probabilities', parameters: { classification: 1 } }];
+    const row = { name: 'x', datatype: 'FP32', shape: [1, 2], data: [3, 0] };
+    const classified = await ask('iris', { inputs: [row], outputs });
+    expect(classified).toMatchObject({ outputs: [{ datatype: 'BYTES', data: [expect.stringMatching(/^0\.\d+:0:0$/)] }] });
+    expect(await ask('iris', { inputs: [row] })).toMatchObject({ outputs: [{ name: 'label' }, { name: 'probabilities', shape: [1, 3] }] });
+    expect(standalone.repository.config('every' as ModelName)).toMatchObject({
+      input: expect.arrayContaining([expect.objectContaining({ name: 'BF16', data_type: 'TYPE_BF16', dims: [-1] })]) as unknown,
+    });
+    const square = { name: 'x', datatype: 'FP32', shape: [2, 2], data: [1, 2, 3, 4] };
+    expect(await ask('any', { inputs: [square] })).toMatchObject({ outputs: [{ shape: [2, 2], data: [-1, -2, -3, -4] }] });
   });
 
   test('what cannot be served says why, and keeps nobody else from it', () => {
