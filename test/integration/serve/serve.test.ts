@@ -131,7 +131,8 @@ describe('Open Inference Protocol v2 in JSON', () => {
 
   test('is what docs/PROTOCOL.md says: its paths, and its example', async () => {
     const page = await readFile('docs/PROTOCOL.md', 'utf8');
-    const section = page.slice(page.indexOf('## Local API')).split('\n## ')[0] ?? '';
+    // Other dialects have chapters of their own.
+    const section = page.slice(page.indexOf('## Local API')).split(/\n###? /)[0] ?? '';
     const written = [...section.matchAll(/`((?:GET|POST) \/[^`]+)`/g)].flatMap(([, route = '']) =>
       route.includes('[') ? [route.replace(/\[.*\]/, ''), route.replace(/[[\]]/g, '')] : [route],
     );
@@ -252,14 +253,7 @@ describe('what is wrong gets a coded 4xx that says what was expected', () => {
     ['negative shape', INFER, { inputs: [{ ...input, shape: [-1, 4] }] }, 400, 'TENSOR_SHAPE', /whole number/],
     ['datatype left out', INFER, { inputs: [{ ...input, datatype: undefined }] }, 400, 'SERVE_REQUEST', /it is missing/],
     ['null among numbers', INFER, { inputs: [{ ...input, data: [1, 2, 3, null] }] }, 400, 'TENSOR_DATA', /element 3 is null/],
-    [
-      'NaN as a word outside of tensors',
-      INFER,
-      '{"parameters":{"priority":NaN}}',
-      400,
-      'SERVE_BODY',
-      /NaN at byte \d+ is not in JSON; write it as a string/,
-    ],
+    ['NaN as a word outside of tensors', INFER, '{"parameters":{"priority":NaN}}', 400, 'SERVE_REQUEST', /priority/],
     ['half of a surrogate pair', INFER, '{"id":"\\ud800"}', 400, 'SERVE_BODY', /surrogate/],
     [
       'binary data without the length of the JSON',
