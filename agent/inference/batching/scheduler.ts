@@ -37,6 +37,8 @@ interface SchedulerParts<R extends Runner> {
   readonly capacity: number;
   /** Dynamic batching along dimension 0, or none. */
   readonly batching: BatchPolicy | undefined;
+  /** Dimension 0 of its tensors counts rows, also where requests do not share runs. */
+  readonly hasRows?: boolean;
   /** Requests that run by themselves before any share a run, so that the rows of a lone one are seen first. */
   readonly aloneFirst: number;
   /** Called once, when outputs showed that requests must not share a run: from then on each runs by itself. */
@@ -114,7 +116,8 @@ export class Scheduler<R extends Runner> {
       const details = { waiting: this.#queue.length, capacity };
       return Promise.reject(new SkerryError('INFERENCE_QUEUE_FULL', `the queue of the model is full (${capacity} requests)`, { details }));
     }
-    const rows = this.#parts.batching === undefined ? undefined : rowsOf(work.inputs);
+    const { batching, hasRows } = this.#parts;
+    const rows = batching !== undefined || hasRows === true ? rowsOf(work.inputs) : undefined;
     return new Promise((resolve, reject) => {
       const item: Item = {
         work,

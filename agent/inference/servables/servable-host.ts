@@ -199,6 +199,7 @@ export class ServableHost {
         onRan: (rows, times) => this.#statistics.ran(rows, times),
         onEnded: (work, error) => this.#endedBy(work.inputs, error),
         aloneFirst: ALONE_FIRST,
+        hasRows: this.spec.maxRows !== undefined,
         batching: this.spec.batching === undefined ? undefined : batchPolicy(this.spec.batching),
         onBatchingStopped: (reason) =>
           logger.warn({ code: 'INFERENCE_OUTPUT_INVALID' }, `batching is switched off for this version: ${reason}`),

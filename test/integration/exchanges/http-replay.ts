@@ -43,6 +43,7 @@ export async function replay(exchanges: readonly HttpExchange[], options: Replay
       await pause(exchange.wait_before_ms);
       const wait = exchange.wait_s === undefined ? PATIENCE_MS : exchange.wait_s * 1_000;
       const ours = await connection.exchange(exchange, wait);
+      if (exchange.response.connection_after === 'closed') await connection.ended(500);
       played.push({ exchange, ours, differences: compareAnswers(exchange, ours, connection.isOpen, options.lacking) });
       for (const one of background) one.close();
     }

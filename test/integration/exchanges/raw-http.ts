@@ -81,6 +81,12 @@ export class RawConnection {
     return this.#answer(request.method, patience, interim, false);
   }
 
+  /** Waits for the other side to close, at most so long. */
+  async ended(patience: number): Promise<void> {
+    const until = performance.now() + patience;
+    while (!this.#ended && performance.now() < until) await this.#news(until - performance.now());
+  }
+
   close(): void {
     this.#socket.destroy();
   }
@@ -98,14 +104,19 @@ export class RawConnection {
       }
       const left = until - performance.now();
       if (this.#ended || left <= 0) return undefined;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
+      await this.#news(left);
     }
+  }
+
+  /** Resolves when something came, or nothing for so long. */
+  #news(patience: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, patience);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 }
 

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { folderSource } from '#agent/standalone/source.js';
 import { openStandalone, type Standalone } from '#agent/standalone-app.js';
 import { silentLogger } from '#shared/kernel/logger.js';
+import type { HttpExchange } from './record.js';
 
 /** A model of the record, as `models.json` has it. */
 const recordedModel = z.object({
@@ -63,4 +64,11 @@ async function writeModel(
     if (source === undefined) await writeFile(file, 'no model');
     else await copyFile(path.join(recorded, source), file);
   }
+}
+
+/** The exchange with the backend of our models in the configurations that it sends. */
+export function withOurBackend(exchange: HttpExchange): HttpExchange {
+  const { body_text: text } = exchange;
+  if (text === undefined || !exchange.path.endsWith('/load')) return exchange;
+  return { ...exchange, body_text: text.replaceAll(String.raw`\"python\"`, String.raw`\"onnxruntime\"`) };
 }

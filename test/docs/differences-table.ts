@@ -1,0 +1,32 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { TRITON_RULES } from '../integration/exchanges/triton-rules.js';
+import type { DifferenceRule } from '../integration/exchanges/rules.js';
+import { PROJECT_ROOT } from '../kit/processes.js';
+
+const PAGE = path.join(PROJECT_ROOT, 'docs/PROTOCOL.md');
+
+/** Every table of differences in docs/PROTOCOL.md, by the name in its markers. */
+const TABLES: Readonly<Record<string, readonly DifferenceRule[]>> = { 'triton-http': TRITON_RULES };
+
+/** docs/PROTOCOL.md with the tables as the rules have them, and as it is. */
+export function protocolPage(): { readonly made: string; readonly written: string } {
+  const written = readFileSync(PAGE, 'utf8');
+  let made = written;
+  for (const [name, rules] of Object.entries(TABLES)) {
+    const [begin, end] = [`<!-- differences ${name}:begin -->`, `<!-- differences ${name}:end -->`];
+    const [from, to] = [made.indexOf(begin), made.indexOf(end)];
+    if (from === -1 || to < from) throw new Error(`docs/PROTOCOL.md has no place for the table of differences (${begin})`);
+    made = `${made.slice(0, from)}${begin}\n${tableOf(rules)}\n${made.slice(to)}`;
+  }
+  return { made, written };
+}
+
+export function writeProtocolPage(): void {
+  writeFileSync(PAGE, protocolPage().made);
+}
+
+function tableOf(rules: readonly DifferenceRule[]): string {
+  const rows = rules.map(({ what, theirs, ours, reason }) => `| ${what} | ${theirs} | ${ours} | ${reason} |`);
+  return ['| request | theirs | ours | reason |', '|---|---|---|---|', ...rows].join('\n');
+}

@@ -1,0 +1,3 @@
+import { writeProtocolPage } from './differences-table.js';
+
+writeProtocolPage();
