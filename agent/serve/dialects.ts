@@ -3,6 +3,7 @@ import type { Dialect } from './dialect.js';
 import { MLFLOW } from './dialects/mlflow/mlflow.js';
 import { OIP } from './dialects/oip/oip.js';
 import { TORCHSERVE } from './dialects/torchserve/torchserve.js';
+import { TENSORFLOW_SERVING } from './dialects/tensorflow-serving/tensorflow-serving.js';
 import type { SharedRoute } from './distinct-routes.js';
 
 interface DialectRow {
@@ -16,6 +17,7 @@ const DIALECT_ROWS: readonly DialectRow[] = [
   { dialect: OIP, byDefault: true },
   { dialect: MLFLOW, byDefault: true },
   { dialect: TORCHSERVE, byDefault: true },
+  { dialect: TENSORFLOW_SERVING, byDefault: true },
 ];
 
 /** Every route that several dialects have and that one can answer for all of them. Two that are spoken may share no other. */

@@ -20,6 +20,8 @@ interface ModelServerOptions {
   readonly dialects: readonly Dialect[];
   /** File bytes by name. */
   readonly models: Readonly<Record<string, Uint8Array>>;
+  /** What is known beyond the models, in place of a fleet's repository. */
+  readonly repository?: (runtime: InferenceRuntime) => ModelRepository;
   readonly config?: ServeConfig;
   /** Files of a folder of models by path, and those of them that are loaded; clients may load and unload them. */
   readonly folder?: { readonly files: Readonly<Record<string, Uint8Array | string>>; readonly load: readonly string[] };
@@ -35,7 +37,13 @@ export interface ModelServer {
 }
 
 /** A server of real models that speaks some dialects. */
-export async function startModelServer({ dialects, models, config, folder }: ModelServerOptions): Promise<ModelServer> {
+export async function startModelServer({
+  dialects,
+  models,
+  config,
+  folder,
+  repository: repositoryOf,
+}: ModelServerOptions): Promise<ModelServer> {
   const recorder = new MetricsRecorder();
   const runtime = createInferenceRuntime({ store: memoryKeyValue(), recorder, logger: silentLogger });
   await runtime.start();
@@ -44,7 +52,7 @@ export async function startModelServer({ dialects, models, config, folder }: Mod
     await runtime.load(spec);
     runtime.route(modelName(name), versionNumber(1));
   }
-  const repository = folder === undefined ? undefined : await folderRepository(runtime, folder);
+  const repository = folder === undefined ? repositoryOf?.(runtime) : await folderRepository(runtime, folder);
   const closing: (() => Promise<void>)[] = [];
   const serve = async (dataPlane: DataPlane): Promise<string> => {
     const server = createInferenceServer({

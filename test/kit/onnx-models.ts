@@ -187,11 +187,11 @@ export function logModel({ type = FLOAT }: { type?: OnnxType } = {}): Uint8Array
 }
 
 /** answer = text, both strings [n]. */
-export function textModel(): Uint8Array {
+export function textModel({ answer = 'answer' }: { answer?: string } = {}): Uint8Array {
   return model({
-    nodes: [node('Identity', ['text'], ['answer'])],
+    nodes: [node('Identity', ['text'], [answer])],
     inputs: [valueInfo('text', ONNX_TYPES.STRING, ['n'])],
-    outputs: [valueInfo('answer', ONNX_TYPES.STRING, ['n'])],
+    outputs: [valueInfo(answer, ONNX_TYPES.STRING, ['n'])],
   });
 }
 

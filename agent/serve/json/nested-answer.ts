@@ -11,20 +11,28 @@ import { lineBreak, nestedPieces } from './nested-write.js';
 const AT_ONCE_ELEMENTS = 4_096;
 const AT_ONCE_BYTES = 64 * 1024;
 
-interface NestedForm {
+interface AnswerForm {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly jsonElements: number;
+}
+
+interface NestedForm extends AnswerForm {
   /** Member of an object that holds the outputs; they are the whole document when left out. */
   readonly member?: string;
   /** Spaces for each level; everything stands in one line when left out. */
   readonly indent?: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly jsonElements: number;
 }
 
 /**
  * An answer in JSON: the only output itself, or an object of several by name, each nested as its shape. Errors: `SERVE_JSON_TOO_LARGE`,
  * `TENSOR_NOT_IN_JSON`.
  */
-export async function nestedAnswer(outputs: NamedTensors, form: NestedForm): Promise<HttpAnswer> {
+export function nestedAnswer(outputs: NamedTensors, form: NestedForm): Promise<HttpAnswer> {
+  return tensorAnswer(outputs, form, () => answerPieces(Object.entries(outputs), form));
+}
+
+/** An answer in which outputs stand as JSON; a large one is written in pieces. Errors: `SERVE_JSON_TOO_LARGE`, `TENSOR_NOT_IN_JSON`. */
+export async function tensorAnswer(outputs: NamedTensors, form: AnswerForm, write: () => Generator<string, void>): Promise<HttpAnswer> {
   const json = new JsonAllowance(form.jsonElements);
   let bytes = 0;
   for (const [name, tensor] of Object.entries(outputs)) {
@@ -34,7 +42,7 @@ export async function nestedAnswer(outputs: NamedTensors, form: NestedForm): Pro
     if (tensor.data.byteLength > AT_ONCE_BYTES) await inTurns(check);
     else atOnce(check);
   }
-  const pieces = answerPieces(Object.entries(outputs), form);
+  const pieces = write();
   const isLarge = json.taken > AT_ONCE_ELEMENTS || bytes > AT_ONCE_BYTES;
   return { status: 200, headers: form.headers, body: isLarge ? piecesInTurns(pieces) : [[...pieces].join('')] };
 }

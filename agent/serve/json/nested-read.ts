@@ -6,7 +6,7 @@ import { elementCount, formatShape } from '#shared/tensor/shape.js';
 import type { Tensor, TensorSpec } from '#shared/tensor/tensor.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import type { JsonAllowance } from './json-allowance.js';
-import { pythonElement } from './python-elements.js';
+import { type ElementReading, pythonElement } from './python-elements.js';
 
 /** Elements read between two places where the work may be interrupted: some ten microseconds. */
 const ELEMENTS_AT_ONCE = 1_000;
@@ -18,6 +18,8 @@ const EMPTY_ARRAYS = 1_000;
 export interface NestedTarget {
   readonly spec: TensorSpec;
   readonly json: JsonAllowance;
+  /** What an element stands for; as Python's array libraries take it when left out. */
+  readonly element?: ElementReading | undefined;
 }
 
 /**
@@ -33,28 +35,33 @@ export function* nestedTensor(value: unknown, target: NestedTarget): Generator<v
 /**
  * Reads a tensor from its elements in row-major order. Its shape is fitted to the input's: numbers [N] for an input [N,1] are a column.
  */
-export function* tensorOfCells(shape: readonly number[], cells: Iterator<unknown>, { spec, json }: NestedTarget): Generator<void, Tensor> {
+export function* tensorOfCells(
+  shape: readonly number[],
+  cells: Iterator<unknown>,
+  { spec, json, element = pythonElement }: NestedTarget,
+): Generator<void, Tensor> {
   const what = `input ${JSON.stringify(spec.name)}`;
   const count = elementCount(shape, what);
   json.take(count, `${what} ${formatShape(shape)}`, 'Send binary tensors with the Open Inference Protocol, or raise --json-elements');
-  const data = yield* readCells(jsonReader(spec.datatype, what), cells, count, spec);
+  const data = yield* readCells(jsonReader(spec.datatype, what), count, () => element(spec.datatype, cells.next().value));
+  // Empty arrays behind the last element are checked too.
+  cells.next();
   return { datatype: spec.datatype, shape: fittedShape(shape, spec), data };
 }
 
-function* readCells(reader: JsonReader, cells: Iterator<unknown>, count: number, { datatype }: TensorSpec): Generator<void, Uint8Array> {
-  const next = (): unknown => pythonElement(datatype, cells.next().value);
+function* readCells(reader: JsonReader, count: number, next: () => unknown): Generator<void, Uint8Array> {
   if (reader.kind === 'text') {
     const encoder = new TextEncoder();
     const texts: Uint8Array[] = [];
     for (let at = 0; at < count; at++) {
       if (at % ELEMENTS_AT_ONCE === 0) yield;
-      texts.push(encoder.encode(reader.read(next(), at)));
+      const element = next();
+      texts.push(element instanceof Uint8Array ? element : encoder.encode(reader.read(element, at)));
     }
-    cells.next();
     return joinBytesElements(texts);
   }
-  if (reader.kind === 'bigint') return yield* readNumbers(reader.allocate(count), (at) => reader.read(next(), at), cells);
-  return yield* readNumbers(reader.allocate(count), (at) => reader.read(next(), at), cells);
+  if (reader.kind === 'bigint') return yield* readNumbers(reader.allocate(count), (at) => reader.read(next(), at));
+  return yield* readNumbers(reader.allocate(count), (at) => reader.read(next(), at));
 }
 
 interface Elements<T> extends ArrayBufferView {
@@ -62,13 +69,11 @@ interface Elements<T> extends ArrayBufferView {
   [at: number]: T;
 }
 
-function* readNumbers<T>(elements: Elements<T>, read: (at: number) => T, cells: Iterator<unknown>): Generator<void, Uint8Array> {
+function* readNumbers<T>(elements: Elements<T>, read: (at: number) => T): Generator<void, Uint8Array> {
   for (let at = 0; at < elements.length; at++) {
     if (at % ELEMENTS_AT_ONCE === 0) yield;
     elements[at] = read(at);
   }
-  // Empty arrays behind the last element are checked too.
-  cells.next();
   return bytesOf(elements);
 }
 

@@ -12,20 +12,33 @@ const PIECE_CHARACTERS = 16 * 1024;
  * spaces, every value stands in a line of its own. The tensor must have passed `checkJson`.
  */
 export function* nestedPieces(tensor: Tensor, indent?: number, depth = 0): Generator<string, void> {
-  yield* coalesced(new NestedWriter(tensor, indent).level(0, depth));
+  yield* coalesced(new NestedWriter(tensor, { indent }).level(0, depth));
 }
 
-class NestedWriter {
+interface ElementForm {
+  /** BYTES as `{"b64": "..."}`. */
+  readonly base64?: boolean | undefined;
+  /** Numbers that are not finite; the words of Python when left out. */
+  readonly notFinite?: 'null' | undefined;
+}
+
+interface WriterForm extends ElementForm {
+  readonly indent?: number | undefined;
+}
+
+/** Writes a tensor from its first element to its last, as a whole or in parts. */
+export class NestedWriter {
   readonly #shape: readonly number[];
   readonly #indent: number | undefined;
   readonly #next: () => string;
 
-  constructor(tensor: Tensor, indent: number | undefined) {
+  constructor(tensor: Tensor, form: WriterForm) {
     this.#shape = tensor.shape;
-    this.#indent = indent;
-    this.#next = elementTexts(tensor);
+    this.#indent = form.indent;
+    this.#next = elementTexts(tensor, form);
   }
 
+  /** The next array of elements from this axis on: 0 is the tensor, 1 its next row. */
   *level(axis: number, depth: number): Generator<string, void> {
     const size = this.#shape[axis];
     if (size === undefined) yield this.#next();
@@ -47,29 +60,33 @@ export function lineBreak(indent: number | undefined, depth: number): string {
 }
 
 /** Gives one element after the other. */
-function elementTexts(tensor: Tensor): () => string {
+function elementTexts(tensor: Tensor, { base64 = false, notFinite }: ElementForm): () => string {
   let at = 0;
   if (!isFixedSize(tensor)) {
     return () => {
       const element = nextBytesElement(tensor.data, at);
       at = element?.end ?? at;
-      return JSON.stringify(Buffer.from(element?.bytes ?? []).toString('utf8'));
+      const bytes = Buffer.from(element?.bytes ?? []);
+      return base64 ? `{"b64":"${bytes.toString('base64')}"}` : JSON.stringify(bytes.toString('utf8'));
     };
   }
   const elements = elementsOf(tensor);
   if (tensor.datatype === 'BOOL') return () => String(elements[at++] !== 0);
   const form = floatForm(tensor.datatype);
   if (form === undefined) return () => String(elements[at++]);
-  return () => floatText(form.read(Number(elements[at++])));
+  return () => {
+    const value = form.read(Number(elements[at++]));
+    return Number.isFinite(value) || notFinite === undefined ? floatText(value) : notFinite;
+  };
 }
 
-function floatText(value: number): string {
+export function floatText(value: number): string {
   if (Object.is(value, -0)) return '-0.0';
   return Number.isInteger(value) && Math.abs(value) < 1e21 ? `${value}.0` : String(value);
 }
 
 /** Joins small pieces: each costs a write. */
-function* coalesced(pieces: Iterable<string>): Generator<string, void> {
+export function* coalesced(pieces: Iterable<string>): Generator<string, void> {
   let text = '';
   for (const piece of pieces) {
     text += piece;

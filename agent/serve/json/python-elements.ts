@@ -1,5 +1,8 @@
 import type { Datatype } from '#shared/tensor/datatype.js';
 
+/** Makes of a JSON value what the readers of JSON elements take for a datatype; bytes are an element of BYTES as it is. */
+export type ElementReading = (datatype: Datatype, value: unknown) => unknown;
+
 /** A number in a text, such as a cell of a CSV file. */
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 const WHOLE = /^[+-]?\d{1,20}$/;

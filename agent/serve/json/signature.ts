@@ -3,20 +3,26 @@ import { namedTensors, type NamedTensors, type Tensor, type TensorSpec } from '#
 import { isObject } from './fields.js';
 import type { JsonAllowance } from './json-allowance.js';
 import { nestedTensor } from './nested-read.js';
+import type { ElementReading } from './python-elements.js';
 
 /**
  * The inputs of a model from a JSON value, by its signature: of several, each by its name in an object, where other members mean nothing;
  * an only one likewise, or the value itself. It can be interrupted wherever it yields. Errors: `TENSOR_MISSING`, and those of tensors.
  */
-export function* inputsBySignature(value: unknown, inputs: readonly TensorSpec[], json: JsonAllowance): Generator<void, NamedTensors> {
+export function* inputsBySignature(
+  value: unknown,
+  inputs: readonly TensorSpec[],
+  json: JsonAllowance,
+  element?: ElementReading,
+): Generator<void, NamedTensors> {
   const [only] = inputs;
   if (inputs.length === 1 && only !== undefined && !(isObject(value) && Object.hasOwn(value, only.name))) {
-    return namedTensors([[only.name, yield* nestedTensor(value, { spec: only, json })]]);
+    return namedTensors([[only.name, yield* nestedTensor(value, { spec: only, json, element })]]);
   }
   const tensors: [string, Tensor][] = [];
   for (const spec of inputs) {
     if (!isObject(value) || !Object.hasOwn(value, spec.name)) throw missingInputs(inputs, isObject(value) ? Object.keys(value) : []);
-    tensors.push([spec.name, yield* nestedTensor(value[spec.name], { spec, json })]);
+    tensors.push([spec.name, yield* nestedTensor(value[spec.name], { spec, json, element })]);
   }
   return namedTensors(tensors);
 }
