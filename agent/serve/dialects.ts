@@ -1,5 +1,6 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Dialect } from './dialect.js';
+import { KSERVE_V1 } from './dialects/kserve-v1/kserve-v1.js';
 import { MLFLOW } from './dialects/mlflow/mlflow.js';
 import { OIP } from './dialects/oip/oip.js';
 import { TORCHSERVE } from './dialects/torchserve/torchserve.js';
@@ -18,6 +19,8 @@ const DIALECT_ROWS: readonly DialectRow[] = [
   { dialect: MLFLOW, byDefault: true },
   { dialect: TORCHSERVE, byDefault: true },
   { dialect: TENSORFLOW_SERVING, byDefault: true },
+  // Its paths are TensorFlow Serving's, whose status of a model has another form.
+  { dialect: KSERVE_V1, byDefault: false },
 ];
 
 /** Every route that several dialects have and that one can answer for all of them. Two that are spoken may share no other. */
