@@ -68,6 +68,8 @@ const agentConfigSchema = z.strictObject({
   requestTimeout: minutesAtMost(60).refine((value) => value >= 1_000, 'at least one second'),
   idleTimeout: minutesAtMost(60 * 24).refine((value) => value >= 1_000, 'at least one second'),
   accessLog: file,
+  metricsPort: z.union([z.literal('none'), wholeNumber(0, 65_535)]),
+  tritonMetrics: z.enum(['on', 'off']),
   traceEndpoint: z
     .url({ protocol: /^https?$/ })
     .max(1024)
@@ -191,6 +193,20 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     env: 'SKERRY_AGENT_ACCESS_LOG',
     default: 'none',
     doc: 'File that gets one JSON line for each request to the local API. "stdout" writes to the standard output, "none" disables it.',
+  },
+  metricsPort: {
+    flag: 'metrics-port',
+    value: 'port',
+    env: 'SKERRY_AGENT_METRICS_PORT',
+    default: 'none',
+    doc: 'Port that serves /metrics alone, beside the local API. 0 picks a free port, "none" opens none. Triton has 8002.',
+  },
+  tritonMetrics: {
+    flag: 'triton-metrics',
+    value: 'on|off',
+    env: 'SKERRY_AGENT_TRITON_METRICS',
+    default: 'off',
+    doc: 'Whether /metrics also has the names of Triton (nv_inference_...), for existing dashboards.',
   },
   traceEndpoint: {
     flag: 'trace-endpoint',
@@ -369,15 +385,26 @@ export async function readAuthorities(path: string): Promise<string> {
   throw new SkerryError('CONFIG_INVALID', `the file ${path} (--ca-file) holds no certificate in PEM form`);
 }
 
-/** What the local API is told of its limits. */
-export function serveLimits(config: AgentConfig): Pick<
-  AgentConfig,
-  'jsonElements' | 'bodyLimit' | 'maxConnections' | 'maxRequests' | 'requestTimeout' | 'idleTimeout'
-> & {
+type ServeLimits = Pick<AgentConfig, 'jsonElements' | 'bodyLimit' | 'maxConnections' | 'maxRequests' | 'requestTimeout' | 'idleTimeout'> & {
   readonly corsOrigins: readonly string[];
-} {
-  const { jsonElements, bodyLimit, maxConnections, maxRequests, requestTimeout, idleTimeout, corsOrigins = [] } = config;
-  return { jsonElements, bodyLimit, maxConnections, maxRequests, requestTimeout, idleTimeout, corsOrigins };
+  readonly metrics?: { readonly host: string; readonly port: number };
+};
+
+/** What the local API is told of its limits, and of what it serves beside itself. */
+export function serveLimits(config: AgentConfig): ServeLimits {
+  const {
+    jsonElements,
+    bodyLimit,
+    maxConnections,
+    maxRequests,
+    requestTimeout,
+    idleTimeout,
+    corsOrigins = [],
+    httpHost,
+    metricsPort,
+  } = config;
+  const metrics = metricsPort === 'none' ? {} : { metrics: { host: httpHost, port: metricsPort } };
+  return { jsonElements, bodyLimit, maxConnections, maxRequests, requestTimeout, idleTimeout, corsOrigins, ...metrics };
 }
 
 /** Longest path of a Unix socket that every system takes. */

@@ -115,6 +115,8 @@ export interface ServableStatus {
   readonly classNames?: ReadonlyMap<string, readonly string[]>;
   /** Requests taken and not yet answered. */
   readonly inFlight: number;
+  /** Those of them that wait for an instance. */
+  readonly waiting?: number;
   /** Growth of the process's resident memory while it was loaded and warmed up, bytes. */
   readonly memoryBytes?: number;
   readonly error?: SkerryError;

@@ -17,6 +17,8 @@ export interface ServeConfig {
   readonly unix?: { readonly path: string };
   /** TCP address for gRPC. Left out: no gRPC, and nothing of it is loaded. */
   readonly grpc?: { readonly host: string; readonly port: number; readonly tls?: GrpcTls };
+  /** TCP address that serves `/metrics` alone. Left out: none. */
+  readonly metrics?: { readonly host: string; readonly port: number };
   /** Largest request body, or gRPC message, bytes. */
   readonly bodyLimit?: number;
   /** Most tensor elements that one request, or one answer, may carry as JSON; more go as binary tensors. */
@@ -41,7 +43,7 @@ export interface ServeConfig {
   readonly closeGrace?: Millis;
 }
 
-export type ServeSettings = Required<Omit<ServeConfig, 'tcp' | 'unix' | 'grpc' | 'corsOrigins'>>;
+export type ServeSettings = Required<Omit<ServeConfig, 'tcp' | 'unix' | 'grpc' | 'metrics' | 'corsOrigins'>>;
 
 export const DEFAULT_SERVE_SETTINGS: ServeSettings = {
   bodyLimit: LIMITS.inferBodyBytes,
@@ -61,4 +63,6 @@ export interface ServeAddress {
   readonly tcp: { readonly host: string; readonly port: number } | undefined;
   readonly unix: string | undefined;
   readonly grpc: { readonly host: string; readonly port: number } | undefined;
+  /** Where metrics alone are served. */
+  readonly metrics?: { readonly host: string; readonly port: number } | undefined;
 }

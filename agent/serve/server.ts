@@ -15,7 +15,7 @@ import type { GrpcTransport } from './grpc/grpc-transport.js';
 import type { HttpAnswer, HttpApi } from './http/exchange.js';
 import { HttpTransport } from './http/http-transport.js';
 import { InFlight } from './in-flight.js';
-import { managementApi } from './management/management-api.js';
+import { managementApi, metricsApi } from './management/management-api.js';
 import { predictionPhases } from './predictions.js';
 import { fleetRepository, type ModelRepository } from './repository.js';
 import { type RequestDeps, requestPhases } from './request-phases.js';
@@ -61,6 +61,7 @@ class LocalApi implements InferenceServer {
   readonly #reached: Reached;
   readonly #around: RequestDeps;
   readonly #http: HttpTransport;
+  readonly #metrics: HttpTransport | undefined;
   #grpc: GrpcTransport | undefined;
   #closing: Promise<void> | undefined;
 
@@ -73,24 +74,23 @@ class LocalApi implements InferenceServer {
     // One count of what is under way for all transports.
     const inFlight = new InFlight(this.#settings.maxRequests);
     this.#around = { requests, access, inFlight, tracer, accessLog, clock: foregroundClock, logger: log };
-    this.#http = new HttpTransport({
-      apis: httpApis(options, this.#settings, this.#reached),
-      requests: requestPhases<HttpAnswer>(this.#around),
-      config,
-      settings: this.#settings,
-      logger,
-    });
+    const parts = { requests: requestPhases<HttpAnswer>(this.#around), settings: this.#settings, logger };
+    this.#http = new HttpTransport({ ...parts, apis: httpApis(options, this.#settings, this.#reached), config });
+    if (config.metrics === undefined) return;
+    const apis = [{ name: 'skerry', ...metricsApi(options.metricsText) }];
+    this.#metrics = new HttpTransport({ ...parts, apis, config: { tcp: config.metrics } });
   }
 
   get address(): ServeAddress {
-    return { ...this.#http.address, grpc: this.#grpc?.address };
+    return { ...this.#http.address, grpc: this.#grpc?.address, metrics: this.#metrics?.address.tcp };
   }
 
   async start(): Promise<void> {
-    await this.#http.start();
     const { grpc } = this.#options.config;
-    if (grpc === undefined) return;
     try {
+      await this.#http.start();
+      await this.#metrics?.start();
+      if (grpc === undefined) return;
       this.#grpc = await this.#openGrpc(grpc);
       await this.#grpc.start();
     } catch (cause) {
@@ -100,7 +100,7 @@ class LocalApi implements InferenceServer {
   }
 
   close(): Promise<void> {
-    this.#closing ??= Promise.all([this.#http.close(), this.#grpc?.close()]).then(() => undefined);
+    this.#closing ??= Promise.all([this.#http.close(), this.#metrics?.close(), this.#grpc?.close()]).then(() => undefined);
     return this.#closing;
   }
 

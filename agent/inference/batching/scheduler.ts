@@ -105,6 +105,10 @@ export class Scheduler<R extends Runner> {
   }
 
   /** Requests taken and not yet finished. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
   get inFlight(): number {
     return this.#queue.length + this.#running;
   }

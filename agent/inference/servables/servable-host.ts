@@ -102,6 +102,7 @@ export class ServableHost {
       outputs,
       state: this.#state,
       inFlight: this.#live?.scheduler.inFlight ?? 0,
+      waiting: this.#live?.scheduler.waiting ?? 0,
       ...(this.#live === undefined ? {} : { ...this.#live.placed, memoryBytes: this.#live.memoryBytes, classNames: this.#live.classNames }),
       ...(this.#error === undefined ? {} : { error: this.#error }),
     };

@@ -2,12 +2,14 @@ import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import os from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { openWatching, type Watching } from '#agent/assembly/watching.js';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
+import { HealthMonitor } from '#agent/metrics/health.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { RequestCounts } from '#agent/metrics/request-counts.js';
+import { createMetricsText } from '#agent/metrics/text.js';
 import { createInferenceServer, type InferenceServer } from '#agent/serve/server.js';
 import { renderMetrics } from '#shared/kernel/exposition.js';
 import { Parts } from '#shared/kernel/lifecycle.js';
@@ -195,6 +197,32 @@ describe('traces', () => {
     });
     collector.status = 200;
   });
+});
+
+test('metrics have a port of their own, and Triton’s names where they are asked for', async () => {
+  const recorder = new MetricsRecorder();
+  const health = new HealthMonitor({ diskUsed: () => Promise.resolve(0) });
+  const counted = { recorder, requests: new RequestCounts(), dataPlane: runtime, health, build: () => ({}), more: watching.families };
+  const beside = createInferenceServer({
+    dataPlane: runtime,
+    feedback: recorder,
+    requests: new RequestCounts(),
+    metricsText: createMetricsText({ ...counted, triton: true }),
+    status: () => ({}),
+    agentVersion: '0.1.0',
+    logger: silentLogger,
+    config: { tcp: { host: '127.0.0.1', port: 0 }, metrics: { host: '127.0.0.1', port: 0 } },
+  });
+  await beside.start();
+  onTestFinished(() => beside.close());
+  const where = `http://127.0.0.1:${beside.address.metrics?.port}`;
+  const count = async (): Promise<number> =>
+    Number(/^nv_inference_request_success{model="affine",version="1"} (\d+)$/m.exec(await (await fetch(`${where}/metrics`)).text())?.[1]);
+  const before = await count();
+  expect((await infer()).status).toBe(200);
+  expect(await count()).toBe(before + 1);
+  expect((await fetch(`${where}/v2`)).status).toBe(404);
+  expect(await createMetricsText(counted)()).not.toContain('nv_');
 });
 
 test('the access log has a line for each request, and may be moved away', async () => {

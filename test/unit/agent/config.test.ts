@@ -25,6 +25,8 @@ describe('settings', () => {
       requestTimeout: 30_000,
       idleTimeout: 120_000,
       accessLog: 'none',
+      metricsPort: 'none',
+      tritonMetrics: 'off',
       traceRatio: 1,
       traceService: 'skerry-agent',
       instances: 1,

@@ -22,7 +22,7 @@ test('says what happened, what is loaded, and how the device is', async () => {
   const text = createMetricsText({
     recorder,
     requests,
-    dataPlane: { list: () => [status], routed: () => target.version },
+    dataPlane: { list: () => [status], routed: () => target.version, statistics: () => [] },
     health: new HealthMonitor({ diskUsed: () => Promise.resolve(7) }),
     outbox: () => Promise.resolve({ records: 1, bytes: 2, dropped: 3, coarsened: 4 }),
     link: () => ({ kind: 'online', since: 0, broker: 'b' }),
@@ -57,7 +57,7 @@ test('a part that cannot be read is left out', async () => {
   const text = createMetricsText({
     recorder: new MetricsRecorder(),
     requests: new RequestCounts(),
-    dataPlane: { list: () => [], routed: () => undefined },
+    dataPlane: { list: () => [], routed: () => undefined, statistics: () => [] },
     health: new HealthMonitor({ diskUsed: () => Promise.reject(new SkerryError('IO_FAILED', 'no')) }),
     outbox: () => Promise.reject(new SkerryError('CLOSED', 'no')),
     link: () => ({ kind: 'offline', since: 0 }),
