@@ -36,7 +36,10 @@ export function addAccess(program: Command): void {
     printLine(out, 'Entry for "keys" in the access file:');
     printLine(out, `  - ${JSON.stringify(entry)}`);
   });
-  const check = access.command('check <file>').description('Read an access file and report what is wrong with it.');
+  const check = access
+    .command('check')
+    .description('Read an access file and report what is wrong with it.')
+    .argument('<file>', 'The access file.');
   withJson(check).action(async (file: string, options: CommonOptions) => {
     const out = outputOf(options);
     const [{ readFile }, { parseAccessFile }] = await Promise.all([import('node:fs/promises'), import('../serve/access/access-file.js')]);
