@@ -9,10 +9,13 @@ import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { RequestCounts } from '#agent/metrics/request-counts.js';
 import { Access } from '#agent/serve/access/access.js';
 import { AccessSource } from '#agent/serve/access/access-source.js';
+import { DIALECTS } from '#agent/serve/dialects.js';
 import { guardedModels, guardedPredict, guardedRepository } from '#agent/serve/access/model-guard.js';
 import { DEFAULT_SERVE_SETTINGS } from '#agent/serve/config.js';
 import { fleetRepository } from '#agent/serve/repository.js';
 import { createInferenceServer, httpApis, type InferenceServer } from '#agent/serve/server.js';
+import { GRPC_INFERENCE_SERVICE } from '#shared/protobuf/inference/grpc-service-proto.js';
+import type { GrpcTestClient } from '../../kit/grpc-client.js';
 import { affineModel } from '../../kit/onnx-models.js';
 import { recordingLogger } from '../../kit/recorder.js';
 import { fp32, memoryKeyValue, modelName, versionNumber, writeServable } from '../../kit/servables.js';
@@ -88,7 +91,7 @@ beforeAll(async () => {
   await runtime.start();
   await runtime.load(await writeServable(affineModel()));
   runtime.route(modelName('affine'), versionNumber(1));
-  server = await serve(access);
+  server = await serve(access, { grpc: { host: '127.0.0.1', port: 0 } });
   base = `http://127.0.0.1:${server.address.tcp?.port}`;
 });
 afterAll(async () => {
@@ -111,7 +114,7 @@ describe('every route of every API', () => {
   const routes = httpApis({ ...parts, repository: {} as never }, DEFAULT_SERVE_SETTINGS).flatMap((api) =>
     api.routes.map((route) => ({ api, route })),
   );
-  const pathOf = (path: string): string => path.replaceAll(':model', 'affine').replaceAll(/:\w+/g, '1');
+  const pathOf = (path: string): string => path.replaceAll('/:model', '/affine').replaceAll(/\/:\w+/g, '/1');
 
   test('refuses who has no right to its call, whoever says nothing of himself, and whoever lies', async () => {
     expect(routes.length).toBeGreaterThan(10);
@@ -137,6 +140,60 @@ describe('every route of every API', () => {
     const refused = await ask('/v2/models/affine/infer', {}, 'POST');
     expect(refused.headers.get('www-authenticate')).toBe('Bearer realm="skerry"');
     expect(JSON.parse(refused.text)).toMatchObject({ error: containing('need a key or token') });
+  });
+});
+
+describe('every method of every API over gRPC', () => {
+  let client: GrpcTestClient;
+  beforeAll(async () => {
+    const { GrpcTestClient: TestClient } = await import('../../kit/grpc-client.js');
+    client = new TestClient(`127.0.0.1:${server.address.grpc?.port}`);
+  });
+  afterAll(() => client.close());
+  const UNAUTHENTICATED = 16;
+  const PERMISSION_DENIED = 7;
+
+  /** Code of the status, or what a stream says of its message. */
+  async function outcome(path: string, bytes: Buffer, metadata: Record<string, string>): Promise<number> {
+    const { code, answers } = await client.raw(path, bytes, { metadata });
+    const said = answers.map((answer) => answer.toString('latin1')).join('');
+    if (said.includes('may not make')) return PERMISSION_DENIED;
+    return said.includes('need a key or token') ? UNAUTHENTICATED : code;
+  }
+
+  test('refuses who has no right to its call, and who says nothing of himself', async () => {
+    const services = await Promise.all(DIALECTS.map(async ({ grpc }) => (grpc === undefined ? [] : (await grpc())({} as never).services)));
+    const paths = services.flat().flatMap(({ service, methods }) => Object.keys(methods).map((name) => `/${service.name}/${name}`));
+    expect(paths.length).toBeGreaterThan(15);
+    paths.push('/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', '/grpc.health.v1.Health/Check');
+    for (const path of paths) {
+      const seen = [await outcome(path, Buffer.alloc(0), as('nobody')), await outcome(path, Buffer.alloc(0), {})];
+      const open = /Live$|Ready$|Check$/.test(path);
+      expect([path, ...seen]).toEqual([path, PERMISSION_DENIED, open ? seen[1] : UNAUTHENTICATED]);
+      expect(open && [PERMISSION_DENIED, UNAUTHENTICATED].includes(seen[1] ?? 0), path).toBe(false);
+    }
+  });
+
+  test('refuses who has the right to other models only', async () => {
+    const of = GRPC_INFERENCE_SERVICE.rpcs;
+    const settings = { metadata: as('stranger') };
+    const path = (name: string): string => `/${GRPC_INFERENCE_SERVICE.name}/${name}`;
+    const answers = [
+      await client.unary(path('ModelMetadata'), of.ModelMetadata, { name: 'affine' }, settings),
+      await client.unary(path('ModelReady'), of.ModelReady, { name: 'affine' }, settings),
+      await client.unary(path('ModelInfer'), of.ModelInfer, { model_name: 'affine' }, settings),
+      await client.unary(path('ModelStatistics'), of.ModelStatistics, { name: 'affine' }, settings),
+      await client.unary(path('ModelConfig'), of.ModelConfig, { name: 'affine' }, settings),
+      await client.unary(path('RepositoryModelLoad'), of.RepositoryModelLoad, { model_name: 'affine' }, settings),
+    ];
+    expect(answers.map(({ code, skerry }) => [code, skerry])).toEqual(answers.map(() => [PERMISSION_DENIED, 'SERVE_ACCESS_DENIED']));
+    expect(await client.unary(path('RepositoryIndex'), of.RepositoryIndex, {}, settings)).toMatchObject({
+      code: 0,
+      answers: [{ models: [] }],
+    });
+    expect(await client.unary(path('ModelMetadata'), of.ModelMetadata, { name: 'affine' }, { metadata: as('camera') })).toMatchObject({
+      code: 0,
+    });
   });
 });
 
