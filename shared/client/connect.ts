@@ -8,7 +8,7 @@ import { Client } from './client.js';
 import { HttpLink } from './http-link.js';
 
 export interface ConnectOptions {
-  /** Headers of every request, such as `authorization`. */
+  /** Headers (metadata of gRPC) of every request, such as `authorization`. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Time for a call with all of its attempts, unless the call says otherwise (default one minute; Infinity for no limit). */
   readonly timeout?: Millis;
@@ -18,7 +18,7 @@ export interface ConnectOptions {
   readonly retries?: number;
   /** Size of an answer (default 1 GiB). */
   readonly maxAnswerBytes?: number;
-  /** For `https:`, in PEM. */
+  /** For `https:` and `grpcs:`, in PEM. */
   readonly tls?: TlsOptions;
 }
 
@@ -36,12 +36,15 @@ const DEFAULTS = { headers: {}, timeout: minutes(1), margin: seconds(1), retries
 const LINKS: ReadonlyMap<string, (address: URL, settings: Settings) => Promise<Link>> = new Map([
   ['http:', async (address: URL, settings: Settings) => plainLink({ host: hostOf(address), port: address.port || 80 }, settings)],
   ['https:', secureLink],
+  ['grpc:', async (address: URL, settings: Settings) => grpcLink(address, settings, undefined)],
+  ['grpcs:', async (address: URL, settings: Settings) => grpcLink(address, settings, settings.tls)],
 ]);
 
 const SOCKET = /^unix:(?:\/\/(?=\/))?(?<path>.+)$/s;
 
 /**
- * A client of the server at an address: `http://HOST:PORT`, `https://...`, or `unix:/PATH` of a socket. Nothing is sent before the first
+ * A client of the server at an address: `http://HOST:PORT`, `https://...`, `grpc://HOST:PORT`, `grpcs://...`, or
+ * `unix:/PATH` of a socket. Nothing is sent before the first
  * call. Errors: `CLIENT_ADDRESS`.
  */
 export async function connect(address: string, options: ConnectOptions = {}): Promise<Client> {
@@ -79,4 +82,9 @@ async function secureLink(address: URL, { headers, maxAnswerBytes, tls }: Settin
   const agent = new https.Agent({ keepAlive: true, ...tls });
   const where = { host: hostOf(address), port: address.port || 443 };
   return new HttpLink({ request: https.request, where, agent, maxAnswerBytes }, headers);
+}
+
+async function grpcLink(address: URL, { headers, maxAnswerBytes }: Settings, tls: TlsOptions | undefined): Promise<Link> {
+  const { GrpcLink } = await import('./grpc-link.js');
+  return new GrpcLink({ address: address.host, headers, maxAnswerBytes, tls });
 }

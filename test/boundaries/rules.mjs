@@ -14,7 +14,7 @@ export const ROOMS = {
     protobuf: ['kernel'],
     protocol: ['kernel', 'bundle', 'signals'],
     trust: ['kernel', 'bundle', 'protocol'],
-    client: ['kernel', 'tensor'],
+    client: ['kernel', 'tensor', 'protobuf'],
   },
   agent: {
     store: [],

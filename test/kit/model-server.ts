@@ -31,6 +31,8 @@ export interface ModelServer {
   readonly runtime: InferenceRuntime;
   readonly recorder: MetricsRecorder;
   readonly base: string;
+  /** Of gRPC, where `config` has it. */
+  readonly grpc: string;
   /** Another server of the same models, of which it sees one. */
   alone(model: string): Promise<string>;
   close(): Promise<void>;
@@ -54,7 +56,7 @@ export async function startModelServer({
   }
   const repository = folder === undefined ? repositoryOf?.(runtime) : await folderRepository(runtime, folder);
   const closing: (() => Promise<void>)[] = [];
-  const serve = async (dataPlane: DataPlane): Promise<string> => {
+  const serve = async (dataPlane: DataPlane): Promise<Pick<ModelServer, 'base' | 'grpc'>> => {
     const server = createInferenceServer({
       dataPlane,
       feedback: recorder,
@@ -69,13 +71,14 @@ export async function startModelServer({
     });
     await server.start();
     closing.push(() => server.close());
-    return `http://127.0.0.1:${server.address.tcp?.port}`;
+    const { tcp, grpc } = server.address;
+    return { base: `http://127.0.0.1:${tcp?.port}`, grpc: `grpc://127.0.0.1:${grpc?.port}` };
   };
   return {
     runtime,
     recorder,
-    base: await serve(runtime),
-    alone: (model) => serve(onlyOf(runtime, model)),
+    ...(await serve(runtime)),
+    alone: async (model) => (await serve(onlyOf(runtime, model))).base,
     close: async () => {
       await Promise.all(closing.map((close) => close()));
       await runtime.close();

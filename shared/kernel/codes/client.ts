@@ -5,7 +5,7 @@ export const clientCodes = defineCodes({
     fault: 'caller',
     status: 'INVALID_ARGUMENT',
     summary: 'The address of the server is not one that the client can use.',
-    action: 'Use http://HOST:PORT, https://HOST:PORT or unix:/PATH.',
+    action: 'Use http://HOST:PORT, https://HOST:PORT, grpc://HOST:PORT, grpcs://HOST:PORT or unix:/PATH.',
   },
   CLIENT_UNREACHABLE: {
     fault: 'environment',
@@ -32,5 +32,11 @@ export const clientCodes = defineCodes({
     http: 502,
     summary: 'The answer of the server is not what the protocol says, or exceeds a limit.',
     action: 'Check that the address belongs to a server of the Open Inference Protocol.',
+  },
+  CLIENT_UNSUPPORTED: {
+    fault: 'caller',
+    status: 'UNIMPLEMENTED',
+    summary: 'The protocol of this address does not have this call.',
+    action: 'Use the HTTP address or the Unix socket of the same server.',
   },
 });

@@ -29,8 +29,9 @@ beforeAll(async () => {
       text: textModel(),
       slow: loopModel({ iterations: 1_000_000 }),
     },
-    config: { unix: { path: socket } },
+    config: { unix: { path: socket }, grpc: { host: '127.0.0.1', port: 0 } },
   });
+  clients.set('grpc', await connect(server.grpc));
   clients.set('http', await connect(server.base));
   clients.set('unix', await connect(`unix:${socket}`));
 });
@@ -40,7 +41,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const carriers = ['http', 'unix'];
+const carriers = ['http', 'unix', 'grpc'];
 
 function over(carrier: string): Client {
   const client = clients.get(carrier);
@@ -64,7 +65,7 @@ describe.each(carriers)('over %s', (carrier) => {
     const list = await client.infer('token', { x: { datatype: 'INT64', shape: [3], data: [1, 2n, '9007199254740993'] } });
     expect(list.values('token', 'INT64')).toEqual(BigInt64Array.of(2n, 3n, 2n ** 53n + 2n));
     const raw = await client.infer('half', { x: half.output('y') });
-    expect(raw.output('y').data).toEqual(half.output('y').data);
+    expect(Buffer.from(raw.output('y').data)).toEqual(Buffer.from(half.output('y').data));
   });
 
   test('what the server knows', async () => {
@@ -106,6 +107,13 @@ test('feedback counts for the version that answered', async () => {
   await client.infer('token', { x: BigInt64Array.of(1n) }, { id: 'judged' });
   expect(await client.feedback('token', { id: 'judged', correct: true })).toBe('1');
   await expect(client.feedback('token', { id: 'judged' })).rejects.toThrow(coded('SERVE_REQUEST'));
+});
+
+test('gRPC is told what it does not have, and which server is not there', async () => {
+  await expect(over('grpc').feedback('token', { id: 'judged', correct: true })).rejects.toThrow(coded('CLIENT_UNSUPPORTED'));
+  const gone = await connect('grpc://127.0.0.1:1', { retries: 0 });
+  expect(await gone.live()).toBe(false);
+  gone.close();
 });
 
 describe('a server that misbehaves', () => {
