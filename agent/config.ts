@@ -59,6 +59,12 @@ const agentConfigSchema = z.strictObject({
   httpHost: z.string().min(1).max(253),
   httpPort: wholeNumber(0, 65_535),
   socket: z.string().max(4096),
+  grpcHost: z.string().min(1).max(253),
+  grpcPort: wholeNumber(0, 65_535).optional(),
+  grpcTlsCert: file.optional(),
+  grpcTlsKey: file.optional(),
+  grpcTlsClientCa: file.optional(),
+  grpcStreams: wholeNumber(1, 100_000),
   jsonElements: wholeNumber(1, LIMITS.tensorElements),
   accessFile: file.optional(),
   corsOrigins: origins.optional(),
@@ -125,6 +131,44 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     env: 'SKERRY_AGENT_HTTP_PORT',
     default: 7490,
     doc: 'Port of the local API. 0 picks a free port.',
+  },
+  grpcHost: {
+    flag: 'grpc-host',
+    value: 'host',
+    env: 'SKERRY_AGENT_GRPC_HOST',
+    default: '127.0.0.1',
+    doc: 'Address that gRPC listens on, where it has a port.',
+  },
+  grpcPort: {
+    flag: 'grpc-port',
+    value: 'port',
+    env: 'SKERRY_AGENT_GRPC_PORT',
+    doc: 'Port of the local API over gRPC. 0 picks a free port. (default: no gRPC)',
+  },
+  grpcTlsCert: {
+    flag: 'grpc-tls-cert',
+    value: 'file',
+    env: 'SKERRY_AGENT_GRPC_TLS_CERT',
+    doc: 'PEM file with the certificate of the gRPC port. It is read again every minute. (default: no TLS)',
+  },
+  grpcTlsKey: {
+    flag: 'grpc-tls-key',
+    value: 'file',
+    env: 'SKERRY_AGENT_GRPC_TLS_KEY',
+    doc: 'PEM file with the private key of the certificate of the gRPC port.',
+  },
+  grpcTlsClientCa: {
+    flag: 'grpc-tls-client-ca',
+    value: 'file',
+    env: 'SKERRY_AGENT_GRPC_TLS_CLIENT_CA',
+    doc: 'PEM file with the CA whose certificates gRPC clients must have. (default: clients need none)',
+  },
+  grpcStreams: {
+    flag: 'grpc-streams',
+    value: 'n',
+    env: 'SKERRY_AGENT_GRPC_STREAMS',
+    default: 256,
+    doc: 'Maximum number of calls in flight on one gRPC connection.',
   },
   socket: {
     flag: 'socket',
@@ -385,7 +429,10 @@ export async function readAuthorities(path: string): Promise<string> {
   throw new SkerryError('CONFIG_INVALID', `the file ${path} (--ca-file) holds no certificate in PEM form`);
 }
 
-type ServeLimits = Pick<AgentConfig, 'jsonElements' | 'bodyLimit' | 'maxConnections' | 'maxRequests' | 'requestTimeout' | 'idleTimeout'> & {
+type ServeLimits = Pick<
+  AgentConfig,
+  'jsonElements' | 'bodyLimit' | 'maxConnections' | 'maxRequests' | 'requestTimeout' | 'idleTimeout' | 'grpcStreams'
+> & {
   readonly corsOrigins: readonly string[];
   readonly metrics?: { readonly host: string; readonly port: number };
 };
@@ -399,12 +446,13 @@ export function serveLimits(config: AgentConfig): ServeLimits {
     maxRequests,
     requestTimeout,
     idleTimeout,
+    grpcStreams,
     corsOrigins = [],
     httpHost,
     metricsPort,
   } = config;
   const metrics = metricsPort === 'none' ? {} : { metrics: { host: httpHost, port: metricsPort } };
-  return { jsonElements, bodyLimit, maxConnections, maxRequests, requestTimeout, idleTimeout, corsOrigins, ...metrics };
+  return { jsonElements, bodyLimit, maxConnections, maxRequests, requestTimeout, idleTimeout, grpcStreams, corsOrigins, ...metrics };
 }
 
 /** Longest path of a Unix socket that every system takes. */

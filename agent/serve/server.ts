@@ -106,7 +106,7 @@ class LocalApi implements InferenceServer {
 
   async #openGrpc(config: NonNullable<ServeConfig['grpc']>): Promise<GrpcTransport> {
     const { logger, dialects = DIALECTS, dataPlane } = this.#options;
-    // What it takes to load is in docs/OPERATIONS.md; devices without a gRPC port do not pay for it.
+    // What it takes to load is in docs/PROTOCOL.md; devices without a gRPC port do not pay for it.
     const { openGrpc } = await import('./grpc/open-grpc.js');
     return openGrpc({
       dialects,

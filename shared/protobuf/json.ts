@@ -1,4 +1,5 @@
 import { SkerryError } from '#shared/kernel/errors.js';
+import { encode } from './encode.js';
 import { type FieldTable, isEnumType, isMessageType, type MessageInit, type MessageType, type NamedField } from './schema.js';
 
 /**
@@ -35,8 +36,8 @@ function fieldFrom(field: NamedField, json: unknown): unknown {
   return new Map(Object.entries(json).map(([key, value]) => [key, valueFrom(field, value)]));
 }
 
-function valueFrom({ name, type }: NamedField, json: unknown): unknown {
-  if (isMessageType(type)) return messageFrom(type, json);
+function valueFrom({ name, type, label }: NamedField, json: unknown): unknown {
+  if (isMessageType(type)) return label === 'opaque' ? encode(type, fromJson(type, json)) : messageFrom(type, json);
   if (isEnumType(type)) return enumFrom(type.values, name, json);
   switch (type) {
     case 'bool':

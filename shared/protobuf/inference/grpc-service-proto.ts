@@ -40,9 +40,9 @@ export const INFER_PARAMETER = message('inference.InferParameter', {
 export const INFER_TENSOR_CONTENTS = message('inference.InferTensorContents', {
   bool_contents: many('bool', 1),
   int_contents: many('int32', 2),
-  int64_contents: many('long', 3),
+  int64_contents: many('int64', 3),
   uint_contents: many('uint32', 4),
-  uint64_contents: many('ulong', 5),
+  uint64_contents: many('uint64', 5),
   fp32_contents: many('float', 6),
   fp64_contents: many('double', 7),
   bytes_contents: many('bytes', 8),

@@ -40,7 +40,7 @@ export async function serveTwin(recorded: string, folder: string): Promise<Trito
     control: 'explicit',
     load,
     // Over a Unix socket, clients may change settings.
-    serve: { unix: { path: path.join(folder, '.socket') }, closeGrace: 200, sharedMemory: true },
+    serve: { grpc: { host: '127.0.0.1', port: 0 }, unix: { path: path.join(folder, '.socket') }, closeGrace: 200, sharedMemory: true },
     inference: { isolation: 'thread' },
     logger: silentLogger,
   });

@@ -140,7 +140,7 @@ describe('inference', () => {
       'a parameter of another type',
       { ...good, parameters: new Map([['timeout', { string_param: '1' }]]) },
       CODES.INVALID_ARGUMENT,
-      /'timeout' parameter/,
+      /parameters.timeout/,
     ],
     ['a reserved parameter', { ...good, parameters: new Map([['triton_x', { string_param: '1' }]]) }, CODES.INVALID_ARGUMENT, /triton_x/],
     [

@@ -19,6 +19,8 @@ describe('settings', () => {
       httpHost: '127.0.0.1',
       httpPort: 7490,
       socket: 'agent.sock',
+      grpcHost: '127.0.0.1',
+      grpcStreams: 256,
       bodyLimit: 64 * 1024 ** 2,
       maxConnections: 1024,
       maxRequests: 1024,

@@ -2,19 +2,21 @@ import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { atOnce, inTurns } from '#shared/kernel/turns.js';
 import { fromBinary } from '#shared/tensor/binary.js';
 import { type NamedTensors, namedTensors, type TensorSpec } from '#shared/tensor/tensor.js';
+import type { InferReply } from '#agent/inference/contract.js';
 import type { DialectDeps } from '../../dialect.js';
 import type { Handler } from '../../http/exchange.js';
 import { namedModel } from '../../named.js';
+import type { PredictRequest } from '../../predictions.js';
 import { rawRequest } from './oip-raw.js';
 import { HEADER_LENGTH_FIELD, KEY_FIELD, type OipRequest, parseInferRequest, readKey } from './oip-request.js';
-import { checkExpected, inferAnswer } from './oip-response.js';
+import { type AnswerDeps, checkExpected, inferAnswer } from './oip-response.js';
 
 /** Body up to which a request is read in one go: some hundred microseconds of work. */
 const AT_ONCE_BYTES = 64 * 1024;
 
 /** `POST .../infer`. */
 export function inferHandler(deps: DialectDeps): Handler {
-  const { predict, jsonElements, sharedMemory } = deps;
+  const { jsonElements } = deps;
   return async (exchange) => {
     const { model, version } = namedModel(exchange.params);
     const { bytes, owned } = await exchange.body();
@@ -23,31 +25,55 @@ export function inferHandler(deps: DialectDeps): Handler {
       header === '0'
         ? rawRequest(bytes, deps.models.find(model, version), isBatched(deps, model, version))
         : await parse(bytes, typeof header === 'string' ? header : undefined, jsonElements);
-    let declared: readonly TensorSpec[] = [];
-    const reply = await predict({
-      model,
-      version,
-      inputs: await withRegions(parsed, deps),
-      id: parsed.id,
-      key: parsed.key ?? readKey(exchange.headers[KEY_FIELD]),
-      outputs: parsed.outputs?.map((output) => output.name),
+    const { reply, ...rest } = await predictOip(deps, { model, version }, parsed, {
+      key: readKey(exchange.headers[KEY_FIELD]),
       timeout: parsed.timeout,
-      priority: parsed.priority,
-      sequence: parsed.sequence,
       owned,
       abandoned: () => exchange.abandoned(),
-      expecting: (outputs) => {
-        declared = outputs;
-        checkExpected(parsed, outputs, jsonElements);
-      },
+      expecting: (outputs) => checkExpected(parsed, outputs, jsonElements),
     });
-    const { version: answering } = reply.target;
-    const classesOf = (output: string) => ({
-      batched: isBatched(deps, model, answering),
-      names: deps.repository.classNames(model, output, answering),
-    });
-    return inferAnswer(parsed, reply, { declared, jsonElements, classesOf, sharedMemory });
+    return inferAnswer(parsed, reply, { ...rest, jsonElements });
   };
+}
+
+/** Model and version as a request names them. */
+interface Target {
+  readonly model: ModelName;
+  readonly version: VersionNumber | undefined;
+}
+
+/** What comes of the transport: `key` counts where the request has none. */
+type Carried = Pick<PredictRequest, 'key' | 'timeout' | 'owned' | 'abandoned' | 'expecting'>;
+
+/** Asks for the prediction of a request that was read. Gives the reply, and what its answer needs besides. */
+export async function predictOip(
+  deps: DialectDeps,
+  { model, version }: Target,
+  request: OipRequest,
+  { key, expecting, ...carried }: Carried,
+): Promise<Omit<AnswerDeps, 'jsonElements'> & { readonly reply: InferReply }> {
+  let declared: readonly TensorSpec[] = [];
+  const reply = await deps.predict({
+    ...carried,
+    model,
+    version,
+    inputs: await withRegions(request, deps),
+    id: request.id,
+    key: request.key ?? key,
+    outputs: request.outputs?.map((output) => output.name),
+    priority: request.priority,
+    sequence: request.sequence,
+    expecting: (outputs) => {
+      declared = outputs;
+      expecting?.(outputs);
+    },
+  });
+  const { version: answering } = reply.target;
+  const classesOf = (output: string) => ({
+    batched: isBatched(deps, model, answering),
+    names: deps.repository.classNames(model, output, answering),
+  });
+  return { reply, declared, classesOf, sharedMemory: deps.sharedMemory };
 }
 
 function parse(bytes: Uint8Array, headerLength: string | undefined, jsonElements: number): Promise<OipRequest> | OipRequest {

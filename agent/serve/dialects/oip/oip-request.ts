@@ -83,15 +83,22 @@ export function* parseInferRequest(bytes: Uint8Array, headerLength: string | und
   binary.end();
   const parameters = optionalObjectAt(document['parameters'], 'parameters');
   const binaryOutput = optionalBooleanAt(parameters['binary_data_output'], 'parameters.binary_data_output') ?? false;
-  const timeout = Number(optionalUnsignedAt(parameters['timeout'], 'parameters.timeout') ?? 0);
-  const priority = optionalUnsignedAt(parameters['priority'], 'parameters.priority');
   return {
+    ...readOptions(parameters),
     id: optionalStringAt(document['id'], 'id', LIMITS.requestIdLength),
-    key: optionalStringAt(parameters['key'], 'parameters.key', LIMITS.nameLength),
     inputs,
     regions,
     outputs: readOutputs(document['outputs']),
     binaryOutput,
+  };
+}
+
+/** What the parameters of a request ask for, whichever way they came. */
+export function readOptions(parameters: JsonObject): Pick<OipRequest, 'key' | 'timeout' | 'priority' | 'sequence'> {
+  const timeout = Number(optionalUnsignedAt(parameters['timeout'], 'parameters.timeout') ?? 0);
+  const priority = optionalUnsignedAt(parameters['priority'], 'parameters.priority');
+  return {
+    key: optionalStringAt(parameters['key'], 'parameters.key', LIMITS.nameLength),
     timeout: timeout === 0 ? undefined : timeout / 1000,
     priority: priority === undefined ? undefined : Number(priority),
     sequence: readSequence(parameters),

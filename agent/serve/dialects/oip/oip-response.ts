@@ -15,7 +15,7 @@ import type { OipRequest } from './oip-request.js';
 const AT_ONCE_ELEMENTS = 4_096;
 
 /** What an answer needs besides request and reply. */
-interface AnswerDeps {
+export interface AnswerDeps {
   /** Outputs as the model declares them, in its order. */
   readonly declared: readonly TensorSpec[];
   readonly jsonElements: number;
@@ -77,7 +77,7 @@ function takeOutput(json: JsonAllowance, name: string, shape: readonly number[])
   json.take(elementCount(shape, what), `${what} ${formatShape(shape)}`, ASK_FOR_BINARY);
 }
 
-interface AnsweredOutput {
+export interface AnsweredOutput {
   readonly name: string;
   readonly tensor: Tensor;
   /** Where its data is. */
@@ -85,7 +85,11 @@ interface AnsweredOutput {
 }
 
 /** The outputs of an answer, each once and in the model's order; those for shared memory are written there. */
-async function answeredOutputs(request: OipRequest, reply: InferReply, deps: AnswerDeps): Promise<readonly AnsweredOutput[]> {
+export async function answeredOutputs(
+  request: Pick<OipRequest, 'outputs' | 'binaryOutput'>,
+  reply: InferReply,
+  deps: Omit<AnswerDeps, 'jsonElements'>,
+): Promise<readonly AnsweredOutput[]> {
   const answered: AnsweredOutput[] = [];
   for (const { name } of deps.declared) {
     const wish = request.outputs === undefined ? allOf(name, request) : request.outputs.find((output) => output.name === name);
@@ -95,14 +99,14 @@ async function answeredOutputs(request: OipRequest, reply: InferReply, deps: Ans
   return answered;
 }
 
-function allOf(name: string, { binaryOutput }: OipRequest): OutputWish {
+function allOf(name: string, { binaryOutput }: Pick<OipRequest, 'binaryOutput'>): OutputWish {
   return { name, binary: binaryOutput, classes: undefined, place: undefined };
 }
 
 async function answeredOutput(
   { name, binary, classes, place }: OutputWish,
   values: Tensor,
-  { classesOf, sharedMemory }: AnswerDeps,
+  { classesOf, sharedMemory }: Pick<AnswerDeps, 'classesOf' | 'sharedMemory'>,
 ): Promise<AnsweredOutput> {
   const tensor =
     classes === undefined ? values : await run(classified(values, name, { count: classes, ...classesOf(name) }), values.data.byteLength);

@@ -31,7 +31,7 @@ export function settingsRoutes({ log, traces, models }: DialectDeps): readonly H
   ];
 }
 
-function logDocument({ info, warning, error, verboseLevel, format }: LogSettings): object {
+export function logDocument({ info, warning, error, verboseLevel, format }: LogSettings) {
   return { log_file: '', log_info: info, log_warning: warning, log_error: error, log_verbose_level: verboseLevel, log_format: format };
 }
 
@@ -56,11 +56,11 @@ function present<K extends keyof LogSettings>(name: K, value: LogSettings[K] | u
 }
 
 /** All changes of a request, or none: it is refused as a whole. Triton's words for a setting are those of its log. */
-function logChanges(document: JsonObject): Partial<LogSettings> {
+export function logChanges(document: JsonObject): Partial<LogSettings> {
   return merged(document, LOG_SETTINGS);
 }
 
-function traceDocument({ level, rate, count, logFrequency }: TraceSettings): object {
+export function traceDocument({ level, rate, count, logFrequency }: TraceSettings) {
   return {
     trace_level: level,
     trace_rate: String(rate),
@@ -87,7 +87,7 @@ const TRACE_SETTINGS: Readonly<Record<string, (value: unknown, path: string) => 
   },
 };
 
-function traceChanges(document: JsonObject): TraceChanges {
+export function traceChanges(document: JsonObject): TraceChanges {
   return merged(document, TRACE_SETTINGS);
 }
 

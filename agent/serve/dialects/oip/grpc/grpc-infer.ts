@@ -1,14 +1,14 @@
 import type { InferReply } from '#agent/inference/contract.js';
-import { inTurns, atOnce } from '#shared/kernel/turns.js';
-import { hasCode, type SkerryError } from '#shared/kernel/errors.js';
+import { atOnce, inTurns } from '#shared/kernel/turns.js';
 import type { MODEL_INFER_RESPONSE } from '#shared/protobuf/inference/grpc-service-proto.js';
 import type { MessageInit } from '#shared/protobuf/schema.js';
 import { toBinary } from '#shared/tensor/binary.js';
-import { tensorNamed } from '#shared/tensor/tensor.js';
 import type { DialectDeps } from '../../../dialect.js';
 import type { GrpcExchange } from '../../../grpc/grpc-api.js';
+import { predictOip } from '../oip-infer.js';
 import { KEY_FIELD, readKey } from '../oip-request.js';
-import { type ModelInferRequest, readInputs, readOptions } from './grpc-infer-request.js';
+import { type AnsweredOutput, answeredOutputs } from '../oip-response.js';
+import { type ModelInferRequest, readInferRequest } from './grpc-infer-request.js';
 import { namedTarget } from './grpc-target.js';
 
 export type ModelInferResponse = MessageInit<typeof MODEL_INFER_RESPONSE>;
@@ -17,41 +17,31 @@ export type ModelInferResponse = MessageInit<typeof MODEL_INFER_RESPONSE>;
 const AT_ONCE_BYTES = 64 * 1024;
 
 /** "ModelInfer". Outputs always come as raw contents, in the order in which the model declares them. */
-export async function infer(deps: DialectDeps, request: ModelInferRequest, exchange: GrpcExchange): Promise<ModelInferResponse> {
-  const { model, version } = namedTarget(request.model_name, request.model_version);
-  const options = readOptions(request);
-  const work = readInputs(request);
-  const inputs = sizeOf(request) > AT_ONCE_BYTES ? await inTurns(work) : atOnce(work);
-  let declared: readonly string[] = [];
-  const reply = await deps.predict({
-    ...options,
-    model,
-    version,
-    inputs,
-    key: options.key ?? readKey(exchange.header(KEY_FIELD)),
-    timeout: patience(options.timeout, exchange.timeLeft()),
+export async function infer(deps: DialectDeps, message: ModelInferRequest, exchange: GrpcExchange): Promise<ModelInferResponse> {
+  const target = namedTarget(message.model_name, message.model_version);
+  const work = readInferRequest(message);
+  const request = sizeOf(message) > AT_ONCE_BYTES ? await inTurns(work) : atOnce(work);
+  const { reply, ...answering } = await predictOip(deps, target, request, {
+    key: readKey(exchange.header(KEY_FIELD)),
+    timeout: patience(request.timeout, exchange.timeLeft()),
     owned: exchange.owned,
     abandoned: () => exchange.abandoned(),
-    expecting: (outputs) => {
-      declared = outputs.map(({ name }) => name);
-    },
   });
-  return responseOf(request, reply, declared);
+  return responseOf(message, reply, await answeredOutputs(request, reply, answering));
 }
 
-function responseOf({ id }: ModelInferRequest, { target, outputs }: InferReply, declared: readonly string[]): ModelInferResponse {
-  const answered = declared.flatMap((name) => {
-    const tensor = tensorNamed(outputs, name);
-    return tensor === undefined ? [] : [{ name, tensor }];
-  });
+function responseOf({ id }: ModelInferRequest, { target }: InferReply, outputs: readonly AnsweredOutput[]): ModelInferResponse {
   return {
     model_name: target.model,
     model_version: String(target.version),
     id,
-    outputs: answered.map(({ name, tensor: { datatype, shape } }) => ({ name, datatype, shape })),
-    raw_output_contents: answered.map(({ tensor }) => toBinary(tensor)),
+    outputs: outputs.map(({ name, tensor: { datatype, shape } }) => ({ name, datatype, shape })),
+    // An output in shared memory has an entry as well: clients count entries.
+    raw_output_contents: outputs.map(({ tensor, form }) => (form === 'shared memory' ? NOTHING : toBinary(tensor))),
   };
 }
+
+const NOTHING = new Uint8Array();
 
 /** The shorter of what the request and its deadline allow. */
 function patience(asked: number | undefined, left: number | undefined): number | undefined {
@@ -62,9 +52,4 @@ function patience(asked: number | undefined, left: number | undefined): number |
 function sizeOf({ inputs, raw_input_contents: raw }: ModelInferRequest): number {
   const typed = inputs.reduce((sum, { contents }) => sum + (contents?.byteLength ?? 0), 0);
   return raw.reduce((sum, { byteLength }) => sum + byteLength, typed);
-}
-
-/** True for what stands for "not there" where a client asks whether something is ready. */
-export function isAbsence(cause: unknown): cause is SkerryError {
-  return hasCode(cause, 'INFERENCE_MODEL_UNKNOWN') || hasCode(cause, 'INFERENCE_VERSION_UNKNOWN') || hasCode(cause, 'INFERENCE_NOT_READY');
 }

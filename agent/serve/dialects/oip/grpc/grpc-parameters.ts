@@ -1,51 +1,26 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { INFER_PARAMETER } from '#shared/protobuf/inference/grpc-service-proto.js';
 import type { MessageOf } from '#shared/protobuf/schema.js';
+import type { JsonObject } from '../../../json/fields.js';
 
-export type InferParameter = MessageOf<typeof INFER_PARAMETER>;
-export type InferParameters = ReadonlyMap<string, InferParameter>;
+type InferParameters = ReadonlyMap<string, MessageOf<typeof INFER_PARAMETER>>;
 
-// Parameters of a message by name. A value of another type than the parameter has is refused, as Triton does.
-
-export function textParameter(parameters: InferParameters, name: string): string | undefined {
-  return typed(parameters, name, 'string_param', ({ string_param: value }) => value);
-}
-
-export function flagParameter(parameters: InferParameters, name: string): boolean | undefined {
-  return typed(parameters, name, 'bool_param', ({ bool_param: value }) => value);
-}
-
-/** A whole number of at least 0. */
-export function countParameter(parameters: InferParameters, name: string): number | undefined {
-  const value = typed(parameters, name, 'int64_param or uint64_param', wholeNumber);
-  if (value === undefined) return undefined;
-  if (value >= 0n && value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
-  throw new SkerryError('SERVE_REQUEST', `parameter ${JSON.stringify(name)} must be a whole number of at least 0, it is ${value}`);
-}
-
-/** A number or a text, as the id of a sequence is. */
-export function idParameter(parameters: InferParameters, name: string): bigint | string | undefined {
-  return typed(
-    parameters,
-    name,
-    'int64_param, uint64_param or string_param',
-    (parameter) => wholeNumber(parameter) ?? parameter.string_param,
+/** Parameters of a message as they would come in JSON, so that one reader serves both. Errors: `SERVE_REQUEST` for one without a value. */
+export function parametersObject(parameters: InferParameters): JsonObject {
+  // Object.fromEntries defines members, where an assignment to `__proto__` would set the prototype.
+  return Object.fromEntries(
+    [...parameters].map(([name, parameter]) => {
+      const { bool_param: flag, int64_param: signed, uint64_param: unsigned, double_param: number, string_param: text } = parameter;
+      const value = flag ?? number ?? text ?? jsonNumber(signed ?? unsigned);
+      if (value !== undefined) return [name, value] as const;
+      throw new SkerryError('SERVE_REQUEST', `parameter ${JSON.stringify(name.slice(0, 64))} has no value`);
+    }),
   );
 }
 
-function wholeNumber({ int64_param: signed, uint64_param: unsigned }: InferParameter): bigint | undefined {
-  return signed ?? unsigned;
-}
-
-function typed<T>(
-  parameters: InferParameters,
-  name: string,
-  expected: string,
-  read: (parameter: InferParameter) => T | undefined,
-): T | undefined {
-  const parameter = parameters.get(name);
-  if (parameter === undefined) return undefined;
-  const value = read(parameter);
-  if (value !== undefined) return value;
-  throw new SkerryError('SERVE_REQUEST', `invalid value type for '${name}' parameter, expected ${expected}`);
+/** A number where it is exact. */
+function jsonNumber(value: bigint | undefined): number | bigint | undefined {
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
 }

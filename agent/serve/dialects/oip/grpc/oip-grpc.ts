@@ -1,11 +1,11 @@
-import { SkerryError } from '#shared/kernel/errors.js';
 import { GRPC_INFERENCE_SERVICE, GRPC_SERVICE_PROTO } from '#shared/protobuf/inference/grpc-service-proto.js';
 import type { DialectDeps } from '../../../dialect.js';
 import { eachInStream, type GrpcApi, type GrpcMethod, unary } from '../../../grpc/grpc-api.js';
 import { notReady } from '../../../readiness.js';
+import { serverMetadata } from '../oip-documents.js';
+import { repositoryMethods, settingsMethods, sharedMemoryMethods } from './grpc-extensions.js';
 import { infer } from './grpc-infer.js';
-import { modelConfig, modelMetadata, modelReady, modelStatistics } from './grpc-models.js';
-import { repositoryIndex, repositoryLoad, repositoryUnload } from './grpc-repository.js';
+import { config, metadata, ready, statistics } from './grpc-models.js';
 
 const RPCS = GRPC_INFERENCE_SERVICE.rpcs;
 
@@ -14,8 +14,10 @@ export function oipGrpc(deps: DialectDeps): GrpcApi {
   const methods: Record<keyof typeof RPCS, GrpcMethod> = {
     ...serverMethods(deps),
     ...modelMethods(deps),
+    ...inferMethods(deps),
     ...repositoryMethods(deps),
-    ...unsupported(),
+    ...sharedMemoryMethods(deps),
+    ...settingsMethods(deps),
   };
   return { services: [{ service: GRPC_INFERENCE_SERVICE, methods }], protos: [GRPC_SERVICE_PROTO] };
 }
@@ -24,10 +26,7 @@ function serverMethods({ models, agentVersion }: DialectDeps) {
   return {
     ServerLive: unary(RPCS.ServerLive, { call: 'health', answer: () => ({ live: true }) }),
     ServerReady: unary(RPCS.ServerReady, { call: 'health', answer: () => ({ ready: notReady(models).length === 0 }) }),
-    ServerMetadata: unary(RPCS.ServerMetadata, {
-      call: 'metadata',
-      answer: () => ({ name: 'skerry', version: agentVersion, extensions: ['binary_tensor_data'] }),
-    }),
+    ServerMetadata: unary(RPCS.ServerMetadata, { call: 'metadata', answer: () => serverMetadata(agentVersion) }),
   };
 }
 
@@ -36,14 +35,15 @@ const byModelName = ({ model_name: name }: { readonly model_name: string }): str
 
 function modelMethods(deps: DialectDeps) {
   return {
-    ModelReady: unary(RPCS.ModelReady, { call: 'health', model: byName, answer: (request) => modelReady(deps, request) }),
-    ModelMetadata: unary(RPCS.ModelMetadata, { call: 'metadata', model: byName, answer: (request) => modelMetadata(deps, request) }),
-    ModelConfig: unary(RPCS.ModelConfig, { call: 'metadata', model: byName, answer: (request) => modelConfig(deps, request) }),
-    ModelStatistics: unary(RPCS.ModelStatistics, {
-      call: 'statistics',
-      model: byName,
-      answer: (request) => modelStatistics(deps, request),
-    }),
+    ModelReady: unary(RPCS.ModelReady, { call: 'health', model: byName, answer: (request) => ready(deps, request) }),
+    ModelMetadata: unary(RPCS.ModelMetadata, { call: 'metadata', model: byName, answer: (request) => metadata(deps, request) }),
+    ModelConfig: unary(RPCS.ModelConfig, { call: 'metadata', model: byName, answer: (request) => config(deps, request) }),
+    ModelStatistics: unary(RPCS.ModelStatistics, { call: 'statistics', model: byName, answer: (request) => statistics(deps, request) }),
+  };
+}
+
+function inferMethods(deps: DialectDeps) {
+  return {
     ModelInfer: unary(RPCS.ModelInfer, {
       call: 'inference',
       model: byModelName,
@@ -59,47 +59,4 @@ function modelMethods(deps: DialectDeps) {
       refused: (error, { id }) => ({ error_message: error.message, infer_response: { id } }),
     }),
   };
-}
-
-function repositoryMethods(deps: DialectDeps) {
-  return {
-    RepositoryIndex: unary(RPCS.RepositoryIndex, { call: 'metadata', answer: (request) => repositoryIndex(deps, request) }),
-    RepositoryModelLoad: unary(RPCS.RepositoryModelLoad, {
-      call: 'repository',
-      model: byModelName,
-      answer: async (request) => {
-        await repositoryLoad(deps, request);
-        return {};
-      },
-    }),
-    RepositoryModelUnload: unary(RPCS.RepositoryModelUnload, {
-      call: 'repository',
-      model: byModelName,
-      answer: async (request) => {
-        await repositoryUnload(deps, request);
-        return {};
-      },
-    }),
-  };
-}
-
-/** Extensions that are refused by name. Where there can be no region, none to report is the truth. */
-function unsupported() {
-  return {
-    SystemSharedMemoryStatus: unary(RPCS.SystemSharedMemoryStatus, { call: 'metadata', answer: () => ({}) }),
-    SystemSharedMemoryRegister: unary(RPCS.SystemSharedMemoryRegister, {
-      call: 'shared-memory',
-      answer: () => refuse('system shared memory'),
-    }),
-    SystemSharedMemoryUnregister: unary(RPCS.SystemSharedMemoryUnregister, { call: 'shared-memory', answer: () => ({}) }),
-    CudaSharedMemoryStatus: unary(RPCS.CudaSharedMemoryStatus, { call: 'metadata', answer: () => ({}) }),
-    CudaSharedMemoryRegister: unary(RPCS.CudaSharedMemoryRegister, { call: 'shared-memory', answer: () => refuse('CUDA shared memory') }),
-    CudaSharedMemoryUnregister: unary(RPCS.CudaSharedMemoryUnregister, { call: 'shared-memory', answer: () => ({}) }),
-    TraceSetting: unary(RPCS.TraceSetting, { call: 'settings', answer: () => refuse('the trace extension') }),
-    LogSettings: unary(RPCS.LogSettings, { call: 'settings', answer: () => refuse('the logging extension') }),
-  };
-}
-
-function refuse(what: string): never {
-  throw new SkerryError('SERVE_UNSUPPORTED', `${what} is not supported`);
 }

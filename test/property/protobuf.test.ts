@@ -1,0 +1,148 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { tensorFromContents } from '#agent/serve/dialects/oip/grpc/tensor-contents.js';
+import { hasCode, SkerryError } from '#shared/kernel/errors.js';
+import { atOnce } from '#shared/kernel/turns.js';
+import { decode } from '#shared/protobuf/decode.js';
+import { encode } from '#shared/protobuf/encode.js';
+import { INFER_TENSOR_CONTENTS, MODEL_INFER_REQUEST } from '#shared/protobuf/inference/grpc-service-proto.js';
+import { MODEL_CONFIG } from '#shared/protobuf/inference/model-config-proto.js';
+import { choice, type EnumType, many, map, message, type MessageType, one } from '#shared/protobuf/schema.js';
+import { DATATYPES } from '#shared/tensor/datatype.js';
+
+const KIND: EnumType = { name: 't.Kind', values: { A: 0, B: 1 } };
+const INNER = message('t.Inner', { text: one('string', 1), numbers: many('long', 2) });
+/** Every kind of field that a table can have. */
+const ALL = message('t.All', {
+  flag: one('bool', 1),
+  int: one('int32', 2),
+  uint: one('uint32', 3),
+  exact: one('int64', 4),
+  unsigned: one('uint64', 5),
+  count: one('ulong', 6),
+  real: one('double', 7),
+  text: one('string', 8),
+  data: one('bytes', 9),
+  kind: one(KIND, 10),
+  inner: one(INNER, 11),
+  reals: many('double', 12),
+  texts: many('string', 13),
+  inners: many(INNER, 14),
+  named: map(INNER, 15),
+  words: map('string', 1000),
+  left: choice('side', 'int64', 20),
+  right: choice('side', 'string', 21),
+});
+
+const text = fc.string({ unit: 'grapheme', maxLength: 8 });
+const inner = fc.record({ text, numbers: fc.array(fc.maxSafeInteger(), { maxLength: 4 }) });
+const exact = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
+const all = fc.record({
+  flag: fc.boolean(),
+  int: fc.integer(),
+  uint: fc.nat({ max: 2 ** 32 - 1 }),
+  exact,
+  unsigned: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+  count: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
+  real: fc.double(),
+  text,
+  data: fc.uint8Array({ maxLength: 9 }).map((bytes) => Buffer.from(bytes)),
+  kind: fc.nat({ max: 1 }),
+  inner: fc.option(inner, { nil: undefined }),
+  reals: fc.array(fc.double(), { maxLength: 4 }),
+  texts: fc.array(text, { maxLength: 4 }),
+  inners: fc.array(inner, { maxLength: 3 }),
+  named: fc.array(fc.tuple(text, inner), { maxLength: 3 }).map((entries) => new Map(entries)),
+  words: fc.array(fc.tuple(text, text), { maxLength: 3 }).map((entries) => new Map(entries)),
+  side: fc.oneof(
+    exact.map((left) => ({ left, right: undefined })),
+    text.map((right) => ({ left: undefined, right })),
+  ),
+});
+
+test('what is written is read as it was', () => {
+  fc.assert(
+    fc.property(all, ({ side, ...rest }) => {
+      const value = { ...rest, ...side };
+      const read = decode(ALL, encode(ALL, value));
+      expect({ ...read, data: Buffer.from(read.data) }).toEqual(value);
+    }),
+  );
+});
+
+test('of a message in two pieces the later values count and lists go on', () => {
+  fc.assert(
+    fc.property(inner, inner, (first, second) => {
+      const joined = decode(INNER, Buffer.concat([encode(INNER, first), encode(INNER, second)]));
+      expect(joined.numbers).toEqual([...first.numbers, ...second.numbers]);
+      expect(joined.text).toBe(second.text === '' ? first.text : second.text);
+    }),
+  );
+});
+
+/** What became of bytes: `read`, or whose fault they are. */
+function outcomeOf(read: () => unknown): string {
+  try {
+    read();
+    return 'read';
+  } catch (error) {
+    return error instanceof SkerryError && error.code !== 'INTERNAL' ? error.entry.fault : 'crash';
+  }
+}
+
+test('whatever comes, it is read or refused as the caller’s fault', () => {
+  const types: readonly MessageType[] = [ALL, MODEL_INFER_REQUEST, MODEL_CONFIG];
+  const anyType = fc.constantFrom(...types);
+  // Small bytes are tags and lengths more often than others.
+  const bytes = fc.array(fc.oneof(fc.nat({ max: 31 }), fc.nat({ max: 255 })), { maxLength: 120 }).map((list) => Buffer.from(list));
+  fc.assert(
+    fc.property(anyType, bytes, (type, hostile) => {
+      expect(['read', 'caller']).toContain(outcomeOf(() => decode(type, hostile)));
+    }),
+  );
+  const shape = fc.array(fc.nat({ max: 5 }), { maxLength: 3 });
+  fc.assert(
+    fc.property(fc.constantFrom(...DATATYPES), shape, bytes, (datatype, sizes, contents) => {
+      expect(['read', 'caller']).toContain(outcomeOf(() => atOnce(tensorFromContents(datatype, sizes, contents, 'input'))));
+    }),
+  );
+});
+
+test('cut or altered messages of requests are read or refused', () => {
+  const request = { model_name: 'm', inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2] }], raw_input_contents: [Buffer.alloc(8)] };
+  const good = encode(MODEL_INFER_REQUEST, request);
+  for (let at = 0; at < good.byteLength; at++) {
+    for (const byte of [0x00, 0x7f, 0x80, 0xff]) {
+      const altered = Buffer.from(good);
+      altered[at] = byte;
+      expect(['read', 'caller']).toContain(outcomeOf(() => decode(MODEL_INFER_REQUEST, altered)));
+    }
+    expect(['read', 'caller']).toContain(outcomeOf(() => decode(MODEL_INFER_REQUEST, good.subarray(0, at))));
+  }
+});
+
+test('typed contents give the elements that were sent, packed or not', () => {
+  const values = fc.array(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), { maxLength: 20 });
+  fc.assert(
+    fc.property(values, (list) => {
+      const contents = encode(INFER_TENSOR_CONTENTS, { int64_contents: list });
+      const tensor = atOnce(tensorFromContents('INT64', [list.length], contents, 'x'));
+      expect([...new BigInt64Array(Uint8Array.from(tensor.data).buffer)]).toEqual(list);
+      // One tag for each value, as older writers do.
+      const single = Buffer.concat(list.map((value) => encode(message('t.One', { value: choice('v', 'int64', 3) }), { value })));
+      expect(atOnce(tensorFromContents('INT64', [list.length], single, 'x')).data).toEqual(tensor.data);
+    }),
+  );
+});
+
+test('a message cannot claim more entries than are accepted, nor a shape more memory than was sent', () => {
+  const many70k = Buffer.alloc(140_000, Buffer.from([6 * 8 + 2, 0]));
+  expect(outcomeOf(() => decode(MODEL_INFER_REQUEST, many70k))).toBe('caller');
+  let thrown: unknown;
+  try {
+    atOnce(tensorFromContents('FP64', [8_000_000], Buffer.alloc(0), 'x'));
+  } catch (error) {
+    thrown = error;
+  }
+  expect(hasCode(thrown, 'TENSOR_DATA')).toBe(true);
+});
