@@ -39,8 +39,9 @@ const PARTS = {
   options: one(OPTIONS, 7),
   oneof_decl: many(ONEOF, 8),
 } as const;
-// Messages are declared in each other three deep at most; a table that names itself would have no type.
-const INNERMOST = message('google.protobuf.DescriptorProto', PARTS);
+// Messages are declared in each other four deep at most, entries of maps among them; a table that names itself would have no type.
+const ENTRY = message('google.protobuf.DescriptorProto', PARTS);
+const INNERMOST = message('google.protobuf.DescriptorProto', { ...PARTS, nested_type: many(ENTRY, 3) });
 const INNER = message('google.protobuf.DescriptorProto', { ...PARTS, nested_type: many(INNERMOST, 3) });
 const OUTER = message('google.protobuf.DescriptorProto', { ...PARTS, nested_type: many(INNER, 3) });
 const DESCRIPTOR = message('google.protobuf.DescriptorProto', { ...PARTS, nested_type: many(OUTER, 3) });
