@@ -8,8 +8,8 @@ import { folderSource } from '#agent/standalone/source.js';
 import { openStandalone, type Standalone } from '#agent/standalone-app.js';
 import { silentLogger } from '#shared/kernel/logger.js';
 import { writeFiles } from '../kit/model-folder.js';
-import { affineModel, textModel, tokenModel } from '../kit/onnx-models.js';
-import { CLIENTS, failuresOf, orSkipped, runCases, runClient } from '../kit/other-clients.js';
+import { affineModel, loopModel, textModel, tokenModel } from '../kit/onnx-models.js';
+import { CLIENTS, failuresOf, lacking, runCases, runClient } from '../kit/other-clients.js';
 
 // Clients that people already have, unchanged, against one server of a folder of models.
 
@@ -29,12 +29,13 @@ beforeAll(async () => {
     'token/1/model.onnx': tokenModel({ offset: 1 }),
     'spare/1/model.onnx': spare,
     'given/1/model.onnx': spare,
+    'slow/1/model.onnx': loopModel({ iterations: 1_000_000 }),
   });
   const host = '127.0.0.1';
   server = await openStandalone({
     source: folderSource(path.join(folder, 'models')),
     control: 'explicit',
-    load: ['affine', 'text', 'token'],
+    load: ['affine', 'text', 'token', 'slow'],
     serve: { tcp: { host, port: 0 }, grpc: { host, port: 0 }, sharedMemory: true, closeGrace: 200 },
     inference: { isolation: 'thread' },
     logger: silentLogger,
@@ -49,18 +50,18 @@ afterAll(async () => {
 });
 
 describe('clients of other servers', () => {
-  test.skipIf(CLIENTS.triton === undefined)(orSkipped(CLIENTS.triton, "Triton's, over HTTP and gRPC, and gRPC by reflection"), async () => {
+  test.skipIf(CLIENTS.triton === undefined)(`Triton's, over HTTP and gRPC, and gRPC by reflection${lacking(CLIENTS.triton)}`, async () => {
     const cases = await runCases(CLIENTS.triton, 'triton_calls.py', http, grpc, path.join(folder, 'spare.onnx'));
     expect(failuresOf(cases)).toEqual({});
     expect(Object.keys(cases).length).toBeGreaterThan(35);
   });
 
-  test.skipIf(CLIENTS.kserve === undefined)(orSkipped(CLIENTS.kserve, "KServe's, over REST and gRPC"), async () => {
+  test.skipIf(CLIENTS.kserve === undefined)(`KServe's, over REST and gRPC${lacking(CLIENTS.kserve)}`, async () => {
     const cases = await runCases(CLIENTS.kserve, 'other_calls.py', 'kserve', http, grpc);
     expect([failuresOf(cases), Object.keys(cases).length]).toEqual([{}, 2]);
   });
 
-  test.skipIf(CLIENTS.triton === undefined)(orSkipped(CLIENTS.triton, "TensorFlow Serving's, over REST"), async () => {
+  test.skipIf(CLIENTS.triton === undefined)(`TensorFlow Serving's, over REST${lacking(CLIENTS.triton)}`, async () => {
     const cases = await runCases(CLIENTS.triton, 'other_calls.py', 'tfs', http, grpc);
     expect([failuresOf(cases), Object.keys(cases).length]).toEqual([{}, 1]);
   });
@@ -68,13 +69,13 @@ describe('clients of other servers', () => {
   test.skipIf(CLIENTS.perfAnalyzer === undefined).each([
     ['HTTP', () => ['-i', 'http', '-u', http]],
     ['gRPC', () => ['-i', 'grpc', '-u', grpc]],
-  ] as const)(orSkipped(CLIENTS.perfAnalyzer, 'perf_analyzer over %s'), async (_, where) => {
+  ] as const)(`perf_analyzer over %s${lacking(CLIENTS.perfAnalyzer)}`, async (_, where) => {
     const printed = await runClient(CLIENTS.perfAnalyzer, ['-m', 'affine', '--shape', 'x:1,4', '--request-count', '50', ...where()]);
     expect(printed).toMatch(/Request count: [1-9]/);
     expect(printed).toMatch(/Throughput: [\d.]+ infer\/sec/);
   });
 
-  test.skipIf(CLIENTS.promtool === undefined)(orSkipped(CLIENTS.promtool, 'promtool finds nothing wrong with a scrape'), async () => {
+  test.skipIf(CLIENTS.promtool === undefined)(`promtool finds nothing wrong with a scrape${lacking(CLIENTS.promtool)}`, async () => {
     const [program = ''] = CLIENTS.promtool ?? [];
     const check = `set -o pipefail; curl -sf http://${http}/metrics | "${program}" check metrics 2>&1`;
     const { stdout } = await run('bash', ['-c', check]).catch((failure: { stdout: string }) => failure);

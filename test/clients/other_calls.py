@@ -66,7 +66,9 @@ def tfs_cases():
         client = make_http_client(http_address)
         np.testing.assert_allclose(client.predict({"x": X}, "affine", model_version=1), Y)
         assert client.get_model_status("affine", model_version=1)[1]["state"] == "AVAILABLE"
-        assert "x" in client.get_model_metadata("affine", model_version=1)["inputs"]
+        # It hands TensorFlow Serving's document over as it is.
+        signatures = client.get_model_metadata("affine", model_version=1)["metadata"]["signature_def"]["signature_def"]
+        assert "x" in signatures["serving_default"]["inputs"], signatures
 
     case("ovmsclient REST", rest)
 

@@ -35,9 +35,9 @@ export const CLIENTS = {
   promtool: program('promtool/promtool'),
 } satisfies Readonly<Record<string, Program>>;
 
-/** Of the title of a test whose client is missing. */
-export function orSkipped(client: Program, title: string): string {
-  return client === undefined ? `${title} (skipped: run test/install-clients.sh)` : title;
+/** Ends the title of a test: why it is skipped. */
+export function lacking(client: Program): string {
+  return client === undefined ? ' (not installed: run test/install-clients.sh)' : '';
 }
 
 const OPTIONS = { maxBuffer: 16 * 2 ** 20, timeout: 120_000 };
