@@ -3,6 +3,8 @@ import type { Dialect } from './dialect.js';
 import { KSERVE_V1 } from './dialects/kserve-v1/kserve-v1.js';
 import { MLFLOW } from './dialects/mlflow/mlflow.js';
 import { OIP } from './dialects/oip/oip.js';
+import { inferHandler } from './dialects/oip/oip-infer.js';
+import { sagemaker } from './dialects/sagemaker/sagemaker.js';
 import { TORCHSERVE } from './dialects/torchserve/torchserve.js';
 import { TENSORFLOW_SERVING } from './dialects/tensorflow-serving/tensorflow-serving.js';
 import type { SharedRoute } from './distinct-routes.js';
@@ -21,6 +23,8 @@ const DIALECT_ROWS: readonly DialectRow[] = [
   { dialect: TENSORFLOW_SERVING, byDefault: true },
   // Its paths are TensorFlow Serving's, whose status of a model has another form.
   { dialect: KSERVE_V1, byDefault: false },
+  // Its paths are those of MLflow and of TorchServe's management.
+  { dialect: sagemaker(inferHandler), byDefault: false },
 ];
 
 /** Every route that several dialects have and that one can answer for all of them. Two that are spoken may share no other. */

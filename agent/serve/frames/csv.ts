@@ -18,31 +18,33 @@ const COLUMNS = 64 * 1024;
 const MISSING: ReadonlySet<string> = new Set(['', 'NA', 'N/A', 'n/a', '#N/A', '#NA', 'NULL', 'null', 'None', '<NA>', 'NaN', 'nan']);
 
 /**
- * Reads a table of comma-separated values (RFC 4180) whose first line names the columns. Lines without a character are skipped, and a
- * line with fewer values than columns has none in the last. It can be interrupted wherever it yields. Errors: `SERVE_BODY`, and
+ * Reads a table of comma-separated values (RFC 4180), whose first line names the columns where they are `named`. Lines without a character
+ * are skipped, and a line with fewer values than the first has none in the last columns. It can be interrupted wherever it yields. Errors: `SERVE_BODY`, and
  * `SERVE_JSON_TOO_LARGE` for more than `cells` values.
  */
-export function* readCsv(bytes: Uint8Array, cells: number): Generator<void, Frame> {
+export function* readCsv(bytes: Uint8Array, cells: number, { named } = { named: true }): Generator<void, Frame> {
   yield* checkUtf8(bytes, { what: 'the body', code: 'SERVE_BODY' });
   const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
   const lines = new CsvLines(bytes, marked ? 3 : 0);
-  const columns = lines.next();
-  if (columns === undefined) throw new SkerryError('SERVE_BODY', 'the body is empty; the first line of CSV names the columns');
-  const rows: (readonly string[])[] = [];
-  let found = columns.length;
+  const first = lines.next();
+  if (first === undefined) throw new SkerryError('SERVE_BODY', 'the body is empty, expected lines of CSV');
+  const width = first.length;
+  const rows: (readonly string[])[] = named ? [] : [first];
+  let found = width;
   let mark = STRIDE;
   for (let row = lines.next(); row !== undefined; row = lines.next()) {
-    if (row.length > columns.length) {
-      throw new SkerryError('SERVE_BODY', `line ${lines.line} has ${row.length} values, the first line names ${columns.length} columns`);
+    if (row.length > width) {
+      throw new SkerryError('SERVE_BODY', `line ${lines.line} has ${row.length} values, the first line has ${width}`);
     }
-    found += columns.length;
+    found += width;
     if (found > cells) throw new SkerryError('SERVE_JSON_TOO_LARGE', `the table has more than the accepted ${cells} values`);
     rows.push(row);
     if (lines.at < mark) continue;
     mark = lines.at + STRIDE;
     yield;
   }
-  return { columns, width: columns.length, rows: rows.length, cell: (row, column) => rows[row]?.[column] ?? null, missing: MISSING };
+  const columns = named ? first : undefined;
+  return { columns, width, rows: rows.length, cell: (row, column) => rows[row]?.[column] ?? null, missing: MISSING };
 }
 
 /** Lines of CSV, one after the other. */
