@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import type { VertexRoutes } from './serve/config.js';
 import { ISOLATION_MODES } from './inference/decide/isolation.js';
 import { durationSchema } from '#shared/kernel/duration.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
@@ -54,10 +55,18 @@ const ratio = z
   ])
   .refine((value) => value >= 0 && value <= 1, 'a number from 0 to 1');
 
+/** A path of the local API; a segment that begins with a colon would stand for any. */
+const route = z
+  .string()
+  .max(1024)
+  .regex(/^(?:\/[^/:?#%\s][^/?#%\s]*)+$/, 'a path such as "/predict"');
+
 const agentConfigSchema = z.strictObject({
   data: file,
   httpHost: z.string().min(1).max(253),
   httpPort: wholeNumber(0, 65_535),
+  vertexHealthRoute: route.optional(),
+  vertexPredictRoute: route.optional(),
   socket: z.string().max(4096),
   grpcHost: z.string().min(1).max(253),
   grpcPort: wholeNumber(0, 65_535).optional(),
@@ -129,6 +138,7 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     flag: 'http-port',
     value: 'port',
     env: 'SKERRY_AGENT_HTTP_PORT',
+    platformEnv: 'AIP_HTTP_PORT',
     default: 7490,
     doc: 'Port of the local API. 0 picks a free port.',
   },
@@ -169,6 +179,20 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     env: 'SKERRY_AGENT_GRPC_STREAMS',
     default: 256,
     doc: 'Maximum number of calls in flight on one gRPC connection.',
+  },
+  vertexHealthRoute: {
+    flag: 'vertex-health-route',
+    value: 'path',
+    env: 'SKERRY_AGENT_VERTEX_HEALTH_ROUTE',
+    platformEnv: 'AIP_HEALTH_ROUTE',
+    doc: 'Path at which Vertex AI asks whether the models answer. Vertex AI sets AIP_HEALTH_ROUTE, and AIP_HTTP_PORT for the port. (default: none)',
+  },
+  vertexPredictRoute: {
+    flag: 'vertex-predict-route',
+    value: 'path',
+    env: 'SKERRY_AGENT_VERTEX_PREDICT_ROUTE',
+    platformEnv: 'AIP_PREDICT_ROUTE',
+    doc: 'Path at which Vertex AI asks for predictions. Vertex AI sets AIP_PREDICT_ROUTE. (default: none)',
   },
   socket: {
     flag: 'socket',
@@ -434,6 +458,7 @@ type ServeLimits = Pick<
   'jsonElements' | 'bodyLimit' | 'maxConnections' | 'maxRequests' | 'requestTimeout' | 'idleTimeout' | 'grpcStreams'
 > & {
   readonly corsOrigins: readonly string[];
+  readonly vertex: VertexRoutes;
   readonly metrics?: { readonly host: string; readonly port: number };
 };
 
@@ -450,9 +475,23 @@ export function serveLimits(config: AgentConfig): ServeLimits {
     corsOrigins = [],
     httpHost,
     metricsPort,
+    vertexHealthRoute: health,
+    vertexPredictRoute: predict,
   } = config;
+  const vertex = { ...(health === undefined ? {} : { health }), ...(predict === undefined ? {} : { predict }) };
   const metrics = metricsPort === 'none' ? {} : { metrics: { host: httpHost, port: metricsPort } };
-  return { jsonElements, bodyLimit, maxConnections, maxRequests, requestTimeout, idleTimeout, grpcStreams, corsOrigins, ...metrics };
+  return {
+    jsonElements,
+    bodyLimit,
+    maxConnections,
+    maxRequests,
+    requestTimeout,
+    idleTimeout,
+    grpcStreams,
+    corsOrigins,
+    vertex,
+    ...metrics,
+  };
 }
 
 /** Longest path of a Unix socket that every system takes. */

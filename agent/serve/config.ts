@@ -9,6 +9,12 @@ export interface GrpcTls {
   readonly clientCa?: string;
 }
 
+/** Paths that Vertex AI chooses; a container that it started has both. */
+export interface VertexRoutes {
+  readonly health?: string;
+  readonly predict?: string;
+}
+
 /** Where and how the local API listens. */
 export interface ServeConfig {
   /** TCP address; port 0 takes a free one. Left out: no TCP. */
@@ -39,6 +45,8 @@ export interface ServeConfig {
   readonly grpcStreams?: number;
   /** Time without a call after which a gRPC connection is closed; clients open another when they need it. */
   readonly grpcIdleTimeout?: Millis;
+  /** Left out: nothing is at paths of Vertex AI. */
+  readonly vertex?: VertexRoutes;
   /** Time given to requests under way when closing. */
   readonly closeGrace?: Millis;
 }
@@ -55,6 +63,7 @@ export const DEFAULT_SERVE_SETTINGS: ServeSettings = {
   sharedMemory: false,
   grpcStreams: 256,
   grpcIdleTimeout: 600_000,
+  vertex: {},
   closeGrace: 5_000,
 };
 

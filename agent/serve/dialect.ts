@@ -1,4 +1,5 @@
 import type { DataPlane, InferReply } from '#agent/inference/contract.js';
+import type { VertexRoutes } from './config.js';
 import type { GrpcApi } from './grpc/grpc-api.js';
 import type { HttpApi } from './http/exchange.js';
 import type { PredictRequest } from './predictions.js';
@@ -20,6 +21,7 @@ export interface DialectDeps {
   readonly agentVersion: string;
   /** Tensor elements that a request, or an answer, may carry as JSON. */
   readonly jsonElements: number;
+  readonly vertex: VertexRoutes;
 }
 
 /** A way in which clients ask for predictions: it turns their requests into the data plane's and the answers back, and does nothing else. */

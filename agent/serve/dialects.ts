@@ -7,6 +7,7 @@ import { inferHandler } from './dialects/oip/oip-infer.js';
 import { sagemaker } from './dialects/sagemaker/sagemaker.js';
 import { TORCHSERVE } from './dialects/torchserve/torchserve.js';
 import { TENSORFLOW_SERVING } from './dialects/tensorflow-serving/tensorflow-serving.js';
+import { VERTEX } from './dialects/vertex/vertex.js';
 import type { SharedRoute } from './distinct-routes.js';
 
 interface DialectRow {
@@ -21,6 +22,8 @@ const DIALECT_ROWS: readonly DialectRow[] = [
   { dialect: MLFLOW, byDefault: true },
   { dialect: TORCHSERVE, byDefault: true },
   { dialect: TENSORFLOW_SERVING, byDefault: true },
+  // It has routes only where Vertex AI, or a person, names them.
+  { dialect: VERTEX, byDefault: true },
   // Its paths are TensorFlow Serving's, whose status of a model has another form.
   { dialect: KSERVE_V1, byDefault: false },
   // Its paths are those of MLflow and of TorchServe's management.

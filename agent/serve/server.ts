@@ -125,7 +125,7 @@ type ApiOptions = Omit<InferenceServerOptions, 'config' | 'logger' | 'requests'>
 /** Every API over HTTP. Errors: as `distinctRoutes`. */
 export function httpApis(
   options: ApiOptions,
-  settings: Pick<ServeSettings, 'jsonElements' | 'sharedMemory'>,
+  settings: Pick<ServeSettings, 'jsonElements' | 'sharedMemory' | 'vertex'>,
   { deps, answers } = reached(options, settings),
 ): readonly (HttpApi & { readonly name: string })[] {
   const { feedback: sink, metricsText, status, dialects = DIALECTS } = options;
@@ -150,13 +150,13 @@ function reached(
     tracer,
     log = ServeLog.over(silentLogger),
   }: ApiOptions & { readonly log?: ServeLog },
-  { jsonElements, sharedMemory: allowed }: Pick<ServeSettings, 'jsonElements' | 'sharedMemory'>,
+  { jsonElements, sharedMemory: allowed, vertex }: Pick<ServeSettings, 'jsonElements' | 'sharedMemory' | 'vertex'>,
 ): Reached {
   const answers = new AnswerLog();
   const { run: predict } = predictionPhases({ dataPlane, answers, tracer });
   const sharedMemory = new SharedMemory(allowed);
   const traces = new TraceSettingsStore();
-  const deps = guarded({ predict, models: dataPlane, repository, sharedMemory, log, traces, agentVersion, jsonElements }, access);
+  const deps = guarded({ predict, models: dataPlane, repository, sharedMemory, log, traces, agentVersion, jsonElements, vertex }, access);
   return { deps, answers };
 }
 

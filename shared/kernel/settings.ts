@@ -11,6 +11,8 @@ export interface SettingEntry {
   /** What the flag takes, as `--help` names it: `--flag <duration>`. */
   readonly value: string;
   readonly env: string;
+  /** A variable by which a platform says the same. */
+  readonly platformEnv?: string;
   /** Left out: no value. */
   readonly default?: string | number;
   readonly doc: string;
@@ -46,6 +48,7 @@ export async function loadSettings<Key extends string, Config>(
     const found = firstOf([
       [`--${entry.flag}`, sources.flags[key]],
       [entry.env, sources.env[entry.env]],
+      ...(entry.platformEnv === undefined ? [] : [[entry.platformEnv, sources.env[entry.platformEnv]] as const]),
       [`"${entry.flag}" in the settings file`, fromFile[entry.flag]],
       ['its default', rules.known[key] ?? entry.default],
     ]);

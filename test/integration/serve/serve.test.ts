@@ -144,7 +144,7 @@ describe('Open Inference Protocol v2 in JSON', () => {
       agentVersion: '',
     };
     expect(written.toSorted()).toEqual(
-      httpApis(parts, { jsonElements: 1, sharedMemory: false })
+      httpApis(parts, { jsonElements: 1, sharedMemory: false, vertex: {} })
         .filter(({ name }) => name === 'oip' || name === 'skerry')
         .flatMap(({ routes }) => routes.map((route) => `${route.method} ${route.path}`))
         .toSorted(),

@@ -5,7 +5,7 @@ import { inputsOfInstances, inputsOfRows, ROWS_AT_ONCE } from '../../json/instan
 import { JsonAllowance } from '../../json/json-allowance.js';
 import { readPythonJson } from '../../json/python-json.js';
 import { inputsBySignature } from '../../json/signature.js';
-import { isBase64, tensorflowElement } from './tensorflow-elements.js';
+import { isBase64, exactElement } from '../../json/exact-elements.js';
 
 interface RequestTarget {
   readonly inputs: readonly TensorSpec[];
@@ -23,13 +23,13 @@ interface PredictCall {
 /** Reads the body of a Predict call. It can be interrupted wherever it yields. Errors: `SERVE_BODY`, `SERVE_REQUEST`, those of tensors. */
 export function* readPredict(bytes: Uint8Array, { inputs, jsonElements }: RequestTarget): Generator<void, PredictCall> {
   const { instances, inputs: columns } = yield* readCall(bytes, jsonElements);
-  const target = { json: new JsonAllowance(jsonElements), element: tensorflowElement };
+  const target = { json: new JsonAllowance(jsonElements), element: exactElement };
   if (instances !== undefined && columns !== undefined) {
     throw new SkerryError('SERVE_REQUEST', "the request has both 'inputs' and 'instances', only one of them is expected");
   }
   if (instances !== undefined) return { inputs: yield* inputsOfInstances(instances, inputs, target, isBase64), form: 'row' };
   if (columns === undefined) throw new SkerryError('SERVE_REQUEST', "Missing 'inputs' or 'instances' key");
-  return { inputs: yield* inputsBySignature(columns, inputs, target.json, tensorflowElement), form: 'column' };
+  return { inputs: yield* inputsBySignature(columns, inputs, target.json, exactElement), form: 'column' };
 }
 
 /** What every call has. */
@@ -62,7 +62,7 @@ export function* readExamples(bytes: Uint8Array, { inputs, jsonElements }: Reque
     if (!isObject(example)) throw new SkerryError('SERVE_REQUEST', `Example must be JSON object, but examples[${index}] is none`);
     rows.push(exampleRow({ ...context, ...example }, inputs));
   }
-  return yield* inputsOfRows(rows, inputs, { json: new JsonAllowance(jsonElements), element: tensorflowElement });
+  return yield* inputsOfRows(rows, inputs, { json: new JsonAllowance(jsonElements), element: exactElement });
 }
 
 /** An example's features are lists, also of one value, where an input may have a single value in each row, or a list of one. */

@@ -1,6 +1,6 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import type { Datatype } from '#shared/tensor/datatype.js';
-import { isObject, type JsonObject } from '../../json/fields.js';
+import { isObject, type JsonObject } from './fields.js';
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
@@ -10,7 +10,7 @@ export function isBase64(value: JsonObject): boolean {
 }
 
 /** A value as it is, in the form that the readers of JSON elements take. Errors: `TENSOR_DATA` for what is no base64. */
-export function tensorflowElement(datatype: Datatype, value: unknown): unknown {
+export function exactElement(datatype: Datatype, value: unknown): unknown {
   if (typeof value === 'bigint') return FLOATS.has(datatype) ? Number(value) : value.toString();
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
   return datatype === 'BYTES' && isObject(value) && isBase64(value) ? base64Bytes(value['b64']) : value;
