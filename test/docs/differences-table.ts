@@ -1,5 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { MLFLOW_RULES } from '../integration/exchanges/mlflow-rules.js';
+import { TORCHSERVE_RULES } from '../integration/exchanges/torchserve-rules.js';
 import { TRITON_RULES } from '../integration/exchanges/triton-rules.js';
 import type { DifferenceRule } from '../integration/exchanges/rules.js';
 import { PROJECT_ROOT } from '../kit/processes.js';
@@ -7,7 +9,11 @@ import { PROJECT_ROOT } from '../kit/processes.js';
 const PAGE = path.join(PROJECT_ROOT, 'docs/PROTOCOL.md');
 
 /** Every table of differences in docs/PROTOCOL.md, by the name in its markers. */
-const TABLES: Readonly<Record<string, readonly DifferenceRule[]>> = { 'triton-http': TRITON_RULES };
+const TABLES: Readonly<Record<string, readonly DifferenceRule[]>> = {
+  'triton-http': TRITON_RULES,
+  mlflow: MLFLOW_RULES,
+  torchserve: TORCHSERVE_RULES,
+};
 
 /** docs/PROTOCOL.md with the tables as the rules have them, and as it is. */
 export function protocolPage(): { readonly made: string; readonly written: string } {

@@ -1,0 +1,96 @@
+import { all, type DifferenceRule, exchanges, path, status } from './rules.js';
+
+/** How our answers differ on purpose from those of MLflow's scoring server. */
+export const MLFLOW_RULES: readonly DifferenceRule[] = [
+  {
+    what: '`GET /version`',
+    theirs: 'the version of MLflow',
+    ours: 'the version of the agent',
+    reason: 'It is the version of the server that answers.',
+    covers: exchanges('mf-get-version'),
+  },
+  {
+    what: '`GET /docs`',
+    theirs: 'a page that loads scripts from elsewhere',
+    ours: '404',
+    reason: 'A device serves no pages.',
+    covers: exchanges('mf-get-docs'),
+  },
+  {
+    what: 'a slash at the end of a path',
+    theirs: '307',
+    ours: 'as without it',
+    reason: 'The slash says nothing else, and a redirect costs a request.',
+    covers: all(path(/\/$/), status([307], [200])),
+  },
+  {
+    what: 'columns that no input is called like, for a model with one input',
+    theirs: 'matched by name',
+    ours: 'taken in order',
+    reason: 'An ONNX file has no names of the columns within an input.',
+    covers: exchanges('mf-c-split-order', 'mf-c-split-nocols', 'mf-c-inputs-rows', 'mf-c-csv-noheader', 'mf-s-extra', 'mf-s-case'),
+  },
+  {
+    what: 'NaN for a scikit-learn model',
+    theirs: '400 by the Python model',
+    ours: 'what the ONNX model computes',
+    reason: 'The model decides.',
+    covers: exchanges('mf-c-null', 'mf-c-nan'),
+  },
+  {
+    what: 'a number beyond the range of FP32',
+    theirs: '200: the columns are doubles',
+    ours: '400',
+    reason: 'The ONNX model has an FP32 input.',
+    covers: exchanges('mf-c-big'),
+  },
+  {
+    what: 'no content type',
+    theirs: '500',
+    ours: '415',
+    reason: 'The request is wrong and not the server.',
+    covers: exchanges('mf-t-none'),
+  },
+  {
+    what: 'a content type in capitals',
+    theirs: '415',
+    ours: '200',
+    reason: 'RFC 9110, 8.3.1: content types know no case.',
+    covers: exchanges('mf-t-upper'),
+  },
+  {
+    what: 'a compressed body',
+    theirs: '400',
+    ours: '200',
+    reason: 'RFC 9110, 8.4; other dialects have it as well.',
+    covers: exchanges('mf-t-gzip'),
+  },
+  {
+    what: 'a tensor by name, and CSV for a tensor model',
+    theirs: '400',
+    ours: '200',
+    reason: 'ONNX inputs have names, and a table of numbers is a tensor.',
+    covers: exchanges('mf-x-dict', 'mf-x-csv'),
+  },
+  {
+    what: 'an object with `b64` for numbers',
+    theirs: '`INVALID_PARAMETER_VALUE`',
+    ours: '`BAD_REQUEST`',
+    reason: 'It is a row with a column `b64`, whose text is no number.',
+    covers: exchanges('mf-x-b64'),
+  },
+  {
+    what: 'inputs with other numbers of rows, rows with other members',
+    theirs: '200',
+    ours: '400',
+    reason: 'The values would be combined with those of other rows.',
+    covers: exchanges('mf-a-rows', 'mf-a-instances-uneven'),
+  },
+  {
+    what: 'a method that a path does not have',
+    theirs: '`{"detail"}`',
+    ours: '`{"error_code", "message", "error_class"}`',
+    reason: 'One form for every error of the dialect.',
+    covers: exchanges('mf-ping-post', 'mf-inv-get', 'mf-inv-options'),
+  },
+];
