@@ -45,7 +45,8 @@ export function addAccess(program: Command): void {
     const [{ readFile }, { parseAccessFile }] = await Promise.all([import('node:fs/promises'), import('../serve/access/access-file.js')]);
     const rules = await parseAccessFile(await readFile(file, 'utf8'), file);
     const summary = { file, keys: rules.keys.size, tokens: rules.tokens !== undefined };
+    const keys = `${summary.keys} ${summary.keys === 1 ? 'key' : 'keys'}`;
     if (out.json) printJson(out, summary);
-    else printLine(out, `${file} is valid: ${summary.keys} keys${summary.tokens ? ', and tokens' : ''}.`);
+    else printLine(out, `${file} is valid: ${keys}${summary.tokens ? ', and tokens' : ''}.`);
   });
 }
