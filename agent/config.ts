@@ -78,6 +78,7 @@ const agentConfigSchema = z.strictObject({
   accessFile: file.optional(),
   corsOrigins: origins.optional(),
   bodyLimit: bytes.refine((value) => value >= 1024, 'at least 1024 bytes'),
+  bodyMemory: bytes.refine((value) => value >= 1024, 'at least 1024 bytes'),
   maxConnections: wholeNumber(1, 1_000_000),
   maxRequests: wholeNumber(1, 1_000_000),
   requestTimeout: minutesAtMost(60).refine((value) => value >= 1_000, 'at least one second'),
@@ -226,6 +227,13 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     env: 'SKERRY_AGENT_BODY_LIMIT',
     default: LIMITS.inferBodyBytes,
     doc: 'Maximum size of a request body.',
+  },
+  bodyMemory: {
+    flag: 'body-memory',
+    value: 'bytes',
+    env: 'SKERRY_AGENT_BODY_MEMORY',
+    default: LIMITS.bodyMemoryBytes,
+    doc: 'Maximum memory for the bodies of all HTTP requests in flight. Further ones get 503.',
   },
   maxConnections: {
     flag: 'max-connections',
@@ -455,7 +463,7 @@ export async function readAuthorities(path: string): Promise<string> {
 
 type ServeLimits = Pick<
   AgentConfig,
-  'jsonElements' | 'bodyLimit' | 'maxConnections' | 'maxRequests' | 'requestTimeout' | 'idleTimeout' | 'grpcStreams'
+  'jsonElements' | 'bodyLimit' | 'bodyMemory' | 'maxConnections' | 'maxRequests' | 'requestTimeout' | 'idleTimeout' | 'grpcStreams'
 > & {
   readonly corsOrigins: readonly string[];
   readonly vertex: VertexRoutes;
@@ -467,6 +475,7 @@ export function serveLimits(config: AgentConfig): ServeLimits {
   const {
     jsonElements,
     bodyLimit,
+    bodyMemory,
     maxConnections,
     maxRequests,
     requestTimeout,
@@ -483,6 +492,7 @@ export function serveLimits(config: AgentConfig): ServeLimits {
   return {
     jsonElements,
     bodyLimit,
+    bodyMemory,
     maxConnections,
     maxRequests,
     requestTimeout,

@@ -27,6 +27,8 @@ export interface ServeConfig {
   readonly metrics?: { readonly host: string; readonly port: number };
   /** Largest request body, or gRPC message, bytes. */
   readonly bodyLimit?: number;
+  /** Memory that the bodies of all HTTP requests in flight may take, bytes. */
+  readonly bodyMemory?: number;
   /** Most tensor elements that one request, or one answer, may carry as JSON; more go as binary tensors. */
   readonly jsonElements?: number;
   /** Time within which a whole request, headers and body, must have arrived. */
@@ -55,6 +57,7 @@ export type ServeSettings = Required<Omit<ServeConfig, 'tcp' | 'unix' | 'grpc' |
 
 export const DEFAULT_SERVE_SETTINGS: ServeSettings = {
   bodyLimit: LIMITS.inferBodyBytes,
+  bodyMemory: LIMITS.bodyMemoryBytes,
   jsonElements: LIMITS.jsonElements,
   requestTimeout: 30_000,
   idleTimeout: 120_000,

@@ -51,11 +51,18 @@ export function requestPhases<Answer>(deps: RequestDeps): Row<Incoming<Answer>, 
 
 /** Says who asks; whether they may is decided once the request is counted. */
 function identify<Answer>({ access }: RequestDeps): Phase<Incoming<Answer>, Identified<Answer>, Answer> {
-  return async (incoming, next) => {
+  return (incoming, next) => {
     const found = access.identify(incoming.caller);
-    const identity = found instanceof Promise ? await found : found;
-    return next({ ...incoming, identity });
+    return found instanceof Promise ? identifiedLater(found, incoming, next) : next({ ...incoming, identity: found });
   };
+}
+
+async function identifiedLater<Answer>(
+  found: Promise<Identity>,
+  incoming: Incoming<Answer>,
+  next: Next<Identified<Answer>, Answer>,
+): Promise<Answer> {
+  return next({ ...incoming, identity: await found });
 }
 
 function trace<Answer>(tracer: Pick<Tracer, 'request'>): RequestPhase<Answer> {
@@ -106,19 +113,20 @@ function countAndLog<Answer>({ requests, clock, logger }: RequestDeps): RequestP
 
 /** Who changed what is served, or how, stays in the log. */
 function audit<Answer>({ logger }: RequestDeps): RequestPhase<Answer> {
-  return async (incoming, next) => {
-    const { kind, what, model, identity, caller } = incoming;
-    if (!CHANGES.has(kind.call)) return next(incoming);
-    const fields = { audit: true, by: identity.name, address: caller.address ?? caller.transport, ...kind, what, model };
-    try {
-      const answer = await next(incoming);
-      logger.info(fields, 'change made for a client');
-      return answer;
-    } catch (cause) {
-      logger.warn({ ...fields, code: asSkerryError(cause).code }, 'change refused to a client');
-      throw cause;
-    }
-  };
+  return (incoming, next) => (CHANGES.has(incoming.kind.call) ? audited(incoming, next, logger) : next(incoming));
+}
+
+async function audited<Answer>(incoming: Identified<Answer>, next: Next<Identified<Answer>, Answer>, logger: Logger): Promise<Answer> {
+  const { kind, what, model, identity, caller } = incoming;
+  const fields = { audit: true, by: identity.name, address: caller.address ?? caller.transport, ...kind, what, model };
+  try {
+    const answer = await next(incoming);
+    logger.info(fields, 'change made for a client');
+    return answer;
+  } catch (cause) {
+    logger.warn({ ...fields, code: asSkerryError(cause).code }, 'change refused to a client');
+    throw cause;
+  }
 }
 
 /** Tells the client in the words of its protocol when to ask again, or how to say who it is. */

@@ -78,6 +78,8 @@ export const LIMITS = {
   heldBytes: 768 * KiB,
   apiBodyBytes: 16 * MiB,
   inferBodyBytes: 64 * MiB,
+  /** Bodies of all inference requests in flight, unless the agent is set otherwise. */
+  bodyMemoryBytes: 1 * GiB,
   /** Tensor elements that an inference request or its answer may carry as JSON, unless the agent is set otherwise. */
   jsonElements: 4 * MiB,
   /** Nesting of a JSON document of an inference request; values and lengths of strings in it outside of tensors. */

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import { SkerryError } from '#shared/kernel/errors.js';
+import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { inTurns } from '#shared/kernel/turns.js';
+import { type BodyMemory, SMALL_BODY } from './body-memory.js';
 import { codingOf, unpacked } from './body-coding.js';
 
 /** The two ends of an HTTP request. */
@@ -16,24 +17,26 @@ export interface Body {
 }
 
 /**
- * Reads a request body of at most `limit` bytes, as sent and as decoded. Errors: `INPUT_TOO_LARGE`, `SERVE_ENCODING`, `ABORTED` when the
- * client goes away.
+ * Reads a request body of at most `limit` bytes, as sent and as decoded. Errors: `INPUT_TOO_LARGE`, `SERVE_ENCODING`, `SERVE_BUSY` when
+ * other bodies take the `memory`, `ABORTED` when the client goes away.
  */
-export async function readBody(ends: Ends, limit: number): Promise<Body> {
+export async function readBody(ends: Ends, limit: number, memory: BodyMemory): Promise<Body> {
   const coding = codingOf(ends.request.headers);
-  const body = await readSent(ends, limit);
+  const taken = new Taken(ends, memory);
+  const body = await readSent(ends, limit, taken);
   if (coding === undefined) return body;
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const piece of unpacked(body.bytes, coding)) {
     size += piece.byteLength;
     if (size > limit) throw tooLarge(limit);
+    taken.grow(piece.byteLength);
     chunks.push(piece);
   }
   return { bytes: size <= JOINED_AT_ONCE ? Buffer.concat(chunks, size) : await inTurns(join(chunks, size)), owned: true };
 }
 
-function readSent({ request, response }: Ends, limit: number): Promise<Body> {
+function readSent({ request, response }: Ends, limit: number, taken: Taken): Promise<Body> {
   const refusal = refusalOf(request.headers, limit);
   if (refusal !== undefined) return Promise.reject(refusal);
   // RFC 9110, 10.1.1: only now, since a client that asks first need not send what would be refused.
@@ -44,11 +47,16 @@ function readSent({ request, response }: Ends, limit: number): Promise<Body> {
     let complete = false;
     const take = (chunk: Uint8Array): void => {
       size += chunk.byteLength;
-      if (size <= limit) return void chunks.push(chunk);
-      // What comes after is dropped by whoever writes the answer.
-      request.off('data', take);
-      chunks.length = 0;
-      reject(tooLarge(limit));
+      try {
+        if (size > limit) throw tooLarge(limit);
+        taken.grow(chunk.byteLength);
+        chunks.push(chunk);
+      } catch (cause) {
+        // What comes after is dropped by whoever writes the answer.
+        request.off('data', take);
+        chunks.length = 0;
+        reject(asSkerryError(cause));
+      }
     };
     request.on('data', take);
     request.once('end', () => {
@@ -66,6 +74,29 @@ function readSent({ request, response }: Ends, limit: number): Promise<Body> {
       reject(new SkerryError('ABORTED', 'the client disconnected before its request was complete', { cause })),
     );
   });
+}
+
+/** What one body takes of the memory for bodies, until its answer is written. */
+class Taken {
+  readonly #response: ServerResponse;
+  readonly #memory: BodyMemory;
+  #size = 0;
+  #counted = 0;
+
+  constructor({ response }: Ends, memory: BodyMemory) {
+    this.#response = response;
+    this.#memory = memory;
+  }
+
+  grow(bytes: number): void {
+    this.#size += bytes;
+    // Of one that nobody waits for, nothing would tell the end.
+    if (this.#size <= SMALL_BODY || this.#response.destroyed) return;
+    const more = this.#size - this.#counted;
+    this.#memory.take(more);
+    if (this.#counted === 0) this.#response.once('close', () => this.#memory.release(this.#counted));
+    this.#counted += more;
+  }
 }
 
 const JOINED_AT_ONCE = 1024 * 1024;

@@ -9,6 +9,7 @@ import type { ServeAddress, ServeConfig, ServeSettings } from '../config.js';
 import type { Caller, Incoming, RequestKind } from '../requests.js';
 import { encoded, wantedCoding } from './answer-coding.js';
 import { type Body, type Ends, expectsContinue, readBody } from './body.js';
+import { BodyMemory } from './body-memory.js';
 import { Cors } from './cors.js';
 import type { Exchange, HttpAnswer, HttpApi, HttpRoute } from './exchange.js';
 import { errorAnswer } from './json-answer.js';
@@ -48,6 +49,7 @@ export class HttpTransport implements Service {
   readonly #deps: HttpTransportDeps;
   readonly #router: Router<Mounted>;
   readonly #cors: Cors;
+  readonly #memory: BodyMemory;
   readonly #servers: Server[] = [];
   /** The newest request of each connection. */
   readonly #last = new WeakMap<Duplex, Ends>();
@@ -56,6 +58,7 @@ export class HttpTransport implements Service {
 
   constructor(deps: HttpTransportDeps) {
     this.#deps = deps;
+    this.#memory = new BodyMemory(deps.settings.bodyMemory);
     this.#cors = new Cors(deps.config.corsOrigins ?? []);
     this.#router = new Router(
       deps.apis.flatMap(({ name, routes, error }) => routes.map((route) => ({ ...route, error, kind: { api: name, call: route.call } }))),
@@ -120,7 +123,7 @@ export class HttpTransport implements Service {
     // A connection with a prediction in it is not idle: how long that may take is the data plane's to say, which always answers.
     request.socket.setTimeout(0);
     const { route, params } = this.#find(request);
-    const exchange = new HttpExchange(ends, params, this.#deps.settings.bodyLimit);
+    const exchange = new HttpExchange(ends, params, this.#deps.settings.bodyLimit, this.#memory);
     const headers = new Map(Object.entries(this.#cors.headersFor(request.headers)));
     const answer = await this.#answer(route, {
       kind: route.kind,
@@ -166,11 +169,13 @@ class HttpExchange implements Exchange {
   readonly params: Exchange['params'];
   readonly #ends: Ends;
   readonly #bodyLimit: number;
+  readonly #memory: BodyMemory;
 
-  constructor(ends: Ends, params: Exchange['params'], bodyLimit: number) {
+  constructor(ends: Ends, params: Exchange['params'], bodyLimit: number, memory: BodyMemory) {
     this.params = params;
     this.#ends = ends;
     this.#bodyLimit = bodyLimit;
+    this.#memory = memory;
   }
 
   get query(): Exchange['query'] {
@@ -184,7 +189,7 @@ class HttpExchange implements Exchange {
   }
 
   body(limit = this.#bodyLimit): Promise<Body> {
-    return readBody(this.#ends, limit);
+    return readBody(this.#ends, limit, this.#memory);
   }
 
   abandoned(): boolean {

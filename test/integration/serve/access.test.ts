@@ -214,6 +214,18 @@ test('a right is by call and by model', async () => {
   expect(await ask(infer, { authorization: 'Basic a2V5LWFkbWlu' }, 'POST')).toMatchObject({ status: 401 });
 });
 
+test('who changes what is served stays in the log', async () => {
+  const load = '/v2/repository/models/affine/load';
+  lines.length = 0;
+  expect((await ask(load, as('camera'), 'POST')).status).toBe(403);
+  expect((await ask(load, as('admin'), 'POST')).status).toBeGreaterThanOrEqual(400);
+  const told = lines.filter(({ fields }) => fields['audit'] === true);
+  expect(told.map(({ fields }) => [fields['by'], fields['call'], fields['model'], fields['code']])).toEqual([
+    ['camera', 'repository', 'affine', 'SERVE_ACCESS_DENIED'],
+    ['admin', 'repository', 'affine', expect.any(String)],
+  ]);
+});
+
 test('what dialects reach asks again, whatever the route says of itself; outside of a request it gives nothing', async () => {
   const models = guardedModels(runtime, access);
   const repository = guardedRepository(fleetRepository(runtime), access);
@@ -308,7 +320,7 @@ describe('without an access file', () => {
   let open: InferenceServer;
   let where = '';
   beforeAll(async () => {
-    open = await serve(undefined, { corsOrigins: ['https://app.example'], maxRequests: 1 });
+    open = await serve(undefined, { corsOrigins: ['https://app.example'], maxRequests: 1, bodyMemory: 100_000 });
     where = `http://127.0.0.1:${open.address.tcp?.port}`;
   });
 
@@ -339,6 +351,14 @@ describe('without an access file', () => {
     const evil = await ask('/v2/models/affine/infer', { origin: 'https://evil.example', ...preflight }, 'OPTIONS', where);
     expect([evil.status, evil.headers.get('access-control-allow-origin')]).toEqual([405, null]);
     expect((await ask('/v2/models/affine', { origin: 'https://app.example' })).headers.get('access-control-allow-origin')).toBe(null);
+  });
+
+  test('the memory of bodies is bounded, and given back', async () => {
+    const send = (size: number) => fetch(`${where}/v2/models/affine/infer`, { method: 'POST', body: 'x'.repeat(size) });
+    for (let i = 0; i < 3; i++) expect((await send(90_000)).status).toBe(400);
+    const refused = await send(110_000);
+    expect([refused.status, refused.headers.get('retry-after'), await refused.json()]).toMatchObject([503, '1', { code: 'SERVE_BUSY' }]);
+    expect((await send(90_000)).status).toBe(400);
   });
 
   test('requests in flight are bounded, and health is answered all the same', async () => {

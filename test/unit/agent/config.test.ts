@@ -22,6 +22,7 @@ describe('settings', () => {
       grpcHost: '127.0.0.1',
       grpcStreams: 256,
       bodyLimit: 64 * 1024 ** 2,
+      bodyMemory: 1024 ** 3,
       maxConnections: 1024,
       maxRequests: 1024,
       requestTimeout: 30_000,
