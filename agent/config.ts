@@ -54,6 +54,12 @@ const ratio = z
       .transform(Number),
   ])
   .refine((value) => value >= 0 && value <= 1, 'a number from 0 to 1');
+/** Names, separated by commas. */
+const names = z
+  .string()
+  .max(1024)
+  .transform((text) => text.split(',').map((one) => one.trim()))
+  .refine((list) => list.every((one) => /^[a-z0-9-]+$/.test(one)), 'names separated by commas');
 
 /** A path of the local API; a segment that begins with a colon would stand for any. */
 const route = z
@@ -93,6 +99,8 @@ const agentConfigSchema = z.strictObject({
   traceHeaders: headers.optional(),
   traceRatio: ratio,
   traceService: z.string().min(1).max(255),
+  grpcPort: wholeNumber(0, 65_535).optional(),
+  dialects: names.optional(),
   instances: wholeNumber(1, 64),
   threads: wholeNumber(1, 64),
   isolation: z.enum(ISOLATION_MODES),
@@ -309,6 +317,17 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     env: 'SKERRY_AGENT_TRACE_SERVICE',
     default: 'skerry-agent',
     doc: 'Name of this service in traces.',
+  grpcPort: {
+    flag: 'grpc-port',
+    value: 'port',
+    env: 'SKERRY_AGENT_GRPC_PORT',
+    doc: 'Port of the local API over gRPC, on the same address. 0 picks a free port. (default: no gRPC)',
+  },
+  dialects: {
+    flag: 'dialects',
+    value: 'names',
+    env: 'SKERRY_AGENT_DIALECTS',
+    doc: 'Protocols that the local API speaks, separated by commas, such as oip,mlflow. (default: all)',
   },
   instances: {
     flag: 'instances',

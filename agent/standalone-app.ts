@@ -7,13 +7,18 @@ import { RequestCounts } from './metrics/request-counts.js';
 import { createMetricsText } from './metrics/text.js';
 import type { ServeAddress, ServeConfig } from './serve/config.js';
 import type { RepositoryControl } from './serve/repository.js';
+import { dialectsNamed } from './serve/dialects.js';
 import { createInferenceServer, type InferenceServer } from './serve/server.js';
 import { FolderRepository } from './standalone/folder-repository.js';
-import type { ModelSource } from './standalone/source.js';
+import type { ModelSource } from './standalone/layouts/layout.js';
 import { type Clock, systemClock } from '#shared/kernel/clock.js';
 import { Parts, type Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import { type Millis, seconds } from '#shared/kernel/time.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
+
+/** As often as Triton looks. */
+const LOOK_EVERY: Millis = seconds(15);
 
 export interface StandaloneOptions {
   readonly source: ModelSource;
@@ -21,7 +26,11 @@ export interface StandaloneOptions {
   readonly control?: RepositoryControl;
   /** Models to load at the start. Left out: none where clients load them, else all. */
   readonly load?: readonly string[] | 'all';
+  /** Time between looks at the folder. */
+  readonly lookEvery?: Millis;
   readonly serve: ServeConfig;
+  /** Names of the dialects spoken; all when left out. */
+  readonly dialects?: readonly string[];
   readonly inference?: Partial<InferenceSettings>;
   readonly logger: Logger;
   readonly clock?: Clock;
@@ -81,12 +90,17 @@ export function openStandalone(options: StandaloneOptions): Promise<Standalone> 
   });
 }
 
-function openRepository({ source, control, load, inference, logger }: StandaloneOptions, runtime: InferenceRuntime): FolderRepository {
+function openRepository(
+  { source, control, load, lookEvery, inference, clock, logger }: StandaloneOptions,
+  runtime: InferenceRuntime,
+): FolderRepository {
   return new FolderRepository({
     source,
     control: control ?? 'none',
     load: load ?? (control === 'explicit' ? [] : 'all'),
     runtime,
+    lookEvery: lookEvery ?? LOOK_EVERY,
+    clock: clock ?? systemClock,
     instances: inference?.instances ?? DEFAULT_INFERENCE_SETTINGS.instances,
     logger: logger.child({ room: 'standalone' }),
   });
@@ -112,7 +126,7 @@ interface ServerNeeds {
   readonly health: HealthMonitor;
 }
 
-async function openServer({ logger, serve: config }: StandaloneOptions, needs: ServerNeeds): Promise<InferenceServer> {
+async function openServer({ logger, serve: config, dialects }: StandaloneOptions, needs: ServerNeeds): Promise<InferenceServer> {
   const { runtime, recorder, repository, status, health } = needs;
   const requests = new RequestCounts();
   const description = await describeRuntime(runtime, logger);
@@ -127,6 +141,7 @@ async function openServer({ logger, serve: config }: StandaloneOptions, needs: S
     agentVersion: SKERRY_VERSION,
     logger: logger.child({ room: 'serve' }),
     repository,
+    ...(dialects === undefined ? {} : { dialects: dialectsNamed(dialects) }),
   });
 }
 

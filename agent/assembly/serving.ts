@@ -5,6 +5,7 @@ import { type AgentConfig, serveLimits, socketPath } from '../config.js';
 import type { RuntimeDescription } from '../inference/instances/instance-protocol.js';
 import { createMetricsText } from '../metrics/text.js';
 import type { ServeConfig } from '../serve/config.js';
+import { dialectsNamed } from '../serve/dialects.js';
 import { createInferenceServer, type InferenceServer } from '../serve/server.js';
 import type { AgentContext } from './context.js';
 import type { Guarding } from './guarding.js';
@@ -55,6 +56,7 @@ export function openServing(parts: Parts, { config, logger }: AgentContext, need
     access: guarding.access,
     tracer: watching.tracer,
     accessLog: watching.accessLog,
+    ...(config.dialects === undefined ? {} : { dialects: dialectsNamed(config.dialects) }),
     agentVersion: SKERRY_VERSION,
     logger: logger.child({ room: 'serve' }),
   });

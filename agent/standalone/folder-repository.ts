@@ -9,22 +9,27 @@ import {
   type RepositoryEntry,
 } from '#agent/serve/repository.js';
 import { localModelNameSchema, type ModelName, type VersionNumber } from '#shared/bundle/names.js';
+import type { Clock } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
+import type { Millis } from '#shared/kernel/time.js';
+import type { ModelSource } from './layouts/layout.js';
 import { writeOverride } from './override.js';
 import { type ModelPlan, planModel } from './plan.js';
 import { ServedModel } from './served-model.js';
-import type { ModelSource } from './source.js';
 
 interface FolderRepositoryOptions {
   readonly source: ModelSource;
   readonly control: RepositoryControl;
   /** Models to load at the start: these, or all there are. */
   readonly load: readonly string[] | 'all';
+  /** Time between looks at the folder, unless nothing changes after the start. */
+  readonly lookEvery: Millis;
   readonly runtime: InferenceRuntime;
   /** Instances of a model whose configuration says no number. */
   readonly instances: number;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -35,6 +40,9 @@ export class FolderRepository implements ModelRepository, Service {
   readonly control: RepositoryControl;
   readonly #options: FolderRepositoryOptions;
   readonly #models = new Map<string, ServedModel>();
+  #looking: Promise<void> = Promise.resolve();
+  #cancelLook: () => void = () => undefined;
+  #closed = false;
 
   constructor(options: FolderRepositoryOptions) {
     this.#options = options;
@@ -42,19 +50,21 @@ export class FolderRepository implements ModelRepository, Service {
   }
 
   async start(): Promise<void> {
-    const { source, load, logger } = this.#options;
+    const { source, load } = this.#options;
     const there = await source.names();
     for (const name of there) this.#model(name);
     for (const name of load === 'all' ? there : load) {
       const model = this.#model(name);
-      await this.#change(model, NO_OVERRIDE).catch((cause: unknown) => {
-        const error = asSkerryError(cause);
-        logger.error({ model: name, code: error.code, reason: error.message }, 'a model could not be loaded');
-      });
+      if (model === undefined) throw noName(name);
+      await this.#change(model);
     }
+    this.#lookLater();
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelLook();
+    await this.#looking;
     await Promise.all([...this.#models.values()].map((model) => model.changes.run(() => model.unload())));
   }
 
@@ -65,11 +75,13 @@ export class FolderRepository implements ModelRepository, Service {
   async load(name: string, override: LoadOverride): Promise<void> {
     this.#refuseUnlessExplicit();
     const known = this.#models.has(name);
+    const model = this.#model(name);
+    if (model === undefined) throw noName(name);
     try {
-      await this.#change(this.#model(name), override);
+      await model.changes.run(() => this.#changeNow(model, override));
     } catch (cause) {
       // A name that clients made up is not kept.
-      if (!known && (await this.#options.source.read(name)) === undefined) this.#models.delete(name);
+      if (!known && (await this.#options.source.read(name).catch(() => undefined)) === undefined) this.#models.delete(name);
       throw cause;
     }
   }
@@ -97,26 +109,56 @@ export class FolderRepository implements ModelRepository, Service {
   }
 
   labelled(model: ModelName, label: string): VersionNumber {
-    this.#options.runtime.find(model);
+    const served = this.#models.get(model);
+    if (served?.serving === undefined) throw unknownModel(model);
+    const version = served.labels.get(label);
+    if (version !== undefined) return version;
     throw new SkerryError('INFERENCE_VERSION_UNKNOWN', `model ${model} has no label ${JSON.stringify(label.slice(0, 64))}`);
   }
 
-  labels(): Readonly<Record<string, VersionNumber>> {
-    return {};
+  labels(model: ModelName): Readonly<Record<string, VersionNumber>> {
+    return Object.fromEntries(this.#models.get(model)?.labels ?? []);
   }
 
   classNames(model: ModelName, output: string): readonly string[] | undefined {
     return this.#planOf(model)?.classes.get(output) ?? this.#options.runtime.find(model).classNames?.get(output);
   }
 
+  /** Looks at the folder once: under `poll` loads what is new or changed, and unloads what is gone. */
+  async look(): Promise<void> {
+    const { source, logger } = this.#options;
+    const there = await source.names();
+    for (const [name, model] of this.#models) {
+      if (there.includes(name)) continue;
+      if (this.control === 'poll') await model.changes.run(() => model.unload());
+      if (model.serving === undefined) this.#models.delete(name);
+    }
+    for (const name of there) {
+      if (this.#closed) return;
+      const model = this.#model(name);
+      if (model === undefined || this.control !== 'poll') continue;
+      const folder = await source.read(name).catch(() => undefined);
+      if (folder !== undefined && (await folder.mark()) === model.mark) continue;
+      logger.info({ model: name }, 'the folder of the model has changed');
+      await this.#change(model);
+    }
+  }
+
   #planOf(model: ModelName): ModelPlan | undefined {
     return this.#models.get(model)?.serving?.plan;
   }
 
-  /** Loads what the folder has, with what the client gave in its place. */
-  async #change(model: ServedModel | undefined, override: LoadOverride): Promise<void> {
-    if (model === undefined) throw new SkerryError('INFERENCE_MODEL_UNKNOWN', 'a model has a name of one path segment');
-    await model.changes.run(() => this.#changeNow(model, override));
+  /** Loads what the folder has; what was served stays when that fails. */
+  async #change(model: ServedModel): Promise<void> {
+    await model.changes.run(async () => {
+      try {
+        await this.#changeNow(model, NO_OVERRIDE);
+      } catch (cause) {
+        const { code, message } = asSkerryError(cause);
+        const served = model.serving === undefined ? '' : '; what was served before goes on';
+        this.#options.logger.error({ model: model.name, code, reason: message }, `the model could not be loaded${served}`);
+      }
+    });
   }
 
   async #changeNow(model: ServedModel, { config, files }: LoadOverride): Promise<void> {
@@ -133,14 +175,39 @@ export class FolderRepository implements ModelRepository, Service {
       const mark = await own?.mark();
       // What a client gave in place of the folder stays until the folder changes.
       if (config === undefined && mark !== undefined && model.serving?.overridden === mark) return;
+      model.mark = mark;
+      if (folder.skipped.length > 0) this.#warnOfSkipped(model.name, folder.skipped);
       const plan = await planModel(model.name, folder, config, instances);
       await model.serve({ plan, overridden: config === undefined ? undefined : mark, release });
+      this.#warnOfLabels(model);
     } catch (cause) {
       await release();
       const error = asSkerryError(cause);
       model.failed(error);
       throw error;
     }
+  }
+
+  #warnOfSkipped(model: string, folders: readonly string[]): void {
+    this.#options.logger.warn({ model, folders: folders.slice(0, 16) }, 'folders are skipped that are no versions: 1, 2, 3 ...');
+  }
+
+  #warnOfLabels({ name: model, serving, labels }: ServedModel): void {
+    for (const [label, version] of serving?.plan.labels ?? []) {
+      const now = labels.get(label);
+      if (now !== version)
+        this.#options.logger.warn({ model, label, version, now }, 'a label stays where it is: its version is not served');
+    }
+  }
+
+  #lookLater(): void {
+    if (this.control === 'none' || this.#closed) return;
+    const { clock, lookEvery, logger } = this.#options;
+    this.#cancelLook = clock.schedule(lookEvery, () => {
+      this.#looking = this.look()
+        .catch((cause: unknown) => logger.warn({ reason: asSkerryError(cause).message }, 'the folder of models could not be read'))
+        .then(() => this.#lookLater());
+    });
   }
 
   #model(name: string): ServedModel | undefined {
@@ -156,6 +223,10 @@ export class FolderRepository implements ModelRepository, Service {
     const why = this.control === 'poll' ? 'the folder decides which models are loaded' : 'models are loaded at the start only';
     throw new SkerryError('SERVE_REPOSITORY_FIXED', `${why} (--control ${this.control})`);
   }
+}
+
+function noName(name: string): SkerryError {
+  return new SkerryError('INFERENCE_MODEL_UNKNOWN', `${JSON.stringify(name.slice(0, 128))} cannot be the name of a model`);
 }
 
 function unknownInFolder(name: string, source: ModelSource): SkerryError {

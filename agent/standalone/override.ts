@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { LoadOverride } from '#agent/serve/repository.js';
 import { SkerryError } from '#shared/kernel/errors.js';
-import { folderSource, type ModelFolder } from './source.js';
+import type { ModelFolder } from './layouts/layout.js';
+import { folderSource } from './source.js';
 
 /** Files that a client sent, as a folder of the model that lies in a temporary one until `release`. */
 export interface WrittenFolder {

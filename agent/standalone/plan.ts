@@ -1,17 +1,21 @@
+import { z } from 'zod';
 import { type ModelName, versionNumberSchema, type VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { parseJson } from '#shared/kernel/json.js';
 import type { ServableSpec } from '#agent/inference/contract.js';
 import { type ConfigDocument, configOfJson, configOfText } from './config/document.js';
-import { completeConfig, type CompleteConfig, MODEL_FILE, type ModelConfig } from './config/model-config.js';
+import { completeConfig, type CompleteConfig, type ModelConfig } from './config/model-config.js';
 import { instancesOf, refuseUnsupported } from './config/refusals.js';
 import { declaredSignature } from './decide/declared-signature.js';
 import { chosenVersions, describePolicy } from './decide/version-policy.js';
-import type { ModelFile, ModelFolder } from './source.js';
+import type { ModelFile, ModelFolder } from './layouts/layout.js';
 
 /** What a model is to become: everything but the loading itself. */
 export interface ModelPlan extends CompleteConfig {
   readonly model: ModelName;
   readonly versions: readonly (ModelFile & { readonly version: VersionNumber })[];
+  /** Versions that labels are to stand for, whether they are served or not. */
+  readonly labels: ReadonlyMap<string, VersionNumber>;
   /** Names of classes by output. */
   readonly classes: ReadonlyMap<string, readonly string[]>;
 }
@@ -21,24 +25,29 @@ export interface ModelPlan extends CompleteConfig {
  * `STANDALONE_VERSIONS`, `STANDALONE_FOLDER`.
  */
 export async function planModel(model: ModelName, folder: ModelFolder, config: string | undefined, instances: number): Promise<ModelPlan> {
-  const complete = completeConfig(givenConfig(folder, config), { name: model, instances });
+  const given = givenConfig(folder, config);
+  const complete = completeConfig(given, { name: model, instances });
   if (complete.config.name !== model) {
     const text = `its configuration is for a model of another name: ${JSON.stringify(complete.config.name.slice(0, 128))}`;
     throw new SkerryError('STANDALONE_CONFIG', `model ${model}: ${text}`);
   }
   refuseUnsupported(complete.config);
-  const { version_policy: policy, default_model_filename: fileName } = complete.config;
+  const { version_policy: policy } = complete.config;
+  const { default_model_filename: fileName = '' } = given;
   const chosen = chosenVersions(folder.versions, policy);
   if (chosen.length === 0) {
     const there =
       folder.versions.length === 0 ? `${folder.folder} has no folder named 1, 2, 3 ...` : `there are ${folder.versions.join(', ')}`;
     throw new SkerryError('STANDALONE_VERSIONS', `model ${model} has no version to serve (policy: ${describePolicy(policy)}): ${there}`);
   }
-  const files = await Promise.all(chosen.map((version) => folder.fileOf(version, fileName === '' ? MODEL_FILE : fileName)));
+  const files = await Promise.all(
+    chosen.map((version) => folder.fileOf(version, fileName === '' ? undefined : complete.config.default_model_filename)),
+  );
   return {
     ...complete,
     model,
     versions: files.map((file) => ({ ...file, version: versionNumberSchema.parse(file.version) })),
+    labels: readLabels(folder),
     classes: await readClasses(folder, complete.config),
   };
 }
@@ -48,15 +57,22 @@ function givenConfig(folder: ModelFolder, override: string | undefined): ConfigD
   return folder.config === undefined ? {} : configOfText(folder.config, `${folder.folder}/config.pbtxt`);
 }
 
+const labelsSchema = z.record(z.string().min(1).max(64), versionNumberSchema);
+
+function readLabels({ folder, labels }: ModelFolder): ReadonlyMap<string, VersionNumber> {
+  if (labels === undefined) return new Map();
+  const options = { what: `${folder}/version-labels.json`, maxBytes: 64 * 1024, code: 'STANDALONE_CONFIG' } as const;
+  return new Map(Object.entries(parseJson(labelsSchema, Buffer.from(labels), options)));
+}
+
 async function readClasses(folder: ModelFolder, { output }: ModelConfig): Promise<ReadonlyMap<string, readonly string[]>> {
   const named = output.filter(({ label_filename: file }) => file !== '');
-  return new Map(
-    await Promise.all(named.map(async ({ name, label_filename: file }) => [name, withoutEnd(await folder.lines(file))] as const)),
-  );
+  return new Map(await Promise.all(named.map(async ({ name, label_filename: file }) => [name, linesOf(await folder.text(file))] as const)));
 }
 
 /** A text file ends with a line end, which begins no further name. */
-function withoutEnd(lines: readonly string[]): readonly string[] {
+function linesOf(text: string): readonly string[] {
+  const lines = text.split('\n').map((line) => line.replace(/\r$/, ''));
   return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
 }
 

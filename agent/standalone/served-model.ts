@@ -5,6 +5,7 @@ import { entryOf } from '#agent/serve/repository.js';
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
 import { ExclusiveQueue } from '#shared/kernel/exclusive-queue.js';
 import { asSkerryError, type SkerryError } from '#shared/kernel/errors.js';
+import { movedLabels } from './decide/labels.js';
 import { type ModelPlan, specOf } from './plan.js';
 
 type Runtime = Pick<InferenceRuntime, 'list' | 'loadAside' | 'route' | 'unload' | 'statusOf'>;
@@ -27,6 +28,7 @@ export class ServedModel {
   readonly changes = new ExclusiveQueue();
   readonly #runtime: Runtime;
   #serving: Serving | undefined;
+  #labels: ReadonlyMap<string, VersionNumber> = new Map();
   /** Versions that are being loaded now. */
   #coming: readonly VersionNumber[] = [];
   /** Versions that were served once. */
@@ -40,6 +42,14 @@ export class ServedModel {
 
   get serving(): Serving | undefined {
     return this.#serving;
+  }
+
+  /** The folder as the last change found it, whatever came of the change. */
+  mark: string | undefined;
+
+  /** Versions that labels stand for; all of them are served. */
+  get labels(): ReadonlyMap<string, VersionNumber> {
+    return this.#labels;
   }
 
   /** Why the last change failed, until one succeeds. */
@@ -74,6 +84,7 @@ export class ServedModel {
     const leaving = this.#statuses().filter(({ version }) => plan.versions.every((kept) => kept.version !== version));
     for (const { version } of plan.versions) this.#seen.add(version);
     const gone = aside.map((loaded) => loaded.takePlace());
+    this.#labels = movedLabels(this.#labels, plan);
     const newest = plan.versions.at(-1);
     if (newest !== undefined) this.#runtime.route(this.name, newest.version);
     await Promise.all([...gone, ...leaving.map(({ version }) => this.#runtime.unload(this.name, version))]);
@@ -83,6 +94,7 @@ export class ServedModel {
   async unload(): Promise<void> {
     const old = this.#serving;
     this.#serving = undefined;
+    this.#labels = new Map();
     this.#failure = undefined;
     await Promise.all(this.#statuses().map(({ version }) => this.#runtime.unload(this.name, version)));
     await old?.release();

@@ -1,157 +1,111 @@
-import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type Digest, digestSchema, localModelNameSchema } from '#shared/bundle/names.js';
-import { asSkerryError, errnoOf, SkerryError } from '#shared/kernel/errors.js';
-
-/** A file of a version, and a mark that changes with it. */
-export interface ModelFile {
-  readonly version: number;
-  readonly file: string;
-  readonly mark: Digest;
-}
-
-/** What lies in a model's folder. */
-export interface ModelFolder {
-  readonly name: string;
-  readonly folder: string;
-  /** Text of config.pbtxt, where there is one. */
-  readonly config: string | undefined;
-  /** Numbers of the version folders. */
-  readonly versions: readonly number[];
-  /** Changes with everything in the folder; contents of files are not read. */
-  mark(): Promise<string>;
-  /** The file of this name in a version's folder. Errors: `STANDALONE_FOLDER`. */
-  fileOf(version: number, fileName: string): Promise<ModelFile>;
-  /** Lines of a text file in the folder. Errors: `STANDALONE_FOLDER`, `INPUT_TOO_LARGE`. */
-  lines(fileName: string): Promise<readonly string[]>;
-}
-
-/** Where models come from. */
-export interface ModelSource {
-  /** What it is, for people. */
-  readonly what: string;
-  /** Names of the models that are there now. */
-  names(): Promise<readonly string[]>;
-  /** The model, or undefined where there is none of this name. */
-  read(name: string): Promise<ModelFolder | undefined>;
-}
+import { basename, join, resolve } from 'node:path';
+import { localModelNameSchema } from '#shared/bundle/names.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { type Entry, kindOf, list } from './layouts/files.js';
+import type { ModelFolder, ModelSource } from './layouts/layout.js';
+import { MLMODEL, mlflowFile } from './layouts/mlflow.js';
+import { singleFile } from './layouts/single.js';
+import { hasVersions, onnxFile, readBeside, versionedFolder } from './layouts/versioned.js';
 
 const MOST_MODELS = 10_000;
-const MOST_VERSIONS = 10_000;
-const MOST_TEXT_BYTES = 1024 * 1024;
-/** A positive number as people write it: 007 and 0 are other folders. */
-const VERSION = /^[1-9]\d{0,14}$/;
 
-/** Anything but names that lead out of the folder. */
-export function isModelName(name: string): boolean {
-  return localModelNameSchema.safeParse(name).success;
-}
+/** What is understood, for those who named something else. */
+const UNDERSTOOD = [
+  'Understood are an ONNX file;',
+  'a folder of models (MODEL/VERSION/model.onnx, with or without MODEL/config.pbtxt);',
+  'a model of it (VERSION/model.onnx);',
+  'a folder with model.onnx;',
+  'and an MLflow model with the flavor onnx (MLmodel)',
+].join(' ');
 
-/** A folder of models: `MODEL/config.pbtxt` and `MODEL/VERSION/model.onnx`. */
+/** A folder of models, each of which has its folder. */
 export function folderSource(root: string): ModelSource {
   return {
     what: root,
     names: async () => {
       const entries = await list(root);
-      return entries
-        .filter((entry) => entry.isDirectory && isModelName(entry.name))
-        .map(({ name }) => name)
-        .toSorted()
-        .slice(0, MOST_MODELS);
+      const names = entries.filter((entry) => entry.isDirectory && isModelName(entry.name)).map(({ name }) => name);
+      return names.slice(0, MOST_MODELS);
     },
-    read: async (name) => (isModelName(name) ? readModelFolder(name, join(root, name)) : undefined),
+    read: async (name) => {
+      const folder = join(root, name);
+      return isModelName(name) && (await kindOf(folder)) === 'folder' ? readModel(name, folder) : undefined;
+    },
   };
 }
 
-async function readModelFolder(name: string, folder: string): Promise<ModelFolder | undefined> {
-  if (!(await isFolder(folder))) return undefined;
+/**
+ * What these paths hold: files, folders of one model, or one folder of models. Errors: `STANDALONE_FOLDER`; a model of another kind is
+ * refused when it is read.
+ */
+export async function sourceAt(paths: readonly string[], modelName?: string): Promise<ModelSource> {
+  const found = await Promise.all(paths.map(async (path) => ({ path: resolve(path), kind: await kindOf(path) })));
+  const missing = found.find(({ kind }) => kind === undefined);
+  if (missing !== undefined) throw new SkerryError('STANDALONE_FOLDER', `there is no file or folder ${missing.path}`);
+  const [only] = found;
+  if (only !== undefined && found.length === 1 && only.kind === 'folder' && (await holdsModels(only.path))) {
+    if (modelName === undefined) return folderSource(only.path);
+    throw new SkerryError('CLI_USAGE', `${only.path} holds models with names of their own; --model-name is for one model`);
+  }
+  if (modelName !== undefined && found.length > 1) throw new SkerryError('CLI_USAGE', '--model-name is for one model');
+  return namedSource(found.map(({ path, kind }) => [modelName ?? nameOf(path), path, kind === 'file']));
+}
+
+/** True for a folder that is no model itself, but has some. Errors: `STANDALONE_FOLDER`. */
+async function holdsModels(folder: string): Promise<boolean> {
   const entries = await list(folder);
-  const versions = entries.filter((entry) => entry.isDirectory && VERSION.test(entry.name)).map((entry) => Number(entry.name));
+  if (isModel(entries)) return false;
+  const below = entries.filter((entry) => entry.isDirectory && isModelName(entry.name)).slice(0, MOST_MODELS);
+  for (const { name } of below) {
+    const inside = await list(join(folder, name)).catch(() => []);
+    if (isModel(inside) || inside.some((entry) => entry.name === 'config.pbtxt')) return true;
+  }
+  throw new SkerryError('STANDALONE_FOLDER', `no model was found in ${folder}. ${UNDERSTOOD}`);
+}
+
+/** Version folders may be empty still; anything else needs a file that says what it is. */
+function isModel(entries: readonly Entry[]): boolean {
+  return hasVersions(entries) || entries.some(({ name, isDirectory }) => !isDirectory && (name === MLMODEL || name.endsWith('.onnx')));
+}
+
+/** A model in a folder of its own, in whichever layout. */
+async function readModel(name: string, folder: string): Promise<ModelFolder> {
+  const entries = await list(folder);
+  if (entries.some((entry) => entry.name === MLMODEL)) return singleFile(name, await mlflowFile(folder));
+  const files = entries.filter((entry) => !entry.isDirectory).map((entry) => entry.name);
+  if (hasVersions(entries) || !files.some((file) => file.endsWith('.onnx'))) return versionedFolder(name, folder, entries);
+  return singleFile(name, await onnxFile(folder, files, undefined), await readBeside(folder, entries));
+}
+
+/** Models that were named one by one. Errors: `STANDALONE_FOLDER` for names that are none, or that two have. */
+function namedSource(models: readonly (readonly [name: string, path: string, isFile: boolean])[]): ModelSource {
+  const byName = new Map<string, { readonly path: string; readonly isFile: boolean }>();
+  for (const [name, path, isFile] of models) {
+    if (!isModelName(name))
+      throw new SkerryError('STANDALONE_FOLDER', `${path}: ${JSON.stringify(name)} is no name of a model; give one with --model-name`);
+    const other = byName.get(name);
+    if (other !== undefined) throw new SkerryError('STANDALONE_FOLDER', `${other.path} and ${path} would both be called ${name}`);
+    byName.set(name, { path, isFile });
+  }
   return {
-    name,
-    folder,
-    config: entries.some((entry) => entry.name === 'config.pbtxt') ? await readText(join(folder, 'config.pbtxt')) : undefined,
-    versions: versions.toSorted((a, b) => a - b).slice(-MOST_VERSIONS),
-    mark: () => markOfTree(folder, versions),
-    fileOf: (version, fileName) => fileIn(version, join(folder, String(version)), fileName),
-    lines: async (fileName) => {
-      if (/[\\/]|^\.\.?$/.test(fileName)) throw new SkerryError('STANDALONE_FOLDER', `${JSON.stringify(fileName)} is no file in ${folder}`);
-      const text = await readText(join(folder, fileName));
-      return text.split('\n').map((line) => line.replace(/\r$/, ''));
+    what: models.map(([, path]) => path).join(', '),
+    names: async () => [...byName.keys()],
+    read: async (name) => {
+      const model = byName.get(name);
+      if (model === undefined) return undefined;
+      const there = await kindOf(model.path);
+      if (there === undefined) return undefined;
+      return model.isFile ? singleFile(name, model.path) : readModel(name, model.path);
     },
   };
 }
 
-async function fileIn(version: number, folder: string, fileName: string): Promise<ModelFile> {
-  const file = join(folder, fileName);
-  const there = await isFile(file);
-  if (!there) throw new SkerryError('STANDALONE_FOLDER', `there is no file ${file}`);
-  return { version, file, mark: await markOf(folder) };
+/** `resnet.onnx` is resnet; a folder is called as it is. */
+function nameOf(path: string): string {
+  return basename(path).replace(/\.onnx$/i, '');
 }
 
-/** Changes with every file of the folder, weights that lie beside the model included; contents are not read. */
-async function markOf(folder: string): Promise<Digest> {
-  const hash = createHash('sha256').update(folder);
-  for (const entry of await list(folder)) {
-    const info = await stat(join(folder, entry.name)).catch(() => undefined);
-    if (info !== undefined) hash.update(JSON.stringify([entry.name, info.size, info.mtimeMs, info.ino]));
-  }
-  return digestSchema.parse(hash.digest('hex'));
-}
-
-async function markOfTree(folder: string, versions: readonly number[]): Promise<string> {
-  const marks: string[] = [await markOf(folder)];
-  for (const version of versions) marks.push(await markOf(join(folder, String(version))));
-  return marks.join();
-}
-
-interface Entry {
-  readonly name: string;
-  readonly isDirectory: boolean;
-}
-
-/** What a folder has, by name. A link counts as what it leads to. */
-export async function list(folder: string): Promise<readonly Entry[]> {
-  let entries;
-  try {
-    entries = await readdir(folder, { withFileTypes: true });
-  } catch (cause) {
-    throw unreadable(folder, cause);
-  }
-  const known = entries.map(async (entry) => ({
-    name: entry.name,
-    isDirectory: entry.isSymbolicLink() ? await isFolder(join(folder, entry.name)) : entry.isDirectory(),
-  }));
-  return (await Promise.all(known)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    const { size } = await stat(file);
-    if (size > MOST_TEXT_BYTES) throw new SkerryError('INPUT_TOO_LARGE', `${file} has ${size} bytes, at most ${MOST_TEXT_BYTES} are read`);
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw unreadable(file, cause);
-  }
-}
-
-function unreadable(path: string, cause: unknown): SkerryError {
-  if (cause instanceof SkerryError) return cause;
-  if (errnoOf(cause) === 'ENOENT') return new SkerryError('STANDALONE_FOLDER', `there is no ${path}`, { cause });
-  return new SkerryError('IO_FAILED', `${path} could not be read: ${asSkerryError(cause).message}`, { cause });
-}
-
-export async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    (info) => info.isDirectory(),
-    () => false,
-  );
-}
-
-export async function isFile(path: string): Promise<boolean> {
-  return stat(path).then(
-    (info) => info.isFile(),
-    () => false,
-  );
+/** Anything but names that lead out of the folder. */
+function isModelName(name: string): boolean {
+  return localModelNameSchema.safeParse(name).success;
 }

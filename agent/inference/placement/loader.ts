@@ -15,6 +15,7 @@ import { placementKey, type PlacementMemory } from './placement-memory.js';
 import type { InferenceSettings } from '../settings.js';
 import { sharedSizes, type SharedSizes } from '../checks/shared-sizes.js';
 import { checkSignature } from './signature.js';
+import { warmUp } from './warm-up.js';
 
 interface LoaderParts {
   readonly start: (of: VersionId) => Instance;
@@ -139,6 +140,7 @@ export class Loader {
       const declared = spec.declare === undefined ? spec : { ...spec, ...spec.declare(signature) };
       if (spec.declare === undefined) checkSignature(spec, signature, candidate.variant.name);
       onLoaded();
+      if (spec.declare !== undefined) await warmUp(instance, declared);
       let millis = 0;
       for (const sample of samples) millis += await this.#check(spec, candidate, instance, sample, measure ? settings.warmupRuns : 1);
       if (key !== undefined && (measure || accelerated)) {

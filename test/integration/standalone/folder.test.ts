@@ -1,13 +1,10 @@
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { mkdtemp } from 'node:fs/promises';
-import os from 'node:os';
 import { openStandalone, type Standalone } from '#agent/standalone-app.js';
 import { folderSource } from '#agent/standalone/source.js';
 import type { ModelName } from '#shared/bundle/names.js';
 import { silentLogger } from '#shared/kernel/logger.js';
-import { writeFiles } from '../../kit/model-folder.js';
+import { sharedModelFolder, writeFiles } from '../../kit/model-folder.js';
 import { affineModel, classifierModel, everyTypeModel, shapelessModel } from '../../kit/onnx-models.js';
 
 const NO_FILES = { files: new Map<string, Uint8Array>() };
@@ -19,8 +16,7 @@ let standalone: Standalone;
 let base = '';
 
 beforeAll(async () => {
-  root = await mkdtemp(join(os.tmpdir(), 'skerry-test-'));
-  await writeFiles(root, {
+  root = await sharedModelFolder({
     'plain/1/model.onnx': plus(1),
     'plain/2/model.onnx': plus(2),
     'plain/notes/model.onnx': 'no version',
