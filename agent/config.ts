@@ -317,6 +317,7 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     env: 'SKERRY_AGENT_TRACE_SERVICE',
     default: 'skerry-agent',
     doc: 'Name of this service in traces.',
+  },
   grpcPort: {
     flag: 'grpc-port',
     value: 'port',

@@ -1,3 +1,6 @@
+import os from 'node:os';
+import { type AccessStatus, type Guarding, type GuardingContext, openGuarding } from './assembly/guarding.js';
+import { openWatching, type Watching, type WatchingContext } from './assembly/watching.js';
 import { describeRuntime } from './capabilities.js';
 import { createInferenceRuntime, type InferenceRuntime } from './inference/runtime.js';
 import { DEFAULT_INFERENCE_SETTINGS, type InferenceSettings } from './inference/settings.js';
@@ -14,11 +17,8 @@ import type { ModelSource } from './standalone/layouts/layout.js';
 import { type Clock, systemClock } from '#shared/kernel/clock.js';
 import { Parts, type Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
-import { type Millis, seconds } from '#shared/kernel/time.js';
+import type { Millis } from '#shared/kernel/time.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
-
-/** As often as Triton looks. */
-const LOOK_EVERY: Millis = seconds(15);
 
 export interface StandaloneOptions {
   readonly source: ModelSource;
@@ -32,6 +32,8 @@ export interface StandaloneOptions {
   /** Names of the dialects spoken; all when left out. */
   readonly dialects?: readonly string[];
   readonly inference?: Partial<InferenceSettings>;
+  /** Who may use it, and what is told of each request; everybody and nothing when left out. */
+  readonly settings?: GuardingContext['config'] & WatchingContext['config'];
   readonly logger: Logger;
   readonly clock?: Clock;
 }
@@ -53,6 +55,7 @@ interface StandaloneStatus {
   readonly signed: false;
   readonly models: string;
   readonly control: RepositoryControl;
+  readonly access: AccessStatus;
 }
 
 /** Puts a server of a folder together and gives it unstarted. */
@@ -70,9 +73,13 @@ export function openStandalone(options: StandaloneOptions): Promise<Standalone> 
       }),
     );
     const repository = openRepository(options, runtime);
-    const status = statusOf(options, new Date(clock.now()).toISOString());
     const health = new HealthMonitor({ diskUsed: () => Promise.resolve(0), otherMemory: () => runtime.residentBytes() });
-    const server = await openServer(options, { runtime, recorder, repository, status, health });
+    const { settings } = options;
+    const guarding = settings === undefined ? undefined : await openGuarding(parts, { config: settings, clock, logger });
+    const watching =
+      settings === undefined ? undefined : await openWatching(parts, { config: settings, clock, logger, instance: os.hostname() });
+    const status = statusOf(options, new Date(clock.now()).toISOString(), guarding);
+    const server = await openServer(options, { runtime, recorder, repository, status, health, guarding, watching });
     parts.onStart(() => runtime.start());
     parts.starts(server, repository);
     parts.onStart(() => health.start());
@@ -99,14 +106,18 @@ function openRepository(
     control: control ?? 'none',
     load: load ?? (control === 'explicit' ? [] : 'all'),
     runtime,
-    lookEvery: lookEvery ?? LOOK_EVERY,
-    clock: clock ?? systemClock,
+    ...(lookEvery === undefined ? {} : { lookEvery }),
+    ...(clock === undefined ? {} : { clock }),
     instances: inference?.instances ?? DEFAULT_INFERENCE_SETTINGS.instances,
     logger: logger.child({ room: 'standalone' }),
   });
 }
 
-function statusOf({ source, control = 'none' }: StandaloneOptions, startedAt: string): () => StandaloneStatus {
+function statusOf(
+  { source, control = 'none' }: StandaloneOptions,
+  startedAt: string,
+  guarding: Guarding | undefined,
+): () => StandaloneStatus {
   return () => ({
     version: SKERRY_VERSION,
     pid: process.pid,
@@ -115,6 +126,7 @@ function statusOf({ source, control = 'none' }: StandaloneOptions, startedAt: st
     signed: false,
     models: source.what,
     control,
+    access: guarding?.status() ?? { kind: 'open' },
   });
 }
 
@@ -124,10 +136,12 @@ interface ServerNeeds {
   readonly repository: FolderRepository;
   readonly status: () => StandaloneStatus;
   readonly health: HealthMonitor;
+  readonly guarding: Guarding | undefined;
+  readonly watching: Watching | undefined;
 }
 
 async function openServer({ logger, serve: config, dialects }: StandaloneOptions, needs: ServerNeeds): Promise<InferenceServer> {
-  const { runtime, recorder, repository, status, health } = needs;
+  const { runtime, recorder, repository, status, health, guarding, watching } = needs;
   const requests = new RequestCounts();
   const description = await describeRuntime(runtime, logger);
   const build = { version: SKERRY_VERSION, node: process.version, runtime: `${description.name} ${description.version}` };
@@ -135,13 +149,23 @@ async function openServer({ logger, serve: config, dialects }: StandaloneOptions
     dataPlane: runtime,
     feedback: recorder,
     requests,
-    metricsText: createMetricsText({ recorder, requests, dataPlane: runtime, health, build: () => build }),
+    metricsText: createMetricsText({
+      recorder,
+      requests,
+      dataPlane: runtime,
+      health,
+      build: () => build,
+      more: () => watching?.families() ?? [],
+    }),
     status,
     config,
     agentVersion: SKERRY_VERSION,
     logger: logger.child({ room: 'serve' }),
     repository,
     ...(dialects === undefined ? {} : { dialects: dialectsNamed(dialects) }),
+    ...(guarding === undefined ? {} : { access: guarding.access }),
+    tracer: watching?.tracer,
+    accessLog: watching?.accessLog,
   });
 }
 

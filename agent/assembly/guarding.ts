@@ -18,7 +18,7 @@ export interface Guarding {
   readonly status: () => AccessStatus;
 }
 
-interface GuardingContext {
+export interface GuardingContext {
   readonly config: Pick<AgentConfig, 'accessFile' | 'httpHost'>;
   readonly clock: Clock;
   readonly logger: Logger;

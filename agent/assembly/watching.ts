@@ -15,7 +15,7 @@ export interface Watching {
   readonly families: () => readonly MetricFamily[];
 }
 
-interface WatchingContext {
+export interface WatchingContext {
   readonly config: Pick<AgentConfig, 'accessLog' | 'traceEndpoint' | 'traceHeaders' | 'traceRatio' | 'traceService'>;
   readonly clock: Clock;
   readonly logger: Logger;

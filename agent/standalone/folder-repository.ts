@@ -9,11 +9,11 @@ import {
   type RepositoryEntry,
 } from '#agent/serve/repository.js';
 import { localModelNameSchema, type ModelName, type VersionNumber } from '#shared/bundle/names.js';
-import type { Clock } from '#shared/kernel/clock.js';
+import { type Clock, systemClock } from '#shared/kernel/clock.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
-import type { Millis } from '#shared/kernel/time.js';
+import { type Millis, seconds } from '#shared/kernel/time.js';
 import type { ModelSource } from './layouts/layout.js';
 import { writeOverride } from './override.js';
 import { type ModelPlan, planModel } from './plan.js';
@@ -25,13 +25,16 @@ interface FolderRepositoryOptions {
   /** Models to load at the start: these, or all there are. */
   readonly load: readonly string[] | 'all';
   /** Time between looks at the folder, unless nothing changes after the start. */
-  readonly lookEvery: Millis;
+  readonly lookEvery?: Millis;
   readonly runtime: InferenceRuntime;
   /** Instances of a model whose configuration says no number. */
   readonly instances: number;
-  readonly clock: Clock;
+  readonly clock?: Clock;
   readonly logger: Logger;
 }
+
+/** As often as Triton looks. */
+const LOOK_EVERY: Millis = seconds(15);
 
 const NO_OVERRIDE: LoadOverride = { files: new Map() };
 
@@ -202,7 +205,7 @@ export class FolderRepository implements ModelRepository, Service {
 
   #lookLater(): void {
     if (this.control === 'none' || this.#closed) return;
-    const { clock, lookEvery, logger } = this.#options;
+    const { clock = systemClock, lookEvery = LOOK_EVERY, logger } = this.#options;
     this.#cancelLook = clock.schedule(lookEvery, () => {
       this.#looking = this.look()
         .catch((cause: unknown) => logger.warn({ reason: asSkerryError(cause).message }, 'the folder of models could not be read'))
