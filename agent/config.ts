@@ -455,6 +455,42 @@ export async function loadAgentConfig(sources: ConfigSources): Promise<AgentConf
   return { ...config, data: resolve(config.data) };
 }
 
+/** Settings that say nothing where no hub is. All others are settings of `serve` too. */
+const OF_A_FLEET: ReadonlySet<AgentSettingKey> = new Set<AgentSettingKey>([
+  'bake',
+  'maxBoots',
+  'updateBake',
+  'updateAlive',
+  'diskBudget',
+  'diskReserve',
+  'outboxRecords',
+  'outboxBytes',
+  'window',
+  'keepalive',
+  'reconnectMax',
+  'hub',
+  'caFile',
+]);
+
+/** What `serve` does unless told otherwise: clients of other servers look for them at this port, and a person watches. */
+const SERVE_DEFAULTS: Readonly<Partial<Record<AgentSettingKey, string>>> = { httpPort: '8000', socket: 'none', logLevel: 'warn' };
+
+/** The settings of `serve`, with its own defaults. */
+export function serveSettingEntries(): SettingTable<AgentSettingKey> {
+  return settingEntries()
+    .filter(([key]) => !OF_A_FLEET.has(key))
+    .map(([key, entry]) => [key, { ...entry, ...(SERVE_DEFAULTS[key] === undefined ? {} : { default: SERVE_DEFAULTS[key] }) }]);
+}
+
+/** The settings of an agent that serves without a hub. Errors: as `loadAgentConfig`; `serve.yaml` in the data folder is the usual settings file. */
+export async function loadServeConfig(sources: ConfigSources): Promise<AgentConfig> {
+  const data = dataFolder(sources);
+  const table = settingEntries();
+  const rules = { schema: agentConfigSchema, table, usualFile: join(data, 'serve.yaml'), known: { ...SERVE_DEFAULTS, data } };
+  const config = await loadSettings(rules, sources);
+  return { ...config, data: resolve(config.data) };
+}
+
 /** Every setting with its entry, in the order of the table. */
 export function settingEntries(): SettingTable<AgentSettingKey> {
   return agentConfigSchema.keyof().options.map((key) => [key, AGENT_SETTINGS[key]]);

@@ -97,7 +97,7 @@ export const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
     entry: 'packaging/program/agent.js',
     workers: { instance: 'agent/inference/instances/instance-worker.js', store: 'agent/store/store-worker.js' },
     runners: { 'instance-runner': 'agent/inference/instances/instance-runner.js' },
-    earlyWorkers: { run: ['instance', 'store'], launch: ['instance', 'store'] },
+    earlyWorkers: { run: ['instance', 'store'], launch: ['instance', 'store'], serve: ['instance'] },
     // One helper thread for compiling and collecting instead of four, each of which keeps memory of its own; the first line of
     // agent/main.ts says the same for an agent from source.
     nodeFlags: [SMALL_YOUNG_GENERATION, '--v8-pool-size=1'],

@@ -8,6 +8,7 @@ import { addLaunch } from './launch.js';
 import { addModels } from './models.js';
 import { addPredict } from './predict.js';
 import { addRun } from './run.js';
+import { addServe } from './serve.js';
 import { addStatus } from './status.js';
 import { dataFolder } from '../config.js';
 
@@ -26,12 +27,16 @@ A first device:
   skerry-agent status
   skerry-agent predict vad --input input=@audio.json
 
+Without a hub:
+  skerry-agent serve model.onnx
+
 Every command takes --data DIR for the data folder of another agent. Commands that print results take --json.
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 partly done.`,
     );
   addEnroll(program);
   addRun(program);
   addLaunch(program);
+  addServe(program);
   addStatus(program);
   addModels(program);
   addPredict(program);

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { kindRow } from '#shared/bundle/kinds.js';
 import { foregroundClock, systemClock } from '#shared/kernel/clock.js';
-import { type Millis, SAME_WISH } from '#shared/kernel/time.js';
 import { asSkerryError, hasCode, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
@@ -11,6 +10,8 @@ import { EXIT } from '#shared/terminal/run-cli.js';
 import { type AgentSettingKey, loadAgentConfig, settingEntries } from '../config.js';
 import type { Agent, AgentStatus } from '../contract.js';
 import { type Launched, readLaunched } from '../update/launched.js';
+import { endByForce, listenForSignals } from './end-signals.js';
+import { readSettingFlags } from './setting-flags.js';
 
 /** Everything that must survive is on the disk already; what does not end by then is ended. */
 const CLOSE_DEADLINE_MS = 20_000;
@@ -147,37 +148,5 @@ async function becomeLauncher({ launcher }: Launched, logger: Logger): Promise<v
 
 /** The settings given on the command line. */
 export function settingFlags(flags: RunFlags): Partial<Record<AgentSettingKey, string>> {
-  const given: Partial<Record<AgentSettingKey, string>> = {};
-  for (const [key, entry] of settingEntries()) {
-    const value = flags[entry.flag.replaceAll(/-([a-z])/g, (_match, letter: string) => letter.toUpperCase())];
-    if (value !== undefined) given[key] = value;
-  }
-  return given;
-}
-
-/** `first` resolves with the signal that asks the process to end; asked again, it ends at once. */
-function listenForSignals(): { readonly first: Promise<string>; release(): void } {
-  let tell: (signal: string) => void = () => undefined;
-  let askedAt: Millis | undefined;
-  const first = new Promise<string>((resolve) => {
-    tell = resolve;
-  });
-  const onSignal = (signal: NodeJS.Signals): void => {
-    const now = systemClock.monotonic();
-    if (askedAt !== undefined && now - askedAt > SAME_WISH) endByForce();
-    askedAt ??= now;
-    tell(signal);
-  };
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, onSignal);
-  return {
-    first,
-    release: () => {
-      for (const name of ['SIGTERM', 'SIGINT'] as const) process.off(name, onSignal);
-    },
-  };
-}
-
-/** `process.exit` waits for threads, and a thread inside the inference runtime may never come back. */
-function endByForce(): void {
-  process.kill(process.pid, 'SIGKILL');
+  return readSettingFlags(flags, settingEntries());
 }

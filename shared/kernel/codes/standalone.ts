@@ -25,6 +25,12 @@ export const standaloneCodes = defineCodes({
     summary: 'The file or folder to serve is not there, or holds no model.',
     action: 'Name an ONNX file, or a folder with models as the message describes.',
   },
+  STANDALONE_NOTHING: {
+    fault: 'caller',
+    status: 'FAILED_PRECONDITION',
+    summary: 'None of the models to serve could be loaded.',
+    action: 'Correct what the message says of each model. With --control poll or explicit the server starts without models.',
+  },
   STANDALONE_VERSIONS: {
     fault: 'caller',
     status: 'FAILED_PRECONDITION',
