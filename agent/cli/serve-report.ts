@@ -32,17 +32,17 @@ export function printServing(out: Output, standalone: Standalone, dialects: read
   const ready = dialects?.includes('oip') === false ? undefined : rows.find(({ state }) => state === 'READY');
   const curl = ready === undefined || http === null ? undefined : curlLine(http, ready);
   if (out.json) {
-    printJson(out, { http, socket, control, signed: false, access, models: rows, curl });
+    printJson(out, { http, grpc: address.grpc ?? null, socket, control, signed: false, access, models: rows, curl });
     return;
   }
   printLine(out, `${paint(out, 'bold', `Serving ${models}`)} without a hub. Nobody has signed these models.\n`);
   printTable(out, COLUMNS, rows, 'No model is there yet.');
-  for (const { name, version, reason } of repository.index().filter(({ state }) => state === 'UNAVAILABLE')) {
-    if (reason !== undefined) printLine(out, `\n${paint(out, 'red', version === undefined ? name : `${name} ${version}`)}: ${reason}`);
-  }
+  printReasons(out, repository.index());
   printLine(out);
+  const grpc = address.grpc === undefined ? null : `${address.grpc.host}:${address.grpc.port}`;
   for (const [what, where] of [
     ['HTTP', http],
+    ['gRPC', grpc],
     ['socket', socket],
   ] as const) {
     if (where !== null) printLine(out, `${what.padEnd(8)}${where}`);
@@ -53,6 +53,18 @@ export function printServing(out: Output, standalone: Standalone, dialects: read
   else if (control === 'explicit' && http !== null)
     printLine(out, `\n${paint(out, 'dim', 'Load a model:')}\ncurl -X POST ${http}/v2/repository/models/NAME/load`);
   printLine(out, `\nCtrl-C ends it.`);
+}
+
+/** Beyond these the log has them. */
+const MOST_REASONS = 10;
+
+function printReasons(out: Output, entries: readonly Entry[]): void {
+  const reasons = entries.filter(({ reason }) => reason !== undefined);
+  if (reasons.length > 0) printLine(out);
+  for (const { name, version, reason } of reasons.slice(0, MOST_REASONS)) {
+    printLine(out, `${paint(out, 'red', version === undefined ? name : `${name} ${version}`)}: ${reason}`);
+  }
+  if (reasons.length > MOST_REASONS) printLine(out, `... and ${reasons.length - MOST_REASONS} more, which the log names.`);
 }
 
 const CONTROL = {

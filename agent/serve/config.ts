@@ -19,8 +19,6 @@ export interface VertexRoutes {
 export interface ServeConfig {
   /** TCP address; port 0 takes a free one. Left out: no TCP. */
   readonly tcp?: { readonly host: string; readonly port: number };
-  /** TCP address for gRPC. Left out: no gRPC, and nothing of it is loaded. */
-  readonly grpc?: { readonly host: string; readonly port: number };
   /** Path of a Unix socket (owner and group may use it). Left out: none. */
   readonly unix?: { readonly path: string };
   /** TCP address for gRPC. Left out: no gRPC, and nothing of it is loaded. */
