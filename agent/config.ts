@@ -99,7 +99,6 @@ const agentConfigSchema = z.strictObject({
   traceHeaders: headers.optional(),
   traceRatio: ratio,
   traceService: z.string().min(1).max(255),
-  grpcPort: wholeNumber(0, 65_535).optional(),
   dialects: names.optional(),
   instances: wholeNumber(1, 64),
   threads: wholeNumber(1, 64),
@@ -317,12 +316,6 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     env: 'SKERRY_AGENT_TRACE_SERVICE',
     default: 'skerry-agent',
     doc: 'Name of this service in traces.',
-  },
-  grpcPort: {
-    flag: 'grpc-port',
-    value: 'port',
-    env: 'SKERRY_AGENT_GRPC_PORT',
-    doc: 'Port of the local API over gRPC, on the same address. 0 picks a free port. (default: no gRPC)',
   },
   dialects: {
     flag: 'dialects',

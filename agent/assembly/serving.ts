@@ -1,14 +1,12 @@
 import type { Parts } from '#shared/kernel/lifecycle.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
-import { SkerryError } from '#shared/kernel/errors.js';
-import { type AgentConfig, serveLimits, socketPath } from '../config.js';
 import type { RuntimeDescription } from '../inference/instances/instance-protocol.js';
 import { createMetricsText } from '../metrics/text.js';
-import type { ServeConfig } from '../serve/config.js';
 import { dialectsNamed } from '../serve/dialects.js';
 import { createInferenceServer, type InferenceServer } from '../serve/server.js';
 import type { AgentContext } from './context.js';
 import type { Guarding } from './guarding.js';
+import { serveConfigOf } from './serve-config.js';
 import type { Watching } from './watching.js';
 import type { HubSide } from './hub-side.js';
 import type { Predicting } from './predicting.js';
@@ -29,7 +27,6 @@ interface ServingNeeds {
 export function openServing(parts: Parts, { config, logger }: AgentContext, needs: ServingNeeds): InferenceServer {
   const { stored, predicting, description, hub, saying, guarding, watching } = needs;
   const { runtime, recorder, requests } = predicting;
-  const socket = socketPath(config);
   const metricsText = createMetricsText({
     recorder,
     requests,
@@ -47,12 +44,7 @@ export function openServing(parts: Parts, { config, logger }: AgentContext, need
     requests,
     metricsText,
     status: saying.status,
-    config: {
-      tcp: { host: config.httpHost, port: config.httpPort },
-      ...(socket === undefined ? {} : { unix: { path: socket } }),
-      ...(config.grpcPort === undefined ? {} : { grpc: grpcAddress(config, config.grpcPort) }),
-      ...serveLimits(config),
-    },
+    config: serveConfigOf(config),
     access: guarding.access,
     tracer: watching.tracer,
     accessLog: watching.accessLog,
@@ -61,12 +53,4 @@ export function openServing(parts: Parts, { config, logger }: AgentContext, need
     logger: logger.child({ room: 'serve' }),
   });
   return parts.holds(server);
-}
-
-/** Where gRPC listens. Errors: `CONFIG_INVALID` for TLS without its certificate or key. */
-function grpcAddress(config: AgentConfig, port: number): NonNullable<ServeConfig['grpc']> {
-  const { grpcHost: host, grpcTlsCert: cert, grpcTlsKey: key, grpcTlsClientCa: clientCa } = config;
-  if (cert === undefined && key === undefined && clientCa === undefined) return { host, port };
-  if (cert !== undefined && key !== undefined) return { host, port, tls: { cert, key, ...(clientCa === undefined ? {} : { clientCa }) } };
-  throw new SkerryError('CONFIG_INVALID', 'TLS of the gRPC port needs a certificate and its key: --grpc-tls-cert and --grpc-tls-key');
 }

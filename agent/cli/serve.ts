@@ -4,7 +4,7 @@ import { SkerryError } from '#shared/kernel/errors.js';
 import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { prepareMemory, releaseMemoryOnceSettled } from '#shared/kernel/release-memory.js';
 import { EXIT } from '#shared/terminal/run-cli.js';
-import { type AgentConfig, type AgentSettingKey, loadServeConfig, serveLimits, serveSettingEntries, socketPath } from '../config.js';
+import { type AgentConfig, type AgentSettingKey, loadServeConfig, serveSettingEntries } from '../config.js';
 import type { Standalone, StandaloneOptions } from '../standalone-app.js';
 import { type CommonOptions, outputOf, withJson } from './common.js';
 import { endByForce, listenForSignals } from './end-signals.js';
@@ -83,15 +83,16 @@ async function untilSignal(models: readonly string[], options: ServeOptions, sig
   const config = await loadServeConfig({ flags: flagsOf(options), env: process.env, configFile: options.config });
   keepNativePartsBelow(config.data);
   prepareMemory();
-  const [{ openStandalone }, { sourceAt }, { createPinoLogger }, { printServing, noneServes }] = await Promise.all([
+  const [{ openStandalone }, { serveConfigOf }, { sourceAt }, { createPinoLogger }, { printServing, noneServes }] = await Promise.all([
     import('../standalone-app.js'),
+    import('../assembly/serve-config.js'),
     import('../standalone/source.js'),
     import('#shared/terminal/pino-logger.js'),
     import('./serve-report.js'),
   ]);
   const source = await sourceAt(await pathsOf(models, options), options.modelName);
   const logger = await createPinoLogger({ level: config.logLevel, name: 'skerry-agent' });
-  const standalone = await openStandalone({ ...standaloneOptions(config, options), source, logger });
+  const standalone = await openStandalone({ ...standaloneOptions(config, options), serve: serveConfigOf(config), source, logger });
   let cancelForce: () => void = () => undefined;
   try {
     await standalone.start();
@@ -129,17 +130,10 @@ async function pathsOf(models: readonly string[], { repository }: ServeOptions):
   throw new SkerryError('CLI_USAGE', 'name an ONNX file or a folder of models, such as: skerry-agent serve model.onnx');
 }
 
-function standaloneOptions(config: AgentConfig, { control, load }: ServeOptions): Omit<StandaloneOptions, 'source' | 'logger'> {
-  const socket = socketPath(config);
+function standaloneOptions(config: AgentConfig, { control, load }: ServeOptions): Omit<StandaloneOptions, 'source' | 'logger' | 'serve'> {
   return {
     control,
     ...(load === undefined ? {} : { load: load.includes('*') ? 'all' : load }),
-    serve: {
-      tcp: { host: config.httpHost, port: config.httpPort },
-      ...(socket === undefined ? {} : { unix: { path: socket } }),
-      ...(config.grpcPort === undefined ? {} : { grpc: { host: config.httpHost, port: config.grpcPort } }),
-      ...serveLimits(config),
-    },
     ...(config.dialects === undefined ? {} : { dialects: config.dialects }),
     inference: {
       instances: config.instances,

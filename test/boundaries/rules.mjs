@@ -138,7 +138,7 @@ export default {
     ),
     forbid(
       'only-app-assembles',
-      { path: '^agent/(?!app\\.ts|standalone-app\\.ts|contract\\.ts|assembly/|cli/run\\.ts)' },
+      { path: '^agent/(?!app\\.ts|standalone-app\\.ts|contract\\.ts|assembly/|cli/(run|serve)\\.ts)' },
       { path: '^agent/assembly/' },
       'The phases of the composition root are called by it and by the one for a folder alone; threads are started before it is loaded.',
     ),
