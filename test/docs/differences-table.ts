@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { MLFLOW_RULES } from '../integration/exchanges/mlflow-rules.js';
+import { MLSERVER_RULES } from '../integration/exchanges/mlserver-rules.js';
 import { TORCHSERVE_RULES } from '../integration/exchanges/torchserve-rules.js';
 import { TRITON_RULES } from '../integration/exchanges/triton-rules.js';
 import type { DifferenceRule } from '../integration/exchanges/rules.js';
@@ -13,6 +14,7 @@ const TABLES: Readonly<Record<string, readonly DifferenceRule[]>> = {
   'triton-http': TRITON_RULES,
   mlflow: MLFLOW_RULES,
   torchserve: TORCHSERVE_RULES,
+  mlserver: MLSERVER_RULES,
 };
 
 /** docs/PROTOCOL.md with the tables as the rules have them, and as it is. */
