@@ -1,4 +1,4 @@
-import { exec } from 'node:child_process';
+import { exec, execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -32,6 +32,13 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await Promise.all([server, ...others.values()].map((each) => each.close()));
+});
+
+test("the README's program runs", async () => {
+  const [, program = ''] = /```js\n([^]*?)```/.exec(readFileSync(path.join(PROJECT_ROOT, 'README.md'), 'utf8')) ?? [];
+  const text = program.replace('http://127.0.0.1:7490', server.base);
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', text], { cwd: PROJECT_ROOT });
+  expect(stdout).toMatch(/^1 .*3, 5, 7, 9/);
 });
 
 describe("the README's table of clients", () => {
