@@ -47,5 +47,5 @@ export function config({ repository }: DialectDeps, { name, version: text }: Nam
 export function statistics({ models }: DialectDeps, { name, version: text }: Named): AnswerOf<'ModelStatistics'> {
   const { model, version } = name === '' ? { model: undefined, version: undefined } : namedTarget(name, text);
   const { model_stats: stats } = statisticsDocument(models.statistics(model, version));
-  return { model_stats: stats.map((model) => ({ ...model, response_stats: undefined })) };
+  return { model_stats: stats.map((entry) => ({ ...entry, response_stats: undefined })) };
 }
