@@ -89,6 +89,7 @@ const agentConfigSchema = z.strictObject({
   maxRequests: wholeNumber(1, 1_000_000),
   requestTimeout: minutesAtMost(60).refine((value) => value >= 1_000, 'at least one second'),
   idleTimeout: minutesAtMost(60 * 24).refine((value) => value >= 1_000, 'at least one second'),
+  sharedMemory: z.enum(['off', 'on']),
   accessLog: file,
   metricsPort: z.union([z.literal('none'), wholeNumber(0, 65_535)]),
   tritonMetrics: z.enum(['on', 'off']),
@@ -269,6 +270,13 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSettingKey, SettingEntry>> = {
     env: 'SKERRY_AGENT_IDLE_TIMEOUT',
     default: '2m',
     doc: 'Time after which an idle connection is closed.',
+  },
+  sharedMemory: {
+    flag: 'shared-memory',
+    value: 'off|on',
+    env: 'SKERRY_AGENT_SHARED_MEMORY',
+    default: 'off',
+    doc: 'Whether clients of the local API may name segments of shared memory, which the agent reads and writes (Linux).',
   },
   accessLog: {
     flag: 'access-log',
@@ -516,6 +524,7 @@ type ServeLimits = Pick<
 > & {
   readonly corsOrigins: readonly string[];
   readonly vertex: VertexRoutes;
+  readonly sharedMemory: boolean;
   readonly metrics?: { readonly host: string; readonly port: number };
 };
 
@@ -537,6 +546,7 @@ export function serveLimits(config: AgentConfig): ServeLimits {
     vertexPredictRoute: predict,
   } = config;
   const vertex = { ...(health === undefined ? {} : { health }), ...(predict === undefined ? {} : { predict }) };
+  const sharedMemory = config.sharedMemory === 'on';
   const metrics = metricsPort === 'none' ? {} : { metrics: { host: httpHost, port: metricsPort } };
   return {
     jsonElements,
@@ -549,6 +559,7 @@ export function serveLimits(config: AgentConfig): ServeLimits {
     grpcStreams,
     corsOrigins,
     vertex,
+    sharedMemory,
     ...metrics,
   };
 }

@@ -42,12 +42,23 @@ export class JsonText {
   }
 }
 
+/** The inside of a long string of a JSON document without escapes, left as bytes. */
+export class JsonBytes {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
+
 interface DocumentOptions {
   /** What is being read, for the message: "the body". */
   readonly what: string;
   readonly code: ErrorCode;
   /** Members whose arrays hold the elements of a tensor: they become `JsonText`. */
   readonly tensorMembers: ReadonlySet<string>;
+  /** Members whose strings may be of any length; those without escapes become `JsonBytes`. */
+  readonly longStrings?: (member: string) => boolean;
   /** Numbers are as Python's `json` module writes them: NaN, Infinity and -Infinity too, and a whole number beyond 2^53 becomes a bigint. */
   readonly python?: boolean;
   /** Most values outside of tensors, LIMITS.jsonValues when left out, and the code of the error when there are more. */
@@ -157,7 +168,8 @@ class DocumentReader {
       const name = this.#text(yield* this.#string());
       if (scanner.next() !== COLON) scanner.fail();
       scanner.at++;
-      const value = yield* this.#value(depth + 1, this.#options.tensorMembers.has(name));
+      const isLong = this.#options.longStrings?.(name) === true && scanner.next() === QUOTE;
+      const value = isLong ? yield* this.#longString() : yield* this.#value(depth + 1, this.#options.tensorMembers.has(name));
       if (name === '__proto__') Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
       else object[name] = value;
     } while (this.#continues(CLOSE_OBJECT));
@@ -290,6 +302,12 @@ class DocumentReader {
     const second = bytes[at + 6] === BACKSLASH && bytes[at + 7] === 0x75 ? hexAt(bytes, at + 8, end) : Number.NaN;
     if (first < 0xdc00 && second >= 0xdc00 && second <= 0xdfff) return at + 12;
     throw new JsonSyntaxError(`the escape \\u${first.toString(16)} at byte ${at} is half of a surrogate pair, and no character`);
+  }
+
+  *#longString(): Generator<void, JsonBytes | string> {
+    const string = yield* this.#string();
+    if (string.escaped) return this.#text(string);
+    return new JsonBytes(this.#scanner.bytes.subarray(string.start, this.#scanner.at - 1));
   }
 
   #text({ start, escaped }: { readonly start: number; readonly escaped: boolean }): string {

@@ -33,7 +33,10 @@ const anything = fc.jsonValue({ maxDepth: 2 });
 const almost = fc.record(
   {
     id: anything,
-    parameters: fc.oneof(anything, fc.record({ binary_data_output: anything, timeout: anything })),
+    parameters: fc.oneof(
+      anything,
+      fc.record({ binary_data_output: anything, timeout: anything, priority: anything, sequence_id: anything, sequence_end: anything }),
+    ),
     inputs: fc.oneof(
       anything,
       fc.array(
@@ -43,14 +46,26 @@ const almost = fc.record(
             shape: fc.oneof(anything, fc.array(fc.oneof(fc.integer(), fc.constant(1e300)), { maxLength: 20 })),
             datatype: fc.oneof(anything, fc.constantFrom('FP32', 'INT64', 'BYTES', 'BOOL', 'FP16')),
             data: fc.oneof(anything, fc.array(anything)),
-            parameters: fc.oneof(anything, fc.record({ binary_data_size: fc.oneof(anything, fc.nat()) })),
+            parameters: fc.oneof(anything, fc.record({ binary_data_size: fc.oneof(anything, fc.nat()), shared_memory_region: anything })),
           },
           { requiredKeys: [] },
         ),
         { maxLength: 3 },
       ),
     ),
-    outputs: fc.oneof(anything, fc.array(fc.record({ name: anything, parameters: anything }, { requiredKeys: [] }), { maxLength: 3 })),
+    outputs: fc.oneof(
+      anything,
+      fc.array(
+        fc.record(
+          {
+            name: anything,
+            parameters: fc.oneof(anything, fc.record({ classification: anything, binary_data: anything, shared_memory_region: anything })),
+          },
+          { requiredKeys: [] },
+        ),
+        { maxLength: 3 },
+      ),
+    ),
   },
   { requiredKeys: [] },
 );
@@ -83,8 +98,10 @@ test('tensors come out as they went in, as JSON and as binary data', () => {
       const head = Buffer.from(JSON.stringify(document));
       const request = atOnce(parseInferRequest(Buffer.concat([head, a.data, b.data]), String(head.byteLength), 100));
       expect(request.timeout).toBe(1.5);
-      expect(request.outputs).toEqual([
-        { name: 'y', binary: binaryOutput },
+      // `binary_data_output` is for requests that list no outputs.
+      expect(request.binaryOutput).toBe(binaryOutput);
+      expect(request.outputs).toMatchObject([
+        { name: 'y', binary: false },
         { name: 'z', binary: !binaryOutput },
       ]);
       expect([...(request.inputs['a']?.data ?? [])]).toEqual([...a.data]);

@@ -25,10 +25,22 @@ const MOST_CODINGS = 32;
 /** Quick, since the connection is mostly one within a machine. */
 const FAST = { level: constants.Z_BEST_SPEED };
 
-/** The answer with its body encoded, written piece by piece. */
-export function encoded({ status, headers, body }: HttpAnswer, coding: Coding): HttpAnswer {
+/** Bodies up to this size are encoded as a whole, and so have a length. */
+const WHOLE_BYTES = 64 * 1024;
+
+/** The answer with its body encoded; a large one is written piece by piece. */
+export async function encoded({ status, headers, body }: HttpAnswer, coding: Coding): Promise<HttpAnswer> {
   const encoder = coding === 'gzip' ? createGzip(FAST) : createDeflate(FAST);
-  return { status, headers: { ...headers, 'content-encoding': coding, vary: 'accept-encoding' }, body: piecesThrough(body, encoder) };
+  const pieces = piecesThrough(body, encoder);
+  const described = { status, headers: { ...headers, 'content-encoding': coding, vary: 'accept-encoding' } };
+  if (!isSmall(body)) return { ...described, body: pieces };
+  const whole: Uint8Array[] = [];
+  for await (const piece of pieces) whole.push(piece);
+  return { ...described, body: whole };
+}
+
+function isSmall(body: HttpAnswer['body']): boolean {
+  return Array.isArray(body) && body.reduce<number>((sum, part: string | Uint8Array) => sum + Buffer.byteLength(part), 0) <= WHOLE_BYTES;
 }
 
 async function* piecesThrough(body: HttpAnswer['body'], encoder: Transform): AsyncGenerator<Uint8Array, void> {

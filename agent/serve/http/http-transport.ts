@@ -136,9 +136,10 @@ export class HttpTransport implements Service {
         return route.handle(exchange);
       },
     });
-    request.socket.setTimeout(this.#deps.settings.idleTimeout);
     const told = headers.size === 0 ? answer : { ...answer, headers: { ...answer.headers, ...Object.fromEntries(headers) } };
-    await writeAnswer(ends, inCoding(told, route, request));
+    const coded = await inCoding(told, route, request);
+    request.socket.setTimeout(this.#deps.settings.idleTimeout);
+    await writeAnswer(ends, coded);
   }
 
   async #answer({ error: toAnswer }: Target, incoming: Incoming<HttpAnswer>): Promise<HttpAnswer> {
@@ -206,7 +207,7 @@ function callerOf({ socket, headers }: IncomingMessage, transport: Caller['trans
 }
 
 /** Predictions may be large; what else is answered is small, and stays readable. */
-function inCoding(answer: HttpAnswer, { kind }: Target, { headers, method }: IncomingMessage): HttpAnswer {
+function inCoding(answer: HttpAnswer, { kind }: Target, { headers, method }: IncomingMessage): Promise<HttpAnswer> | HttpAnswer {
   if (kind.call !== 'inference' || answer.status !== 200 || method === 'HEAD') return answer;
   const coding = wantedCoding(headers['accept-encoding']);
   return coding === undefined ? answer : encoded(answer, coding);

@@ -74,7 +74,7 @@ export const serveCodes = defineCodes({
     fault: 'caller',
     status: 'FAILED_PRECONDITION',
     summary: 'Clients may not share memory with the server.',
-    action: 'Start the agent with --shared-memory, or send the data itself.',
+    action: 'Start the agent with --shared-memory on, or send the data itself.',
   },
   SERVE_SHARED_MEMORY: {
     fault: 'caller',

@@ -27,6 +27,7 @@ describe('settings', () => {
       maxRequests: 1024,
       requestTimeout: 30_000,
       idleTimeout: 120_000,
+      sharedMemory: 'off',
       accessLog: 'none',
       metricsPort: 'none',
       tritonMetrics: 'off',

@@ -65,6 +65,14 @@ export interface RegionInput {
 export function* parseInferRequest(bytes: Uint8Array, headerLength: string | undefined, jsonElements: number): Generator<void, OipRequest> {
   const jsonLength = headerLength === undefined ? bytes.byteLength : parseHeaderLength(headerLength, bytes.byteLength);
   const document = objectAt(yield* parse(bytes.subarray(0, jsonLength)), 'the request');
+  const parameters = optionalObjectAt(document['parameters'], 'parameters');
+  // What is small comes first: tensors may be large, and a mistake elsewhere need not wait for them.
+  const rest = {
+    ...readOptions(parameters),
+    id: optionalStringAt(document['id'], 'id', LIMITS.requestIdLength),
+    outputs: readOutputs(document['outputs']),
+    binaryOutput: optionalBooleanAt(parameters['binary_data_output'], 'parameters.binary_data_output') ?? false,
+  };
   const json = new JsonAllowance(jsonElements);
   const binary = new BinaryReader(bytes.subarray(jsonLength));
   const inputs: Record<string, Tensor> = {};
@@ -81,16 +89,7 @@ export function* parseInferRequest(bytes: Uint8Array, headerLength: string | und
     else Object.defineProperty(inputs, name, { value: read, enumerable: true });
   }
   binary.end();
-  const parameters = optionalObjectAt(document['parameters'], 'parameters');
-  const binaryOutput = optionalBooleanAt(parameters['binary_data_output'], 'parameters.binary_data_output') ?? false;
-  return {
-    ...readOptions(parameters),
-    id: optionalStringAt(document['id'], 'id', LIMITS.requestIdLength),
-    inputs,
-    regions,
-    outputs: readOutputs(document['outputs']),
-    binaryOutput,
-  };
+  return { ...rest, inputs, regions };
 }
 
 /** What the parameters of a request ask for, whichever way they came. */
