@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { KSERVE_V1_RULES } from '../integration/exchanges/kserve-v1-rules.js';
 import { MLFLOW_RULES } from '../integration/exchanges/mlflow-rules.js';
 import { MLSERVER_RULES } from '../integration/exchanges/mlserver-rules.js';
 import { TORCHSERVE_RULES } from '../integration/exchanges/torchserve-rules.js';
@@ -13,6 +14,7 @@ const PAGE = path.join(PROJECT_ROOT, 'docs/PROTOCOL.md');
 const TABLES: Readonly<Record<string, readonly DifferenceRule[]>> = {
   'triton-http': TRITON_RULES,
   mlflow: MLFLOW_RULES,
+  'kserve-v1': KSERVE_V1_RULES,
   torchserve: TORCHSERVE_RULES,
   mlserver: MLSERVER_RULES,
 };

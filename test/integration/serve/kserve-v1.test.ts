@@ -119,6 +119,10 @@ describe('CloudEvents', () => {
     expect([typeof id, typeof time]).toEqual(['string', 'string']);
   });
 
+  test('an event whose content type does not say so is answered plainly', async () => {
+    expect(await predict('affine', { ...ATTRIBUTES, data: { instances: ROWS } })).toEqual([200, PREDICTIONS]);
+  });
+
   test('without all attributes it is a request like others', async () => {
     const { id: _id, ...rest } = ATTRIBUTES;
     const response = await send('affine:predict', { instances: ROWS }, binary(rest));

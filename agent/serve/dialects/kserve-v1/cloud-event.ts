@@ -30,9 +30,14 @@ const SPEC_VERSIONS: readonly unknown[] = ['1.0', '0.3'];
 export function eventIn(headers: Exchange['headers'], document: unknown): Received {
   if (mediaType(headers['content-type']) === EVENT_TYPE) return structured(document);
   // Without all of its attributes, it is a request like others that has some headers.
-  if (!ATTRIBUTES.every((name) => typeof headers[`ce-${name}`] === 'string')) return { data: document, answered: plain };
+  if (!ATTRIBUTES.every((name) => typeof headers[`ce-${name}`] === 'string')) return { data: dataOf(document), answered: plain };
   checkVersion(headers['ce-specversion']);
   return { data: document, answered: binaryAnswer };
+}
+
+/** Of an event whose content type does not say that it is one, the data is what counts. */
+function dataOf(document: unknown): unknown {
+  return isObject(document) && [...ATTRIBUTES, 'data'].every((name) => document[name] !== undefined) ? document['data'] : document;
 }
 
 function mediaType(header: string | undefined): string {
