@@ -4,8 +4,10 @@ import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { RequestCounts } from '#agent/metrics/request-counts.js';
 import type { ServeConfig } from '#agent/serve/config.js';
+import { MODEL_SERVICE, PREDICTION_SERVICE, SIGNATURE_MAP } from '#agent/serve/dialects/tensorflow-serving/grpc/serving-proto.js';
 import { createInferenceServer, type InferenceServer } from '#agent/serve/server.js';
 import { silentLogger } from '#shared/kernel/logger.js';
+import { decode } from '#shared/protobuf/decode.js';
 import { GRPC_INFERENCE_SERVICE } from '#shared/protobuf/inference/grpc-service-proto.js';
 import type { MessageInit, MessageType, Rpc } from '#shared/protobuf/schema.js';
 import { HEALTH } from '#shared/protobuf/standard/health-proto.js';
@@ -293,6 +295,59 @@ describe('the standard health service', () => {
       cancel();
     });
     expect([seen, ended]).toEqual([[1], CODES.CANCELLED]);
+  });
+});
+
+describe('TensorFlow Serving', () => {
+  const { Predict, GetModelMetadata } = PREDICTION_SERVICE.rpcs;
+  const spec = { name: 'affine' };
+  const shape = { dim: [{ size: 1 }, { size: 4 }] };
+  const predict = (inputs: MessageInit<(typeof Predict)['request']>['inputs'], model_spec: object = spec) =>
+    client.unary('/tensorflow.serving.PredictionService/Predict', Predict, { model_spec, inputs });
+
+  test('Predict takes content, values, and one value for all; it answers with content', async () => {
+    for (const [tensor, expected] of [
+      [{ tensor_content: floats(1, 2, 3, 4) }, [3, 5, 7, 9]],
+      [{ float_val: [floats(1, 2, 3, 4)] }, [3, 5, 7, 9]],
+      [{ float_val: [floats(1)] }, [3, 3, 3, 3]],
+    ] as const) {
+      const { code, message, answers } = await predict(new Map([['x', { dtype: 1, tensor_shape: shape, ...tensor }]]));
+      expect([code, message]).toEqual([CODES.OK, '']);
+      expect(answers[0]?.model_spec).toMatchObject({ name: 'affine', version: { value: 1 } });
+      expect(answers[0]?.outputs.get('y')).toMatchObject({ dtype: 1, tensor_shape: { dim: [{ size: 1 }, { size: 4 }] } });
+      expect(numbers(answers[0]?.outputs.get('y')?.tensor_content)).toEqual(expected);
+    }
+    const second = await predict(new Map([['x', { dtype: 1, tensor_shape: shape, tensor_content: floats(1, 2, 3, 4) }]]), {
+      ...spec,
+      version: { value: 2 },
+    });
+    expect(numbers(second.answers[0]?.outputs.get('y')?.tensor_content)).toEqual([7, 9, 11, 13]);
+  });
+
+  test('what does not fit is refused', async () => {
+    const input = (tensor: object) => new Map([['x', { dtype: 1, tensor_shape: shape, ...tensor }]]);
+    const few = await predict(input({ float_val: [floats(1, 2, 3)] }));
+    expect([few.code, few.message]).toEqual([CODES.INVALID_ARGUMENT, expect.stringMatching(/float_val has/)]);
+    expect((await predict(input({ dtype: 8 }))).code).toBe(CODES.INVALID_ARGUMENT);
+    expect((await predict(input({}), { name: 'nosuch' })).code).toBe(CODES.NOT_FOUND);
+    expect((await predict(input({}), { ...spec, version: { value: 9 } })).code).toBe(CODES.NOT_FOUND);
+    expect((await predict(input({}), { ...spec, version_label: 'stable' })).code).toBe(CODES.NOT_FOUND);
+  });
+
+  test('metadata and status', async () => {
+    const method = '/tensorflow.serving.PredictionService/GetModelMetadata';
+    const { answers } = await client.unary(method, GetModelMetadata, { model_spec: spec, metadata_field: ['signature_def'] });
+    const wrapped = answers[0]?.metadata.get('signature_def');
+    expect(wrapped?.type_url).toBe('type.googleapis.com/tensorflow.serving.SignatureDefMap');
+    const signature = decode(SIGNATURE_MAP, wrapped?.value ?? Buffer.alloc(0)).signature_def.get('serving_default');
+    expect(signature?.inputs.get('x')).toMatchObject({ dtype: 1, name: 'x:0' });
+    const status = await client.unary('/tensorflow.serving.ModelService/GetModelStatus', MODEL_SERVICE.rpcs.GetModelStatus, {
+      model_spec: spec,
+    });
+    expect(status.answers[0]?.model_version_status).toMatchObject([
+      { version: 2, state: 30 },
+      { version: 1, state: 30 },
+    ]);
   });
 });
 

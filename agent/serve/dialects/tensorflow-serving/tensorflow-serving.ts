@@ -18,6 +18,7 @@ import { tensorflowError } from './tensorflow-error.js';
 export const TENSORFLOW_SERVING: Dialect = {
   name: 'tensorflow-serving',
   http: (deps) => ({ routes: routes(deps), error: tensorflowError }),
+  grpc: async () => (await import('./grpc/tensorflow-grpc.js')).tensorflowGrpc,
 };
 
 const VERSIONS = ['', '/versions/:version', '/labels/:label'] as const;
