@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import type { VertexRoutes } from './serve/config.js';
 import { ISOLATION_MODES } from './inference/decide/isolation.js';
 import { durationSchema } from '#shared/kernel/duration.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
@@ -523,7 +522,7 @@ type ServeLimits = Pick<
   'jsonElements' | 'bodyLimit' | 'bodyMemory' | 'maxConnections' | 'maxRequests' | 'requestTimeout' | 'idleTimeout' | 'grpcStreams'
 > & {
   readonly corsOrigins: readonly string[];
-  readonly vertex: VertexRoutes;
+  readonly vertex: { readonly health?: string; readonly predict?: string };
   readonly sharedMemory: boolean;
   readonly metrics?: { readonly host: string; readonly port: number };
 };

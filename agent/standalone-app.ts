@@ -155,7 +155,7 @@ async function openServer({ logger, serve: config, dialects }: StandaloneOptions
       dataPlane: runtime,
       health,
       build: () => build,
-      more: () => watching?.families() ?? [],
+      more: (dataPlane) => watching?.families(dataPlane) ?? [],
     }),
     status,
     config,

@@ -35,7 +35,6 @@ export function openServing(parts: Parts, { config, logger }: AgentContext, need
     outbox: () => stored.store.outbox.stats(),
     link: () => hub.link.status,
     more: watching.families,
-    triton: config.tritonMetrics === 'on',
     build: () => ({ version: SKERRY_VERSION, node: process.version, runtime: `${description.name} ${description.version}` }),
   });
   const server = createInferenceServer({

@@ -4,6 +4,7 @@ import type { Parts } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import type { AgentConfig } from '../config.js';
+import type { MeasuredPlane } from '../metrics/text.js';
 import type { AccessLog } from '../serve/access-log.js';
 import type { SpanExporter } from '../serve/tracing/span-exporter.js';
 import type { Tracer } from '../serve/tracing/tracer.js';
@@ -12,11 +13,12 @@ import type { Tracer } from '../serve/tracing/tracer.js';
 export interface Watching {
   readonly tracer: Tracer | undefined;
   readonly accessLog: AccessLog | undefined;
-  readonly families: () => readonly MetricFamily[];
+  readonly families: (dataPlane: MeasuredPlane) => readonly MetricFamily[];
 }
 
 export interface WatchingContext {
-  readonly config: Pick<AgentConfig, 'accessLog' | 'traceEndpoint' | 'traceHeaders' | 'traceRatio' | 'traceService'>;
+  readonly config: Pick<AgentConfig, 'accessLog' | 'traceEndpoint' | 'traceHeaders' | 'traceRatio' | 'traceService'> &
+    Partial<Pick<AgentConfig, 'tritonMetrics'>>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Name of this agent among others. */
@@ -26,7 +28,13 @@ export interface WatchingContext {
 export async function openWatching(parts: Parts, context: WatchingContext): Promise<Watching> {
   const accessLog = await openAccessLog(parts, context);
   const tracing = await openTracing(parts, context);
-  return { tracer: tracing?.tracer, accessLog, families: () => [...accessLogFamilies(accessLog), ...spanFamilies(tracing?.exporter)] };
+  const triton = await openTriton(context);
+  const families = (dataPlane: MeasuredPlane): readonly MetricFamily[] => [
+    ...accessLogFamilies(accessLog),
+    ...spanFamilies(tracing?.exporter),
+    ...triton(dataPlane),
+  ];
+  return { tracer: tracing?.tracer, accessLog, families };
 }
 
 async function openAccessLog(parts: Parts, { config, clock, logger }: WatchingContext): Promise<AccessLog | undefined> {
@@ -61,6 +69,17 @@ async function openTracing(
     }),
   );
   return { tracer: new Made({ sink: exporter, ratio: traceRatio, clock }), exporter };
+}
+
+/** What is served under Triton's names, where they are asked for. */
+async function openTriton({ config }: WatchingContext): Promise<Watching['families']> {
+  if (config.tritonMetrics !== 'on') return () => [];
+  const [{ tritonFamilies }, { machineLoadReader }] = await Promise.all([
+    import('../metrics/triton-families.js'),
+    import('../metrics/machine-load.js'),
+  ]);
+  const load = machineLoadReader();
+  return (dataPlane) => tritonFamilies({ statistics: dataPlane.statistics(), servables: dataPlane.list(), machine: load() });
 }
 
 function accessLogFamilies(log: AccessLog | undefined): readonly MetricFamily[] {

@@ -4,33 +4,31 @@ import type { LinkStatus } from '#agent/sync/contract.js';
 import { type MetricFamily, renderMetrics } from '#shared/kernel/exposition.js';
 import { SIGNALS, type SignalTable } from '#shared/signals/table.js';
 import { metricFamilies } from './families.js';
-import { machineLoadReader } from './machine-load.js';
-import { tritonFamilies } from './triton-families.js';
 import type { HealthMonitor } from './health.js';
 import type { MetricsRecorder } from './recorder.js';
 import type { RequestCounts } from './request-counts.js';
 
+/** What metrics are read from. */
+export type MeasuredPlane = Pick<DataPlane, 'list' | 'routed' | 'statistics'>;
+
 interface MetricsTextParts {
   readonly recorder: MetricsRecorder;
   readonly requests: RequestCounts;
-  readonly dataPlane: Pick<DataPlane, 'list' | 'routed' | 'statistics'>;
-  /** Whether what is served is told under Triton's names as well. */
-  readonly triton?: boolean;
+  readonly dataPlane: MeasuredPlane;
   readonly health: HealthMonitor;
   /** Left out where there is no hub. */
   readonly outbox?: () => Promise<OutboxStats>;
   readonly link?: () => LinkStatus;
   readonly signals?: SignalTable;
   /** Families of what else is watched. */
-  readonly more?: () => readonly MetricFamily[];
+  readonly more?: (dataPlane: MeasuredPlane) => readonly MetricFamily[];
   /** Labels of `skerry_build_info`: version, node, runtime ... */
   readonly build: () => Readonly<Record<string, string>>;
 }
 
 /** Text of `/metrics`. A part that cannot be read is left out rather than failing the scrape. */
 export function createMetricsText(parts: MetricsTextParts): () => Promise<string> {
-  const { recorder, requests, dataPlane, health, outbox, link, build, signals = SIGNALS, more = () => [], triton = false } = parts;
-  const load = triton ? machineLoadReader() : undefined;
+  const { recorder, requests, dataPlane, health, outbox, link, build, signals = SIGNALS, more = () => [] } = parts;
   return async () => {
     const [stats, figures] = await Promise.all([outbox?.().catch(() => undefined), health.read().catch(() => undefined)]);
     const servables = dataPlane.list();
@@ -53,8 +51,7 @@ export function createMetricsText(parts: MetricsTextParts): () => Promise<string
         },
         signals,
       ),
-      ...more(),
-      ...(load === undefined ? [] : tritonFamilies({ statistics: dataPlane.statistics(), servables, machine: load() })),
+      ...more(dataPlane),
     ]);
   };
 }

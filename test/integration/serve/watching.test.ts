@@ -97,6 +97,7 @@ beforeAll(async () => {
     traceHeaders: { 'api-key': 'secret' },
     traceRatio: 1,
     traceService: 'lab',
+    tritonMetrics: 'on' as const,
   };
   watching = await openWatching(parts, { config, clock, logger, instance: 'device-1' });
   runtime = createInferenceRuntime({ store: memoryKeyValue(), recorder: new MetricsRecorder(), logger: silentLogger });
@@ -193,7 +194,7 @@ describe('traces', () => {
     await infer();
     await until('they were dropped', async () => {
       await clock.advance(5_000);
-      return renderMetrics(watching.families()).includes('skerry_spans_dropped_total 3');
+      return renderMetrics(watching.families(runtime)).includes('skerry_spans_dropped_total 3');
     });
     collector.status = 200;
   });
@@ -202,12 +203,12 @@ describe('traces', () => {
 test('metrics have a port of their own, and Triton’s names where they are asked for', async () => {
   const recorder = new MetricsRecorder();
   const health = new HealthMonitor({ diskUsed: () => Promise.resolve(0) });
-  const counted = { recorder, requests: new RequestCounts(), dataPlane: runtime, health, build: () => ({}), more: watching.families };
+  const counted = { recorder, requests: new RequestCounts(), dataPlane: runtime, health, build: () => ({}) };
   const beside = createInferenceServer({
     dataPlane: runtime,
     feedback: recorder,
     requests: new RequestCounts(),
-    metricsText: createMetricsText({ ...counted, triton: true }),
+    metricsText: createMetricsText({ ...counted, more: watching.families }),
     status: () => ({}),
     agentVersion: '0.1.0',
     logger: silentLogger,
