@@ -19,7 +19,7 @@ export interface Beside {
 
 export async function readBeside(folder: string, entries: readonly Entry[]): Promise<Beside> {
   const [config, labels] = await Promise.all(
-    [CONFIG, LABELS].map((name) =>
+    [CONFIG, LABELS].map(async (name) =>
       entries.some((entry) => entry.name === name && !entry.isDirectory) ? readText(join(folder, name)) : undefined,
     ),
   );
