@@ -20,8 +20,8 @@ describe('skerry-agent serve', () => {
     const args = [MAIN, 'serve', join(root, 'Scale It.onnx'), '--http-port', '0', '--data', join(root, 'data'), '--json'];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     const ended = once(child, 'exit');
-    const [line]: readonly unknown[] = await Promise.race([once(createInterface(child.stdout), 'line'), ended]);
-    const said: unknown = JSON.parse(String(line));
+    const first: readonly unknown[] = await Promise.race([once(createInterface(child.stdout), 'line'), ended]);
+    const said: unknown = JSON.parse(String(first[0]));
     expect(said).toMatchObject({ signed: false, control: 'none', models: [{ name: 'Scale It', version: 1, state: 'READY' }] });
     const { stdout } = await run('sh', ['-c', String(Reflect.get(Object(said), 'curl'))]);
     expect(JSON.parse(stdout)).toMatchObject({ model_name: 'Scale It', outputs: [{ name: 'y', data: [4, 4, 4, 4] }] });
