@@ -78,6 +78,7 @@ export function noneServes(entries: readonly Entry[]): SkerryError | undefined {
   if (entries.some(({ state }) => state === 'READY')) return undefined;
   const reasons = entries.flatMap(({ reason }) => (reason === undefined ? [] : [reason]));
   const more = reasons.length > 5 ? `; and ${reasons.length - 5} more` : '';
+  if (reasons.length === 0) return new SkerryError('STANDALONE_NOTHING', 'there is no model in the folder');
   return new SkerryError('STANDALONE_NOTHING', `no model could be loaded: ${reasons.slice(0, 5).join('; ')}${more}`);
 }
 

@@ -55,6 +55,8 @@ export async function sourceAt(paths: readonly string[], modelName?: string): Pr
 async function holdsModels(folder: string): Promise<boolean> {
   const entries = await list(folder);
   if (isModel(entries)) return false;
+  // Models may come into an empty one while it is looked at, or be loaded with all their files.
+  if (entries.length === 0) return true;
   const below = entries.filter((entry) => entry.isDirectory && isModelName(entry.name)).slice(0, MOST_MODELS);
   for (const { name } of below) {
     const inside = await list(join(folder, name)).catch(() => []);

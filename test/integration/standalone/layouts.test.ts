@@ -61,6 +61,8 @@ describe('layouts', () => {
     await expect(named({ MLmodel: 'flavors:\n  onnx:\n    data: ../../etc/passwd\n' })).rejects.toThrow(/there is no file/);
     await expect(named({ MLmodel: 'a: &a [1]\nb: *a\n' })).rejects.toThrow(/is not YAML/);
     await expect(named({ 'notes/readme.md': '' })).rejects.toThrow(/no model was found in .* Understood are an ONNX file/);
+    // Models may come into an empty folder later.
+    expect(await named({})).toEqual([]);
     await expect(named({}, 'nothing')).rejects.toMatchObject({ code: 'STANDALONE_FOLDER' });
     await expect(sourceAt(['a', 'b'].map((folder) => join(folder, 'm.onnx')))).rejects.toMatchObject({ code: 'STANDALONE_FOLDER' });
   });
