@@ -94,6 +94,11 @@ describe('models', () => {
     const response = await fetch(`${server.base}/v1/models${path}`);
     expect([response.status, await response.json()]).toEqual(answer);
   });
+
+  test('the root says that the server is alive', async () => {
+    const response = await fetch(`${server.base}/`);
+    expect([response.status, await response.json()]).toEqual([200, { status: 'alive' }]);
+  });
 });
 
 describe('CloudEvents', () => {

@@ -29,6 +29,8 @@ function routes(deps: DialectDeps): readonly HttpRoute[] {
     throw new SkerryError('SERVE_UNSUPPORTED', 'there are no explainers here: a model predicts');
   };
   return [
+    // Clients of version 1 ask here whether the server is alive.
+    { method: 'GET', path: '/', call: 'health', handle: () => jsonAnswer({ status: 'alive' }) },
     { method: 'GET', path: '/v1/models', call: 'metadata', handle: () => jsonAnswer({ models: modelNames(deps.models) }) },
     { method: 'GET', path: '/v1/models/:model', call: 'health', handle: readyHandler(deps) },
     { method: 'POST', path: '/v1/models/:model:predict', call: 'inference', handle: predictHandler(deps) },
