@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { KSERVE_V1_RULES } from '../integration/exchanges/kserve-v1-rules.js';
+import { KSERVE_V2_RULES } from '../integration/exchanges/kserve-v2-rules.js';
 import { MLFLOW_RULES } from '../integration/exchanges/mlflow-rules.js';
+import { MLSERVER_GRPC_RULES } from '../integration/exchanges/mlserver-grpc-rules.js';
 import { MLSERVER_RULES } from '../integration/exchanges/mlserver-rules.js';
 import { TORCHSERVE_RULES } from '../integration/exchanges/torchserve-rules.js';
 import { TRITON_RULES } from '../integration/exchanges/triton-rules.js';
@@ -15,8 +17,10 @@ const TABLES: Readonly<Record<string, readonly DifferenceRule[]>> = {
   'triton-http': TRITON_RULES,
   mlflow: MLFLOW_RULES,
   'kserve-v1': KSERVE_V1_RULES,
+  'kserve-v2': KSERVE_V2_RULES,
   torchserve: TORCHSERVE_RULES,
   mlserver: MLSERVER_RULES,
+  'mlserver-grpc': MLSERVER_GRPC_RULES,
 };
 
 /** docs/PROTOCOL.md with the tables as the rules have them, and as it is. */

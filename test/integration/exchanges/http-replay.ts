@@ -118,7 +118,7 @@ function compareHeaders({ response }: HttpExchange, ours: RawAnswer): readonly D
   return their === our ? differences : [...differences, { at: `header ${HEADER_LENGTH}`, theirs: their, ours: our }];
 }
 
-const HEADER_LENGTH = 'Inference-Header-Content-Length';
+export const HEADER_LENGTH = 'Inference-Header-Content-Length';
 
 function compareBodies(exchange: HttpExchange, ours: RawAnswer, lacking: ReadonlySet<string>): readonly Difference[] {
   const { response: theirs, volatile } = exchange;
@@ -133,7 +133,8 @@ function compareBodies(exchange: HttpExchange, ours: RawAnswer, lacking: Readonl
   return [...differences, { at: 'binary', theirs: shown(their.binary), ours: shown(our.binary) }];
 }
 
-function splitBody(body: Buffer, headerLength: string | undefined): { readonly text: string; readonly binary: Buffer } {
+/** Parts of a body: JSON, and the tensors behind it. */
+export function splitBody(body: Buffer, headerLength: string | undefined): { readonly text: string; readonly binary: Buffer } {
   const length = headerLength === undefined ? body.byteLength : Number(headerLength);
   return { text: body.toString('utf8', 0, length), binary: body.subarray(length) };
 }

@@ -5,8 +5,8 @@ import { MLFLOW } from '#agent/serve/dialects/mlflow/mlflow.js';
 import { startModelServer } from '../../kit/model-server.js';
 import { isMembers } from './compare.js';
 import { MLFLOW_RULES } from './mlflow-rules.js';
-import { otherExchangeSchema, replayOthers } from './others-replay.js';
-import { readRecord, recordFolder } from './record.js';
+import { readOthers, replayOthers } from './others-replay.js';
+import { recordFolder } from './record.js';
 import { judge } from './verdict.js';
 
 const folder = recordFolder();
@@ -23,7 +23,7 @@ test.skipIf(folder === undefined)('what MLflow answered (skipped where the recor
   onTestFinished(() => server.close());
   const ports = new Map<string | undefined, number>();
   for (const name of MODELS) ports.set(name, Number(new URL(await server.alone(name)).port));
-  const exchanges = await readRecord(path.join(record, 'mlflow.jsonl'), otherExchangeSchema);
+  const exchanges = await readOthers(path.join(record, 'mlflow.jsonl'));
   const played = await replayOthers(exchanges, {
     portOf: ({ listener }) => ports.get(listener),
     errorForm: (error) => (error !== undefined && isMembers(error) ? (error['error_code'] ?? null) : null),
@@ -31,6 +31,7 @@ test.skipIf(folder === undefined)('what MLflow answered (skipped where the recor
   const verdict = judge(played, MLFLOW_RULES);
   expect(verdict.unexplained).toEqual([]);
   expect(verdict.idle).toEqual([]);
+  expect(verdict.equal + verdict.explained).toBe(exchanges.length);
   // Fewer mean that something which answered as MLflow does has changed.
   expect(verdict.equal).toBeGreaterThanOrEqual(82);
 });

@@ -73,6 +73,13 @@ export const MLSERVER_RULES: readonly DifferenceRule[] = [
     covers: all(path(/\/infer$/), at(/\.(parameters|model_version|id)$/)),
   },
   {
+    what: 'headers `ce-*` of an answer',
+    theirs: 'on every inference over HTTP',
+    ours: 'none',
+    reason: 'An answer is an event only where the request was one.',
+    covers: all(path(/\/infer$/), at(/^header ce-/)),
+  },
+  {
     what: 'an output of one dimension',
     theirs: '[N,1]',
     ours: '[N]',

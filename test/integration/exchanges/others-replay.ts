@@ -2,40 +2,85 @@ import http from 'node:http';
 import { gunzipSync } from 'node:zlib';
 import { z } from 'zod';
 import { compareJson, type Difference } from './compare.js';
-import type { Replayed } from './http-replay.js';
+import { HEADER_LENGTH, type Replayed, splitBody } from './http-replay.js';
 import { type Json, parseLenient } from './lenient-json.js';
 import type { RawAnswer } from './raw-http.js';
-import { bodyBytes, httpExchangeSchema } from './record.js';
+import type { GrpcTestClient } from '../../kit/grpc-client.js';
+import { type GrpcExchange, replayGrpc } from './grpc-replay.js';
+import { bodyBytes, type HttpExchange, httpExchangeSchema, readRecord } from './record.js';
 
 // The record of KServe, TorchServe, MLflow and MLServer: each line says which set-up of a server answered.
 
-/** A line over HTTP; of several requests at once only the first counts. */
-export const otherExchangeSchema = httpExchangeSchema.extend({ order: z.number(), listener: z.string().optional() });
+const position = { order: z.number() };
 
-export type OtherExchange = z.infer<typeof otherExchangeSchema>;
+const json = z.record(z.string(), z.unknown());
+
+const httpLine = httpExchangeSchema.extend({ ...position, protocol: z.literal('http') });
+
+const grpcLine = httpExchangeSchema.pick({ id: true, group: true, why: true, method: true, headers: true, volatile: true }).extend({
+  ...position,
+  protocol: z.literal('grpc'),
+  request: json,
+  response: z.object({ message: json.optional(), error: z.object({ code: z.string(), message: z.string() }).optional() }),
+});
+
+export type OtherExchange = HttpExchange & { readonly order: number; readonly grpc?: GrpcExchange };
+
+/** Every line of a record, in order. A line over gRPC has its method as the path, and its request as the body, so that rules see both alike. */
+export async function readOthers(file: string): Promise<readonly OtherExchange[]> {
+  const lines = await readRecord(file, z.union([httpLine, grpcLine]));
+  const read = lines.map((line) => (line.protocol === 'http' ? line : overGrpc(line)));
+  return read.sort((a, b) => a.order - b.order);
+}
+
+function overGrpc({ id, group, why, order, headers, volatile, method, request, response }: z.infer<typeof grpcLine>): OtherExchange {
+  const places = volatile.map((place) => place.replace('response.message', '$'));
+  const grpc: GrpcExchange = {
+    id,
+    group,
+    why,
+    request,
+    volatile: places,
+    method: method.slice(method.lastIndexOf('/') + 1),
+    ...(response.error === undefined ? { response: response.message ?? {} } : { error: response.error }),
+  };
+  const shown = { method: 'POST', path: method, headers, body_text: JSON.stringify(request), response: {}, volatile: places };
+  return { id, group, why, order, grpc, ...shown };
+}
 
 interface OtherOptions {
-  /** Port of the server that stands for the recorded one; undefined: there is none, and the line is passed over. */
+  /** Port of the server that stands for the recorded one; undefined: there is none. */
   readonly portOf: (exchange: OtherExchange) => number | undefined;
+  /** For the lines over gRPC. */
+  readonly grpc?: GrpcTestClient;
   /** What of an error's body must be equal: its form, and not its words. */
   readonly errorForm: (error: Json | undefined) => Json | undefined;
   /** Headers that are compared beside the content type, in small letters. */
   readonly headers?: readonly string[];
 }
 
-/** Plays exchanges in order against servers that run. */
+/** Stands for every difference of a line that no server here can be asked: a rule has to say why. */
+const NOT_REPLAYED: Difference = { at: 'not replayed', theirs: 'an answer', ours: 'not asked' };
+
+/** Plays exchanges in order against servers that run; there is an entry for each. */
 export async function replayOthers(exchanges: readonly OtherExchange[], options: OtherOptions): Promise<readonly Replayed[]> {
   const played: Replayed[] = [];
-  for (const exchange of [...exchanges].sort((a, b) => a.order - b.order)) {
-    const port = options.portOf(exchange);
-    if (port === undefined) continue;
-    const ours = await send(exchange, port);
-    played.push({ exchange, ours, differences: differencesOf(exchange, ours, options) });
-  }
+  for (const exchange of exchanges) played.push(await replayOne(exchange, options));
   return played;
 }
 
-function send(exchange: OtherExchange, port: number): Promise<RawAnswer> {
+async function replayOne(exchange: OtherExchange, options: OtherOptions): Promise<Replayed> {
+  if (exchange.grpc !== undefined && options.grpc !== undefined) {
+    const { differences } = await replayGrpc(options.grpc, exchange.grpc);
+    return { exchange, ours: undefined, differences };
+  }
+  const port = exchange.grpc === undefined ? options.portOf(exchange) : undefined;
+  if (port === undefined) return { exchange, ours: undefined, differences: [NOT_REPLAYED] };
+  const ours = await send(exchange, port);
+  return { exchange, ours, differences: differencesOf(exchange, ours, options) };
+}
+
+function send(exchange: HttpExchange, port: number): Promise<RawAnswer> {
   const headers: http.OutgoingHttpHeaders = {};
   for (const [name, value] of Object.entries(exchange.headers)) headers[name] = typeof value === 'string' ? value : [...value];
   const body = bodyBytes(exchange);
@@ -64,10 +109,10 @@ function decoded(body: Buffer, coding: string | undefined): Buffer {
   return coding === 'gzip' && body.byteLength > 0 ? gunzipSync(body) : body;
 }
 
-function differencesOf(exchange: OtherExchange, ours: RawAnswer, { errorForm, headers = [] }: OtherOptions): readonly Difference[] {
+function differencesOf(exchange: HttpExchange, ours: RawAnswer, { errorForm, headers = [] }: OtherOptions): readonly Difference[] {
   const theirs = exchange.response;
-  // The answers to several at once are kept elsewhere, and are a Python handler's.
-  if (theirs.status === undefined) return [];
+  // Requests that were sent at once have several answers.
+  if (theirs.status === undefined) return [NOT_REPLAYED];
   if (theirs.status !== ours.status) return [{ at: 'status', theirs: String(theirs.status), ours: String(ours.status) }];
   const found: Difference[] = [];
   for (const name of ['content-type', ...headers]) {
@@ -76,8 +121,15 @@ function differencesOf(exchange: OtherExchange, ours: RawAnswer, { errorForm, he
     if (their !== our) found.push({ at: `header ${name}`, theirs: String(their), ours: String(our) });
   }
   if (exchange.method === 'HEAD') return found;
+  // Of metrics only the names were kept; they are the server's own.
+  if (exchange.body_kept === 'TYPE lines only') return [...found, { at: 'names of metrics', theirs: 'theirs', ours: 'ours' }];
   const ignored = exchange.volatile.map((path) => path.replace('response.body', '$').replace('$_text', '$'));
-  const [their, our] = [bodyBytes(theirs).toString('utf8'), ours.body.toString('utf8')];
+  const theirParts = splitBody(bodyBytes(theirs), theirs.headers?.[HEADER_LENGTH.toLowerCase()]);
+  const ourParts = splitBody(ours.body, ours.headers[HEADER_LENGTH.toLowerCase()]);
+  if (!theirParts.binary.equals(ourParts.binary)) {
+    found.push({ at: 'binary', theirs: theirParts.binary.toString('hex'), ours: ourParts.binary.toString('hex') });
+  }
+  const [their, our] = [theirParts.text, ourParts.text];
   const [theirJson, ourJson] = [parseLenient(their), parseLenient(our)];
   if (ours.status >= 400) return [...found, ...compareJson(errorForm(theirJson), errorForm(ourJson), [])];
   if (theirJson === undefined || ourJson === undefined) {

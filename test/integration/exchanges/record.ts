@@ -59,8 +59,12 @@ export const httpExchangeSchema = z.object({
   group: z.string(),
   why: z.string(),
   port: z.string().optional(),
+  /** Set-up of the server that answered. */
+  listener: z.string().optional(),
   chain: z.string().optional(),
   volatile: z.array(z.string()),
+  /** What was kept of a long body. */
+  body_kept: z.string().optional(),
   compare_only: z.string().optional(),
   /** Another answer that the server gives now and then. */
   also_seen: answer.optional(),

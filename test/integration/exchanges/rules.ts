@@ -14,9 +14,12 @@ export interface DifferenceRule {
 
 type Covers = DifferenceRule['covers'];
 
+/** Of HTTP, or the code of gRPC. */
+type Status = number | string;
+
 /** The status changes from one of these to one of those. */
-export function status(theirs: readonly number[], ours: readonly number[]): Covers {
-  const has = (list: readonly number[], text: string): boolean => list.some((one) => String(one) === text);
+export function status(theirs: readonly Status[], ours: readonly Status[]): Covers {
+  const has = (list: readonly Status[], text: string): boolean => list.some((one) => String(one) === text);
   return (_, difference) => difference.at === 'status' && has(theirs, difference.theirs) && has(ours, difference.ours);
 }
 
@@ -57,4 +60,12 @@ export function at(pattern: RegExp): Covers {
 /** In one of these groups. */
 export function group(...names: readonly string[]): Covers {
   return (exchange) => names.includes(exchange.group);
+}
+
+/** It was not replayed. */
+export const notReplayed: Covers = at(/^not replayed$/);
+
+/** The name of the exchange is like this. */
+export function named(pattern: RegExp): Covers {
+  return ({ id }) => pattern.test(id);
 }

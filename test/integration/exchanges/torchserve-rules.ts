@@ -1,4 +1,4 @@
-import { all, any, at, type DifferenceRule, exchanges, group, path, status } from './rules.js';
+import { all, any, at, type DifferenceRule, exchanges, group, notReplayed, path, status } from './rules.js';
 
 /** How our answers differ on purpose from those of TorchServe. */
 export const TORCHSERVE_RULES: readonly DifferenceRule[] = [
@@ -145,5 +145,26 @@ export const TORCHSERVE_RULES: readonly DifferenceRule[] = [
     ours: 'without them; POST is 405',
     reason: "It belongs to the agent's own API.",
     covers: exchanges('ts-metrics-log', 'ts-metrics-post'),
+  },
+  {
+    what: 'the set-up with tokens; not replayed',
+    theirs: 'keys of its own in a file, 400 without one, also for `/ping` and CORS',
+    ours: 'the keys, tokens and origins of the access file, for every dialect alike; 401 without one',
+    reason: 'Who may do what belongs to the server and not to a dialect.',
+    covers: all(notReplayed, ({ listener }) => listener?.startsWith('token/') === true),
+  },
+  {
+    what: 'the set-ups with a service envelope (`kserve`, `kservev2`, `json`); not replayed',
+    theirs: "the envelope changes what a Python handler sees under TorchServe's paths",
+    ours: 'no envelopes',
+    reason: 'The protocols that they imitate are dialects of their own.',
+    covers: all(notReplayed, ({ listener }) => /^(kserve|kservev2|json)\//.test(listener ?? '')),
+  },
+  {
+    what: 'several requests at once, which show how a Python handler sees a batch and when its queue is full; not replayed',
+    theirs: 'the batch as the handler got it, 503 beyond the queue',
+    ours: 'not asked',
+    reason: 'Only ONNX models run here; their batches and queues have tests of their own.',
+    covers: all(notReplayed, exchanges('ts-b-four', 'ts-b-three', 'ts-q-full')),
   },
 ];

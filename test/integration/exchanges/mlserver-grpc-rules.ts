@@ -1,0 +1,103 @@
+import { all, any, at, type DifferenceRule, exchanges, named, path, status } from './rules.js';
+
+/** How our answers over gRPC differ on purpose from those of MLServer. */
+export const MLSERVER_GRPC_RULES: readonly DifferenceRule[] = [
+  {
+    what: 'server metadata',
+    theirs: '`mlserver`, without extensions',
+    ours: '`skerry`, with those that are there',
+    reason: 'They say who answers, and what is there.',
+    covers: exchanges('ml-g-meta'),
+  },
+  {
+    what: 'metadata of a model',
+    theirs: 'what its author declared, without versions',
+    ours: 'what the file says, with versions and platform',
+    reason: 'The file is what runs.',
+    covers: all(exchanges('ml-g-mmeta'), at(/^\$/)),
+  },
+  {
+    what: 'models that are Python programs (`see`, `fail`)',
+    theirs: 'what the program does',
+    ours: 'NOT_FOUND',
+    reason: 'Only ONNX models run here.',
+    covers: any(named(/^ml-g-fail/), exchanges('ml-g-infer-params', 'ml-g-infer-headers')),
+  },
+  {
+    what: 'versions that are words',
+    theirs: 'accepted',
+    ours: 'INVALID_ARGUMENT',
+    reason: 'Versions are numbers.',
+    covers: exchanges('ml-g-mready-version', 'ml-g-mready-version-unknown'),
+  },
+  {
+    what: 'readiness of a model that is not there',
+    theirs: 'UNKNOWN',
+    ours: 'OK and not ready',
+    reason: "As Triton's.",
+    covers: all(path(/ModelReady$/), status(['UNKNOWN'], ['OK'])),
+  },
+  {
+    what: 'answers: `content_type`, `model_version`',
+    theirs: 'present, absent',
+    ours: 'absent, present',
+    reason: 'These members are optional; a version says what answered.',
+    covers: all(named(/^ml-g-infer/), at(/\.(parameters|model_version)$/)),
+  },
+  {
+    what: 'an output of one dimension',
+    theirs: '[N,1]',
+    ours: '[N]',
+    reason: 'It is the shape that the model gives.',
+    covers: all(named(/^ml-g-infer/), at(/\.shape\[1\]$/)),
+  },
+  {
+    what: 'tensors of an answer',
+    theirs: 'typed contents, or raw ones if the request had them',
+    ours: 'always raw contents',
+    reason: "As Triton's.",
+    covers: all(named(/^ml-g-infer/), at(/contents/)),
+  },
+  {
+    what: 'a request that is wrong',
+    theirs: 'INTERNAL',
+    ours: 'INVALID_ARGUMENT',
+    reason: 'The request is wrong and not the server.',
+    covers: status(['INTERNAL'], ['INVALID_ARGUMENT']),
+  },
+  {
+    what: 'raw and typed contents together, contents of another type',
+    theirs: 'taken in silence',
+    ours: 'INVALID_ARGUMENT',
+    reason: 'One of them would be lost.',
+    covers: all(exchanges('ml-g-infer-both', 'ml-g-infer-wrongfield'), status(['OK'], ['INVALID_ARGUMENT'])),
+  },
+  {
+    what: 'NaN and infinity',
+    theirs: 'INTERNAL',
+    ours: 'given',
+    reason: 'The model computed them.',
+    covers: exchanges('ml-g-infer-nan'),
+  },
+  {
+    what: 'tensors without elements',
+    theirs: 'run',
+    ours: 'INVALID_ARGUMENT, unless a golden sample shows that the model takes them',
+    reason: 'The runtime may end on them.',
+    covers: exchanges('ml-g-infer-empty'),
+  },
+  {
+    what: 'index of the repository',
+    theirs: 'models of MLServer without versions, `State.READY`',
+    ours: 'those of the folder by version, `READY`',
+    reason: "As Triton's index.",
+    covers: exchanges('ml-g-index'),
+  },
+  {
+    what: 'metrics',
+    theirs: 'on a port of their own, with the names of MLServer',
+    ours: "on the main port, unless another is set, with the agent's names and Triton's",
+    reason: 'They count what is there.',
+    covers: all(exchanges('ml-metrics'), at(/^(names of metrics|header content-type)$/)),
+  },
+];
