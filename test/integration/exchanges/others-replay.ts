@@ -55,6 +55,8 @@ interface OtherOptions {
   readonly grpc?: GrpcTestClient;
   /** What of an error's body must be equal: its form, and not its words. */
   readonly errorForm: (error: Json | undefined) => Json | undefined;
+  /** Their answer as our model would give it, where it has another form. */
+  readonly formOf?: (exchange: OtherExchange, theirs: Json) => Json;
   /** Headers that are compared beside the content type, in small letters. */
   readonly headers?: readonly string[];
 }
@@ -109,7 +111,7 @@ function decoded(body: Buffer, coding: string | undefined): Buffer {
   return coding === 'gzip' && body.byteLength > 0 ? gunzipSync(body) : body;
 }
 
-function differencesOf(exchange: HttpExchange, ours: RawAnswer, { errorForm, headers = [] }: OtherOptions): readonly Difference[] {
+function differencesOf(exchange: OtherExchange, ours: RawAnswer, { errorForm, formOf, headers = [] }: OtherOptions): readonly Difference[] {
   const theirs = exchange.response;
   // Requests that were sent at once have several answers.
   if (theirs.status === undefined) return [NOT_REPLAYED];
@@ -137,5 +139,5 @@ function differencesOf(exchange: HttpExchange, ours: RawAnswer, { errorForm, hea
       ? found
       : [...found, { at: 'body', theirs: their.slice(0, 160), ours: our.slice(0, 160) }];
   }
-  return [...found, ...compareJson(theirJson, ourJson, ignored)];
+  return [...found, ...compareJson(formOf?.(exchange, theirJson) ?? theirJson, ourJson, ignored)];
 }
