@@ -48,6 +48,15 @@ describe('comma-separated values', () => {
     );
   });
 
+  test('lines without a character are passed over a piece at a time', () => {
+    const empty = '\n'.repeat(320_000);
+    const reading = readCsv(Buffer.from(`${empty}a${empty}1${empty}2`), CELLS);
+    let [steps, step] = [0, reading.next()];
+    for (; step.done !== true; steps++) step = reading.next();
+    expect(rowsOf(step.value)).toEqual([['1'], ['2']]);
+    expect(steps).toBeGreaterThan(3 * 15);
+  });
+
   test('a row may lack its last values; a cell of a wide table is counted', () => {
     expect(rowsOf(read('a,b\n1\n'))).toEqual([['1', null]]);
     const wide = `a,b\n${'1,2\n'.repeat(6_000)}`;

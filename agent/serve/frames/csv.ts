@@ -26,8 +26,10 @@ export function* readCsv(bytes: Uint8Array, cells: number, { named } = { named: 
   yield* checkUtf8(bytes, { what: 'the body', code: 'SERVE_BODY' });
   const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
   const lines = new CsvLines(bytes, marked ? 3 : 0);
+  yield* lines.skipEmpty();
   const first = lines.next();
   if (first === undefined) throw new SkerryError('SERVE_BODY', 'the body is empty, expected lines of CSV');
+  yield* lines.skipEmpty();
   const width = first.length;
   const rows: (readonly string[])[] = named ? [] : [first];
   let found = width;
@@ -39,6 +41,7 @@ export function* readCsv(bytes: Uint8Array, cells: number, { named } = { named: 
     found += width;
     if (found > cells) throw new SkerryError('SERVE_JSON_TOO_LARGE', `the table has more than the accepted ${cells} values`);
     rows.push(row);
+    if (lines.isEmpty) yield* lines.skipEmpty();
     if (lines.at < mark) continue;
     mark = lines.at + STRIDE;
     yield;
@@ -59,15 +62,27 @@ class CsvLines {
     this.at = start;
   }
 
-  /** Values of the next line that has a character. */
-  next(): readonly string[] | undefined {
-    const bytes = this.#bytes;
-    while (this.at < bytes.byteLength) {
+  /** No character stands on the line that comes next. */
+  get isEmpty(): boolean {
+    return this.at < this.#bytes.byteLength && this.#lineEnds();
+  }
+
+  /** Passes over lines without a character, of which a body can have as many as bytes. It can be interrupted where it yields. */
+  *skipEmpty(): Generator<void, void> {
+    for (let mark = this.at + STRIDE; this.isEmpty; ) {
       this.line++;
-      if (!this.#lineEnds()) return this.#values();
       this.#skipLineEnd();
+      if (this.at < mark) continue;
+      mark = this.at + STRIDE;
+      yield;
     }
-    return undefined;
+  }
+
+  /** Values of the next line, which has a character; undefined behind the last. */
+  next(): readonly string[] | undefined {
+    if (this.at >= this.#bytes.byteLength) return undefined;
+    this.line++;
+    return this.#values();
   }
 
   #values(): readonly string[] {
