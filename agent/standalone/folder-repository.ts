@@ -80,13 +80,15 @@ export class FolderRepository implements ModelRepository, Service {
     const known = this.#models.has(name);
     const model = this.#model(name);
     if (model === undefined) throw noName(name);
-    try {
-      await model.changes.run(() => this.#changeNow(model, override));
-    } catch (cause) {
-      // A name that clients made up is not kept.
-      if (!known && (await this.#options.source.read(name).catch(() => undefined)) === undefined) this.#models.delete(name);
-      throw cause;
-    }
+    await model.changes.run(async () => {
+      try {
+        await this.#changeNow(model, override);
+      } catch (cause) {
+        // A name that clients made up is not kept.
+        if (!known && (await this.#options.source.read(name).catch(() => undefined)) === undefined) this.#forget(model);
+        throw cause;
+      }
+    });
   }
 
   async unload(name: string): Promise<void> {
@@ -133,8 +135,11 @@ export class FolderRepository implements ModelRepository, Service {
     const there = await source.names();
     for (const [name, model] of this.#models) {
       if (there.includes(name)) continue;
-      if (this.control === 'poll') await model.changes.run(() => model.unload());
-      if (model.serving === undefined) this.#models.delete(name);
+      // In turn with what is being loaded: a client may load a model that the folder does not have.
+      await model.changes.run(async () => {
+        if (this.control === 'poll') await model.unload();
+        this.#forget(model);
+      });
     }
     for (const name of there) {
       if (this.#closed) return;
@@ -145,6 +150,10 @@ export class FolderRepository implements ModelRepository, Service {
       logger.info({ model: name }, 'the folder of the model has changed');
       await this.#change(model);
     }
+  }
+
+  #forget(model: ServedModel): void {
+    if (model.serving === undefined && this.#models.get(model.name) === model) this.#models.delete(model.name);
   }
 
   #planOf(model: ModelName): ModelPlan | undefined {
@@ -182,6 +191,8 @@ export class FolderRepository implements ModelRepository, Service {
       if (folder.skipped.length > 0) this.#warnOfSkipped(model.name, folder.skipped);
       const plan = await planModel(model.name, folder, config, instances);
       await model.serve({ plan, overridden: config === undefined ? undefined : mark, release });
+      // While it waited for its turn, a load before it may have failed and its name been forgotten.
+      this.#models.set(model.name, model);
       this.#warnOfLabels(model);
     } catch (cause) {
       await release();

@@ -6,6 +6,9 @@ import { type FieldTable, isMessageType, type MessageOf, type MessageType, type 
 /** Entries of repeated fields and maps in one message, with all messages in it. Each costs far more memory than the byte it may be on the wire. */
 const MAX_ENTRIES = 64 * 1024;
 
+/** Bytes of an opaque message that comes in several pieces. Joining copies what came before, and nobody who writes messages cuts large ones. */
+const MAX_JOINED = 16 * 1024;
+
 /** Messages in messages. */
 const MAX_DEPTH = 32;
 
@@ -73,8 +76,7 @@ class MessageDecoder {
   #embedded(values: Values, { name, label }: NamedField, type: MessageType, bytes: Uint8Array, depth: number): boolean {
     const before = values[name];
     if (label === 'opaque') {
-      // Protocol Buffers, "Last One Wins": messages of one field are merged, which joining their bytes does.
-      values[name] = before instanceof Uint8Array ? Buffer.concat([before, bytes]) : bytes;
+      values[name] = before instanceof Uint8Array ? this.#joined(before, bytes) : bytes;
     } else if (Array.isArray(before)) {
       this.#count();
       before.push(this.message(type, bytes, depth + 1));
@@ -82,6 +84,16 @@ class MessageDecoder {
       values[name] = this.message(type, bytes, depth + 1);
     }
     return true;
+  }
+
+  /** Protocol Buffers, "Last One Wins": messages of one field are merged, which joining their bytes does. */
+  #joined(before: Uint8Array, bytes: Uint8Array): Uint8Array {
+    this.#count();
+    if (before.byteLength === 0 || bytes.byteLength === 0) return before.byteLength === 0 ? bytes : before;
+    const size = before.byteLength + bytes.byteLength;
+    if (size > MAX_JOINED)
+      throw new SkerryError('INPUT_TOO_LARGE', `a message in pieces has ${size} bytes; at most ${MAX_JOINED} are joined`);
+    return Buffer.concat([before, bytes]);
   }
 
   #mapEntry(entries: unknown, { type, key: keyType = 'string' }: NamedField, bytes: Uint8Array, depth: number): boolean {

@@ -1,14 +1,17 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { tensorFromContents } from '#agent/serve/dialects/oip/grpc/tensor-contents.js';
+import { readTensorProto } from '#agent/serve/dialects/tensorflow-serving/grpc/tensor-proto.js';
+import { TENSOR } from '#agent/serve/dialects/tensorflow-serving/grpc/serving-proto.js';
 import { hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { atOnce } from '#shared/kernel/turns.js';
 import { decode } from '#shared/protobuf/decode.js';
 import { encode } from '#shared/protobuf/encode.js';
 import { INFER_TENSOR_CONTENTS, MODEL_INFER_REQUEST } from '#shared/protobuf/inference/grpc-service-proto.js';
 import { MODEL_CONFIG } from '#shared/protobuf/inference/model-config-proto.js';
-import { choice, type EnumType, many, map, message, type MessageType, one } from '#shared/protobuf/schema.js';
+import { choice, type EnumType, many, map, message, type MessageType, one, opaque } from '#shared/protobuf/schema.js';
 import { DATATYPES } from '#shared/tensor/datatype.js';
+import type { Tensor } from '#shared/tensor/tensor.js';
 
 const KIND: EnumType = { name: 't.Kind', values: { A: 0, B: 1 } };
 const INNER = message('t.Inner', { text: one('string', 1), numbers: many('long', 2) });
@@ -145,4 +148,28 @@ test('a message cannot claim more entries than are accepted, nor a shape more me
     thrown = error;
   }
   expect(hasCode(thrown, 'TENSOR_DATA')).toBe(true);
+});
+
+test('a message that is kept as bytes is joined from small pieces, and large ones are refused before they are copied', () => {
+  const held = message('t.Held', { inner: opaque(INNER, 1) });
+  const whole = message('t.Whole', { inner: one(INNER, 1) });
+  const piece = (words: string): Uint8Array => encode(whole, { inner: { text: words, numbers: [7] } });
+  const joined = decode(held, Buffer.concat([piece('first'), piece('second')])).inner;
+  expect(decode(INNER, joined ?? new Uint8Array())).toEqual({ text: 'second', numbers: [7, 7] });
+  const large = Buffer.concat([piece('x'.repeat(16 * 1024)), piece('y')]);
+  expect(outcomeOf(() => decode(held, large))).toBe('caller');
+});
+
+test('numbers of TensorFlow that one value stands for are bounded, and values that do not fit are refused', () => {
+  const tensor = (dtype: number, size: number, values: object): (() => Tensor) => {
+    const bytes = encode(TENSOR, { dtype, tensor_shape: { dim: [{ size }] }, ...values });
+    return () => atOnce(readTensorProto(decode(TENSOR, bytes), 'x'));
+  };
+  const float = { float_val: [Buffer.from(Float32Array.of(0.5).buffer)] };
+  const filled = Buffer.from(new Float32Array(1_000_003).fill(0.5).buffer);
+  expect(filled.equals(tensor(1, 1_000_003, float)().data)).toBe(true);
+  expect(outcomeOf(tensor(1, 60_000_000, float))).toBe('caller');
+  // DT_UINT8 (4) and DT_INT8 (6) share int_val; 200 and 300 as varints.
+  expect([...tensor(4, 1, { int_val: [Buffer.from([0xc8, 0x01])] })().data]).toEqual([200]);
+  for (const dtype of [4, 6]) expect(outcomeOf(tensor(dtype, 1, { int_val: [Buffer.from([0xac, 0x02])] }))).toBe('caller');
 });

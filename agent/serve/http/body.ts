@@ -30,7 +30,7 @@ export async function readBody(ends: Ends, limit: number, memory: BodyMemory): P
   for await (const piece of unpacked(body.bytes, coding)) {
     size += piece.byteLength;
     if (size > limit) throw tooLarge(limit);
-    taken.grow(piece.byteLength);
+    taken.grow(piece.byteLength + CHUNK_COST);
     chunks.push(piece);
   }
   return { bytes: size <= JOINED_AT_ONCE ? Buffer.concat(chunks, size) : await inTurns(join(chunks, size)), owned: true };
@@ -49,7 +49,7 @@ function readSent({ request, response }: Ends, limit: number, taken: Taken): Pro
       size += chunk.byteLength;
       try {
         if (size > limit) throw tooLarge(limit);
-        taken.grow(chunk.byteLength);
+        taken.grow(chunk.byteLength + CHUNK_COST);
         chunks.push(chunk);
       } catch (cause) {
         // What comes after is dropped by whoever writes the answer.
@@ -98,6 +98,9 @@ class Taken {
     this.#counted += more;
   }
 }
+
+/** Memory that a chunk costs beside its bytes: a client may send each byte in one of its own. */
+const CHUNK_COST = 256;
 
 const JOINED_AT_ONCE = 1024 * 1024;
 

@@ -40,7 +40,7 @@ export class Cors {
    * reach of every page. Errors: `SERVE_ACCESS_DENIED`.
    */
   check({ origin }: IncomingHttpHeaders, call: CallKind): void {
-    if (origin === undefined || !CHANGES.has(call) || this.#allows(origin)) return;
+    if (origin === undefined || !(CHANGES.has(call) || call === 'feedback') || this.#allows(origin)) return;
     throw new SkerryError(
       'SERVE_ACCESS_DENIED',
       `web pages of ${origin.slice(0, 256)} may not make ${call} calls; --cors-origins allows origins`,

@@ -350,6 +350,8 @@ describe('without an access file', () => {
     expect([called.status, called.headers.get('access-control-allow-origin')]).toEqual([200, 'https://app.example']);
     const evil = await ask('/v2/models/affine/infer', { origin: 'https://evil.example', ...preflight }, 'OPTIONS', where);
     expect([evil.status, evil.headers.get('access-control-allow-origin')]).toEqual([405, null]);
+    // A browser sends this one without asking first.
+    expect(await ask('/v2/models/affine/feedback', { origin: 'https://evil.example' }, 'POST', where)).toMatchObject({ status: 403 });
     expect((await ask('/v2/models/affine', { origin: 'https://app.example' })).headers.get('access-control-allow-origin')).toBe(null);
   });
 
@@ -359,6 +361,14 @@ describe('without an access file', () => {
     const refused = await send(110_000);
     expect([refused.status, refused.headers.get('retry-after'), await refused.json()]).toMatchObject([503, '1', { code: 'SERVE_BUSY' }]);
     expect((await send(90_000)).status).toBe(400);
+    // A chunk costs more than the byte that it may have.
+    const { port } = new URL(where);
+    const chunked = request({ port, path: '/v2/models/affine/infer', method: 'POST', headers: { 'transfer-encoding': 'chunked' } });
+    const answered = new Promise<number | undefined>((resolve) => chunked.once('response', (response) => resolve(response.statusCode)));
+    chunked.on('error', () => undefined);
+    for (let i = 0; i < 2_000; i++) chunked.write('x');
+    chunked.end();
+    expect(await answered).toBe(503);
   });
 
   test('requests in flight are bounded, and health is answered all the same', async () => {

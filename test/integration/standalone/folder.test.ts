@@ -179,6 +179,18 @@ describe('clients load and unload', () => {
     expect(states('sent')).toEqual([[9, 'UNAVAILABLE', 'unloaded']]);
   });
 
+  test('a load that waits for one that fails is listed, and can be unloaded', async () => {
+    const failing = standalone.repository.load('twice', NO_FILES);
+    const loading = standalone.repository.load('twice', { config: '{}', files: new Map([['4/model.onnx', plus(4)]]) });
+    const looking = standalone.repository.look();
+    await expect(failing).rejects.toMatchObject({ code: 'INFERENCE_MODEL_UNKNOWN' });
+    await Promise.all([loading, looking]);
+    expect(await infer('twice')).toMatchObject(answer('4', [1, 4], 4));
+    expect(states('twice')).toEqual([[4, 'READY']]);
+    await standalone.repository.unload('twice');
+    expect((await infer('twice')).status).toBe(404);
+  });
+
   test('the same version with other content takes the place of the old one without a gap', async () => {
     await writeFiles(root, { 'all/2/model.onnx': plus(20) });
     const progress = { loading: true };

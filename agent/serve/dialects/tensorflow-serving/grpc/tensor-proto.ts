@@ -1,4 +1,5 @@
 import { SkerryError } from '#shared/kernel/errors.js';
+import { LIMITS } from '#shared/kernel/limits.js';
 import { ProtobufReader } from '#shared/protobuf/reader.js';
 import type { MessageInit, MessageOf } from '#shared/protobuf/schema.js';
 import { readBinary } from '#shared/tensor/binary.js';
@@ -21,21 +22,36 @@ interface NumberForm {
 /** tensor.proto: which field has the values of a type where they are not in `tensor_content`. Small integers share `int_val`. */
 const FORMS: Readonly<Record<Exclude<Datatype, 'BYTES'>, NumberForm>> = {
   BOOL: { dtype: 'DT_BOOL', field: 'bool_val', copy: (reader, view, at) => view.setUint8(at, reader.bool() ? 1 : 0) },
-  UINT8: { dtype: 'DT_UINT8', field: 'int_val', copy: (reader, view, at) => view.setUint8(at, reader.int32()) },
-  UINT16: { dtype: 'DT_UINT16', field: 'int_val', copy: (reader, view, at) => view.setUint16(at, reader.int32(), true) },
+  UINT8: { dtype: 'DT_UINT8', field: 'int_val', copy: (reader, view, at) => view.setUint8(at, within(reader.int32(), 0, 0xff)) },
+  UINT16: { dtype: 'DT_UINT16', field: 'int_val', copy: (reader, view, at) => view.setUint16(at, within(reader.int32(), 0, 0xffff), true) },
   UINT32: { dtype: 'DT_UINT32', field: 'uint32_val', copy: (reader, view, at) => view.setUint32(at, reader.uint32(), true) },
   UINT64: { dtype: 'DT_UINT64', field: 'uint64_val', copy: (reader, view, at) => view.setBigUint64(at, reader.uint64(), true) },
-  INT8: { dtype: 'DT_INT8', field: 'int_val', copy: (reader, view, at) => view.setInt8(at, reader.int32()) },
-  INT16: { dtype: 'DT_INT16', field: 'int_val', copy: (reader, view, at) => view.setInt16(at, reader.int32(), true) },
+  INT8: { dtype: 'DT_INT8', field: 'int_val', copy: (reader, view, at) => view.setInt8(at, within(reader.int32(), -0x80, 0x7f)) },
+  INT16: {
+    dtype: 'DT_INT16',
+    field: 'int_val',
+    copy: (reader, view, at) => view.setInt16(at, within(reader.int32(), -0x8000, 0x7fff), true),
+  },
   INT32: { dtype: 'DT_INT32', field: 'int_val', copy: (reader, view, at) => view.setInt32(at, reader.int32(), true) },
   INT64: { dtype: 'DT_INT64', field: 'int64_val', copy: (reader, view, at) => view.setBigInt64(at, reader.int64(), true) },
-  FP16: { dtype: 'DT_HALF', field: 'half_val', copy: (reader, view, at) => view.setUint16(at, reader.int32(), true) },
-  BF16: { dtype: 'DT_BFLOAT16', field: 'half_val', copy: (reader, view, at) => view.setUint16(at, reader.int32(), true) },
+  FP16: { dtype: 'DT_HALF', field: 'half_val', copy: (reader, view, at) => view.setUint16(at, within(reader.int32(), 0, 0xffff), true) },
+  BF16: {
+    dtype: 'DT_BFLOAT16',
+    field: 'half_val',
+    copy: (reader, view, at) => view.setUint16(at, within(reader.int32(), 0, 0xffff), true),
+  },
   FP32: { dtype: 'DT_FLOAT', field: 'float_val', copy: (reader, view, at) => view.setFloat32(at, reader.float(), true) },
   FP64: { dtype: 'DT_DOUBLE', field: 'double_val', copy: (reader, view, at) => view.setFloat64(at, reader.double(), true) },
 };
 
+/** A value of a field that is wider than the type. */
+function within(value: number, least: number, most: number): number {
+  if (value >= least && value <= most) return value;
+  throw new SkerryError('TENSOR_DATA', `a value of ${value} does not fit: ${least} to ${most} do`);
+}
+
 const ELEMENTS_AT_ONCE = 10_000;
+const BYTES_AT_ONCE = 1024 * 1024;
 
 /** Number of a datatype in types.proto. */
 export function dtypeOf(datatype: Datatype): number {
@@ -75,6 +91,10 @@ function* readNumbers(
   const given = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
   // A value takes a byte of the message at least, so a shape that claims more than was sent reserves nothing; one value may stand for all.
   if (count > given && given > 10) throw new SkerryError('TENSOR_DATA', `${what}: its shape asks for ${count} values, ${field} has fewer`);
+  // Nor does such a value: a request takes no more memory than a body may.
+  if (count * size > LIMITS.inferBodyBytes) {
+    throw new SkerryError('INPUT_TOO_LARGE', `${what} has ${count * size} bytes; values may fill at most ${LIMITS.inferBodyBytes}`);
+  }
   const data = new Uint8Array(count * size);
   const view = new DataView(data.buffer);
   let found = 0;
@@ -87,9 +107,19 @@ function* readNumbers(
     }
   }
   // tensor.proto: a single value is that of all elements.
-  if (found === 1) for (let at = size; at < data.byteLength; at += size) data.copyWithin(at, 0, size);
+  if (found === 1) yield* repeatFirst(data, size);
   else if (found !== count) throw new SkerryError('TENSOR_DATA', `${what}: its shape asks for ${count} values, ${field} has ${found}`);
   return data;
+}
+
+/** Fills the rest with the first bytes, twice as many at a time. */
+function* repeatFirst(data: Uint8Array, size: number): Generator<void, void> {
+  for (let filled = size; filled < data.byteLength; ) {
+    const more = Math.min(filled, data.byteLength - filled, BYTES_AT_ONCE);
+    data.copyWithin(filled, 0, more);
+    filled += more;
+    yield;
+  }
 }
 
 /** The message of a tensor. */

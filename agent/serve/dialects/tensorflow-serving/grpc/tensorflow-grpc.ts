@@ -1,6 +1,7 @@
 import { localModelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
 import { unknownModel } from '#agent/inference/servables/refusals.js';
 import { SkerryError } from '#shared/kernel/errors.js';
+import { LIMITS } from '#shared/kernel/limits.js';
 import { inTurns } from '#shared/kernel/turns.js';
 import { encode } from '#shared/protobuf/encode.js';
 import { fromJson } from '#shared/protobuf/json.js';
@@ -98,7 +99,13 @@ async function predict(deps: DialectDeps, request: PredictRequest, exchange: Grp
 
 function* readInputs({ inputs }: PredictRequest): Generator<void, NamedTensors> {
   const tensors: (readonly [string, Tensor])[] = [];
-  for (const [name, message] of inputs) tensors.push([name, yield* readTensorProto(message, `input ${JSON.stringify(name)}`)]);
+  let bytes = 0;
+  for (const [name, message] of inputs) {
+    const tensor = yield* readTensorProto(message, `input ${JSON.stringify(name)}`);
+    bytes += tensor.data.byteLength;
+    if (bytes > LIMITS.inferBodyBytes) throw new SkerryError('INPUT_TOO_LARGE', `the inputs have more than ${LIMITS.inferBodyBytes} bytes`);
+    tensors.push([name, tensor]);
+  }
   return namedTensors(tensors);
 }
 
