@@ -8,6 +8,7 @@ import { BehaviourBook } from '../metrics/behaviour.js';
 import { MetricsRecorder } from '../metrics/recorder.js';
 import { RequestCounts } from '../metrics/request-counts.js';
 import { tee } from '../metrics/tee.js';
+import { inferenceSettings } from '../serving-settings.js';
 import type { AgentContext } from './context.js';
 import type { AgentThreads } from './threads.js';
 
@@ -45,13 +46,7 @@ export function openPredicting(parts: Parts, context: AgentContext, { threads, w
     recorder: counting,
     device: identity.device,
     logger: logger.child({ room: 'inference' }),
-    settings: {
-      instances: config.instances,
-      threads: config.threads,
-      isolation: config.isolation,
-      predictionLimit: config.predictionLimit,
-      loadLimit: config.loadLimit,
-    },
+    settings: inferenceSettings(config),
     clock,
     random,
     first: threads.instance,

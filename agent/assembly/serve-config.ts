@@ -1,5 +1,6 @@
 import { SkerryError } from '#shared/kernel/errors.js';
-import { type AgentConfig, serveLimits, socketPath } from '../config.js';
+import type { AgentConfig } from '../config.js';
+import { serveLimits, socketPath } from '../serving-settings.js';
 import type { ServeConfig } from '../serve/config.js';
 
 /** Where and how the local API listens, by the settings. Errors: `CONFIG_INVALID` for TLS without its certificate or key. */

@@ -5,6 +5,7 @@ import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { prepareMemory, releaseMemoryOnceSettled } from '#shared/kernel/release-memory.js';
 import { EXIT } from '#shared/terminal/run-cli.js';
 import { type AgentConfig, type AgentSettingKey, loadServeConfig, serveSettingEntries } from '../config.js';
+import { inferenceSettings } from '../serving-settings.js';
 import type { Standalone, StandaloneOptions } from '../standalone-app.js';
 import { type CommonOptions, outputOf, withJson } from './common.js';
 import { endByForce, listenForSignals } from './end-signals.js';
@@ -135,13 +136,7 @@ function standaloneOptions(config: AgentConfig, { control, load }: ServeOptions)
     control,
     ...(load === undefined ? {} : { load: load.includes('*') ? 'all' : load }),
     ...(config.dialects === undefined ? {} : { dialects: config.dialects }),
-    inference: {
-      instances: config.instances,
-      threads: config.threads,
-      isolation: config.isolation,
-      predictionLimit: config.predictionLimit,
-      loadLimit: config.loadLimit,
-    },
+    inference: inferenceSettings(config),
     settings: config,
   };
 }

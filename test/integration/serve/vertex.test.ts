@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadAgentConfig, serveLimits } from '#agent/config.js';
+import { loadAgentConfig } from '#agent/config.js';
+import { serveLimits } from '#agent/serving-settings.js';
 import { DIALECTS } from '#agent/serve/dialects.js';
 import { coded } from '../../kit/coded.js';
 import { type ModelServer, startModelServer } from '../../kit/model-server.js';

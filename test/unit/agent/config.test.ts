@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { AGENT_SETTINGS, dataFolder, loadAgentConfig, readAuthorities, settingEntries, socketPath } from '#agent/config.js';
+import { AGENT_SETTINGS, dataFolder, loadAgentConfig, readAuthorities, settingEntries } from '#agent/config.js';
+import { socketPath } from '#agent/serving-settings.js';
 import { announce, findRunning, type RunningAgent, whereFound, withdraw } from '#agent/running.js';
 import { tempFolder } from '../../kit/temp-folder.js';
 
