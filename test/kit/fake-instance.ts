@@ -13,6 +13,8 @@ export interface FakeBehaviour {
   readonly run?: (inputs: NamedTensors) => NamedTensors;
   /** Duration `check` reports. */
   readonly millis?: number;
+  /** Memory of its process; that of a thread is not known. */
+  readonly ownBytes?: number;
   /** Called when a model is about to be loaded. */
   readonly onTouch?: () => void;
   /** Instead of loading: an error, or the end of the worker. */
@@ -88,6 +90,10 @@ export class FakeInstance implements Instance {
 
   residentBytes(): Promise<undefined> {
     return Promise.resolve(undefined);
+  }
+
+  ownBytes(): Promise<number | undefined> {
+    return Promise.resolve(this.#now().ownBytes);
   }
 
   /** The worker ends unasked; what runs in it fails. */

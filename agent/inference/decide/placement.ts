@@ -13,8 +13,8 @@ export interface Candidate {
 export type Verdict =
   /** Written before it was tried; still there means that the process did not live to write the outcome. */
   | { readonly kind: 'trying' }
-  /** Gave the right golden outputs, and how long they took. */
-  | { readonly kind: 'right'; readonly millis: Millis }
+  /** Gave the right golden outputs: how long they took, and the memory that ending its process gives back (unknown of threads). */
+  | { readonly kind: 'right'; readonly millis: Millis; readonly memoryBytes?: number | undefined }
   | { readonly kind: 'wrong'; readonly reason: string }
   /** Could not be loaded; tried again, since a driver or memory may have come since. */
   | { readonly kind: 'unusable'; readonly reason: string };

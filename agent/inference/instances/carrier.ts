@@ -33,4 +33,6 @@ export interface Carrier {
   abandon(): void;
   /** Resident memory of a process of its own, bytes; `undefined` for a thread, and where the system does not say. */
   residentBytes(): Promise<number | undefined>;
+  /** Memory that nobody shares with a process of its own and the kernel cannot drop, bytes; `undefined` as for `residentBytes`. */
+  ownBytes(): Promise<number | undefined>;
 }

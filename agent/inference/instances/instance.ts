@@ -38,6 +38,8 @@ export interface Instance {
   abandon(): void;
   /** Memory of its process, bytes; `undefined` for a thread, whose memory is the agent's. */
   residentBytes(): Promise<number | undefined>;
+  /** What ending its process gives back, bytes; `undefined` for a thread, and where the system does not say. */
+  ownBytes(): Promise<number | undefined>;
   /** False from the moment it has ended or was given up, before any of its calls fails. */
   readonly alive: boolean;
   /**
@@ -157,6 +159,10 @@ export class CarriedInstance implements Instance {
 
   residentBytes(): Promise<number | undefined> {
     return this.#carrier.residentBytes();
+  }
+
+  ownBytes(): Promise<number | undefined> {
+    return this.#carrier.ownBytes();
   }
 
   #carrierEnded(end: CarrierEnd): void {

@@ -40,4 +40,8 @@ class ThreadCarrier implements Carrier {
   residentBytes(): Promise<undefined> {
     return Promise.resolve(undefined);
   }
+
+  ownBytes(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
 }

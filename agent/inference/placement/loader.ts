@@ -34,6 +34,8 @@ interface Placed {
   readonly candidate: Candidate;
   readonly instance: Instance;
   readonly millis: Millis;
+  /** What ending its process gives back; unknown of threads. */
+  readonly memoryBytes: number | undefined;
   readonly shared: SharedSizes;
   readonly classNames: ClassNames;
 }
@@ -51,7 +53,7 @@ export type ClassNames = ReadonlyMap<string, readonly string[]>;
 /** What the device offers, and what it knows of candidates from earlier. */
 interface Recall {
   readonly offered: readonly string[];
-  readonly key: ((candidate: Candidate) => string) | undefined;
+  readonly key: (candidate: Candidate) => string;
   readonly verdict: (candidate: Candidate) => Verdict | undefined;
 }
 
@@ -73,7 +75,7 @@ export class Loader {
    * stands. Rejects with the reason of the most telling failure; nothing is left running then.
    */
   async place(spec: ServableSpec, onLoaded: () => void, signal: AbortSignal): Promise<Chosen> {
-    const recall = await this.#recaller(spec);
+    const recall = await this.#recaller();
     const { candidates, excluded } = planPlacement(spec.variants, recall.offered, await availableMemory(), recall.verdict);
     const remembered = chooseRemembered(candidates, recall.verdict);
     const failures: Failure[] = [];
@@ -127,11 +129,11 @@ export class Loader {
     onLoaded: () => void,
   ): Promise<Placed | Failure> {
     const { memory, settings, logger } = this.#parts;
-    const key = recall.key?.(candidate);
+    const key = recall.key(candidate);
     const before = recall.verdict(candidate);
     const accelerated = candidate.provider !== CPU;
     // R6: written ahead, so that a crash of the process is known to be this candidate's.
-    if (key !== undefined && accelerated) await memory.remember(key, { kind: 'trying' });
+    if (accelerated) await memory.remember(key, { kind: 'trying' });
     let instance: Instance | undefined;
     try {
       const opened = await this.#open(spec, candidate, replacedIn(samples.map((sample) => sample.expected)));
@@ -143,15 +145,18 @@ export class Loader {
       if (spec.declare !== undefined) await warmUp(instance, declared);
       let millis = 0;
       for (const sample of samples) millis += await this.#check(spec, candidate, instance, sample, measure ? settings.warmupRuns : 1);
-      if (key !== undefined && (measure || accelerated)) {
-        await memory.remember(key, !measure && before?.kind === 'right' ? before : { kind: 'right', millis });
-      }
+      const memoryBytes = await instance.ownBytes();
+      const verdict = { kind: 'right', memoryBytes, millis: !measure && before?.kind === 'right' ? before.millis : millis } as const;
+      // R6: the mark of an accelerator must be gone before it is used. Nobody waits for the rest.
+      const remembered = memory.remember(key, verdict);
+      if (measure || accelerated) await remembered;
+      else remembered.catch((cause: unknown) => logger.warn({ error: asSkerryError(cause).message }, 'a placement could not be remembered'));
       const shared = sharedSizes(signature.inputs, samples);
-      return { spec: declared, candidate, instance, millis, shared, classNames: classNamesOf(signature) };
+      return { spec: declared, candidate, instance, millis, memoryBytes, shared, classNames: classNamesOf(signature) };
     } catch (cause) {
       const error = asSkerryError(cause);
       await instance?.close();
-      if (key !== undefined && accelerated) await memory.remember(key, verdictOf(error));
+      if (accelerated) await memory.remember(key, verdictOf(error));
       const { variant, provider } = candidate;
       logger.warn({ model: spec.model, version: spec.version, variant: variant.name, provider, code: error.code }, error.message);
       return { candidate, error };
@@ -203,10 +208,7 @@ export class Loader {
     return result.millis;
   }
 
-  /** With a single way to run the version there is nothing to remember, and the runtime need not be asked what it offers. */
-  async #recaller(spec: ServableSpec): Promise<Recall> {
-    const providers = spec.variants.flatMap((variant) => variant.providers);
-    if (providers.length === 1 && providers[0] === CPU) return { offered: [CPU], key: undefined, verdict: () => undefined };
+  async #recaller(): Promise<Recall> {
     const [description, fingerprint] = await Promise.all([this.#parts.describe(), deviceFingerprint()]);
     const key = (candidate: Candidate): string => placementKey(candidate, fingerprint, description.version);
     return { offered: description.providers, key, verdict: (candidate) => this.#parts.memory.recall(key(candidate)) };

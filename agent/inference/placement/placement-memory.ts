@@ -19,7 +19,7 @@ const MAX_ENTRIES = 512;
 
 const verdictSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('trying') }),
-  z.object({ kind: z.literal('right'), millis: z.number().min(0) }),
+  z.object({ kind: z.literal('right'), millis: z.number().min(0), memoryBytes: z.number().min(0).optional() }),
   z.object({ kind: z.literal('wrong'), reason: z.string() }),
   z.object({ kind: z.literal('unusable'), reason: z.string() }),
 ]);
