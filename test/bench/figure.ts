@@ -15,6 +15,10 @@ export function atMost(name: string, value: number, unit: string, bound: number)
   return { name, value: rounded(value), unit, aim: `<= ${bound}`, holds: value <= bound };
 }
 
+export function atLeast(name: string, value: number, unit: string, bound: number): Figure {
+  return { name, value: rounded(value), unit, aim: `>= ${bound}`, holds: value >= bound };
+}
+
 export function plain(name: string, value: number, unit: string): Figure {
   return { name, value: rounded(value), unit, aim: null, holds: null };
 }

@@ -1,39 +1,48 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import os from 'node:os';
 import path from 'node:path';
 import { folderSource } from '#agent/standalone/source.js';
 import { openStandalone } from '#agent/standalone-app.js';
 import { silentLogger } from '#shared/kernel/logger.js';
-import { writeFiles } from '../../kit/model-folder.js';
-import { affineModel } from '../../kit/onnx-models.js';
-import { sileroBytes } from '../../kit/silero.js';
+import { type TargetAddress, targetSchema } from './target-protocol.js';
 
-// The process that is measured: a server of two models, and a bare handler of node:http beside it. It says where they listen.
+// The process that is measured: a server of a folder of models, and a bare handler of node:http beside it that sends back what it got.
 
-const folder = await mkdtemp(path.join(os.tmpdir(), 'skerry-bench-'));
-await writeFiles(path.join(folder, 'models'), { 'small/1/model.onnx': affineModel(), 'vad/1/model.onnx': await sileroBytes() });
+const settings = targetSchema.parse(JSON.parse(process.argv[2] ?? ''));
 const host = '127.0.0.1';
-const socket = path.join(folder, 'socket');
+const socket = path.join(settings.folder, 'socket');
 const server = await openStandalone({
-  source: folderSource(path.join(folder, 'models')),
+  source: folderSource(path.join(settings.folder, 'models')),
+  control: 'explicit',
+  load: 'all',
   serve: { tcp: { host, port: 0 }, unix: { path: socket }, grpc: { host, port: 0 } },
-  inference: { isolation: 'thread' },
+  inference: { isolation: 'thread', instances: settings.instances },
   logger: silentLogger,
 });
 await server.start();
 const bare = createServer((request, response) => {
   const parts: Buffer[] = [];
-  request.on('data', (part: Buffer) => parts.push(part));
-  request.once('end', () => response.setHeader('content-length', 2).end('{}'));
+  let length = 0;
+  request.on('data', (part: Buffer) => {
+    parts.push(part);
+    length += part.length;
+  });
+  request.once('end', () => {
+    response.writeHead(200, { 'content-length': length });
+    const [only = Buffer.alloc(0)] = parts;
+    response.end(parts.length > 1 ? Buffer.concat(parts, length) : only);
+  });
 });
 await new Promise<void>((resolve) => bare.listen(0, host, resolve));
-const { port: barePort } = bare.address() as AddressInfo;
 process.once('disconnect', () => {
-  void Promise.all([server.close(), new Promise((resolve) => bare.close(resolve))]).then(() =>
-    rm(folder, { recursive: true, force: true }),
-  );
   bare.closeAllConnections();
+  void Promise.all([server.close(), new Promise((resolve) => bare.close(resolve))]);
 });
-process.send?.({ http: server.address.tcp?.port, grpc: server.address.grpc?.port, bare: barePort, socket });
+const { tcp, grpc } = server.address;
+if (tcp === undefined || grpc === undefined) throw new Error('the server does not listen');
+process.send?.({ http: tcp.port, grpc: grpc.port, bare: portOf(bare.address()), socket } satisfies TargetAddress);
+
+function portOf(address: AddressInfo | string | null): number {
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
