@@ -24,6 +24,21 @@ export interface LoadOverride {
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
+/** Which versions of a model are to be served. */
+export type VersionChoice =
+  | { readonly latest: { readonly num_versions: number } }
+  | { readonly all: Readonly<Record<string, never>> }
+  | { readonly specific: { readonly versions: readonly number[] } };
+
+/** A model that a client wants served. */
+export interface WantedModel {
+  readonly name: string;
+  /** Where the client says that it lies; it can lie nowhere but in the repository. */
+  readonly folder: string | undefined;
+  /** As its folder says when left out. */
+  readonly versions: VersionChoice | undefined;
+}
+
 /** A model configuration in the JSON form of Triton's ModelConfig message, fields named as in its .proto. */
 export type ModelConfigDocument = Readonly<Record<string, unknown>>;
 
@@ -35,6 +50,11 @@ export interface ModelRepository {
   load(model: string, override: LoadOverride): Promise<void>;
   /** Resolves once it takes no more requests; those under way are answered. Errors: `SERVE_REPOSITORY_FIXED`, `INFERENCE_MODEL_UNKNOWN`. */
   unload(model: string, options: { readonly dependents: boolean }): Promise<void>;
+  /**
+   * Serves these models as the folder has them now, and no others: once all are loaded they take their places, and what is left out is
+   * unloaded. When one cannot be loaded nothing changes. Errors: as `load`, `SERVE_UNSUPPORTED` for another folder.
+   */
+  replace(models: readonly WantedModel[]): Promise<void>;
   /** Configuration of the version, or of the one in service. Errors: as `DataPlane.find`. */
   config(model: ModelName, version?: VersionNumber): ModelConfigDocument;
   /** Version that a label stands for. Errors: `INFERENCE_MODEL_UNKNOWN`, `INFERENCE_VERSION_UNKNOWN`. */
@@ -69,6 +89,7 @@ export function fleetRepository(dataPlane: Pick<DataPlane, 'list' | 'find'>): Mo
     index: () => dataPlane.list().map(entryOf),
     load: refuse,
     unload: refuse,
+    replace: refuse,
     config: (model, version) => configOf(dataPlane.find(model, version)),
     labelled: (model, label) => {
       if (dataPlane.list().every((status) => status.model !== model)) throw unknownModel(model);

@@ -7,6 +7,7 @@ import {
   type ModelRepository,
   type RepositoryControl,
   type RepositoryEntry,
+  type WantedModel,
 } from '#agent/serve/repository.js';
 import { localModelNameSchema, type ModelName, type VersionNumber } from '#shared/bundle/names.js';
 import { type Clock, systemClock } from '#shared/kernel/clock.js';
@@ -17,7 +18,8 @@ import { type Millis, seconds } from '#shared/kernel/time.js';
 import type { ModelSource } from './layouts/layout.js';
 import { writeOverride } from './override.js';
 import { type ModelPlan, planModel } from './plan.js';
-import { ServedModel } from './served-model.js';
+import { replaceModels, unknownInFolder } from './replace-models.js';
+import { type Prepared, ServedModel } from './served-model.js';
 
 interface FolderRepositoryOptions {
   readonly source: ModelSource;
@@ -96,6 +98,28 @@ export class FolderRepository implements ModelRepository, Service {
     const model = this.#models.get(name);
     if (model === undefined) throw unknownModel(name);
     await model.changes.run(() => model.unload());
+  }
+
+  async replace(wanted: readonly WantedModel[]): Promise<void> {
+    this.#refuseUnlessExplicit();
+    const { source, instances } = this.#options;
+    const known = new Set(this.#models.keys());
+    for (const { name } of wanted) {
+      if (localModelNameSchema.safeParse(name).success && (known.has(name) || (await source.read(name)) !== undefined)) continue;
+      throw unknownInFolder(name, source);
+    }
+    const named = wanted.flatMap((as) => {
+      const model = this.#model(as.name);
+      return model === undefined ? [] : [{ model, as }];
+    });
+    const others = [...this.#models.values()].filter((model) => wanted.every(({ name }) => name !== model.name));
+    try {
+      await replaceModels({ wanted: named, others, source, instances });
+    } catch (cause) {
+      for (const { model } of named) if (!known.has(model.name)) this.#forget(model);
+      throw cause;
+    }
+    for (const { model } of named) this.#warnOfLabels(model);
   }
 
   config(model: ModelName, version?: VersionNumber): ModelConfigDocument {
@@ -180,6 +204,7 @@ export class FolderRepository implements ModelRepository, Service {
     }
     const written = files.size === 0 ? undefined : await writeOverride(model.name, { files });
     const release = async (): Promise<void> => written?.release();
+    let prepared: Prepared;
     try {
       const own = await source.read(model.name);
       const folder = written?.folder ?? own;
@@ -189,17 +214,19 @@ export class FolderRepository implements ModelRepository, Service {
       if (config === undefined && mark !== undefined && model.serving?.overridden === mark) return;
       model.mark = mark;
       if (folder.skipped.length > 0) this.#warnOfSkipped(model.name, folder.skipped);
-      const plan = await planModel(model.name, folder, config, instances);
-      await model.serve({ plan, overridden: config === undefined ? undefined : mark, release });
-      // While it waited for its turn, a load before it may have failed and its name been forgotten.
-      this.#models.set(model.name, model);
-      this.#warnOfLabels(model);
+      const plan = await planModel(model.name, folder, { config, instances });
+      prepared = await model.prepare({ plan, overridden: config === undefined ? undefined : mark, release });
     } catch (cause) {
       await release();
       const error = asSkerryError(cause);
       model.failed(error);
       throw error;
     }
+    // While it waited for its turn, a load before it may have failed and its name been forgotten.
+    this.#models.set(model.name, model);
+    // From here on the files belong to what is served, even where what was served before cannot be unloaded.
+    await prepared.changeOver();
+    this.#warnOfLabels(model);
   }
 
   #warnOfSkipped(model: string, folders: readonly string[]): void {
@@ -241,8 +268,4 @@ export class FolderRepository implements ModelRepository, Service {
 
 function noName(name: string): SkerryError {
   return new SkerryError('INFERENCE_MODEL_UNKNOWN', `${JSON.stringify(name.slice(0, 128))} cannot be the name of a model`);
-}
-
-function unknownInFolder(name: string, source: ModelSource): SkerryError {
-  return new SkerryError('INFERENCE_MODEL_UNKNOWN', `there is no model ${JSON.stringify(name)} in ${source.what}`);
 }

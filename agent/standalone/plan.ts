@@ -3,6 +3,7 @@ import { type ModelName, versionNumberSchema, type VersionNumber } from '#shared
 import { SkerryError } from '#shared/kernel/errors.js';
 import { parseJson } from '#shared/kernel/json.js';
 import type { ServableSpec } from '#agent/inference/contract.js';
+import type { VersionChoice } from '#agent/serve/repository.js';
 import { type ConfigDocument, configOfJson, configOfText } from './config/document.js';
 import { completeConfig, type CompleteConfig, type ModelConfig } from './config/model-config.js';
 import { instancesOf, refuseUnsupported } from './config/refusals.js';
@@ -20,12 +21,20 @@ export interface ModelPlan extends CompleteConfig {
   readonly classes: ReadonlyMap<string, readonly string[]>;
 }
 
+interface PlanOptions {
+  /** A configuration in place of the folder's. */
+  readonly config?: string | undefined;
+  /** Which versions, in place of what the configuration says. */
+  readonly versions?: VersionChoice | undefined;
+  readonly instances: number;
+}
+
 /**
  * Reads what a model's folder and a configuration given in its place ask for. Errors: `STANDALONE_CONFIG`, `STANDALONE_UNSUPPORTED`,
  * `STANDALONE_VERSIONS`, `STANDALONE_FOLDER`.
  */
-export async function planModel(model: ModelName, folder: ModelFolder, config: string | undefined, instances: number): Promise<ModelPlan> {
-  const given = givenConfig(folder, config);
+export async function planModel(model: ModelName, folder: ModelFolder, { config, versions, instances }: PlanOptions): Promise<ModelPlan> {
+  const given: ConfigDocument = { ...givenConfig(folder, config), ...(versions === undefined ? {} : { version_policy: versions }) };
   const complete = completeConfig(given, { name: model, instances });
   if (complete.config.name !== model) {
     const text = `its configuration is for a model of another name: ${JSON.stringify(complete.config.name.slice(0, 128))}`;

@@ -19,6 +19,12 @@ export interface Serving {
   readonly release: () => Promise<void>;
 }
 
+/** Versions that are loaded and serve nobody yet. Just one of its functions is called, once. */
+export interface Prepared {
+  changeOver(): Promise<void>;
+  discard(): Promise<void>;
+}
+
 /**
  * One model of a repository. INVARIANTS: one change at a time; a change that fails leaves what was served as it was; the versions of a
  * change take their places together.
@@ -62,8 +68,8 @@ export class ServedModel {
     if (this.#failure?.error !== error) this.#failure = { versions, error };
   }
 
-  /** Loads what is new beside what is served, then changes over at once. Rejects when one version cannot be loaded. */
-  async serve(next: Serving): Promise<void> {
+  /** Loads what is new beside what is served. Rejects, with nothing changed, when one version cannot be loaded. */
+  async prepare(next: Serving): Promise<Prepared> {
     const { plan } = next;
     const fresh = plan.versions.filter((version) => !this.#isServed(plan, version));
     this.#coming = fresh.map(({ version }) => version);
@@ -78,6 +84,16 @@ export class ServedModel {
     } finally {
       this.#coming = [];
     }
+    return {
+      changeOver: () => this.#changeOver(next, aside),
+      discard: async () => {
+        await Promise.all(aside.map((loaded) => loaded.discard()));
+      },
+    };
+  }
+
+  async #changeOver(next: Serving, aside: readonly LoadedAside[]): Promise<void> {
+    const { plan } = next;
     const old = this.#serving;
     this.#failure = undefined;
     this.#serving = next;
@@ -87,8 +103,8 @@ export class ServedModel {
     this.#labels = movedLabels(this.#labels, plan);
     const newest = plan.versions.at(-1);
     if (newest !== undefined) this.#runtime.route(this.name, newest.version);
-    await Promise.all([...gone, ...leaving.map(({ version }) => this.#runtime.unload(this.name, version))]);
-    await old?.release();
+    // What is served from now on stands, whatever becomes of what leaves.
+    await settled([...gone, ...leaving.map(({ version }) => this.#runtime.unload(this.name, version))], old);
   }
 
   async unload(): Promise<void> {
@@ -96,8 +112,10 @@ export class ServedModel {
     this.#serving = undefined;
     this.#labels = new Map();
     this.#failure = undefined;
-    await Promise.all(this.#statuses().map(({ version }) => this.#runtime.unload(this.name, version)));
-    await old?.release();
+    await settled(
+      this.#statuses().map(({ version }) => this.#runtime.unload(this.name, version)),
+      old,
+    );
   }
 
   entries(): readonly RepositoryEntry[] {
@@ -125,4 +143,12 @@ export class ServedModel {
     const status = this.#runtime.statusOf(this.name, version);
     return status?.state === 'available' && status.manifest === mark;
   }
+}
+
+/** Waits for all that leaves, then takes away its files. Rejects with the first failure only after that. */
+async function settled(leaving: readonly Promise<void>[], old: Serving | undefined): Promise<void> {
+  const results = await Promise.allSettled(leaving);
+  await old?.release();
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw asSkerryError(failed.reason);
 }

@@ -6,6 +6,12 @@ import { type FieldTable, isMessageType, type MessageOf, type MessageType, type 
 /** Entries of repeated fields and maps in one message, with all messages in it. Each costs far more memory than the byte it may be on the wire. */
 const MAX_ENTRIES = 64 * 1024;
 
+/**
+ * Fields in one message, with all messages in it, those passed over included: each takes some ten nanoseconds of the event loop, and a
+ * message may have one in every two of its bytes. It is far above what entries with several fields each come to.
+ */
+const MAX_FIELDS = 512 * 1024;
+
 /** Bytes of an opaque message that comes in several pieces. Joining copies what came before, and nobody who writes messages cuts large ones. */
 const MAX_JOINED = 16 * 1024;
 
@@ -31,12 +37,14 @@ type Values = Record<string, unknown>;
 
 class MessageDecoder {
   #entries = 0;
+  #fields = 0;
 
-  message(type: MessageType, bytes: Uint8Array, depth: number): Values {
+  /** `values`: what came before of the same message, with which it is merged. */
+  message(type: MessageType, bytes: Uint8Array, depth: number, values = initialValues(type)): Values {
     if (depth > MAX_DEPTH) throw new SkerryError('PROTOBUF_INVALID', `the message has more than ${MAX_DEPTH} messages in each other`);
-    const values = initialValues(type);
     const reader = new ProtobufReader(bytes);
     while (reader.hasMore) {
+      this.#countField();
       const tag = reader.tag();
       const field = type.byNumber.get(tag >>> 3);
       if (field === undefined || !this.#read(values, field, tag & 7, reader, depth)) reader.skip(tag);
@@ -81,12 +89,13 @@ class MessageDecoder {
       this.#count();
       before.push(this.message(type, bytes, depth + 1));
     } else {
-      values[name] = this.message(type, bytes, depth + 1);
+      // Protocol Buffers, "Last One Wins": messages of one field are merged.
+      values[name] = this.message(type, bytes, depth + 1, isValues(before) ? before : undefined);
     }
     return true;
   }
 
-  /** Protocol Buffers, "Last One Wins": messages of one field are merged, which joining their bytes does. */
+  /** As above; joining the bytes merges the messages. */
   #joined(before: Uint8Array, bytes: Uint8Array): Uint8Array {
     this.#count();
     if (before.byteLength === 0 || bytes.byteLength === 0) return before.byteLength === 0 ? bytes : before;
@@ -104,10 +113,12 @@ class MessageDecoder {
     let value: unknown = valueCodec?.initial;
     const reader = new ProtobufReader(bytes);
     while (reader.hasMore) {
+      this.#countField();
       const tag = reader.tag();
       if (tag === 8 + keyCodec.wire) key = keyCodec.read(reader);
       else if (tag === 16 + (valueCodec?.wire ?? WIRE.bytes)) {
-        value = isMessageType(type) ? this.message(type, reader.bytes(), depth + 1) : valueCodec?.read(reader);
+        const before = isValues(value) ? value : undefined;
+        value = isMessageType(type) ? this.message(type, reader.bytes(), depth + 1, before) : valueCodec?.read(reader);
       } else reader.skip(tag);
     }
     entries.set(String(key), value ?? (isMessageType(type) ? initialValues(type) : undefined));
@@ -120,6 +131,16 @@ class MessageDecoder {
       throw new SkerryError('INPUT_TOO_LARGE', `the message has more than ${MAX_ENTRIES} entries of repeated fields`);
     }
   }
+
+  #countField(): void {
+    this.#fields++;
+    if (this.#fields > MAX_FIELDS) throw new SkerryError('INPUT_TOO_LARGE', `the message has more than ${MAX_FIELDS} fields`);
+  }
+}
+
+/** A message that was read; a scalar of type bytes is none. */
+function isValues(value: unknown): value is Values {
+  return typeof value === 'object' && value !== null && !(value instanceof Uint8Array);
 }
 
 function codecOf(type: NamedField['type']): ScalarCodec {

@@ -7,6 +7,9 @@ export const WIRE = { varint: 0, fixed64: 1, bytes: 2, groupStart: 3, groupEnd: 
 /** Groups in groups of a field that is skipped. */
 const GROUP_DEPTH = 64;
 
+/** Fields in the groups of a message, which nobody has written for many years: they are passed over in one go. */
+const GROUP_FIELDS = 64 * 1024;
+
 const TWO_32 = 2 ** 32;
 
 /** Reads the protobuf wire format from memory; pieces that it hands out are views. Errors: `PROTOBUF_INVALID`. */
@@ -16,6 +19,7 @@ export class ProtobufReader {
   #at = 0;
   /** Upper 32 bits of the number read last. */
   #high = 0;
+  #groupFields = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -112,6 +116,8 @@ export class ProtobufReader {
 
   #skipGroup(field: number, depth: number): void {
     for (;;) {
+      this.#groupFields++;
+      if (this.#groupFields > GROUP_FIELDS) throw this.#invalid(`its groups have more than ${GROUP_FIELDS} fields`);
       const tag = this.tag();
       if (tag === field * 8 + WIRE.groupEnd) return;
       this.skip(tag, depth);

@@ -29,13 +29,14 @@ beforeAll(async () => {
     'token/1/model.onnx': tokenModel({ offset: 1 }),
     'spare/1/model.onnx': spare,
     'given/1/model.onnx': spare,
+    'narrow/1/model.onnx': affineModel({ width: 1 }),
     'slow/1/model.onnx': loopModel({ iterations: 1_000_000 }),
   });
   const host = '127.0.0.1';
   server = await openStandalone({
     source: folderSource(path.join(folder, 'models')),
     control: 'explicit',
-    load: ['affine', 'text', 'token', 'slow'],
+    load: ['affine', 'text', 'token', 'slow', 'narrow'],
     serve: { tcp: { host, port: 0 }, grpc: { host, port: 0 }, sharedMemory: true, closeGrace: 200 },
     inference: { isolation: 'thread' },
     logger: silentLogger,
@@ -61,9 +62,9 @@ describe('clients of other servers', () => {
     expect([failuresOf(cases), Object.keys(cases).length]).toEqual([{}, 2]);
   });
 
-  test.skipIf(CLIENTS.triton === undefined)(`TensorFlow Serving's, over REST${lacking(CLIENTS.triton)}`, async () => {
+  test.skipIf(CLIENTS.triton === undefined)(`TensorFlow Serving's, over REST and gRPC${lacking(CLIENTS.triton)}`, async () => {
     const cases = await runCases(CLIENTS.triton, 'other_calls.py', 'tfs', http, grpc);
-    expect([failuresOf(cases), Object.keys(cases).length]).toEqual([{}, 1]);
+    expect([failuresOf(cases), Object.keys(cases).length]).toEqual([{}, 3]);
   });
 
   test.skipIf(CLIENTS.perfAnalyzer === undefined).each([

@@ -1,4 +1,5 @@
 import type { DataPlane } from '#agent/inference/contract.js';
+import { SkerryError } from '#shared/kernel/errors.js';
 import type { CallGroup } from '../requests.js';
 import type { PredictRequest } from '../predictions.js';
 import type { ModelRepository } from '../repository.js';
@@ -57,6 +58,14 @@ export function guardedRepository(repository: ModelRepository, guard: ModelGuard
     unload: async (model, options) => {
       guard.require(model, 'repository');
       await repository.unload(model, options);
+    },
+    replace: async (models) => {
+      for (const { name } of models) guard.require(name, 'repository');
+      // What is left out would be unloaded.
+      if (!repository.index().every(({ name }) => guard.shows(name))) {
+        throw new SkerryError('SERVE_ACCESS_DENIED', 'a list of all models to serve needs the right to load and unload every model');
+      }
+      await repository.replace(models);
     },
     config: (model, version) => {
       guard.require(model);

@@ -132,6 +132,7 @@ describe('predict', () => {
 
   test.each([
     '/v1/models/affine/versions/1:predict',
+    '/v1/models/affine/versions/0:predict',
     '/v1/models/affine/labels/stable:predict',
     '/V1/MODELS/affine:PREDICT',
     '/v1/models/affine%3Apredict',
@@ -194,7 +195,7 @@ describe('classify and regress', () => {
   });
 
   test('without names and with a context', async () => {
-    const one = await send('/v1/models/single:classify', { context: { x: 2 }, examples: [{}, { x: [1] }] });
+    const one = await send('/v1/models/single:classify', { context: { x: 2 }, examples: [{}, { x: [1], label: 'y' }] });
     expect(one).toMatchObject({ status: 200, text: '{"results":[[["",5.0]],[["",3.0]]]}' });
   });
 
@@ -210,6 +211,7 @@ describe('classify and regress', () => {
     ['single:classify', {}, "'examples' must be a list"],
     ['single:classify', { examples: [1] }, 'Example must be JSON object'],
     ['single:classify', { examples: [{ x: 1 }], context: 1 }, "'context' must be an object"],
+    ['single:classify', { examples: [{ y: 1 }] }, 'row 0 lacks the input "x"'],
   ])('%s refuses %j', async (path, body, message) => {
     const { status, text } = await send(`/v1/models/${path}`, body);
     expect([status, errorOf(text)]).toEqual([400, expect.stringContaining(message)]);
@@ -221,12 +223,15 @@ describe('models', () => {
     model_version_status: [{ version: '1', state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }],
   };
 
-  test.each(['/v1/models/affine', '/v1/models/affine/versions/1', '/v1/models/affine/labels/stable', '/v1/Models/affine/'])(
-    'status: %s',
-    async (path) => {
-      expect(await get(path)).toEqual([200, AVAILABLE]);
-    },
-  );
+  test.each([
+    '/v1/models/affine',
+    '/v1/models/affine/versions/1',
+    '/v1/models/affine/versions/0',
+    '/v1/models/affine/labels/stable',
+    '/v1/Models/affine/',
+  ])('status: %s', async (path) => {
+    expect(await get(path)).toEqual([200, AVAILABLE]);
+  });
 
   test('what is not there', async () => {
     expect(await get('/v1/models/nothing')).toEqual([404, { error: 'no model "nothing" is loaded on this device' }]);

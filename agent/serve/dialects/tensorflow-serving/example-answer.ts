@@ -1,9 +1,8 @@
 import { piecesInTurns } from '#shared/kernel/turns.js';
-import { SkerryError } from '#shared/kernel/errors.js';
 import type { HttpAnswer } from '../../http/exchange.js';
 import { JsonAllowance } from '../../json/json-allowance.js';
 import { coalesced, floatText } from '../../json/nested-write.js';
-import type { ExampleScores } from './example-scores.js';
+import { checkOneValue, type ExampleScores } from './example-scores.js';
 import { JSON_HEADERS } from './predict-answer.js';
 
 /** ClassificationResult: for each example, its classes with their scores in the order of the output. Errors: `SERVE_JSON_TOO_LARGE`. */
@@ -13,8 +12,7 @@ export function classificationAnswer(scores: ExampleScores, jsonElements: number
 
 /** RegressionResult: a value for each example. Errors: `SERVE_REQUEST` where the model gives several, `SERVE_JSON_TOO_LARGE`. */
 export function regressionAnswer(scores: ExampleScores, jsonElements: number): HttpAnswer {
-  if (scores.classes !== 1)
-    throw new SkerryError('SERVE_REQUEST', `the model gives ${scores.classes} values for each example, not one; use :classify`);
+  checkOneValue(scores);
   return resultsAnswer(scores, jsonElements, ({ score }, example) => floatText(score(example, 0)));
 }
 

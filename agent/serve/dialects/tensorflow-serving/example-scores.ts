@@ -34,13 +34,18 @@ export function exampleScores(outputs: NamedTensors, classNames: (output: string
   };
 }
 
+/** What a regression needs. Errors: `SERVE_REQUEST` where the model gives several values for each example. */
+export function checkOneValue({ classes }: ExampleScores): void {
+  if (classes !== 1) throw new SkerryError('SERVE_REQUEST', `the model gives ${classes} values for each example, not one; use classify`);
+}
+
 function scoresOf(outputs: NamedTensors): readonly [string, Tensor] {
   const named = tensorNamed(outputs, 'scores');
   if (named !== undefined && floatForm(named.datatype) !== undefined) return ['scores', named];
   const floats = Object.entries(outputs).filter(([, { datatype }]) => floatForm(datatype) !== undefined);
   const [only] = floats;
   if (floats.length === 1 && only !== undefined) return only;
-  throw new SkerryError('SERVE_REQUEST', 'the model has no output "scores", nor a single one of floating-point numbers; use :predict');
+  throw new SkerryError('SERVE_REQUEST', 'the model has no output "scores", nor a single one of floating-point numbers; use predict');
 }
 
 /** A string for each score, as one output or the names of the classes have them. */

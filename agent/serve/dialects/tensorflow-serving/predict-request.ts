@@ -6,6 +6,7 @@ import { JsonAllowance } from '../../json/json-allowance.js';
 import { readPythonJson } from '../../json/python-json.js';
 import { inputsBySignature } from '../../json/signature.js';
 import { isBase64, exactElement } from '../../json/exact-elements.js';
+import { checkSignature } from './signature-name.js';
 
 interface RequestTarget {
   readonly inputs: readonly TensorSpec[];
@@ -40,12 +41,9 @@ function* readCall(bytes: Uint8Array, jsonElements: number): Generator<void, Jso
   if (signature !== undefined && typeof signature !== 'string') {
     throw new SkerryError('SERVE_REQUEST', "'signature_name' key must be a string value");
   }
-  if (signature === undefined || SIGNATURES.has(signature)) return document;
-  throw new SkerryError('SERVE_REQUEST', `Serving signature name: ${JSON.stringify(signature.slice(0, 128))} not found in signature def`);
+  checkSignature(signature ?? '');
+  return document;
 }
-
-/** A model has one signature, that of the usual name; an empty name is none. */
-const SIGNATURES: ReadonlySet<string> = new Set(['', 'serving_default']);
 
 /**
  * Reads the body of a Classify or Regress call: examples with the values of each input by its name, those of `context` where an example
@@ -65,11 +63,15 @@ export function* readExamples(bytes: Uint8Array, { inputs, jsonElements }: Reque
   return yield* inputsOfRows(rows, inputs, { json: new JsonAllowance(jsonElements), element: exactElement });
 }
 
-/** An example's features are lists, also of one value, where an input may have a single value in each row, or a list of one. */
+/**
+ * An example's features are lists, also of one value, where an input may have a single value in each row, or a list of one. Features that are
+ * no inputs are passed over, as models of TensorFlow do.
+ */
 function exampleRow(example: JsonObject, inputs: readonly TensorSpec[]): JsonObject {
-  const row: [string, unknown][] = Object.entries(example).map(([name, value]) => {
-    const spec = inputs.find((input) => input.name === name);
-    return [name, spec === undefined || spec.anyShape === true ? value : feature(value, spec.shape.length > 1)];
+  const row = inputs.flatMap(({ name, shape, anyShape }): [string, unknown][] => {
+    if (!Object.hasOwn(example, name)) return [];
+    const value = example[name];
+    return [[name, anyShape === true ? value : feature(value, shape.length > 1)]];
   });
   return Object.fromEntries(row);
 }

@@ -43,10 +43,10 @@ function routes(deps: DialectDeps): readonly HttpRoute[] {
 
 type Target = ReturnType<typeof namedModel>;
 
-/** Model and version of a path. */
+/** Model and version of a path. Clients that always name a version name 0 where any will do, as over gRPC. */
 function targetOf({ repository }: DialectDeps, params: Readonly<Record<string, string>>): Target {
-  const { label, ...rest } = params;
-  const target = namedModel(rest);
+  const { label, version, ...rest } = params;
+  const target = namedModel(version === undefined || version === '0' ? rest : { ...rest, version });
   return label === undefined ? target : { ...target, version: repository.labelled(target.model, label) };
 }
 

@@ -33,6 +33,9 @@ const FORMS: Readonly<Record<Exclude<Datatype, 'BYTES' | 'FP16' | 'BF16'>, Eleme
 
 const ELEMENTS_AT_ONCE = 10_000;
 
+/** Fields gone over between two places where the work may be interrupted: pieces may be empty, and fields unknown. */
+const FIELDS_AT_ONCE = 10_000;
+
 /**
  * A tensor from the typed contents of a message (InferTensorContents as its bytes). It can be interrupted wherever it yields. Errors:
  * `SERVE_REQUEST` where another field than that of the datatype is set, `TENSOR_DATA` for another number of elements than the shape has or
@@ -61,6 +64,10 @@ function* readNumbers(datatype: keyof typeof FORMS, contents: Uint8Array, count:
   const view = new DataView(data.buffer);
   let found = 0;
   for (const reader of valuesOf(contents, field, wire, what)) {
+    if (reader === undefined) {
+      yield;
+      continue;
+    }
     while (reader.hasMore) {
       if (found < count) write(reader, view, found * size);
       else throw wrongCount(what, count, 'more');
@@ -76,36 +83,48 @@ function* readNumbers(datatype: keyof typeof FORMS, contents: Uint8Array, count:
 function* readTexts(contents: Uint8Array, count: number, what: string): Generator<void, Uint8Array> {
   let [found, size] = [0, 0];
   for (const element of textsOf(contents, what)) {
+    if (element === undefined) {
+      yield;
+      continue;
+    }
     size += 4 + element.byteLength;
     found++;
-    if (found % ELEMENTS_AT_ONCE === 0) yield;
   }
   if (found !== count) throw wrongCount(what, count, String(found));
   const data = new Uint8Array(size);
   const view = new DataView(data.buffer);
   let at = 0;
   for (const element of textsOf(contents, what)) {
+    if (element === undefined) {
+      yield;
+      continue;
+    }
     view.setUint32(at, element.byteLength, true);
     data.set(element, at + 4);
     at += 4 + element.byteLength;
-    if (++found % ELEMENTS_AT_ONCE === 0) yield;
   }
   return data;
 }
 
-function* textsOf(contents: Uint8Array, what: string): Generator<Uint8Array, void> {
+/** The elements; undefined wherever the work may be interrupted. */
+function* textsOf(contents: Uint8Array, what: string): Generator<Uint8Array | undefined, void> {
   const reader = new ProtobufReader(contents);
-  while (reader.hasMore) {
+  for (let field = 1; reader.hasMore; field++) {
+    if (field % FIELDS_AT_ONCE === 0) yield undefined;
     const tag = reader.tag();
     if (tag === bytes_contents.number * 8 + WIRE.bytes) yield reader.bytes();
     else skipUnknown(reader, tag, what, bytes_contents.number);
   }
 }
 
-/** Where the values of a field stand: numbers share one piece of the message (packed), or each has its own. */
-function* valuesOf(contents: Uint8Array, field: number, wire: number, what: string): Generator<ProtobufReader, void> {
+/**
+ * Where the values of a field stand: numbers share one piece of the message (packed), or each has its own; undefined wherever the work may be
+ * interrupted.
+ */
+function* valuesOf(contents: Uint8Array, field: number, wire: number, what: string): Generator<ProtobufReader | undefined, void> {
   const reader = new ProtobufReader(contents);
-  while (reader.hasMore) {
+  for (let count = 1; reader.hasMore; count++) {
+    if (count % FIELDS_AT_ONCE === 0) yield undefined;
     const tag = reader.tag();
     if (tag === field * 8 + WIRE.bytes) yield new ProtobufReader(reader.bytes());
     else if (tag === field * 8 + wire) yield new ProtobufReader(reader.value(tag));

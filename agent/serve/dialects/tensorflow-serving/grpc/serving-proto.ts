@@ -1,8 +1,12 @@
 import type { ProtoFile } from '#shared/protobuf/descriptor.js';
-import { choice, type EnumType, many, map, message, one, rpc, service } from '#shared/protobuf/schema.js';
+import { choice, type EnumType, many, map, message, one, opaque, rpc, service } from '#shared/protobuf/schema.js';
+import { INPUT, INPUT_PROTO } from './example-protos.js';
+import { CONFIG_PROTO, MODEL_SERVER_CONFIG } from './config-proto.js';
+import { ANY, ANY_PROTO, INT64_VALUE, WRAPPERS_PROTO } from './google-protos.js';
 
 // The messages of TensorFlow Serving that are spoken here, written anew from its API: tensor.proto, tensor_shape.proto, types.proto,
-// meta_graph.proto, model.proto, predict.proto, get_model_metadata.proto, get_model_status.proto, and the services.
+// meta_graph.proto, model.proto, predict.proto, classification.proto, regression.proto, inference.proto, get_model_metadata.proto,
+// get_model_status.proto, model_management.proto, and the services.
 
 export const DATA_TYPE: EnumType = {
   name: 'tensorflow.DataType',
@@ -60,18 +64,6 @@ export const TENSOR = message('tensorflow.TensorProto', {
   uint32_val: many('bytes', 16),
   uint64_val: many('bytes', 17),
 });
-
-const INT64_VALUE = message('google.protobuf.Int64Value', { value: one('long', 1) });
-const ANY = message('google.protobuf.Any', { type_url: one('string', 1), value: one('bytes', 2) });
-const WRAPPERS_PROTO: ProtoFile = {
-  name: 'google/protobuf/wrappers.proto',
-  package: 'google.protobuf',
-  imports: [],
-  messages: [INT64_VALUE],
-  enums: [],
-  services: [],
-};
-const ANY_PROTO: ProtoFile = { ...WRAPPERS_PROTO, name: 'google/protobuf/any.proto', messages: [ANY] };
 
 const TENSOR_INFO = message('tensorflow.TensorInfo', {
   name: choice('encoding', 'string', 1),
@@ -132,19 +124,54 @@ const VERSION_STATUS = message('tensorflow.serving.ModelVersionStatus', {
   state: one(STATE, 2),
   status: one(STATUS, 3),
 });
+const CLASS = message('tensorflow.serving.Class', { label: one('string', 1), score: one('float', 2) });
+const CLASSIFICATIONS = message('tensorflow.serving.Classifications', { classes: many(CLASS, 1) });
+const CLASSIFICATION_RESULT = message('tensorflow.serving.ClassificationResult', { classifications: many(CLASSIFICATIONS, 1) });
+const REGRESSION = message('tensorflow.serving.Regression', { value: one('float', 1) });
+const REGRESSION_RESULT = message('tensorflow.serving.RegressionResult', { regressions: many(REGRESSION, 1) });
+// Examples and results are read and written a piece at a time: both may be many.
+const CLASSIFICATION_REQUEST = message('tensorflow.serving.ClassificationRequest', {
+  model_spec: one(MODEL_SPEC, 1),
+  input: opaque(INPUT, 2),
+});
+const CLASSIFICATION_RESPONSE = message('tensorflow.serving.ClassificationResponse', {
+  result: opaque(CLASSIFICATION_RESULT, 1),
+  model_spec: one(MODEL_SPEC, 2),
+});
+const REGRESSION_REQUEST = message('tensorflow.serving.RegressionRequest', { model_spec: one(MODEL_SPEC, 1), input: opaque(INPUT, 2) });
+const REGRESSION_RESPONSE = message('tensorflow.serving.RegressionResponse', {
+  result: opaque(REGRESSION_RESULT, 1),
+  model_spec: one(MODEL_SPEC, 2),
+});
+const TASK = message('tensorflow.serving.InferenceTask', { model_spec: one(MODEL_SPEC, 1), method_name: one('string', 2) });
+const INFERENCE_RESULT = message('tensorflow.serving.InferenceResult', {
+  model_spec: one(MODEL_SPEC, 1),
+  classification_result: { number: 2, type: CLASSIFICATION_RESULT, label: 'opaque', oneof: 'result' },
+  regression_result: { number: 3, type: REGRESSION_RESULT, label: 'opaque', oneof: 'result' },
+});
+const MULTI_REQUEST = message('tensorflow.serving.MultiInferenceRequest', { tasks: many(TASK, 1), input: opaque(INPUT, 2) });
+const MULTI_RESPONSE = message('tensorflow.serving.MultiInferenceResponse', { results: many(INFERENCE_RESULT, 1) });
+const RELOAD_REQUEST = message('tensorflow.serving.ReloadConfigRequest', { config: one(MODEL_SERVER_CONFIG, 1) });
+const RELOAD_RESPONSE = message('tensorflow.serving.ReloadConfigResponse', { status: one(STATUS, 1) });
 const STATUS_REQUEST = message('tensorflow.serving.GetModelStatusRequest', { model_spec: one(MODEL_SPEC, 1) });
 export const STATUS_RESPONSE = message('tensorflow.serving.GetModelStatusResponse', { model_version_status: many(VERSION_STATUS, 1) });
 
 export const PREDICTION_SERVICE = service('tensorflow.serving.PredictionService', {
   Predict: rpc(PREDICT_REQUEST, PREDICT_RESPONSE),
+  Classify: rpc(CLASSIFICATION_REQUEST, CLASSIFICATION_RESPONSE),
+  Regress: rpc(REGRESSION_REQUEST, REGRESSION_RESPONSE),
+  MultiInference: rpc(MULTI_REQUEST, MULTI_RESPONSE),
   GetModelMetadata: rpc(METADATA_REQUEST, METADATA_RESPONSE),
 });
-export const MODEL_SERVICE = service('tensorflow.serving.ModelService', { GetModelStatus: rpc(STATUS_REQUEST, STATUS_RESPONSE) });
+export const MODEL_SERVICE = service('tensorflow.serving.ModelService', {
+  GetModelStatus: rpc(STATUS_REQUEST, STATUS_RESPONSE),
+  HandleReloadConfigRequest: rpc(RELOAD_REQUEST, RELOAD_RESPONSE),
+});
 
 export const SERVING_PROTO: ProtoFile = {
   name: 'tensorflow_serving/apis/serving.proto',
   package: 'tensorflow.serving',
-  imports: [TENSORFLOW_PROTO, WRAPPERS_PROTO, ANY_PROTO, ERROR_PROTO],
+  imports: [TENSORFLOW_PROTO, INPUT_PROTO, CONFIG_PROTO, WRAPPERS_PROTO, ANY_PROTO, ERROR_PROTO],
   messages: [
     MODEL_SPEC,
     PREDICT_REQUEST,
@@ -152,6 +179,21 @@ export const SERVING_PROTO: ProtoFile = {
     METADATA_REQUEST,
     METADATA_RESPONSE,
     SIGNATURE_MAP,
+    CLASS,
+    CLASSIFICATIONS,
+    CLASSIFICATION_RESULT,
+    CLASSIFICATION_REQUEST,
+    CLASSIFICATION_RESPONSE,
+    REGRESSION,
+    REGRESSION_RESULT,
+    REGRESSION_REQUEST,
+    REGRESSION_RESPONSE,
+    TASK,
+    INFERENCE_RESULT,
+    MULTI_REQUEST,
+    MULTI_RESPONSE,
+    RELOAD_REQUEST,
+    RELOAD_RESPONSE,
     STATUS,
     VERSION_STATUS,
     STATUS_REQUEST,

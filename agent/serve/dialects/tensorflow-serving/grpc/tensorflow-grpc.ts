@@ -1,5 +1,3 @@
-import { localModelNameSchema, versionNumberSchema } from '#shared/bundle/names.js';
-import { unknownModel } from '#agent/inference/servables/refusals.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { inTurns } from '#shared/kernel/turns.js';
@@ -8,31 +6,58 @@ import { fromJson } from '#shared/protobuf/json.js';
 import type { MessageOf } from '#shared/protobuf/schema.js';
 import { namedTensors, type NamedTensors, type Tensor } from '#shared/tensor/tensor.js';
 import type { DialectDeps } from '../../../dialect.js';
-import { type GrpcApi, type GrpcExchange, unary } from '../../../grpc/grpc-api.js';
-import type { namedModel } from '../../../named.js';
+import { type GrpcApi, type GrpcExchange, type GrpcMethod, unary } from '../../../grpc/grpc-api.js';
 import { modelMetadata } from '../model-metadata.js';
 import { modelStatus } from '../model-status.js';
+import { checkSignature, SERVING_DEFAULT } from '../signature-name.js';
+import { classify, multiInference, regress } from './grpc-examples.js';
+import { type Spec, targetOf } from './model-spec.js';
+import { reloadConfig } from './reload-config.js';
 import { MODEL_SERVICE, PREDICTION_SERVICE, SERVING_PROTO, SIGNATURE_MAP, STATUS_RESPONSE } from './serving-proto.js';
 import { readTensorProto, tensorProto } from './tensor-proto.js';
 
 type PredictRequest = MessageOf<(typeof PREDICTION_SERVICE)['rpcs']['Predict']['request']>;
-type Spec = PredictRequest['model_spec'];
 
 const SIGNATURE_FIELD = 'signature_def';
-const SERVING_DEFAULT = 'serving_default';
 
-/** TensorFlow Serving's gRPC API: predictions, metadata and status. Its other calls are not there. */
+const namedBy = ({ model_spec: spec }: { readonly model_spec: Spec }): string => spec?.name ?? '';
+
+/** TensorFlow Serving's gRPC API: predictions, metadata, status, and which models are served. */
 export function tensorflowGrpc(deps: DialectDeps): GrpcApi {
-  const model = ({ model_spec: spec }: { readonly model_spec: Spec }): string => spec?.name ?? '';
-  const prediction = {
+  return {
+    services: [
+      { service: PREDICTION_SERVICE, methods: predictionMethods(deps) },
+      { service: MODEL_SERVICE, methods: modelMethods(deps) },
+    ],
+    protos: [SERVING_PROTO],
+  };
+}
+
+function predictionMethods(deps: DialectDeps): Record<keyof (typeof PREDICTION_SERVICE)['rpcs'], GrpcMethod> {
+  return {
     Predict: unary(PREDICTION_SERVICE.rpcs.Predict, {
       call: 'inference',
-      model,
+      model: namedBy,
       answer: (request, exchange) => predict(deps, request, exchange),
+    }),
+    Classify: unary(PREDICTION_SERVICE.rpcs.Classify, {
+      call: 'inference',
+      model: namedBy,
+      answer: (request, exchange) => classify(deps, request, exchange),
+    }),
+    Regress: unary(PREDICTION_SERVICE.rpcs.Regress, {
+      call: 'inference',
+      model: namedBy,
+      answer: (request, exchange) => regress(deps, request, exchange),
+    }),
+    MultiInference: unary(PREDICTION_SERVICE.rpcs.MultiInference, {
+      call: 'inference',
+      model: ({ tasks: [first] }) => first?.model_spec?.name ?? '',
+      answer: (request, exchange) => multiInference(deps, request, exchange),
     }),
     GetModelMetadata: unary(PREDICTION_SERVICE.rpcs.GetModelMetadata, {
       call: 'metadata',
-      model,
+      model: namedBy,
       answer: ({ model_spec: spec, metadata_field: fields }) => {
         const other = fields.find((field) => field !== SIGNATURE_FIELD);
         if (other !== undefined || fields.length === 0) {
@@ -45,41 +70,30 @@ export function tensorflowGrpc(deps: DialectDeps): GrpcApi {
       },
     }),
   };
-  const status = unary(MODEL_SERVICE.rpcs.GetModelStatus, {
-    call: 'metadata',
-    model,
-    answer: ({ model_spec: spec }) => {
-      const { model: name, version } = targetOf(deps, spec);
-      return fromJson(STATUS_RESPONSE, modelStatus(deps, name, version));
-    },
-  });
+}
+
+function modelMethods(deps: DialectDeps): Record<keyof (typeof MODEL_SERVICE)['rpcs'], GrpcMethod> {
   return {
-    services: [
-      { service: PREDICTION_SERVICE, methods: prediction },
-      { service: MODEL_SERVICE, methods: { GetModelStatus: status } },
-    ],
-    protos: [SERVING_PROTO],
+    GetModelStatus: unary(MODEL_SERVICE.rpcs.GetModelStatus, {
+      call: 'metadata',
+      model: namedBy,
+      answer: ({ model_spec: spec }) => {
+        const { model: name, version } = targetOf(deps, spec);
+        return fromJson(STATUS_RESPONSE, modelStatus(deps, name, version));
+      },
+    }),
+    HandleReloadConfigRequest: unary(MODEL_SERVICE.rpcs.HandleReloadConfigRequest, {
+      call: 'repository',
+      answer: async ({ config }) => {
+        await reloadConfig(deps, config);
+        return { status: {} };
+      },
+    }),
   };
 }
 
-/** Model and version of a message; a version may be named by a label. */
-function targetOf({ repository }: DialectDeps, spec: Spec): ReturnType<typeof namedModel> {
-  const model = localModelNameSchema.safeParse(spec?.name);
-  if (!model.success) throw unknownModel(spec?.name ?? '');
-  const { version, version_label: label } = spec ?? {};
-  if (label !== undefined) return { model: model.data, version: repository.labelled(model.data, label) };
-  // Clients that always send a version send 0 where any will do.
-  if (version === undefined || version.value === 0) return { model: model.data, version: undefined };
-  const number = versionNumberSchema.safeParse(version.value);
-  if (number.success) return { model: model.data, version: number.data };
-  throw new SkerryError('INFERENCE_VERSION_UNKNOWN', `model ${model.data} has no version ${version.value}`);
-}
-
 async function predict(deps: DialectDeps, request: PredictRequest, exchange: GrpcExchange) {
-  const signature = request.model_spec?.signature_name ?? '';
-  if (signature !== '' && signature !== SERVING_DEFAULT) {
-    throw new SkerryError('SERVE_REQUEST', `Serving signature name: ${JSON.stringify(signature.slice(0, 128))} not found in signature def`);
-  }
+  checkSignature(request.model_spec?.signature_name ?? '');
   const named = targetOf(deps, request.model_spec);
   // A model that is not there is told before what is wrong with its inputs.
   deps.models.find(named.model, named.version);
