@@ -4,7 +4,7 @@ import { LIMITS } from '#shared/kernel/limits.js';
 import { type SettingEntry, wholeNumber } from '#shared/kernel/settings.js';
 import { ISOLATION_MODES } from './inference/decide/isolation.js';
 import type { InferenceSettings } from './inference/settings.js';
-import { bytes, file, headers, minutesAtMost, names, origins, ratio, route } from './setting-types.js';
+import { bytes, file, headers, hosts, minutesAtMost, names, origins, ratio, route } from './setting-types.js';
 
 /** Settings of what predicts and answers clients, with a hub and without one. */
 export const servingShape = {
@@ -22,6 +22,7 @@ export const servingShape = {
   jsonElements: wholeNumber(1, LIMITS.tensorElements),
   accessFile: file.optional(),
   corsOrigins: origins.optional(),
+  allowedHosts: hosts.optional(),
   bodyLimit: bytes.refine((value) => value >= 1024, 'at least 1024 bytes'),
   bodyMemory: bytes.refine((value) => value >= 1024, 'at least 1024 bytes'),
   maxConnections: wholeNumber(1, 1_000_000),
@@ -144,6 +145,12 @@ export const SERVING_SETTINGS: Readonly<Record<keyof ServingConfig, SettingEntry
     env: 'SKERRY_AGENT_CORS_ORIGINS',
     doc: 'Origins, separated by commas, whose web pages may call the local API. "*" allows all.',
   },
+  allowedHosts: {
+    flag: 'allowed-hosts',
+    value: 'names',
+    env: 'SKERRY_AGENT_ALLOWED_HOSTS',
+    doc: 'Names, separated by commas, under which clients may reach the local API on loopback where no access file is set. Addresses and localhost always may.',
+  },
   bodyLimit: {
     flag: 'body-limit',
     value: 'bytes',
@@ -156,7 +163,7 @@ export const SERVING_SETTINGS: Readonly<Record<keyof ServingConfig, SettingEntry
     value: 'bytes',
     env: 'SKERRY_AGENT_BODY_MEMORY',
     default: LIMITS.bodyMemoryBytes,
-    doc: 'Maximum memory for the bodies of all HTTP requests in flight. Further ones get 503.',
+    doc: 'Maximum memory for the bodies of all requests in flight. Further ones get 503.',
   },
   maxConnections: {
     flag: 'max-connections',
@@ -288,6 +295,7 @@ type ServeLimits = Pick<
   'jsonElements' | 'bodyLimit' | 'bodyMemory' | 'maxConnections' | 'maxRequests' | 'requestTimeout' | 'idleTimeout' | 'grpcStreams'
 > & {
   readonly corsOrigins: readonly string[];
+  readonly allowedHosts: readonly string[];
   readonly vertex: { readonly health?: string; readonly predict?: string };
   readonly sharedMemory: boolean;
   readonly metrics?: { readonly host: string; readonly port: number };
@@ -305,6 +313,7 @@ export function serveLimits(config: ServingConfig): ServeLimits {
     idleTimeout,
     grpcStreams,
     corsOrigins = [],
+    allowedHosts = [],
     httpHost,
     metricsPort,
     vertexHealthRoute: health,
@@ -323,6 +332,7 @@ export function serveLimits(config: ServingConfig): ServeLimits {
     idleTimeout,
     grpcStreams,
     corsOrigins,
+    allowedHosts,
     vertex,
     sharedMemory,
     ...metrics,

@@ -27,6 +27,13 @@ export const origins = z
     'origins such as "https://app.example", or "*"',
   );
 
+/** Names of hosts, without ports. */
+export const hosts = z
+  .string()
+  .max(4096)
+  .transform((text) => text.split(',').map((one) => one.trim()))
+  .refine((list) => list.every((one) => /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(one)), 'names of hosts such as "box.lan"');
+
 /** Headers as OTEL_EXPORTER_OTLP_HEADERS has them: `name=value`, separated by commas. */
 export const headers = z
   .string()

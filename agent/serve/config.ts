@@ -27,7 +27,7 @@ export interface ServeConfig {
   readonly metrics?: { readonly host: string; readonly port: number };
   /** Largest request body, or gRPC message, bytes. */
   readonly bodyLimit?: number;
-  /** Memory that the bodies of all HTTP requests in flight may take, bytes. */
+  /** Memory that the bodies of all requests in flight may take, bytes. */
   readonly bodyMemory?: number;
   /** Most tensor elements that one request, or one answer, may carry as JSON; more go as binary tensors. */
   readonly jsonElements?: number;
@@ -41,6 +41,8 @@ export interface ServeConfig {
   readonly maxRequests?: number;
   /** Origins whose web pages may call; `*` stands for all. Left out: none. */
   readonly corsOrigins?: readonly string[];
+  /** Names, besides localhost, under which clients may reach a listener on loopback that has no access file. Left out: none. */
+  readonly allowedHosts?: readonly string[];
   /** Clients may name segments of shared memory of this machine, which the agent then reads and writes. */
   readonly sharedMemory?: boolean;
   /** Calls that a gRPC connection may have under way. */
@@ -53,7 +55,7 @@ export interface ServeConfig {
   readonly closeGrace?: Millis;
 }
 
-export type ServeSettings = Required<Omit<ServeConfig, 'tcp' | 'unix' | 'grpc' | 'metrics' | 'corsOrigins'>>;
+export type ServeSettings = Required<Omit<ServeConfig, 'tcp' | 'unix' | 'grpc' | 'metrics' | 'corsOrigins' | 'allowedHosts'>>;
 
 export const DEFAULT_SERVE_SETTINGS: ServeSettings = {
   bodyLimit: LIMITS.inferBodyBytes,

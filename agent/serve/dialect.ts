@@ -1,4 +1,5 @@
 import type { DataPlane, InferReply } from '#agent/inference/contract.js';
+import type { BodyMemory } from './body-memory.js';
 import type { VertexRoutes } from './config.js';
 import type { GrpcApi } from './grpc/grpc-api.js';
 import type { HttpApi } from './http/exchange.js';
@@ -15,6 +16,8 @@ export interface DialectDeps {
   readonly models: Pick<DataPlane, 'list' | 'find' | 'routed' | 'statistics'>;
   readonly repository: ModelRepository;
   readonly sharedMemory: SharedMemory;
+  /** What bodies of requests take. */
+  readonly memory: BodyMemory;
   /** What the local API logs. */
   readonly log: Pick<ServeLog, 'settings' | 'change'>;
   readonly traces: TraceSettingsStore;

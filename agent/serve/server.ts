@@ -5,7 +5,9 @@ import { type Logger, silentLogger } from '#shared/kernel/logger.js';
 import type { AccessLog } from './access-log.js';
 import { Access } from './access/access.js';
 import { guardedModels, guardedPredict, guardedRepository } from './access/model-guard.js';
+import { AllowedHosts } from './allowed-hosts.js';
 import { AnswerLog } from './answer-log.js';
+import { BodyMemory } from './body-memory.js';
 import { DEFAULT_SERVE_SETTINGS, type ServeAddress, type ServeConfig, type ServeSettings } from './config.js';
 import type { Dialect, DialectDeps } from './dialect.js';
 import { DIALECTS, SHARED_ROUTES } from './dialects.js';
@@ -74,11 +76,21 @@ class LocalApi implements InferenceServer {
     // One count of what is under way for all transports.
     const inFlight = new InFlight(this.#settings.maxRequests);
     this.#around = { requests, access, inFlight, tracer, accessLog, clock: foregroundClock, logger: log };
-    const parts = { requests: requestPhases<HttpAnswer>(this.#around), settings: this.#settings, logger };
-    this.#http = new HttpTransport({ ...parts, apis: httpApis(options, this.#settings, this.#reached), config });
+    const parts = {
+      requests: requestPhases<HttpAnswer>(this.#around),
+      settings: this.#settings,
+      memory: this.#reached.deps.memory,
+      logger,
+    };
+    const hosts = this.#hosts(config.tcp?.host, access);
+    this.#http = new HttpTransport({ ...parts, hosts, apis: httpApis(options, this.#settings, this.#reached), config });
     if (config.metrics === undefined) return;
     const apis = [{ name: 'skerry', ...metricsApi(options.metricsText) }];
-    this.#metrics = new HttpTransport({ ...parts, apis, config: { tcp: config.metrics } });
+    this.#metrics = new HttpTransport({ ...parts, hosts: this.#hosts(config.metrics.host, access), apis, config: { tcp: config.metrics } });
+  }
+
+  #hosts(host: string | undefined, { guards }: Pick<Access, 'guards'>): AllowedHosts | undefined {
+    return host === undefined ? undefined : AllowedHosts.of({ host, guarded: guards, names: this.#options.config.allowedHosts ?? [] });
   }
 
   get address(): ServeAddress {
@@ -105,7 +117,7 @@ class LocalApi implements InferenceServer {
   }
 
   async #openGrpc(config: NonNullable<ServeConfig['grpc']>): Promise<GrpcTransport> {
-    const { logger, dialects = DIALECTS, dataPlane } = this.#options;
+    const { logger, dialects = DIALECTS, dataPlane, access } = this.#options;
     // What it takes to load is in docs/PROTOCOL.md; devices without a gRPC port do not pay for it.
     const { openGrpc } = await import('./grpc/open-grpc.js');
     return openGrpc({
@@ -113,6 +125,9 @@ class LocalApi implements InferenceServer {
       dialectDeps: this.#reached.deps,
       models: dataPlane,
       requests: requestPhases<Buffer>(this.#around),
+      memory: this.#reached.deps.memory,
+      // A certificate names the server.
+      hosts: config.tls === undefined ? this.#hosts(config.host, access ?? { guards: false }) : undefined,
       config,
       settings: this.#settings,
       logger,
@@ -122,10 +137,12 @@ class LocalApi implements InferenceServer {
 
 type ApiOptions = Omit<InferenceServerOptions, 'config' | 'logger' | 'requests'>;
 
+type ReachedSettings = Pick<ServeSettings, 'jsonElements' | 'sharedMemory' | 'vertex' | 'bodyMemory'>;
+
 /** Every API over HTTP. Errors: as `distinctRoutes`. */
 export function httpApis(
   options: ApiOptions,
-  settings: Pick<ServeSettings, 'jsonElements' | 'sharedMemory' | 'vertex'>,
+  settings: ReachedSettings,
   { deps, answers } = reached(options, settings),
 ): readonly (HttpApi & { readonly name: string })[] {
   const { feedback: sink, metricsText, status, dialects = DIALECTS } = options;
@@ -150,13 +167,17 @@ function reached(
     tracer,
     log = ServeLog.over(silentLogger),
   }: ApiOptions & { readonly log?: ServeLog },
-  { jsonElements, sharedMemory: allowed, vertex }: Pick<ServeSettings, 'jsonElements' | 'sharedMemory' | 'vertex'>,
+  { jsonElements, sharedMemory: allowed, vertex, bodyMemory }: ReachedSettings,
 ): Reached {
   const answers = new AnswerLog();
   const { run: predict } = predictionPhases({ dataPlane, answers, tracer });
   const sharedMemory = new SharedMemory(allowed);
+  const memory = new BodyMemory(bodyMemory);
   const traces = new TraceSettingsStore();
-  const deps = guarded({ predict, models: dataPlane, repository, sharedMemory, log, traces, agentVersion, jsonElements, vertex }, access);
+  const deps = guarded(
+    { predict, models: dataPlane, repository, sharedMemory, memory, log, traces, agentVersion, jsonElements, vertex },
+    access,
+  );
   return { deps, answers };
 }
 

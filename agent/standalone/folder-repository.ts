@@ -16,10 +16,11 @@ import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import { type Millis, seconds } from '#shared/kernel/time.js';
 import type { ModelSource } from './layouts/layout.js';
-import { writeOverride } from './override.js';
+import { clearAbandoned, writeOverride } from './override.js';
 import { type ModelPlan, planModel } from './plan.js';
 import { replaceModels, unknownInFolder } from './replace-models.js';
 import { type Prepared, ServedModel } from './served-model.js';
+import { ShownPaths } from './shown-paths.js';
 
 interface FolderRepositoryOptions {
   readonly source: ModelSource;
@@ -45,6 +46,7 @@ export class FolderRepository implements ModelRepository, Service {
   readonly control: RepositoryControl;
   readonly #options: FolderRepositoryOptions;
   readonly #models = new Map<string, ServedModel>();
+  readonly #shown: ShownPaths;
   #looking: Promise<void> = Promise.resolve();
   #cancelLook: () => void = () => undefined;
   #closed = false;
@@ -52,10 +54,12 @@ export class FolderRepository implements ModelRepository, Service {
   constructor(options: FolderRepositoryOptions) {
     this.#options = options;
     this.control = options.control;
+    this.#shown = new ShownPaths(options.source);
   }
 
   async start(): Promise<void> {
     const { source, load } = this.#options;
+    await clearAbandoned();
     const there = await source.names();
     for (const name of there) this.#model(name);
     for (const name of load === 'all' ? there : load) {
@@ -74,7 +78,10 @@ export class FolderRepository implements ModelRepository, Service {
   }
 
   index(): readonly RepositoryEntry[] {
-    return [...this.#models.values()].flatMap((model) => model.entries());
+    const shown = this.#shown;
+    return [...this.#models.values()]
+      .flatMap((model) => model.entries())
+      .map((entry) => (entry.reason === undefined ? entry : { ...entry, reason: shown.text(entry.reason) }));
   }
 
   async load(name: string, override: LoadOverride): Promise<void> {
@@ -88,7 +95,7 @@ export class FolderRepository implements ModelRepository, Service {
       } catch (cause) {
         // A name that clients made up is not kept.
         if (!known && (await this.#options.source.read(name).catch(() => undefined)) === undefined) this.#forget(model);
-        throw cause;
+        throw this.#shown.error(asSkerryError(cause));
       }
     });
   }
@@ -106,7 +113,7 @@ export class FolderRepository implements ModelRepository, Service {
     const known = new Set(this.#models.keys());
     for (const { name } of wanted) {
       if (localModelNameSchema.safeParse(name).success && (known.has(name) || (await source.read(name)) !== undefined)) continue;
-      throw unknownInFolder(name, source);
+      throw this.#shown.error(unknownInFolder(name, source));
     }
     const named = wanted.flatMap((as) => {
       const model = this.#model(as.name);
@@ -117,7 +124,7 @@ export class FolderRepository implements ModelRepository, Service {
       await replaceModels({ wanted: named, others, source, instances });
     } catch (cause) {
       for (const { model } of named) if (!known.has(model.name)) this.#forget(model);
-      throw cause;
+      throw this.#shown.error(asSkerryError(cause));
     }
     for (const { model } of named) this.#warnOfLabels(model);
   }

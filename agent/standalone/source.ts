@@ -1,4 +1,4 @@
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { localModelNameSchema } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { type Entry, kindOf, list } from './layouts/files.js';
@@ -22,6 +22,7 @@ const UNDERSTOOD = [
 export function folderSource(root: string): ModelSource {
   return {
     what: root,
+    folders: [resolve(root)],
     names: async () => {
       const entries = await list(root);
       const names = entries.filter((entry) => entry.isDirectory && isModelName(entry.name)).map(({ name }) => name);
@@ -91,6 +92,7 @@ function namedSource(models: readonly (readonly [name: string, path: string, isF
   }
   return {
     what: models.map(([, path]) => path).join(', '),
+    folders: models.map(([, path]) => dirname(path)),
     names: async () => [...byName.keys()],
     read: async (name) => {
       const model = byName.get(name);

@@ -78,6 +78,8 @@ export const LIMITS = {
   heldBytes: 768 * KiB,
   apiBodyBytes: 16 * MiB,
   inferBodyBytes: 64 * MiB,
+  /** Inputs of one request that are read from shared memory: as much as the elements of one tensor may take. */
+  regionBytes: 512 * MiB,
   /** Bodies of all inference requests in flight, unless the agent is set otherwise. */
   bodyMemoryBytes: 1 * GiB,
   /** Tensor elements that an inference request or its answer may carry as JSON, unless the agent is set otherwise. */

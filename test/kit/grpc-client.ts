@@ -4,6 +4,7 @@ import {
   type ChannelCredentials,
   Metadata,
   type CallOptions,
+  type ClientOptions,
   type ServiceError,
   type StatusObject,
 } from '@grpc/grpc-js';
@@ -29,8 +30,9 @@ interface CallSettings {
 export class GrpcTestClient {
   readonly #client: Client;
 
-  constructor(address: string, channel: ChannelCredentials = credentials.createInsecure()) {
-    this.#client = new Client(address, channel, { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 });
+  constructor(address: string, channel: ChannelCredentials = credentials.createInsecure(), options: ClientOptions = {}) {
+    const sizes = { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 };
+    this.#client = new Client(address, channel, { ...sizes, ...options });
   }
 
   close(): void {

@@ -11,7 +11,7 @@ const read = (bytes: Uint8Array) => atOnce(readMultipart(bytes, BOUNDARY)).map((
 const name = fc.string({ unit: 'grapheme' }).filter((text) => !/["\\\r\n]/.test(text));
 const content = fc.oneof(
   fc.uint8Array({ maxLength: 40 }),
-  fc.constantFrom('', '\r\n', '--', '\r\n--b0un', '-').map((text) => Buffer.from(text)),
+  fc.constantFrom('', '\r\n', '--', '\r\n--b0un', '-', '\r\n--b0undary\r\n', '\r\n--b0und-').map((text) => Buffer.from(text)),
 );
 const part = fc.tuple(name, content, fc.constantFrom('', '; filename="a"', '\r\nContent-Type: text/plain'));
 

@@ -8,6 +8,8 @@ import {
 } from '@grpc/grpc-js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Row } from '#shared/kernel/phases.js';
+import type { AllowedHosts } from '../allowed-hosts.js';
+import type { BodyMemory } from '../body-memory.js';
 import type { Incoming, RequestKind } from '../requests.js';
 import type { GrpcExchange, GrpcMethod, GrpcService, WatchingMethod } from './grpc-api.js';
 import { CallFailed } from './grpc-status.js';
@@ -19,7 +21,13 @@ type AnsweringMethod = Exclude<GrpcMethod, WatchingMethod>;
 type Unary = ServerUnaryCall<Buffer, Buffer>;
 type Streaming = ServerDuplexStream<Buffer, Buffer>;
 type Watching = ServerWritableStream<Buffer, Buffer>;
-type AnyCall = Pick<Unary, 'cancelled' | 'metadata' | 'getPeer' | 'getDeadline'>;
+type AnyCall = Pick<Unary, 'cancelled' | 'metadata' | 'getPeer' | 'getDeadline' | 'getHost'>;
+
+interface GrpcCallsDeps {
+  readonly requests: Row<Incoming<Buffer>, Buffer>;
+  readonly memory: BodyMemory;
+  readonly hosts: AllowedHosts | undefined;
+}
 
 /** A call as it was registered. */
 interface Registered {
@@ -31,10 +39,19 @@ const same = (bytes: Buffer): Buffer => bytes;
 
 /** Runs the calls of every API in the row of phases that stands around each request. Messages pass the carrier as their bytes. */
 export class GrpcCalls {
-  readonly #requests: Row<Incoming<Buffer>, Buffer>;
+  readonly #deps: GrpcCallsDeps;
+  /** Streams that would go on until their callers end them. */
+  readonly #watches = new Set<AbortController>();
+  #isClosed = false;
 
-  constructor(requests: Row<Incoming<Buffer>, Buffer>) {
-    this.#requests = requests;
+  constructor(deps: GrpcCallsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Ends what would never end; what has an answer to come still gets it. */
+  close(): void {
+    this.#isClosed = true;
+    for (const watch of this.#watches) watch.abort();
   }
 
   register(server: Server, api: string, { service, methods }: GrpcService): void {
@@ -90,30 +107,48 @@ export class GrpcCalls {
     const told = new Metadata();
     const ending = new AbortController();
     call.once('cancelled', () => ending.abort());
+    this.#watches.add(ending);
+    if (this.#isClosed) ending.abort();
     const answers = method.watch(call.request, ending.signal);
     try {
       // What may be asked is judged once; the first answer is part of that.
-      const first = await this.#run({ api, call: method.call }, path, call, told, undefined, () => nextOf(answers));
+      const first = await this.#run({ api, call: method.call }, path, call, told, undefined, async () => {
+        this.#checkHost(call);
+        return nextOf(answers);
+      });
       await send(call, first);
       for (let step = await answers.next(); step.done !== true; step = await answers.next()) await send(call, step.value);
       call.end();
     } catch (cause) {
       if (!call.cancelled) call.emit('error', new CallFailed(asSkerryError(cause), told));
+    } finally {
+      this.#watches.delete(ending);
     }
   }
 
-  async #answer(as: Registered, method: AnsweringMethod, call: AnyCall, bytes: Buffer, told: Metadata): Promise<Buffer> {
-    const { api, path } = as;
+  async #answer({ api, path }: Registered, method: AnsweringMethod, call: AnyCall, bytes: Buffer, told: Metadata): Promise<Buffer> {
+    let release: (() => void) | undefined;
     let request;
     try {
+      this.#checkHost(call);
+      // The carrier has put the message together; it stays in memory until it is answered.
+      release = this.#deps.memory.hold(bytes.byteLength);
       request = method.open(bytes);
     } catch (cause) {
+      release?.();
       const refuse = (): Promise<Buffer> => Promise.reject(asSkerryError(cause));
       return this.#run({ api, call: 'unknown' }, path, call, told, undefined, refuse);
     }
     const { answer, refused, model } = request;
-    const answering = this.#run({ api, call: request.call }, path, call, told, model, () => answer(exchangeOf(call, bytes)));
+    const answering = this.#run({ api, call: request.call }, path, call, told, model, () => answer(exchangeOf(call, bytes))).finally(
+      release,
+    );
     return refused === undefined ? answering : answering.catch((cause: unknown) => refused(asSkerryError(cause)));
+  }
+
+  #checkHost(call: AnyCall): void {
+    const problem = this.#deps.hosts?.problem(call.getHost());
+    if (problem !== undefined) throw problem;
   }
 
   #run(
@@ -124,7 +159,7 @@ export class GrpcCalls {
     model: string | undefined,
     answer: () => Promise<Buffer>,
   ): Promise<Buffer> {
-    return this.#requests.run({
+    return this.#deps.requests.run({
       kind,
       what: path,
       model,

@@ -5,6 +5,8 @@ import type { Service } from '#shared/kernel/lifecycle.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { Row } from '#shared/kernel/phases.js';
 import { ServerCredentials } from '@grpc/grpc-js';
+import type { AllowedHosts } from '../allowed-hosts.js';
+import type { BodyMemory } from '../body-memory.js';
 import type { ServeConfig, ServeSettings } from '../config.js';
 import type { Incoming } from '../requests.js';
 import type { GrpcApi } from './grpc-api.js';
@@ -18,6 +20,9 @@ interface GrpcTransportDeps {
   readonly apis: readonly (GrpcApi & { readonly name: string })[];
   /** What stands around every request. */
   readonly requests: Row<Incoming<Buffer>, Buffer>;
+  readonly memory: BodyMemory;
+  /** Names under which it may be reached; undefined: under all. */
+  readonly hosts: AllowedHosts | undefined;
   readonly config: NonNullable<ServeConfig['grpc']>;
   readonly settings: ServeSettings;
   readonly logger: Logger;
@@ -27,6 +32,7 @@ interface GrpcTransportDeps {
 export class GrpcTransport implements Service {
   readonly #deps: GrpcTransportDeps;
   readonly #server: Server;
+  readonly #calls: GrpcCalls;
   readonly #listener: GrpcListener;
   readonly #sockets = new Set<Socket>();
   #port: number | undefined;
@@ -34,7 +40,7 @@ export class GrpcTransport implements Service {
 
   constructor(deps: GrpcTransportDeps) {
     this.#deps = deps;
-    const { config, settings, logger, requests, apis } = deps;
+    const { config, settings, logger, apis } = deps;
     this.#server = new Server({
       'grpc.max_receive_message_length': settings.bodyLimit,
       // The size of an answer follows from the model, which was loaded here.
@@ -44,8 +50,8 @@ export class GrpcTransport implements Service {
       'grpc.enable_channelz': 0,
       ...KEEPALIVE,
     });
-    const calls = new GrpcCalls(requests);
-    for (const { name, services } of apis) for (const service of services) calls.register(this.#server, name, service);
+    this.#calls = new GrpcCalls(deps);
+    for (const { name, services } of apis) for (const service of services) this.#calls.register(this.#server, name, service);
     // Connections come from our own listener: it has the limits, and the TLS files can change while it runs.
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     this.#listener = new GrpcListener({
@@ -85,6 +91,7 @@ export class GrpcTransport implements Service {
       this.#server.forceShutdown();
       for (const socket of this.#sockets) socket.destroy();
     });
+    this.#calls.close();
     const closed = this.#listener.close();
     await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     await closed;

@@ -2,6 +2,8 @@ import type { DataPlane } from '#agent/inference/contract.js';
 import { systemClock } from '#shared/kernel/clock.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { Row } from '#shared/kernel/phases.js';
+import type { AllowedHosts } from '../allowed-hosts.js';
+import type { BodyMemory } from '../body-memory.js';
 import type { ServeConfig, ServeSettings } from '../config.js';
 import type { Dialect, DialectDeps } from '../dialect.js';
 import type { Incoming } from '../requests.js';
@@ -16,6 +18,8 @@ interface OpenGrpcDeps {
   readonly models: Pick<DataPlane, 'list' | 'routed'>;
   /** What stands around every request. */
   readonly requests: Row<Incoming<Buffer>, Buffer>;
+  readonly memory: BodyMemory;
+  readonly hosts: AllowedHosts | undefined;
   readonly config: NonNullable<ServeConfig['grpc']>;
   readonly settings: ServeSettings;
   readonly logger: Logger;

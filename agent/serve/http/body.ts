@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import { inTurns } from '#shared/kernel/turns.js';
-import { type BodyMemory, SMALL_BODY } from './body-memory.js';
+import { type BodyMemory, SMALL_BODY } from '../body-memory.js';
 import { codingOf, unpacked } from './body-coding.js';
 
 /** The two ends of an HTTP request. */

@@ -9,7 +9,8 @@ import type { ServeAddress, ServeConfig, ServeSettings } from '../config.js';
 import type { Caller, Incoming, RequestKind } from '../requests.js';
 import { encoded, wantedCoding } from './answer-coding.js';
 import { type Body, type Ends, expectsContinue, readBody } from './body.js';
-import { BodyMemory } from './body-memory.js';
+import type { AllowedHosts } from '../allowed-hosts.js';
+import type { BodyMemory } from '../body-memory.js';
 import { Cors } from './cors.js';
 import type { Exchange, HttpAnswer, HttpApi, HttpRoute } from './exchange.js';
 import { errorAnswer } from './json-answer.js';
@@ -24,6 +25,9 @@ interface HttpTransportDeps {
   readonly apis: readonly (HttpApi & { readonly name: string })[];
   /** What stands around every request. */
   readonly requests: Row<Incoming<HttpAnswer>, HttpAnswer>;
+  readonly memory: BodyMemory;
+  /** Names under which it may be reached over TCP; left out: under all. */
+  readonly hosts?: AllowedHosts | undefined;
   readonly config: ServeConfig;
   readonly settings: ServeSettings;
   readonly logger: Logger;
@@ -58,7 +62,7 @@ export class HttpTransport implements Service {
 
   constructor(deps: HttpTransportDeps) {
     this.#deps = deps;
-    this.#memory = new BodyMemory(deps.settings.bodyMemory);
+    this.#memory = deps.memory;
     this.#cors = new Cors(deps.config.corsOrigins ?? []);
     this.#router = new Router(
       deps.apis.flatMap(({ name, routes, error }) => routes.map((route) => ({ ...route, error, kind: { api: name, call: route.call } }))),
@@ -122,7 +126,7 @@ export class HttpTransport implements Service {
     this.#last.set(request.socket, ends);
     // A connection with a prediction in it is not idle: how long that may take is the data plane's to say, which always answers.
     request.socket.setTimeout(0);
-    const { route, params } = this.#find(request);
+    const { route, params } = this.#find(request, transport);
     const exchange = new HttpExchange(ends, params, this.#deps.settings.bodyLimit, this.#memory);
     const headers = new Map(Object.entries(this.#cors.headersFor(request.headers)));
     const answer = await this.#answer(route, {
@@ -150,8 +154,8 @@ export class HttpTransport implements Service {
     }
   }
 
-  #find(request: IncomingMessage): Found {
-    const refusal = headProblem(request);
+  #find(request: IncomingMessage, transport: Caller['transport']): Found {
+    const refusal = headProblem(request, transport === 'tcp' ? this.#deps.hosts : undefined);
     if (refusal !== undefined) return refusing(refusal);
     const preflight = this.#cors.preflight(request.method, request.headers);
     if (preflight !== undefined) return { route: { kind: NOBODYS, handle: () => preflight, error: errorAnswer }, params: {} };
@@ -226,12 +230,13 @@ function refusing(error: SkerryError, headers: HttpAnswer['headers'] = {}, form:
 }
 
 /** What Node would refuse without a body, or let pass. */
-function headProblem({ headers, httpVersion }: IncomingMessage): SkerryError | undefined {
+function headProblem({ headers, httpVersion }: IncomingMessage, hosts: AllowedHosts | undefined): SkerryError | undefined {
   // RFC 9112, 3.2.
   if (httpVersion === '1.1' && headers.host === undefined) {
     return new SkerryError('SERVE_HTTP', 'an HTTP/1.1 request must have a Host header');
   }
-  if (headers.expect === undefined || expectsContinue(headers)) return undefined;
+  const stranger = hosts?.problem(headers.host);
+  if (stranger !== undefined || headers.expect === undefined || expectsContinue(headers)) return stranger;
   return new SkerryError('SERVE_EXPECTATION', `Expect: ${headers.expect.slice(0, 64)} cannot be met, only 100-continue`);
 }
 

@@ -95,7 +95,12 @@ export class SharedMemory {
       const why = `${byteSize} bytes are set aside for an output of ${bytes.byteLength}`;
       throw new SkerryError('SERVE_SHARED_MEMORY', `region ${JSON.stringify(name)}: ${why}`);
     }
-    await file.write(bytes, 0, bytes.byteLength, start);
+    // A write may stop early, such as where the memory is full.
+    for (let written = 0; written < bytes.byteLength; ) {
+      const { bytesWritten } = await file.write(bytes, written, bytes.byteLength - written, start + written).catch(notWritten(name));
+      if (bytesWritten === 0) notWritten(name)(undefined);
+      written += bytesWritten;
+    }
   }
 
   #part(name: string, offset: number, byteSize: number): { readonly file: FileHandle; readonly start: number } {
@@ -112,6 +117,13 @@ export class SharedMemory {
     if (region !== undefined) return region;
     throw new SkerryError('SERVE_SHARED_MEMORY_UNKNOWN', `no shared memory region ${JSON.stringify(name)} is registered`);
   }
+}
+
+function notWritten(name: string): (cause: unknown) => never {
+  return (cause) => {
+    const why = `it could not be written (${errnoOf(cause) ?? 'no room is left'})`;
+    throw new SkerryError('SERVE_SHARED_MEMORY', `region ${JSON.stringify(name)}: ${why}`, { cause });
+  };
 }
 
 /** A name as `shm_open` takes it: one slash in front, none behind it. */

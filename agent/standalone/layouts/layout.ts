@@ -34,6 +34,8 @@ export interface ModelFolder {
 export interface ModelSource {
   /** What it is, for people. */
   readonly what: string;
+  /** Absolute paths of the folders that its models lie in. */
+  readonly folders: readonly string[];
   /** Names of the models that are there now. */
   names(): Promise<readonly string[]>;
   /** The model, or undefined where there is none of this name. Errors: `STANDALONE_FOLDER`, `STANDALONE_UNSUPPORTED`, `IO_FAILED`. */

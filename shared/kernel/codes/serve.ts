@@ -141,6 +141,13 @@ export const serveCodes = defineCodes({
     summary: 'The caller has no right to such a call, or not for this model.',
     action: 'Give one of its roles the call and the model in the access file.',
   },
+  SERVE_HOST: {
+    fault: 'caller',
+    status: 'PERMISSION_DENIED',
+    summary: 'The request names a host that is neither an address nor localhost, and the API listens on loopback without an access file.',
+    action:
+      'Call it by its address, allow the name with --allowed-hosts, or use an access file. A web page can take such a name to reach local servers.',
+  },
   SERVE_RATE_LIMIT: {
     fault: 'caller',
     status: 'RESOURCE_EXHAUSTED',

@@ -320,7 +320,13 @@ describe('without an access file', () => {
   let open: InferenceServer;
   let where = '';
   beforeAll(async () => {
-    open = await serve(undefined, { corsOrigins: ['https://app.example'], maxRequests: 1, bodyMemory: 100_000 });
+    open = await serve(undefined, {
+      corsOrigins: ['https://app.example'],
+      allowedHosts: ['box.lan'],
+      grpc: { host: '127.0.0.1', port: 0 },
+      maxRequests: 1,
+      bodyMemory: 100_000,
+    });
     where = `http://127.0.0.1:${open.address.tcp?.port}`;
   });
 
@@ -369,6 +375,64 @@ describe('without an access file', () => {
     for (let i = 0; i < 2_000; i++) chunked.write('x');
     chunked.end();
     expect(await answered).toBe(503);
+  });
+
+  test('a name that is neither an address nor allowed is refused on loopback, since it may be a page whose DNS leads here', async () => {
+    const named = (host: string | undefined, at = open, headers: object = {}): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        const options = { host: '127.0.0.1', port: at.address.tcp?.port, path: '/v2', setHost: false };
+        const asking = request({ ...options, headers: { ...headers, ...(host === undefined ? {} : { host }) } }, (response) =>
+          resolve(response.resume().statusCode),
+        );
+        asking.once('error', reject).end();
+      });
+    for (const host of [
+      '127.0.0.1:1',
+      '[::1]:80',
+      '[::1]',
+      '10.0.0.7',
+      'localhost',
+      'LOCALHOST:7490',
+      'localhost.',
+      'app.localhost:1',
+      'box.lan',
+    ]) {
+      expect([host, await named(host)]).toEqual([host, 200]);
+    }
+    for (const host of [
+      'evil.example',
+      'evil.example:7490',
+      'localhost.evil.example',
+      '127.0.0.1.evil.example',
+      'box.lan.evil',
+      '[::1].evil',
+    ]) {
+      expect([host, await named(host)]).toEqual([host, 403]);
+    }
+    // With an access file, credentials tell clients from pages.
+    expect(await named('evil.example', server, as('admin'))).toBe(200);
+    const { GrpcTestClient: TestClient } = await import('../../kit/grpc-client.js');
+    const codes: number[] = [];
+    for (const authority of ['evil.example', 'box.lan:1', 'localhost']) {
+      const client = new TestClient(`127.0.0.1:${open.address.grpc?.port}`, undefined, { 'grpc.default_authority': authority });
+      const live = await client.unary(`/${GRPC_INFERENCE_SERVICE.name}/ServerLive`, GRPC_INFERENCE_SERVICE.rpcs.ServerLive, {});
+      codes.push(live.code);
+      client.close();
+    }
+    expect(codes).toEqual([7, 0, 0]);
+  });
+
+  test('messages over gRPC are counted with the bodies', async () => {
+    const { GrpcTestClient: TestClient } = await import('../../kit/grpc-client.js');
+    const client = new TestClient(`127.0.0.1:${open.address.grpc?.port}`);
+    const infer = (bytes: number) =>
+      client.unary(`/${GRPC_INFERENCE_SERVICE.name}/ModelInfer`, GRPC_INFERENCE_SERVICE.rpcs.ModelInfer, {
+        model_name: 'affine',
+        raw_input_contents: [Buffer.alloc(bytes)],
+      });
+    for (let i = 0; i < 3; i++) expect((await infer(90_000)).skerry).toBe('SERVE_REQUEST');
+    expect(await infer(110_000)).toMatchObject({ code: 14, skerry: 'SERVE_BUSY' });
+    client.close();
   });
 
   test('requests in flight are bounded, and health is answered all the same', async () => {

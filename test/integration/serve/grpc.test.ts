@@ -296,6 +296,17 @@ describe('the standard health service', () => {
     });
     expect([seen, ended]).toEqual([[1], CODES.CANCELLED]);
   });
+
+  test('Watch does not keep the server from closing', async () => {
+    const patient = await serve({ grpc: { host: '127.0.0.1', port: 0 }, closeGrace: 600_000 });
+    const watcher = await connect(patient);
+    let closed: Promise<void> | undefined;
+    const ended = await watcher.watch('/grpc.health.v1.Health/Watch', HEALTH.rpcs.Watch, {}, () => {
+      closed ??= patient.close();
+    });
+    await closed;
+    expect(ended).toBe(CODES.OK);
+  });
 });
 
 describe('TensorFlow Serving', () => {

@@ -69,7 +69,7 @@ const said = (text: string | Uint8Array, to = server): Promise<string> => talk(t
 function request(line: string, headers: Readonly<Record<string, string>> = {}, body: string | Uint8Array = ''): Buffer {
   const bytes = Buffer.from(body);
   const all = {
-    host: 'device',
+    host: 'localhost',
     connection: 'close',
     ...(bytes.byteLength > 0 && { 'content-length': String(bytes.byteLength) }),
     ...headers,
@@ -110,7 +110,7 @@ describe('what other clients write is understood', () => {
 
   test('chunked, pipelined and HTTP/1.0 requests', async () => {
     const chunks = BODY.match(/.{1,7}/gs)?.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`) ?? [];
-    const chunked = `POST ${INFER} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n${chunks.join('')}0\r\n\r\n`;
+    const chunked = `POST ${INFER} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n${chunks.join('')}0\r\n\r\n`;
     expect(await said(chunked)).toMatch(/^HTTP\/1.1 200 OK/);
     expect(await said(`POST ${INFER} HTTP/1.0\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`)).toMatch(/^HTTP\/1.1 200 OK/);
     const one = request(`POST ${INFER}`, { connection: 'keep-alive' }, BODY);
@@ -141,11 +141,16 @@ describe('every error is JSON of our form', () => {
     ['no Host header', `${get}connection: close\r\n\r\n`, 400, 'SERVE_HTTP'],
     ['an unknown method', request('BREW /v2'), 400, 'SERVE_HTTP'],
     ['HTTP/2 without asking', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400, 'SERVE_HTTP'],
-    ['a tunnel', 'CONNECT example.org:443 HTTP/1.1\r\nhost: a\r\n\r\n', 405, 'SERVE_METHOD'],
+    ['a tunnel', 'CONNECT example.org:443 HTTP/1.1\r\nhost: localhost\r\n\r\n', 405, 'SERVE_METHOD'],
     ['headers too large', request('GET /v2', { cookie: 'a'.repeat(20_000) }), 431, 'SERVE_HEADERS_TOO_LARGE'],
     ['a path too long', request(`GET /${'a'.repeat(20_000)}`), 431, 'SERVE_HEADERS_TOO_LARGE'],
-    ['two lengths', `${get}host: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`, 400, 'SERVE_HTTP'],
-    ['a chunk that is none', `POST ${INFER} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n\r\n`, 400, 'SERVE_HTTP'],
+    ['two lengths', `${get}host: localhost\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`, 400, 'SERVE_HTTP'],
+    [
+      'a chunk that is none',
+      `POST ${INFER} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n\r\n`,
+      400,
+      'SERVE_HTTP',
+    ],
     ['another expectation', request('GET /v2', { expect: '200-maybe' }), 417, 'SERVE_EXPECTATION'],
     ['a body in an unknown coding', request(`POST ${INFER}`, { 'content-encoding': 'br' }, 'x'), 415, 'SERVE_ENCODING'],
     ['a body that is not what its coding says', request(`POST ${INFER}`, { 'content-encoding': 'gzip' }, 'x'), 400, 'SERVE_BODY'],
@@ -196,7 +201,7 @@ test.each([
   ['the answer 400', 'transfer-encoding: chunked\r\n\r\nzz\r\n', /^HTTP\/1.1 400 [^]*SERVE_HTTP/],
 ])('a client that ignores %s and goes on sending is cut off for good, and a new connection is served', async (_, rest, expected) => {
   const quick = await serve({ requestTimeout: 200 });
-  const { socket, closed } = talk(`POST ${INFER} HTTP/1.1\r\nhost: a\r\n${rest}`, quick);
+  const { socket, closed } = talk(`POST ${INFER} HTTP/1.1\r\nhost: localhost\r\n${rest}`, quick);
   const drip = setInterval(() => socket.write(' '), 20);
   const answer = await closed;
   clearInterval(drip);

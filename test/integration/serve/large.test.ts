@@ -200,7 +200,7 @@ describe('JSON of tensors is bounded by elements', () => {
     const body = JSON.stringify({ inputs: expand(1000, 1000) });
     const socket = net.connect(server.address.tcp?.port ?? 0, '127.0.0.1');
     socket.on('error', () => undefined);
-    socket.write(`POST /v2/models/expand/infer HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    socket.write(`POST /v2/models/expand/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
     await new Promise((resolve) => socket.once('data', resolve));
     socket.pause();
     expect((await ask('affine', { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4], data: [1, 2, 3, 4] }] })).status).toBe(200);

@@ -1,4 +1,4 @@
-import { open, rm } from 'node:fs/promises';
+import { open, rm, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mkdtemp } from 'node:fs/promises';
@@ -111,6 +111,11 @@ describe('a prediction', () => {
     for (const body of wrong) expect(await ask('POST', INFER, body)).toMatchObject({ status: 400 });
     const unknown = await ask('POST', INFER, { inputs: [{ ...input, parameters: place(0, 16, 'other') }] });
     expect(unknown).toMatchObject({ status: 404, json: { code: 'SERVE_SHARED_MEMORY_UNKNOWN' } });
+    // A request may name one region many times; what it takes together is bounded before any of it is read.
+    await truncate(`/dev/shm${KEY}`, 2 ** 30);
+    expect(await ask('POST', `${base}/region/large/register`, { key: KEY, offset: 0, byte_size: 2 ** 30 })).toMatchObject({ status: 200 });
+    const large = ['x', 'z'].map((name) => ({ ...input, name, shape: [2 ** 24, 4], parameters: place(0, 2 ** 28 + name.length, 'large') }));
+    expect(await ask('POST', INFER, { inputs: large })).toMatchObject({ status: 413, json: { code: 'INPUT_TOO_LARGE' } });
     expect(await ask('POST', `${base}/unregister`)).toMatchObject({ status: 200 });
     expect(await ask('GET', `${base}/region/mine/status`)).toMatchObject({ status: 404 });
   });

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { RequestCounts } from '#agent/metrics/request-counts.js';
-import type { ServeConfig } from '#agent/serve/config.js';
+import { DEFAULT_SERVE_SETTINGS, type ServeConfig } from '#agent/serve/config.js';
 import { createInferenceServer, httpApis, type InferenceServer } from '#agent/serve/server.js';
 import { ROWS } from '#shared/signals/rows.js';
 import { silentLogger } from '#shared/kernel/logger.js';
@@ -146,7 +146,7 @@ describe('Open Inference Protocol v2 in JSON', () => {
       agentVersion: '',
     };
     expect(written.toSorted()).toEqual(
-      httpApis(parts, { jsonElements: 1, sharedMemory: false, vertex: {} })
+      httpApis(parts, { ...DEFAULT_SERVE_SETTINGS, jsonElements: 1 })
         .filter(({ name }) => name === 'oip' || name === 'skerry')
         .flatMap(({ routes }) => routes.map((route) => `${route.method} ${route.path}`))
         .toSorted(),
@@ -345,7 +345,7 @@ describe('connections', () => {
         socket.once('error', reject);
       });
     expect(await send(server, 'HELLO\r\n\r\n')).toMatch(/^HTTP\/1.1 400 .*SERVE_HTTP/s);
-    expect(await send(quick, `POST ${INFER} HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{"inputs"`)).toMatch(
+    expect(await send(quick, `POST ${INFER} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"inputs"`)).toMatch(
       /^HTTP\/1.1 408 .*SERVE_TIMEOUT/s,
     );
   });

@@ -1,6 +1,9 @@
-import { rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import os from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openStandalone, type Standalone } from '#agent/standalone-app.js';
+import { clearAbandoned, writeOverride } from '#agent/standalone/override.js';
 import { folderSource } from '#agent/standalone/source.js';
 import type { ModelName } from '#shared/bundle/names.js';
 import { silentLogger } from '#shared/kernel/logger.js';
@@ -15,7 +18,11 @@ let root = '';
 let standalone: Standalone;
 let base = '';
 
+/** What a process left that was killed: its number is beyond what systems give. */
+let abandoned = '';
+
 beforeAll(async () => {
+  abandoned = await abandonedFolder();
   root = await sharedModelFolder({
     'plain/1/model.onnx': plus(1),
     'plain/2/model.onnx': plus(2),
@@ -159,13 +166,19 @@ describe('clients load and unload', () => {
       { config: '{}', files: new Map([['5/model.onnx', Buffer.from('no model')]]) },
       { config: '{}', files: new Map([['../5/model.onnx', plus(5)]]) },
       { files: new Map([['5/model.onnx', plus(5)]]) },
+      { config: '{}', files: new Map(['5', '5/model.onnx'].map((name) => [name, plus(5)])) },
+      { config: '{}', files: new Map([[`5/${'ü'.repeat(200)}.onnx`, plus(5)]]) },
     ];
     for (const override of bad) {
-      await expect(standalone.repository.load('plain', { ...NO_FILES, ...override })).rejects.toHaveProperty('code');
+      const failure: unknown = await standalone.repository.load('plain', { ...NO_FILES, ...override }).catch((cause: unknown) => cause);
+      expect(failure).toHaveProperty('code', expect.stringMatching(/^STANDALONE_|^INFERENCE_|^ONNX_|^MODEL_/));
+      // Where things lie on this machine is nobody's business.
+      expect(String(failure)).not.toContain(os.tmpdir());
       expect(await infer('plain')).toMatchObject(answer('2', [1, 4], 2));
     }
     await expect(standalone.repository.load('nosuch', NO_FILES)).rejects.toMatchObject({ code: 'INFERENCE_MODEL_UNKNOWN' });
     expect(states('nosuch')).toEqual([]);
+    expect(JSON.stringify(standalone.repository.index())).not.toContain(root);
   });
 
   test('files of their own, in place of those in the folder', async () => {
@@ -206,3 +219,24 @@ describe('clients load and unload', () => {
     expect(await infer('all')).toMatchObject(answer('2', [1, 4], 20));
   });
 });
+
+test('folders that a killed process left are taken away at the start, those of a running one are not', async () => {
+  await standalone.repository.load('sent', { config: '{}', files: new Map([['9/model.onnx', plus(9)]]) });
+  const names = await readdir(os.tmpdir());
+  expect(names).not.toContain(basename(abandoned));
+  const own = names.filter((name) => name.startsWith('skerry-serve-') && name.includes(`-${process.pid}-`));
+  expect(own.length).toBeGreaterThan(0);
+  await clearAbandoned();
+  expect(await readdir(os.tmpdir())).toEqual(expect.arrayContaining(own));
+  await standalone.repository.unload('sent');
+});
+
+async function abandonedFolder(): Promise<string> {
+  const written = await writeOverride('m', { files: new Map([['1/model.onnx', plus(1)]]) });
+  await written.release();
+  // As this process would name it, with the number of another.
+  const name = basename(dirname(written.folder?.folder ?? '')).replace(`-${process.pid}-`, '-999999999-');
+  const made = join(os.tmpdir(), name, 'm');
+  await mkdir(made, { recursive: true });
+  return dirname(made);
+}

@@ -1,4 +1,6 @@
 import type { ModelName, VersionNumber } from '#shared/bundle/names.js';
+import { SkerryError } from '#shared/kernel/errors.js';
+import { LIMITS } from '#shared/kernel/limits.js';
 import { atOnce, inTurns } from '#shared/kernel/turns.js';
 import { fromBinary } from '#shared/tensor/binary.js';
 import { type NamedTensors, namedTensors, type TensorSpec } from '#shared/tensor/tensor.js';
@@ -53,27 +55,39 @@ export async function predictOip(
   { key, expecting, ...carried }: Carried,
 ): Promise<Omit<AnswerDeps, 'jsonElements'> & { readonly reply: InferReply }> {
   let declared: readonly TensorSpec[] = [];
-  const reply = await deps.predict({
-    ...carried,
-    model,
-    version,
-    inputs: await withRegions(request, deps),
-    id: request.id,
-    key: request.key ?? key,
-    outputs: request.outputs?.map((output) => output.name),
-    priority: request.priority,
-    sequence: request.sequence,
-    expecting: (outputs) => {
-      declared = outputs;
-      expecting?.(outputs);
-    },
-  });
-  const { version: answering } = reply.target;
-  const classesOf = (output: string) => ({
-    batched: isBatched(deps, model, answering),
-    names: deps.repository.classNames(model, output, answering),
-  });
-  return { reply, declared, classesOf, sharedMemory: deps.sharedMemory };
+  const release = deps.memory.hold(bytesOfRegions(request));
+  try {
+    const reply = await deps.predict({
+      ...carried,
+      model,
+      version,
+      inputs: await withRegions(request, deps),
+      id: request.id,
+      key: request.key ?? key,
+      outputs: request.outputs?.map((output) => output.name),
+      priority: request.priority,
+      sequence: request.sequence,
+      expecting: (outputs) => {
+        declared = outputs;
+        expecting?.(outputs);
+      },
+    });
+    const { version: answering } = reply.target;
+    const classesOf = (output: string) => ({
+      batched: isBatched(deps, model, answering),
+      names: deps.repository.classNames(model, output, answering),
+    });
+    return { reply, declared, classesOf, sharedMemory: deps.sharedMemory };
+  } finally {
+    release();
+  }
+}
+
+/** What the inputs of a request take that lie in shared memory, which it may name many times. Errors: `INPUT_TOO_LARGE`. */
+function bytesOfRegions({ regions }: OipRequest): number {
+  const bytes = regions.reduce((sum, { place }) => sum + place.byteSize, 0);
+  if (bytes <= LIMITS.regionBytes) return bytes;
+  throw new SkerryError('INPUT_TOO_LARGE', `the inputs in shared memory have ${bytes} bytes; one request may take ${LIMITS.regionBytes}`);
 }
 
 function parse(bytes: Uint8Array, headerLength: string | undefined, jsonElements: number): Promise<OipRequest> | OipRequest {

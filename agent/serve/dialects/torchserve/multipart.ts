@@ -27,6 +27,7 @@ export function* readMultipart(bytes: Uint8Array, boundary: string): Generator<v
   const parts: FormPart[] = [];
   let at = body.indexOf(delimiter);
   if (at > 0 && body.toString('latin1', at - BREAK.length, at) !== BREAK) at = -1;
+  if (at >= 0 && !endsHere(body, at + delimiter.length)) at = -1;
   for (;;) {
     if (at < 0) throw new SkerryError('SERVE_BODY', `the form does not end with --${boundary}--`);
     at += delimiter.length;
@@ -39,7 +40,8 @@ export function* readMultipart(bytes: Uint8Array, boundary: string): Generator<v
     }
     const content = start + headersEnd + 2 * BREAK.length;
     // A part without content has one line break for the end of its headers and the begin of the delimiter.
-    const end = body.indexOf(BREAK + delimiter, content - BREAK.length);
+    let end = body.indexOf(BREAK + delimiter, content - BREAK.length);
+    for (; end >= 0 && !endsHere(body, end + BREAK.length + delimiter.length); end = body.indexOf(BREAK + delimiter, end + 1)) yield;
     if (end < 0) throw new SkerryError('SERVE_BODY', `the form does not end with --${boundary}--`);
     const headers = body.toString('utf8', start, start + headersEnd);
     parts.push({ name: nameOf(headers, parts.length), bytes: bytes.subarray(content, Math.max(content, end)) });
@@ -47,6 +49,15 @@ export function* readMultipart(bytes: Uint8Array, boundary: string): Generator<v
     yield;
   }
 }
+
+/** RFC 2046, 5.1.1: a delimiter is followed by two hyphens or by white space and a line end. A longer text that begins so is content. */
+function endsHere(body: Buffer, at: number): boolean {
+  const rest = body.toString('latin1', at, at + PADDING + 2);
+  return rest.startsWith('--') || /^[ \t]*\r\n/.test(rest);
+}
+
+/** Most white space behind a delimiter. */
+const PADDING = 64;
 
 const DISPOSITION = /^content-disposition:[^\r\n]*?;\s*name=(?:"((?:[^"\\\r\n]|\\.)*)"|([^\s;"]+))/im;
 
