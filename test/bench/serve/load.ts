@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { z } from 'zod';
 import { PROJECT_ROOT } from '../../kit/processes.js';
 import type { LoadRequest } from './requests.js';
 
@@ -56,7 +57,7 @@ export class LoadClient {
     const child = spawn(program, [...own, address, ...counts, request.protocol, ...files], { stdio: ['ignore', 'pipe', 'inherit'] });
     const told: Buffer[] = [];
     child.stdout.on('data', (part: Buffer) => told.push(part));
-    const [code]: unknown[] = await once(child, 'close');
+    const code = z.tuple([z.int().nullable()]).rest(z.unknown()).parse(await once(child, 'close'))[0];
     await Promise.all(files.map((file) => rm(file)));
     if (code !== 0) throw new Error(`the load client ended with ${String(code)}`);
     return read(Buffer.concat(told));
