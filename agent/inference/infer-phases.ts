@@ -1,7 +1,7 @@
 import type { Clock } from '#shared/kernel/clock.js';
 import type { Millis } from '#shared/kernel/time.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
-import { type Next, type Phase, Phases, type Row } from '#shared/kernel/phases.js';
+import { type Next, type Observer, type Phase, Phases, type Row } from '#shared/kernel/phases.js';
 import { checkTensors } from '#shared/tensor/check.js';
 import type { Work } from './batching/scheduler.js';
 import { expectedOutputs } from './checks/expected-outputs.js';
@@ -45,10 +45,10 @@ interface Ready extends Received, Served {
 export function inferPhases(deps: InferDeps): Row<Received, InferReply> {
   return Phases.from<Received, InferReply>()
     .phase('route', route(deps))
-    .phase('record', record(deps))
+    .observe('record', record(deps))
+    .observe('judge outputs', judgeOutputs)
     .phase('check', check)
     .phase('shadow', shadow(deps))
-    .phase('judge outputs', judgeOutputs)
     .end('queue and run', queueAndRun(deps));
 }
 
@@ -69,20 +69,29 @@ function route({ table, recorder, clock }: InferDeps): Phase<Received, Routed, I
 }
 
 /** Counts what came of the request for what it ran on. */
-function record({ recorder, clock }: InferDeps): Phase<Routed, Routed, InferReply> {
-  return async (routed, next) => {
-    const { target, began } = routed;
-    try {
-      const reply = await next(routed);
-      recorder.succeeded(target, { ...reply.timing, total: clock.monotonic() - began }, reply);
+function record({ recorder, clock }: InferDeps): Observer<Routed, InferReply> {
+  return {
+    leave: ({ target, began }, reply) => {
+      const { queue, compute } = reply.timing;
+      recorder.succeeded(target, { queue, compute, total: clock.monotonic() - began }, reply);
       return reply;
-    } catch (cause) {
+    },
+    failed: ({ target, began }, cause) => {
       const error = asSkerryError(cause);
       recorder.failed(target, error.code, clock.monotonic() - began);
-      throw error;
-    }
+      return error;
+    },
   };
 }
+
+/** Marks an answer with values that no golden sample shows. */
+const judgeOutputs: Observer<Routed, InferReply> = {
+  leave: ({ host }, reply) => {
+    // Nobody said what is right for it.
+    if (host.spec.declare !== undefined) return reply;
+    return holdsUnexpected(reply.outputs, host.notFinite) ? { ...reply, notFinite: true } : reply;
+  },
+};
 
 /** Refuses what the model does not take, what could end the process, and an answer that the caller could not be given. */
 const check: Phase<Routed, Routed, InferReply> = (routed, next) => {
@@ -122,14 +131,6 @@ async function compared(copy: KeptRequest, answering: Promise<InferReply>): Prom
     throw cause;
   }
 }
-
-/** Marks an answer with values that no golden sample shows. */
-const judgeOutputs: Phase<Ready, Ready, InferReply> = async (ready, next) => {
-  const reply = await next(ready);
-  // Nobody said what is right for it.
-  if (ready.host.spec.declare !== undefined) return reply;
-  return holdsUnexpected(reply.outputs, ready.host.notFinite) ? { ...reply, notFinite: true } : reply;
-};
 
 /** The request waits in the line of its servable, shares a run where that is allowed, and an instance answers. */
 function queueAndRun(deps: InferDeps): Next<Ready, InferReply> {

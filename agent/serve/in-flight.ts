@@ -13,13 +13,15 @@ export class InFlight {
     this.#max = max;
   }
 
-  /** Counts a request in; the function returned counts it out. `SERVE_BUSY` when there are as many as may be. */
-  enter(call: CallKind): () => void {
-    if (ALWAYS.has(call)) return () => undefined;
+  /** Counts a request in, until `leave`. `SERVE_BUSY` when there are as many as may be. */
+  enter(call: CallKind): void {
+    if (ALWAYS.has(call)) return;
     if (this.#count >= this.#max) throw new SkerryError('SERVE_BUSY', `${this.#max} requests are in flight, as many as are accepted`);
     this.#count += 1;
-    return () => {
-      this.#count -= 1;
-    };
+  }
+
+  /** Counts out a request that was counted in. */
+  leave(call: CallKind): void {
+    if (!ALWAYS.has(call)) this.#count -= 1;
   }
 }

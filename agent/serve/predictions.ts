@@ -1,5 +1,5 @@
 import type { DataPlane, InferReply, InferRequest } from '#agent/inference/contract.js';
-import { type Phase, Phases, type Row } from '#shared/kernel/phases.js';
+import { type Observer, Phases, type Row } from '#shared/kernel/phases.js';
 import type { AnswerLog } from './answer-log.js';
 import type { Tracer } from './tracing/tracer.js';
 
@@ -17,27 +17,28 @@ interface PredictionDeps {
 }
 
 /** What stands before and behind every prediction, whichever dialect asked for it. */
-export function predictionPhases(deps: PredictionDeps): Row<PredictRequest, InferReply> {
-  const { tracer } = deps;
-  const remembering = Phases.from<PredictRequest, InferReply>().phase('remember answer', rememberAnswer(deps));
-  return (tracer === undefined ? remembering : remembering.phase('trace', trace(tracer))).end('data plane', (request) =>
-    deps.dataPlane.infer(request),
+export function predictionPhases({ dataPlane, answers, tracer }: PredictionDeps): Row<PredictRequest, InferReply> {
+  const remembering = Phases.from<PredictRequest, InferReply>().observe('remember answer', rememberAnswer(answers));
+  return (tracer === undefined ? remembering : remembering.observe('trace', trace(tracer))).end('data plane', (request) =>
+    dataPlane.infer(request),
   );
 }
 
 /** Which version answered is known to whoever tells how the answer turned out. */
-function rememberAnswer({ answers }: PredictionDeps): Phase<PredictRequest, PredictRequest, InferReply> {
-  return async (request, next) => {
-    const reply = await next(request);
-    answers.answered(request.model, reply.target.version, request);
-    return reply;
+function rememberAnswer(answers: AnswerLog): Observer<PredictRequest, InferReply> {
+  return {
+    leave: (request, reply) => {
+      answers.answered(request.model, reply.target.version, request);
+      return reply;
+    },
   };
 }
 
-function trace(tracer: Pick<Tracer, 'predicted'>): Phase<PredictRequest, PredictRequest, InferReply> {
-  return async (request, next) => {
-    const reply = await next(request);
-    tracer.predicted(reply);
-    return reply;
+function trace(tracer: Pick<Tracer, 'predicted'>): Observer<PredictRequest, InferReply> {
+  return {
+    leave: (_, reply) => {
+      tracer.predicted(reply);
+      return reply;
+    },
   };
 }

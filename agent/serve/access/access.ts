@@ -60,14 +60,24 @@ export class Access implements ModelGuard {
     return this.#source?.authenticator.identify(caller) ?? OPEN[caller.transport];
   }
 
-  /** Does the work for a caller who may ask for it, and not too often. Errors: `SERVE_UNAUTHENTICATED`, `SERVE_ACCESS_DENIED`, `SERVE_RATE_LIMIT`. */
-  admit<Answer>(identity: Identity, { call, model }: Asked, work: () => Promise<Answer>): Promise<Answer> {
+  /** Does the work for a caller who may ask for it, and not too often. Errors: as `check`. */
+  admit<Answer>(identity: Identity, asked: Asked, work: () => Promise<Answer>): Promise<Answer> {
+    this.check(identity, asked);
+    return this.within(identity, asked.call, work);
+  }
+
+  /** Refuses who may not ask, or asks too often. Errors: `SERVE_UNAUTHENTICATED`, `SERVE_ACCESS_DENIED`, `SERVE_RATE_LIMIT`. */
+  check(identity: Identity, { call, model }: Asked): void {
     const { problem, rate, client, grants } = identity;
     if (problem !== undefined && call !== 'unknown') throw problem;
     const wait = rate === undefined ? undefined : this.#limiter.take(client, rate);
     if (wait !== undefined) throw tooOften(identity, Math.ceil(wait / 1000));
     const refusal = refusalOf(grants, call, model);
     if (refusal !== undefined) throw this.guards ? denial(identity, call, refusal, model) : closed(call);
+  }
+
+  /** Does the work of a request that passed `check`, in which models are guarded. */
+  within<Answer>(identity: Identity, call: CallKind, work: () => Promise<Answer>): Promise<Answer> {
     return this.guards ? this.#admitted.run({ identity, call }, work) : work();
   }
 

@@ -18,7 +18,7 @@ test('a prediction is a row of phases, and one that no servable takes is counted
     settings: DEFAULT_INFERENCE_SETTINGS,
     clock,
   });
-  expect(prediction.names).toEqual(['route', 'record', 'check', 'shadow', 'judge outputs', 'queue and run']);
+  expect(prediction.names).toEqual(['route', 'record', 'judge outputs', 'check', 'shadow', 'queue and run']);
   const asked = prediction.run({ request: { model: modelName('none'), inputs: {} }, began: clock.monotonic() });
   await expect(asked).rejects.toEqual(coded('INFERENCE_MODEL_UNKNOWN'));
   expect(recorder.failures).toEqual([{ target: undefined, code: 'INFERENCE_MODEL_UNKNOWN' }]);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Phase, Phases } from '#shared/kernel/phases.js';
+import { type Observer, type Phase, Phases } from '#shared/kernel/phases.js';
 
 interface Asked {
   readonly question: string;
@@ -61,4 +61,42 @@ test('an error passes those before it, and a row can be continued in two ways', 
     ['understand', 'one'],
     ['understand', 'cache', 'other'],
   ]);
+});
+
+test('parts that only look see what comes in, the result and the error, as phases around them do', async () => {
+  steps.length = 0;
+  const looking = (name: string): Observer<Asked, string> => ({
+    enter: ({ question }) => {
+      steps.push(`enter ${name}`);
+      if (question === name) throw new Error(`${name} refuses`);
+    },
+    leave: (_, answer) => {
+      steps.push(`leave ${name}`);
+      if (answer.includes(name)) throw new Error(`${name} dislikes it`);
+      return `${answer} ${name}`;
+    },
+    failed: (_, cause) => {
+      steps.push(`failed ${name}`);
+      return new Error(`${name}: ${cause instanceof Error ? cause.message : ''}`);
+    },
+  });
+  const observing = Phases.from<Asked, string>()
+    .observe('a', looking('a'))
+    .observe('silent', {})
+    .observe('b', looking('b'))
+    .phase('understand', understand)
+    .observe('c', { leave: (_, answer) => answer.toUpperCase() })
+    .end('answer', async ({ question }) => question);
+  expect(observing.names).toEqual(['a', 'silent', 'b', 'understand', 'c', 'answer']);
+  expect(await observing.run({ question: 'x' })).toBe('X b a');
+  expect(steps.splice(0)).toEqual(['enter a', 'enter b', 'leave b', 'leave a']);
+  await expect(observing.run({ question: 'b' })).rejects.toThrow('a: b refuses');
+  expect(steps.splice(0)).toEqual(['enter a', 'enter b', 'failed a']);
+  await expect(observing.run({ question: 'a' })).rejects.toThrow('a refuses');
+  expect(steps.splice(0)).toEqual(['enter a']);
+  const disliked = Phases.from<Asked, string>()
+    .observe('a', looking('a'))
+    .observe('b', looking('b'))
+    .end('answer', async () => 'b');
+  await expect(disliked.run({ question: 'x' })).rejects.toThrow('a: b dislikes it');
 });
