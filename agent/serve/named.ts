@@ -2,11 +2,22 @@ import { localModelNameSchema, type ModelName, type VersionNumber, versionNumber
 import { unknownModel } from '#agent/inference/servables/refusals.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 
-/** Model and version of the path; a name that cannot be one is simply unknown here. */
-export function namedModel(params: Readonly<Record<string, string>>): {
+interface NamedModel {
   readonly model: ModelName;
   readonly version: VersionNumber | undefined;
-} {
+}
+
+/** What was read of segments that the router remembers. */
+const read = new WeakMap<Readonly<Record<string, string>>, NamedModel>();
+
+/** Model and version of the path; a name that cannot be one is simply unknown here. */
+export function namedModel(params: Readonly<Record<string, string>>): NamedModel {
+  let named = read.get(params);
+  if (named === undefined) read.set(params, (named = readNames(params)));
+  return named;
+}
+
+function readNames(params: Readonly<Record<string, string>>): NamedModel {
   const model = localModelNameSchema.safeParse(params['model']);
   if (!model.success) throw unknownModel(params['model'] ?? '');
   const text = params['version'];

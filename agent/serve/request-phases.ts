@@ -2,7 +2,7 @@ import type { Clock } from '#shared/kernel/clock.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
 import type { Millis } from '#shared/kernel/time.js';
-import { type Observer, type Phase, Phases, type Row } from '#shared/kernel/phases.js';
+import { type Next, type Observer, type Phase, Phases, type Row } from '#shared/kernel/phases.js';
 import type { AccessLog } from './access-log.js';
 import type { Access } from './access/access.js';
 import { shownAddress } from './access/caller-address.js';
@@ -57,9 +57,17 @@ function identify<Answer>({ access, clock }: RequestDeps): Phase<Incoming<Answer
   return (incoming, next) => {
     const began = clock.monotonic();
     const found = access.identify(incoming.caller);
-    if (found instanceof Promise) return found.then((identity) => next({ ...incoming, identity, began }));
-    return next({ ...incoming, identity: found, began });
+    return found instanceof Promise ? identifiedLater(found, incoming, began, next) : next({ ...incoming, identity: found, began });
   };
+}
+
+async function identifiedLater<Answer>(
+  found: Promise<Identity>,
+  incoming: Incoming<Answer>,
+  began: Millis,
+  next: Next<Identified<Answer>, Answer>,
+): Promise<Answer> {
+  return next({ ...incoming, identity: await found, began });
 }
 
 function trace<Answer>(tracer: Pick<Tracer, 'request'>): RequestPhase<Answer> {

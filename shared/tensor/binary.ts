@@ -18,20 +18,38 @@ export function fromBinary(datatype: Datatype, shape: readonly number[], bytes: 
   return atOnce(readBinary(datatype, shape, bytes, what));
 }
 
+/** Whether bytes of this datatype make a tensor without a look at each element. */
+export function isView(datatype: Datatype): boolean {
+  return datatype !== 'BOOL' && elementSize(datatype) !== undefined;
+}
+
+/** The same where only the length has to be looked at; undefined for datatypes whose elements have to be checked. */
+export function fromFixedBinary(datatype: Datatype, shape: readonly number[], bytes: Uint8Array, what: string): Tensor | undefined {
+  const size = isView(datatype) ? elementSize(datatype) : undefined;
+  if (size === undefined) return undefined;
+  checkLength(datatype, shape, bytes, elementCount(shape, what) * size, what);
+  return { datatype, shape, data: bytes };
+}
+
 /** The same as work that can be interrupted wherever it yields. */
 export function* readBinary(datatype: Datatype, shape: readonly number[], bytes: Uint8Array, what: string): Generator<void, Tensor> {
   const count = elementCount(shape, what);
   const size = elementSize(datatype);
   if (size === undefined) {
     yield* checkBytesElements(bytes, count, what);
-  } else if (bytes.byteLength !== count * size) {
-    throw new SkerryError(
-      'TENSOR_DATA',
-      `${what}: ${datatype} ${formatShape(shape)} takes ${count * size} bytes, the data has ${bytes.byteLength}`,
-    );
+  } else {
+    checkLength(datatype, shape, bytes, count * size, what);
   }
   if (datatype === 'BOOL') yield* checkBools(bytes, what);
   return { datatype, shape, data: bytes };
+}
+
+function checkLength(datatype: Datatype, shape: readonly number[], bytes: Uint8Array, length: number, what: string): void {
+  if (bytes.byteLength === length) return;
+  throw new SkerryError(
+    'TENSOR_DATA',
+    `${what}: ${datatype} ${formatShape(shape)} takes ${length} bytes, the data has ${bytes.byteLength}`,
+  );
 }
 
 const BOOLS_AT_ONCE = 64 * 1024;

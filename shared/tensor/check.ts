@@ -15,6 +15,7 @@ interface Problem {
  * `TENSOR_UNKNOWN`, `TENSOR_MISSING`, `TENSOR_DATATYPE` or `TENSOR_SHAPE`.
  */
 export function checkTensors(specs: readonly TensorSpec[], tensors: NamedTensors, kind: 'input' | 'output' = 'input'): void {
+  if (allFit(specs, tensors)) return;
   const problems = [...unknownNames(specs, tensors, kind), ...specs.flatMap((spec) => checkOne(spec, tensors, kind))];
   const [first] = problems;
   if (first === undefined) return;
@@ -37,6 +38,16 @@ export function shapeFits(spec: Pick<TensorSpec, 'shape' | 'anyShape'>, shape: r
   return spec.anyShape === true || shapeMatches(spec.shape, shape);
 }
 
+/** The usual case: this runs on every prediction. */
+function allFit(specs: readonly TensorSpec[], tensors: NamedTensors): boolean {
+  for (const spec of specs) {
+    const tensor = tensorNamed(tensors, spec.name);
+    if (tensor?.datatype !== spec.datatype || !shapeFits(spec, tensor.shape)) return false;
+  }
+  // Every one that is declared is there, so that no other is where there are no more.
+  return Object.keys(tensors).length === specs.length;
+}
+
 function unknownNames(specs: readonly TensorSpec[], tensors: NamedTensors, kind: string): readonly Problem[] {
   const known = new Set(specs.map((spec) => spec.name));
   return Object.keys(tensors)
@@ -49,7 +60,6 @@ function unknownNames(specs: readonly TensorSpec[], tensors: NamedTensors, kind:
 }
 
 function checkOne(spec: TensorSpec, tensors: NamedTensors, kind: string): readonly Problem[] {
-  // In words only for what is wrong: this runs on every prediction.
   const problem = (code: ErrorCode, what: string): readonly Problem[] => {
     const expected = `expected ${describeType(spec)}`;
     return [{ code, tensor: spec.name, message: `${kind} ${JSON.stringify(spec.name)} ${what}, ${expected}` }];

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseInferRequest } from '#agent/serve/dialects/oip/oip-request.js';
+import { KnownHeads } from '#agent/serve/dialects/oip/known-heads.js';
+import { parseInferRequest, withTensors } from '#agent/serve/dialects/oip/oip-request.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { atOnce } from '#shared/kernel/turns.js';
 import { fp32 } from '../kit/servables.js';
@@ -115,4 +116,43 @@ test('tensors come out as they went in, as JSON and as binary data', () => {
       ]);
     }),
   );
+});
+
+test('a JSON part that was read before gives the same request, whatever lies behind it, and one with data in it is read anew', () => {
+  const heads = new KnownHeads();
+  const read = (head: Buffer, behind: Uint8Array): unknown => {
+    try {
+      const known = heads.read(head);
+      if (known === undefined) throw new Error('too long');
+      return atOnce(withTensors(known, behind, 100));
+    } catch (cause) {
+      return cause instanceof SkerryError ? cause.code : cause;
+    }
+  };
+  const readAnew = (head: Buffer, behind: Uint8Array): unknown => {
+    try {
+      return atOnce(parseInferRequest(Buffer.concat([head, behind]), String(head.byteLength), 100));
+    } catch (cause) {
+      return cause instanceof SkerryError ? cause.code : cause;
+    }
+  };
+  const input = fc.record(
+    {
+      datatype: fc.constantFrom('FP32', 'BOOL', 'BYTES', 'INT64', 'none'),
+      shape: fc.array(fc.nat(3), { maxLength: 2 }),
+      size: fc.nat(9),
+      data: fc.array(fc.nat(9)),
+    },
+    { requiredKeys: ['datatype', 'shape'] },
+  );
+  fc.assert(
+    fc.property(fc.array(input, { maxLength: 3 }), fc.boolean(), fc.uint8Array({ maxLength: 20 }), (inputs, binary, behind) => {
+      const described = inputs.map(({ size, ...rest }, at) => ({ name: `i${at}`, ...rest, parameters: { binary_data_size: size } }));
+      const head = Buffer.from(JSON.stringify({ inputs: described, parameters: { binary_data_output: binary } }));
+      const expected = readAnew(head, behind);
+      // The first time it is read, then remembered.
+      expect([read(head, behind), read(head, behind)]).toEqual([expected, expected]);
+    }),
+  );
+  expect(heads.read(Buffer.from(`{"inputs":[],"id":"${'x'.repeat(2048)}"}`))).toBeUndefined();
 });

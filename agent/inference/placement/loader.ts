@@ -150,7 +150,8 @@ export class Loader {
       // R6: the mark of an accelerator must be gone before it is used. Nobody waits for the rest.
       const remembered = memory.remember(key, verdict);
       if (measure || accelerated) await remembered;
-      else remembered.catch((cause: unknown) => logger.warn({ error: asSkerryError(cause).message }, 'a placement could not be remembered'));
+      else
+        remembered.catch((cause: unknown) => logger.warn({ error: asSkerryError(cause).message }, 'a placement could not be remembered'));
       const shared = sharedSizes(signature.inputs, samples);
       return { spec: declared, candidate, instance, millis, memoryBytes, shared, classNames: classNamesOf(signature) };
     } catch (cause) {

@@ -11,7 +11,7 @@ export interface Ends {
 }
 
 export interface Body {
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
   /** The memory is this body's alone, not a piece of the connection's read buffer. */
   readonly owned: boolean;
 }
@@ -21,7 +21,8 @@ export interface Body {
  * other bodies take the `memory`, `ABORTED` when the client goes away.
  */
 export async function readBody(ends: Ends, limit: number, memory: BodyMemory): Promise<Body> {
-  const coding = codingOf(ends.request.headers);
+  const { headers } = ends.request;
+  const coding = headers['content-encoding'] === undefined ? undefined : codingOf(headers);
   const taken = new Taken(ends, memory);
   const body = await readSent(ends, limit, taken);
   if (coding === undefined) return body;
@@ -42,10 +43,10 @@ function readSent({ request, response }: Ends, limit: number, taken: Taken): Pro
   // RFC 9110, 10.1.1: only now, since a client that asks first need not send what would be refused.
   if (expectsContinue(request.headers)) response.writeContinue();
   return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = [];
+    const chunks: Buffer[] = [];
     let size = 0;
     let complete = false;
-    const take = (chunk: Uint8Array): void => {
+    const take = (chunk: Buffer): void => {
       size += chunk.byteLength;
       try {
         if (size > limit) throw tooLarge(limit);
@@ -107,7 +108,7 @@ const JOINED_AT_ONCE = 1024 * 1024;
 const NOTHING = new Uint8Array();
 
 /** Copies one chunk after the other, and lets go of each. */
-function* join(chunks: Uint8Array[], size: number): Generator<void, Uint8Array> {
+function* join(chunks: Uint8Array[], size: number): Generator<void, Buffer> {
   const bytes = Buffer.allocUnsafeSlow(size);
   let offset = 0;
   for (const [index, chunk] of chunks.entries()) {
@@ -126,14 +127,16 @@ export function expectsContinue(headers: IncomingHttpHeaders): boolean {
 
 /** What can be said of a body by its headers alone. */
 function refusalOf(headers: IncomingHttpHeaders, limit: number): SkerryError | undefined {
-  const codings = (headers['transfer-encoding'] ?? '')
+  const length = Number(headers['content-length'] ?? 0);
+  if (headers['transfer-encoding'] === undefined) return length > limit ? tooLarge(limit) : undefined;
+  const codings = headers['transfer-encoding']
     .split(',')
     .map((name) => name.trim())
     .filter((name) => !['', 'identity', 'chunked'].includes(name.toLowerCase()));
   if (codings.length > 0) {
     return new SkerryError('SERVE_ENCODING', `a body transferred as ${codings.join(', ').slice(0, 64)} is not accepted`);
   }
-  return Number(headers['content-length'] ?? 0) > limit ? tooLarge(limit) : undefined;
+  return length > limit ? tooLarge(limit) : undefined;
 }
 
 function tooLarge(limit: number): SkerryError {

@@ -14,16 +14,21 @@ export class Cors {
     this.#origins = new Set(origins);
   }
 
-  /** What every answer to such a page needs; nothing where its origin is not allowed, or it is no such page. */
-  headersFor({ origin }: IncomingHttpHeaders): Readonly<Record<string, string>> {
-    if (origin === undefined || !this.#allows(origin)) return {};
+  /** What every answer to such a page needs; undefined where its origin is not allowed, or it is no such page. */
+  headersFor({ origin }: IncomingHttpHeaders): Readonly<Record<string, string>> | undefined {
+    if (origin === undefined || !this.#allows(origin)) return undefined;
     return { 'access-control-allow-origin': origin, 'access-control-expose-headers': '*', vary: 'Origin' };
   }
 
   /** The answer to a browser that asks before it sends a request; undefined for any other request. It is asked without credentials. */
   preflight(method: string | undefined, headers: IncomingHttpHeaders): HttpAnswer | undefined {
-    const wanted = headers['access-control-request-method'];
-    if (method !== 'OPTIONS' || wanted === undefined || headers.origin === undefined || !this.#allows(headers.origin)) return undefined;
+    if (
+      method !== 'OPTIONS' ||
+      headers['access-control-request-method'] === undefined ||
+      headers.origin === undefined ||
+      !this.#allows(headers.origin)
+    )
+      return undefined;
     return {
       status: 200,
       headers: {

@@ -123,35 +123,37 @@ export class HttpTransport implements Service {
 
   async #serve(ends: Ends, transport: Caller['transport']): Promise<void> {
     const { request } = ends;
-    this.#last.set(request.socket, ends);
+    const { socket } = request;
+    this.#last.set(socket, ends);
     // A connection with a prediction in it is not idle: how long that may take is the data plane's to say, which always answers.
-    request.socket.setTimeout(0);
-    const { route, params } = this.#find(request, transport);
-    const exchange = new HttpExchange(ends, params, this.#deps.settings.bodyLimit, this.#memory);
-    const headers = new Map(Object.entries(this.#cors.headersFor(request.headers)));
-    const answer = await this.#answer(route, {
-      kind: route.kind,
-      what: `${request.method} ${request.url}`,
-      model: params['model'],
-      caller: callerOf(request, transport),
-      tell: (name, value) => void headers.set(name, value),
-      answer: async () => {
-        this.#cors.check(request.headers, route.kind.call);
-        return route.handle(exchange);
-      },
-    });
-    const told = headers.size === 0 ? answer : { ...answer, headers: { ...answer.headers, ...Object.fromEntries(headers) } };
-    const coded = await inCoding(told, route, request);
-    request.socket.setTimeout(this.#deps.settings.idleTimeout);
-    await writeAnswer(ends, coded);
+    socket.setTimeout(0);
+    const answer = await this.#answer(ends, transport);
+    socket.setTimeout(this.#deps.settings.idleTimeout);
+    await writeAnswer(ends, answer);
   }
 
-  async #answer({ error: toAnswer }: Target, incoming: Incoming<HttpAnswer>): Promise<HttpAnswer> {
+  /** Never rejects: what goes wrong is an answer in the form of the API. */
+  async #answer(ends: Ends, transport: Caller['transport']): Promise<HttpAnswer> {
+    const { request } = ends;
+    const { route, params } = this.#find(request, transport);
+    const told = new ToldHeaders(this.#cors.headersFor(request.headers));
+    let answer: HttpAnswer;
     try {
-      return await this.#deps.requests.run(incoming);
+      answer = await this.#deps.requests.run({
+        kind: route.kind,
+        what: `${request.method} ${request.url}`,
+        model: params['model'],
+        caller: new HttpCaller(request, transport),
+        tell: (name, value) => told.add(name, value),
+        answer: async () => {
+          this.#cors.check(request.headers, route.kind.call);
+          return route.handle(new HttpExchange(ends, params, this.#deps.settings.bodyLimit, this.#memory));
+        },
+      });
     } catch (cause) {
-      return toAnswer(asSkerryError(cause));
+      answer = route.error(asSkerryError(cause));
     }
+    return inCoding(told.onto(answer), route, request);
   }
 
   #find(request: IncomingMessage, transport: Caller['transport']): Found {
@@ -202,18 +204,48 @@ class HttpExchange implements Exchange {
   }
 }
 
-function callerOf({ socket, headers }: IncomingMessage, transport: Caller['transport']): Caller {
-  const header: Caller['header'] = (name) => {
-    const value = headers[name];
-    return typeof value === 'string' ? value : undefined;
-  };
-  return { transport, address: socket.remoteAddress, header };
+class HttpCaller implements Caller {
+  readonly transport: Caller['transport'];
+  readonly header: Caller['header'];
+  readonly #request: IncomingMessage;
+
+  constructor(request: IncomingMessage, transport: Caller['transport']) {
+    this.#request = request;
+    this.transport = transport;
+    this.header = (name) => {
+      const value = request.headers[name];
+      return typeof value === 'string' ? value : undefined;
+    };
+  }
+
+  get address(): string | undefined {
+    return this.#request.socket.remoteAddress;
+  }
+}
+
+/** Headers that stand around an answer, beside those of its own. */
+class ToldHeaders {
+  #headers: Record<string, string> | undefined;
+
+  constructor(first: Readonly<Record<string, string>> | undefined) {
+    if (first !== undefined) this.#headers = { ...first };
+  }
+
+  add(name: string, value: string): void {
+    this.#headers ??= {};
+    this.#headers[name] = value;
+  }
+
+  onto(answer: HttpAnswer): HttpAnswer {
+    return this.#headers === undefined ? answer : { ...answer, headers: { ...answer.headers, ...this.#headers } };
+  }
 }
 
 /** Predictions may be large; what else is answered is small, and stays readable. */
 function inCoding(answer: HttpAnswer, { kind }: Target, { headers, method }: IncomingMessage): Promise<HttpAnswer> | HttpAnswer {
-  if (kind.call !== 'inference' || answer.status !== 200 || method === 'HEAD') return answer;
-  const coding = wantedCoding(headers['accept-encoding']);
+  const accepted = headers['accept-encoding'];
+  if (accepted === undefined || kind.call !== 'inference' || answer.status !== 200 || method === 'HEAD') return answer;
+  const coding = wantedCoding(accepted);
   return coding === undefined ? answer : encoded(answer, coding);
 }
 

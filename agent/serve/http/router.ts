@@ -1,3 +1,5 @@
+import { BoundedMap } from '#shared/kernel/bounded-map.js';
+
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'OPTIONS';
 
 export interface Routable {
@@ -22,6 +24,7 @@ type Match<R> =
  * clients behind a proxy setting send) the path alone.
  */
 export function pathOf(target: string): string {
+  if (target.startsWith('/') && !target.includes('?') && !target.includes('#')) return target;
   const local = target.replace(ORIGIN, '');
   const path = local.slice(0, local.search(/[?#]|$/));
   return path === '' ? '/' : path;
@@ -38,10 +41,15 @@ interface Entry<R> {
   readonly ignoreCase: boolean;
 }
 
+const MOST_REMEMBERED = 1_024;
+const LONGEST_REMEMBERED = 512;
+
 /** Finds routes by method and path. */
 export class Router<R extends Routable> {
   /** By the number of segments and the first of them, which is fixed in every route. */
   readonly #routes = new Map<string, Entry<R>[]>();
+  /** Found lately, by method and path: clients ask for the same again and again. */
+  readonly #found = new BoundedMap<string, Match<R>>(MOST_REMEMBERED);
 
   constructor(routes: readonly R[]) {
     for (const route of routes) {
@@ -60,6 +68,15 @@ export class Router<R extends Routable> {
    * percent-encoding is taken off; a path whose encoding is broken is unknown.
    */
   match(method: string, path: string): Match<R> {
+    const asked = `${method} ${path}`;
+    const known = this.#found.get(asked);
+    if (known !== undefined) return known;
+    const match = this.#search(method, path);
+    if (match.kind === 'found' && asked.length <= LONGEST_REMEMBERED) this.#found.set(asked, match);
+    return match;
+  }
+
+  #search(method: string, path: string): Match<R> {
     const segments = segmentsOf(path);
     if (segments === undefined) return { kind: 'unknown' };
     const wanted = method === 'HEAD' ? 'GET' : method;

@@ -57,7 +57,10 @@ export class LoadClient {
     const child = spawn(program, [...own, address, ...counts, request.protocol, ...files], { stdio: ['ignore', 'pipe', 'inherit'] });
     const told: Buffer[] = [];
     child.stdout.on('data', (part: Buffer) => told.push(part));
-    const code = z.tuple([z.int().nullable()]).rest(z.unknown()).parse(await once(child, 'close'))[0];
+    const code = z
+      .tuple([z.int().nullable()])
+      .rest(z.unknown())
+      .parse(await once(child, 'close'))[0];
     await Promise.all(files.map((file) => rm(file)));
     if (code !== 0) throw new Error(`the load client ended with ${String(code)}`);
     return read(Buffer.concat(told));

@@ -1,11 +1,11 @@
 import { hasCode, SkerryError } from '#shared/kernel/errors.js';
 import { LIMITS } from '#shared/kernel/limits.js';
-import { readBinary } from '#shared/tensor/binary.js';
+import { fromFixedBinary, readBinary } from '#shared/tensor/binary.js';
 import { JsonText, readDocument } from '#shared/tensor/json-document.js';
 import { fromJsonText } from '#shared/tensor/json-tensor.js';
 import { fromJson } from '#shared/tensor/json.js';
 import { elementCount, formatShape } from '#shared/tensor/shape.js';
-import type { NamedTensors, Tensor } from '#shared/tensor/tensor.js';
+import { type NamedTensors, namedTensors, type Tensor } from '#shared/tensor/tensor.js';
 import type { SequenceStep } from '#agent/inference/contract.js';
 import type { Datatype } from '#shared/tensor/datatype.js';
 import {
@@ -58,14 +58,37 @@ export interface RegionInput {
   readonly place: RegionPlace;
 }
 
+/** The JSON part of a request: everything but the data of tensors that lies behind it. */
+export interface RequestHead extends Omit<OipRequest, 'inputs'> {
+  /** In their order, without those in shared memory. */
+  readonly described: readonly DescribedInput[];
+}
+
+/** An input, and the number of its bytes behind the JSON part, or its elements in it. */
+interface DescribedInput {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+  readonly size: number | undefined;
+  readonly data: unknown;
+}
+
 /**
  * Reads the body of an inference request; tensors of binary data are views over `bytes`. It can be interrupted wherever it yields.
  * Errors are `SERVE_BODY`, `SERVE_REQUEST`, `SERVE_JSON_TOO_LARGE` for more than `jsonElements` in all, and those of tensors.
  */
 export function* parseInferRequest(bytes: Uint8Array, headerLength: string | undefined, jsonElements: number): Generator<void, OipRequest> {
-  const jsonLength = headerLength === undefined ? bytes.byteLength : parseHeaderLength(headerLength, bytes.byteLength);
-  const document = objectAt(yield* parse(bytes.subarray(0, jsonLength)), 'the request');
+  const jsonLength = headLength(headerLength, bytes.byteLength);
+  return yield* withTensors(yield* readHead(bytes.subarray(0, jsonLength)), bytes.subarray(jsonLength), jsonElements);
+}
+
+/** Reads the JSON part of a request. Errors: `SERVE_BODY`, `SERVE_REQUEST`, those of datatypes and shapes. */
+export function* readHead(bytes: Uint8Array): Generator<void, RequestHead> {
+  const document = objectAt(yield* parse(bytes), 'the request');
   const parameters = optionalObjectAt(document['parameters'], 'parameters');
+  const described: DescribedInput[] = [];
+  const regions: RegionInput[] = [];
+  const names = new Set<string>();
   // What is small comes first: tensors may be large, and a mistake elsewhere need not wait for them.
   const rest = {
     ...readOptions(parameters),
@@ -73,23 +96,34 @@ export function* parseInferRequest(bytes: Uint8Array, headerLength: string | und
     outputs: readOutputs(document['outputs']),
     binaryOutput: optionalBooleanAt(parameters['binary_data_output'], 'parameters.binary_data_output') ?? false,
   };
-  const json = new JsonAllowance(jsonElements);
-  const binary = new BinaryReader(bytes.subarray(jsonLength));
-  const inputs: Record<string, Tensor> = {};
-  const regions: RegionInput[] = [];
-  const names = new Set<string>();
   for (const [index, entry] of arrayAt(document['inputs'], 'inputs', LIMITS.tensorsPerModel).entries()) {
     const path = `inputs[${index}]`;
     const input = objectAt(entry, path);
     const name = stringAt(input['name'], `${path}.name`, LIMITS.tensorNameBytes);
     if (names.has(name)) throw new SkerryError('SERVE_REQUEST', `${path}: input ${JSON.stringify(name)} is given twice`);
     names.add(name);
-    const read = yield* readInput(input, name, path, { binary, json });
+    const read = readInput(input, name, path);
     if ('place' in read) regions.push(read);
-    else Object.defineProperty(inputs, name, { value: read, enumerable: true });
+    else described.push(read);
+  }
+  return { ...rest, regions, described };
+}
+
+/** The request with its tensors: those of binary data are views over what lies behind the JSON part. Errors: as `parseInferRequest`. */
+export function* withTensors({ described, ...rest }: RequestHead, behind: Uint8Array, jsonElements: number): Generator<void, OipRequest> {
+  const json = new JsonAllowance(jsonElements);
+  const binary = new BinaryReader(behind);
+  const inputs: [string, Tensor][] = [];
+  for (const input of described) {
+    const { name, datatype, shape, size } = input;
+    const what = `input ${JSON.stringify(name)}`;
+    const taken = size === undefined ? undefined : binary.take(size, what);
+    const fixed = taken === undefined ? undefined : fromFixedBinary(datatype, shape, taken, what);
+    const checked = taken === undefined ? readJson(input, json, what) : readBinary(datatype, shape, taken, what);
+    inputs.push([name, fixed ?? (yield* checked)]);
   }
   binary.end();
-  return { ...rest, inputs, regions };
+  return { ...rest, inputs: namedTensors(inputs) };
 }
 
 /** What the parameters of a request ask for, whichever way they came. */
@@ -120,7 +154,9 @@ export function readKey(header: string | string[] | undefined): string | undefin
   return stringAt(header, `the header ${KEY_FIELD}`, LIMITS.nameLength);
 }
 
-function parseHeaderLength(text: string, bodyLength: number): number {
+/** Length of the JSON part of a body, as the header of the request says; without one it is the whole body. Errors: `SERVE_BODY`. */
+export function headLength(text: string | undefined, bodyLength: number): number {
+  if (text === undefined) return bodyLength;
   const length = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (length > 0 && length <= bodyLength) return length;
   throw new SkerryError(
@@ -144,15 +180,9 @@ function* parse(bytes: Uint8Array): Generator<void, unknown> {
 /** "Tensor Data". */
 const TENSOR_MEMBERS: ReadonlySet<string> = new Set(['data']);
 
-interface TensorSources {
-  readonly binary: BinaryReader;
-  readonly json: JsonAllowance;
-}
-
-function* readInput(input: JsonObject, name: string, path: string, { binary, json }: TensorSources): Generator<void, Tensor | RegionInput> {
+function readInput(input: JsonObject, name: string, path: string): DescribedInput | RegionInput {
   const datatype = datatypeAt(input['datatype'], `${path}.datatype`);
   const shape = shapeAt(input['shape'], `${path}.shape`, LIMITS.tensorRank);
-  const what = `input ${JSON.stringify(name)}`;
   const { data } = input;
   const parameters = optionalObjectAt(input['parameters'], `${path}.parameters`);
   const place = regionAt(parameters, `${path}.parameters`);
@@ -164,8 +194,10 @@ function* readInput(input: JsonObject, name: string, path: string, { binary, jso
       `${path} has more than one of data, parameters.binary_data_size and parameters.shared_memory_region`,
     );
   }
-  if (place !== undefined) return { name, datatype, shape, place };
-  if (size !== undefined) return yield* readBinary(datatype, shape, binary.take(size, what), what);
+  return place === undefined ? { name, datatype, shape, size, data } : { name, datatype, shape, place };
+}
+
+function* readJson({ datatype, shape, data }: DescribedInput, json: JsonAllowance, what: string): Generator<void, Tensor> {
   json.take(elementCount(shape, what), `${what} ${formatShape(shape)}`, 'Send it as binary data: parameters.binary_data_size');
   return data instanceof JsonText ? yield* fromJsonText(datatype, shape, data, what) : fromJson(datatype, shape, data ?? undefined, what);
 }

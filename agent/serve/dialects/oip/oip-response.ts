@@ -26,32 +26,51 @@ export interface AnswerDeps {
 
 /**
  * "Inference Response JSON Object", followed by the data of outputs that were asked for as binary. More than `jsonElements` in JSON
- * are `SERVE_JSON_TOO_LARGE`; a large answer in JSON alone is written piece by piece while it is sent.
+ * are `SERVE_JSON_TOO_LARGE`; a large answer in JSON alone is written piece by piece while it is sent. What is small is there at once.
  */
-export async function inferAnswer(request: OipRequest, reply: InferReply, deps: AnswerDeps): Promise<HttpAnswer> {
-  const outputs = await answeredOutputs(request, reply, deps);
-  const json = new JsonAllowance(deps.jsonElements);
+export function inferAnswer(request: OipRequest, reply: InferReply, deps: AnswerDeps): Promise<HttpAnswer> | HttpAnswer {
+  const outputs = answeredOutputs(request, reply, deps);
+  const answer = (answered: readonly AnsweredOutput[]): Promise<HttpAnswer> | HttpAnswer => {
+    const json = new JsonAllowance(deps.jsonElements);
+    let bytes = 0;
+    for (const { name, tensor, form } of answered) {
+      if (form !== 'json') continue;
+      takeOutput(json, name, tensor.shape);
+      bytes += tensor.data.byteLength;
+    }
+    if (json.taken > AT_ONCE_ELEMENTS || bytes > AT_ONCE_BYTES) return largeAnswer(request, reply, answered);
+    for (const { name, tensor, form } of answered) if (form === 'json') atOnce(checkJson(tensor, `output ${JSON.stringify(name)}`));
+    let document = '';
+    for (const piece of documentPieces(request, reply, answered)) document += piece;
+    const isJson = answered.every(({ form }) => form !== 'binary');
+    return isJson ? { status: 200, headers: JSON_HEADERS, body: [document] } : withBinaries([Buffer.from(document)], answered);
+  };
+  return outputs instanceof Promise ? outputs.then(answer) : answer(outputs);
+}
+
+const JSON_HEADERS = { 'content-type': 'application/json' };
+
+/** An answer with much in JSON: written in turns with other work. */
+async function largeAnswer(request: OipRequest, reply: InferReply, outputs: readonly AnsweredOutput[]): Promise<HttpAnswer> {
   for (const { name, tensor, form } of outputs) {
-    if (form !== 'json') continue;
-    takeOutput(json, name, tensor.shape);
-    await run(checkJson(tensor, `output ${JSON.stringify(name)}`), tensor.data.byteLength);
+    if (form === 'json') await run(checkJson(tensor, `output ${JSON.stringify(name)}`), tensor.data.byteLength);
   }
-  const binaries = outputs.flatMap(({ tensor, form }) => (form === 'binary' ? [toBinary(tensor)] : []));
-  const bytes = outputs.reduce((sum, { tensor, form }) => (form === 'json' ? sum + tensor.data.byteLength : sum), 0);
-  const isLarge = json.taken > AT_ONCE_ELEMENTS || bytes > AT_ONCE_BYTES;
   const pieces = documentPieces(request, reply, outputs);
-  if (binaries.length === 0) {
-    const headers = { 'content-type': 'application/json' };
-    return { status: 200, headers, body: isLarge ? piecesInTurns(pieces) : [[...pieces].join('')] };
-  }
+  if (outputs.every(({ form }) => form !== 'binary')) return { status: 200, headers: JSON_HEADERS, body: piecesInTurns(pieces) };
   const head: Buffer[] = [];
-  if (isLarge) for await (const piece of piecesInTurns(pieces)) head.push(Buffer.from(piece));
-  else head.push(Buffer.from([...pieces].join('')));
+  for await (const piece of piecesInTurns(pieces)) head.push(Buffer.from(piece));
+  return withBinaries(head, outputs);
+}
+
+/** "Binary Tensor Data": the JSON part, and the data of tensors behind it. */
+function withBinaries(head: readonly Buffer[], outputs: readonly AnsweredOutput[]): HttpAnswer {
   const length = head.reduce((sum, part) => sum + part.byteLength, 0);
+  const body: Uint8Array[] = [...head];
+  for (const { tensor, form } of outputs) if (form === 'binary') body.push(toBinary(tensor));
   return {
     status: 200,
     headers: { 'content-type': 'application/octet-stream', 'inference-header-content-length': String(length) },
-    body: [...head, ...binaries],
+    body,
   };
 }
 
@@ -85,25 +104,31 @@ export interface AnsweredOutput {
 }
 
 /** The outputs of an answer, each once and in the model's order; those for shared memory are written there. */
-export async function answeredOutputs(
+export function answeredOutputs(
   request: Pick<OipRequest, 'outputs' | 'binaryOutput'>,
   reply: InferReply,
   deps: Omit<AnswerDeps, 'jsonElements'>,
-): Promise<readonly AnsweredOutput[]> {
+): Promise<readonly AnsweredOutput[]> | readonly AnsweredOutput[] {
   const answered: AnsweredOutput[] = [];
+  const others: Promise<void>[] = [];
   for (const { name } of deps.declared) {
     const wish = request.outputs === undefined ? allOf(name, request) : request.outputs.find((output) => output.name === name);
     const tensor = wish === undefined ? undefined : tensorNamed(reply.outputs, name);
-    if (wish !== undefined && tensor !== undefined) answered.push(await answeredOutput(wish, tensor, deps));
+    if (wish === undefined || tensor === undefined) continue;
+    const at = answered.push({ name, tensor, form: wish.binary ? 'binary' : 'json' }) - 1;
+    if (wish.classes !== undefined || wish.place !== undefined) {
+      others.push(otherOutput(wish, tensor, deps).then((output) => void (answered[at] = output)));
+    }
   }
-  return answered;
+  return others.length === 0 ? answered : Promise.all(others).then(() => answered);
 }
 
 function allOf(name: string, { binaryOutput }: Pick<OipRequest, 'binaryOutput'>): OutputWish {
   return { name, binary: binaryOutput, classes: undefined, place: undefined };
 }
 
-async function answeredOutput(
+/** An output that is classified, or goes to shared memory. */
+async function otherOutput(
   { name, binary, classes, place }: OutputWish,
   values: Tensor,
   { classesOf, sharedMemory }: Pick<AnswerDeps, 'classesOf' | 'sharedMemory'>,
@@ -115,22 +140,24 @@ async function answeredOutput(
   return { name, tensor, form: 'shared memory' };
 }
 
-function* documentPieces(request: OipRequest, reply: InferReply, outputs: readonly AnsweredOutput[]): Generator<string, void> {
-  const head = {
-    model_name: reply.target.model,
-    model_version: String(reply.target.version),
-    ...(request.id === undefined ? {} : { id: request.id }),
-  };
-  yield `${JSON.stringify(head).slice(0, -1)},"outputs":[`;
-  for (const [index, { name, tensor, form }] of outputs.entries()) {
-    const described = { name, datatype: tensor.datatype, shape: tensor.shape };
-    const comma = index === 0 ? '' : ',';
+function* documentPieces(
+  { id }: OipRequest,
+  { target: { model, version } }: InferReply,
+  outputs: readonly AnsweredOutput[],
+): Generator<string, void> {
+  const named = id === undefined ? '' : `,"id":${JSON.stringify(id)}`;
+  yield `{"model_name":${JSON.stringify(model)},"model_version":"${version}"${named},"outputs":[`;
+  let comma = '';
+  for (const { name, tensor, form } of outputs) {
+    const { datatype, shape, data } = tensor;
+    const described = `${comma}{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape.join(',')}]`;
+    comma = ',';
     if (form === 'shared memory') {
-      yield comma + JSON.stringify(described);
+      yield `${described}}`;
     } else if (form === 'binary') {
-      yield comma + JSON.stringify({ ...described, parameters: { binary_data_size: tensor.data.byteLength } });
+      yield `${described},"parameters":{"binary_data_size":${data.byteLength}}}`;
     } else {
-      yield `${comma}${JSON.stringify(described).slice(0, -1)},"data":`;
+      yield `${described},"data":`;
       yield* jsonPieces(tensor);
       yield '}';
     }
