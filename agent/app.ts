@@ -101,7 +101,7 @@ async function assemble(parts: Parts, context: AgentContext, options: AgentOptio
     hasFailed: () => hasFailed() || parts.hasFailed,
   });
   const watching = await openWatching(parts, { ...context, instance: context.identity.device });
-  const server = openServing(parts, context, { stored, predicting, description, hub, saying, guarding, watching });
+  const server = await openServing(parts, context, { stored, predicting, description, hub, saying, guarding, watching });
   return { predicting, stored, hub, models, witness, updating, saying, server };
 }
 

@@ -10,7 +10,7 @@ import { RequestCounts } from './metrics/request-counts.js';
 import { createMetricsText } from './metrics/text.js';
 import type { ServeAddress, ServeConfig } from './serve/config.js';
 import type { RepositoryControl } from './serve/repository.js';
-import { dialectsNamed } from './serve/dialects.js';
+import { openDialects } from './serve/dialects.js';
 import { createInferenceServer, type InferenceServer } from './serve/server.js';
 import { FolderRepository } from './standalone/folder-repository.js';
 import type { ModelSource } from './standalone/layouts/layout.js';
@@ -162,7 +162,7 @@ async function openServer({ logger, serve: config, dialects }: StandaloneOptions
     agentVersion: SKERRY_VERSION,
     logger: logger.child({ room: 'serve' }),
     repository,
-    ...(dialects === undefined ? {} : { dialects: dialectsNamed(dialects) }),
+    dialects: await openDialects(dialects),
     ...(guarding === undefined ? {} : { access: guarding.access }),
     tracer: watching?.tracer,
     accessLog: watching?.accessLog,

@@ -2,7 +2,7 @@ import type { Parts } from '#shared/kernel/lifecycle.js';
 import { SKERRY_VERSION } from '#shared/kernel/version.js';
 import type { RuntimeDescription } from '../inference/instances/instance-protocol.js';
 import { createMetricsText } from '../metrics/text.js';
-import { dialectsNamed } from '../serve/dialects.js';
+import { openDialects } from '../serve/dialects.js';
 import { createInferenceServer, type InferenceServer } from '../serve/server.js';
 import type { AgentContext } from './context.js';
 import type { Guarding } from './guarding.js';
@@ -24,7 +24,7 @@ interface ServingNeeds {
 }
 
 /** The local servers. */
-export function openServing(parts: Parts, { config, logger }: AgentContext, needs: ServingNeeds): InferenceServer {
+export async function openServing(parts: Parts, { config, logger }: AgentContext, needs: ServingNeeds): Promise<InferenceServer> {
   const { stored, predicting, description, hub, saying, guarding, watching } = needs;
   const { runtime, recorder, requests } = predicting;
   const metricsText = createMetricsText({
@@ -37,7 +37,7 @@ export function openServing(parts: Parts, { config, logger }: AgentContext, need
     more: watching.families,
     build: () => ({ version: SKERRY_VERSION, node: process.version, runtime: `${description.name} ${description.version}` }),
   });
-  const server = createInferenceServer({
+  const server = await createInferenceServer({
     dataPlane: runtime,
     feedback: recorder,
     requests,
@@ -47,7 +47,7 @@ export function openServing(parts: Parts, { config, logger }: AgentContext, need
     access: guarding.access,
     tracer: watching.tracer,
     accessLog: watching.accessLog,
-    ...(config.dialects === undefined ? {} : { dialects: dialectsNamed(config.dialects) }),
+    dialects: await openDialects(config.dialects),
     agentVersion: SKERRY_VERSION,
     logger: logger.child({ room: 'serve' }),
   });

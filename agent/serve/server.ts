@@ -10,7 +10,7 @@ import { AnswerLog } from './answer-log.js';
 import { BodyMemory } from './body-memory.js';
 import { DEFAULT_SERVE_SETTINGS, type ServeAddress, type ServeConfig, type ServeSettings } from './config.js';
 import type { Dialect, DialectDeps } from './dialect.js';
-import { DIALECTS, SHARED_ROUTES } from './dialects.js';
+import { openDialects, SHARED_ROUTES } from './dialects.js';
 import { distinctRoutes } from './distinct-routes.js';
 import { Feedback, type FeedbackSink } from './feedback.js';
 import type { GrpcTransport } from './grpc/grpc-transport.js';
@@ -38,8 +38,7 @@ interface InferenceServerOptions {
   readonly logger: Logger;
   /** Models that could serve here; those of a fleet's device when left out. */
   readonly repository?: ModelRepository;
-  /** Dialects spoken; all there are when left out. */
-  readonly dialects?: readonly Dialect[];
+  readonly dialects: readonly Dialect[];
   /** Who may do what; as without an access file when left out. */
   readonly access?: Access;
   /** Left out: nothing is traced. */
@@ -52,9 +51,12 @@ export interface InferenceServer extends Service {
   readonly address: ServeAddress;
 }
 
+/** Dialects spoken; those of the table that are spoken by default when left out. */
+type GivenOptions = Omit<InferenceServerOptions, 'dialects'> & Partial<Pick<InferenceServerOptions, 'dialects'>>;
+
 /** The local API: dialects and our own management, over HTTP and gRPC. It translates to the data plane and does nothing else. */
-export function createInferenceServer(options: InferenceServerOptions): InferenceServer {
-  return new LocalApi(options);
+export async function createInferenceServer({ dialects, ...options }: GivenOptions): Promise<InferenceServer> {
+  return new LocalApi({ ...options, dialects: dialects ?? (await openDialects()) });
 }
 
 class LocalApi implements InferenceServer {
@@ -117,7 +119,7 @@ class LocalApi implements InferenceServer {
   }
 
   async #openGrpc(config: NonNullable<ServeConfig['grpc']>): Promise<GrpcTransport> {
-    const { logger, dialects = DIALECTS, dataPlane, access } = this.#options;
+    const { logger, dialects, dataPlane, access } = this.#options;
     // What it takes to load is in docs/PROTOCOL.md; devices without a gRPC port do not pay for it.
     const { openGrpc } = await import('./grpc/open-grpc.js');
     return openGrpc({
@@ -145,7 +147,7 @@ export function httpApis(
   settings: ReachedSettings,
   { deps, answers } = reached(options, settings),
 ): readonly (HttpApi & { readonly name: string })[] {
-  const { feedback: sink, metricsText, status, dialects = DIALECTS } = options;
+  const { feedback: sink, metricsText, status, dialects } = options;
   const management = managementApi({ feedback: new Feedback({ dataPlane: deps.models, sink, answers }), metricsText, status });
   return distinctRoutes([...dialects.map(({ name, http }) => ({ name, ...http(deps) })), { name: 'skerry', ...management }], SHARED_ROUTES);
 }

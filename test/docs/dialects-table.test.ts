@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { DIALECT_NAMES, dialectsNamed, DIALECTS } from '#agent/serve/dialects.js';
+import { DIALECT_NAMES, openDialects } from '#agent/serve/dialects.js';
 import { type ModelServer, startModelServer } from '../kit/model-server.js';
 import { affineModel } from '../kit/onnx-models.js';
 import { PROJECT_ROOT } from '../kit/processes.js';
@@ -25,9 +25,9 @@ const others = new Map<string, ModelServer>();
 
 beforeAll(async () => {
   const models = { scale: affineModel({ scale: 2, bias: 1 }) };
-  server = await startModelServer({ dialects: DIALECTS, models, config: { grpc: { host: '127.0.0.1', port: 0 } } });
+  server = await startModelServer({ dialects: await openDialects(), models, config: { grpc: { host: '127.0.0.1', port: 0 } } });
   for (const name of rows().flatMap(([client]) => named(client) ?? [])) {
-    others.set(name, await startModelServer({ dialects: dialectsNamed([name]), models, config: { vertex: { predict: '/predict' } } }));
+    others.set(name, await startModelServer({ dialects: await openDialects([name]), models, config: { vertex: { predict: '/predict' } } }));
   }
 });
 afterAll(async () => {

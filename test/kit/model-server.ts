@@ -57,7 +57,7 @@ export async function startModelServer({
   const repository = folder === undefined ? repositoryOf?.(runtime) : await folderRepository(runtime, folder);
   const closing: (() => Promise<void>)[] = [];
   const serve = async (dataPlane: DataPlane): Promise<Pick<ModelServer, 'base' | 'grpc'>> => {
-    const server = createInferenceServer({
+    const server = await createInferenceServer({
       dataPlane,
       feedback: recorder,
       requests: new RequestCounts(),

@@ -9,7 +9,7 @@ import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { RequestCounts } from '#agent/metrics/request-counts.js';
 import { Access } from '#agent/serve/access/access.js';
 import { AccessSource } from '#agent/serve/access/access-source.js';
-import { DIALECTS } from '#agent/serve/dialects.js';
+import { openDialects } from '#agent/serve/dialects.js';
 import { guardedModels, guardedPredict, guardedRepository } from '#agent/serve/access/model-guard.js';
 import { DEFAULT_SERVE_SETTINGS } from '#agent/serve/config.js';
 import { fleetRepository } from '#agent/serve/repository.js';
@@ -22,6 +22,7 @@ import { fp32, memoryKeyValue, modelName, versionNumber, writeServable } from '.
 import { until } from '../../kit/until.js';
 import { VirtualClock } from '../../kit/virtual-clock.js';
 
+const dialects = await openDialects();
 /** Typed, unlike those of vitest. */
 const containing = (text: string): unknown => expect.stringContaining(text);
 const coded = (code: string): unknown => expect.objectContaining({ code });
@@ -65,7 +66,7 @@ let base = '';
 const started: InferenceServer[] = [];
 
 async function serve(given: Access | undefined, more: object = {}): Promise<InferenceServer> {
-  const made = createInferenceServer({
+  const made = await createInferenceServer({
     dataPlane: runtime,
     feedback: new MetricsRecorder(),
     requests,
@@ -110,7 +111,7 @@ async function ask(path: string, headers: Record<string, string> = {}, method = 
 }
 
 describe('every route of every API', () => {
-  const parts = { dataPlane: {} as never, feedback: {} as never, metricsText: () => '', status: () => ({}), agentVersion: '' };
+  const parts = { dataPlane: {} as never, feedback: {} as never, metricsText: () => '', status: () => ({}), agentVersion: '', dialects };
   const routes = httpApis({ ...parts, repository: {} as never }, DEFAULT_SERVE_SETTINGS).flatMap((api) =>
     api.routes.map((route) => ({ api, route })),
   );
@@ -162,7 +163,7 @@ describe('every method of every API over gRPC', () => {
   }
 
   test('refuses who has no right to its call, and who says nothing of himself', async () => {
-    const services = await Promise.all(DIALECTS.map(async ({ grpc }) => (grpc === undefined ? [] : (await grpc())({} as never).services)));
+    const services = await Promise.all(dialects.map(async ({ grpc }) => (grpc === undefined ? [] : (await grpc())({} as never).services)));
     const paths = services.flat().flatMap(({ service, methods }) => Object.keys(methods).map((name) => `/${service.name}/${name}`));
     expect(paths.length).toBeGreaterThan(15);
     paths.push('/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', '/grpc.health.v1.Health/Check');

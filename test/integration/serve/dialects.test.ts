@@ -4,7 +4,7 @@ import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { RequestCounts } from '#agent/metrics/request-counts.js';
 import { DEFAULT_SERVE_SETTINGS } from '#agent/serve/config.js';
 import type { Dialect } from '#agent/serve/dialect.js';
-import { DIALECTS } from '#agent/serve/dialects.js';
+import { openDialects } from '#agent/serve/dialects.js';
 import { Router } from '#agent/serve/http/router.js';
 import { namedModel } from '#agent/serve/named.js';
 import { createInferenceServer, httpApis, type InferenceServer } from '#agent/serve/server.js';
@@ -67,7 +67,7 @@ beforeAll(async () => {
   await runtime.load(await writeServable(affineModel()));
   await runtime.load(await writeServable(affineModel({ bias: 5 }), { version: 2, samples: [affineSample(2, 5)] }));
   runtime.route(modelName('affine'), versionNumber(1));
-  server = createInferenceServer({
+  server = await createInferenceServer({
     dataPlane: runtime,
     feedback: recorder,
     requests,
@@ -76,7 +76,7 @@ beforeAll(async () => {
     agentVersion: '0.1.0',
     logger: silentLogger,
     config: { tcp: { host: '127.0.0.1', port: 0 }, bodyLimit: 1000 },
-    dialects: [...DIALECTS, PLAIN],
+    dialects: [...(await openDialects()), PLAIN],
   });
   await server.start();
   base = `http://127.0.0.1:${server.address.tcp?.port}`;
@@ -136,8 +136,15 @@ describe('a dialect is a row of the table', () => {
   });
 });
 
-test('every route of every API can be reached: no two take one path', () => {
-  const parts = { dataPlane: runtime, feedback: recorder, metricsText: () => '', status: () => ({}), agentVersion: '' };
+test('every route of every API can be reached: no two take one path', async () => {
+  const parts = {
+    dataPlane: runtime,
+    feedback: recorder,
+    metricsText: () => '',
+    status: () => ({}),
+    agentVersion: '',
+    dialects: await openDialects(),
+  };
   const routes = httpApis(parts, DEFAULT_SERVE_SETTINGS).flatMap((api) => api.routes);
   const router = new Router(routes);
   for (const route of routes) {

@@ -22,7 +22,7 @@ beforeAll(async () => {
   await runtime.load(await writeServable(affineModel({ bias: 5 }), { version: 2, samples: [affineSample(2, 5)] }));
   runtime.route(modelName('affine'), versionNumber(1));
   runtime.direct(modelName('affine'), { candidate: versionNumber(2), action: 'split', share: 0.5, sticky: 'key', salt: 's' });
-  server = createInferenceServer({
+  server = await createInferenceServer({
     dataPlane: runtime,
     feedback: recorder,
     requests: new RequestCounts(),

@@ -31,7 +31,7 @@ function makeCertificate(name: string): { readonly cert: string; readonly key: s
 }
 
 async function serve(tls?: GrpcTls): Promise<InferenceServer> {
-  const made = createInferenceServer({
+  const made = await createInferenceServer({
     dataPlane: runtime,
     feedback: new MetricsRecorder(),
     requests: new RequestCounts(),

@@ -38,7 +38,7 @@ let loadedWithout: readonly string[] = ['not looked'];
 const loadedModules = (): readonly string[] => Object.keys(createRequire(import.meta.url).cache).filter((file) => file.includes('@grpc'));
 
 async function serve(config: Partial<ServeConfig>): Promise<InferenceServer> {
-  const made = createInferenceServer({
+  const made = await createInferenceServer({
     dataPlane: runtime,
     feedback: recorder,
     requests,

@@ -17,7 +17,7 @@ let server: InferenceServer;
 const closing: InferenceServer[] = [];
 
 async function serve(config: Partial<ServeConfig> = {}): Promise<InferenceServer> {
-  const made = createInferenceServer({
+  const made = await createInferenceServer({
     dataPlane: runtime,
     feedback: new MetricsRecorder(),
     requests: new RequestCounts(),

@@ -58,7 +58,7 @@ beforeAll(async () => {
     }),
   );
   runtime.route(modelName('text'), versionNumber(1));
-  server = createInferenceServer({
+  server = await createInferenceServer({
     dataPlane: runtime,
     feedback: recorder,
     requests: new RequestCounts(),

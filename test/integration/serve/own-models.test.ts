@@ -31,7 +31,7 @@ let base = '';
 beforeAll(async () => {
   runtime = createInferenceRuntime({ store: memoryKeyValue(), recorder, logger: silentLogger });
   await runtime.start();
-  server = createInferenceServer({
+  server = await createInferenceServer({
     dataPlane: runtime,
     feedback: recorder,
     requests: new RequestCounts(),

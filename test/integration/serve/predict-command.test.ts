@@ -116,7 +116,7 @@ beforeAll(async () => {
       samples: [{ inputs: { x: four }, outputs: { y: four } }],
     }),
   );
-  server = createInferenceServer({
+  server = await createInferenceServer({
     dataPlane: runtime,
     feedback: new MetricsRecorder(),
     requests: new RequestCounts(),

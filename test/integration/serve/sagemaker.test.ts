@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { dialectsNamed } from '#agent/serve/dialects.js';
+import { openDialects } from '#agent/serve/dialects.js';
 import { type ModelServer, startModelServer } from '../../kit/model-server.js';
 import * as models from '../../kit/onnx-models.js';
 
@@ -7,7 +7,7 @@ let one: ModelServer;
 let several: ModelServer;
 
 beforeAll(async () => {
-  const dialects = dialectsNamed(['oip', 'sagemaker']);
+  const dialects = await openDialects(['oip', 'sagemaker']);
   one = await startModelServer({ dialects, models: { affine: models.affineModel() } });
   several = await startModelServer({
     dialects,

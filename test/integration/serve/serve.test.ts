@@ -6,6 +6,7 @@ import path from 'node:path';
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createInferenceRuntime, type InferenceRuntime } from '#agent/inference/runtime.js';
+import { openDialects } from '#agent/serve/dialects.js';
 import { MetricsRecorder } from '#agent/metrics/recorder.js';
 import { RequestCounts } from '#agent/metrics/request-counts.js';
 import { DEFAULT_SERVE_SETTINGS, type ServeConfig } from '#agent/serve/config.js';
@@ -24,7 +25,7 @@ let base: string;
 const closing: InferenceServer[] = [];
 
 async function serve(config: Partial<ServeConfig>): Promise<InferenceServer> {
-  const made = createInferenceServer({
+  const made = await createInferenceServer({
     dataPlane: runtime,
     feedback: recorder,
     requests: new RequestCounts(),
@@ -144,6 +145,7 @@ describe('Open Inference Protocol v2 in JSON', () => {
       metricsText: () => '',
       status: () => ({}),
       agentVersion: '',
+      dialects: await openDialects(),
     };
     expect(written.toSorted()).toEqual(
       httpApis(parts, { ...DEFAULT_SERVE_SETTINGS, jsonElements: 1 })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadAgentConfig } from '#agent/config.js';
 import { serveLimits } from '#agent/serving-settings.js';
-import { DIALECTS } from '#agent/serve/dialects.js';
+import { openDialects } from '#agent/serve/dialects.js';
 import { coded } from '../../kit/coded.js';
 import { type ModelServer, startModelServer } from '../../kit/model-server.js';
 import * as models from '../../kit/onnx-models.js';
@@ -19,7 +19,7 @@ let server: ModelServer;
 beforeAll(async () => {
   const config = await loadAgentConfig({ flags: {}, env: ENV });
   server = await startModelServer({
-    dialects: DIALECTS,
+    dialects: await openDialects(),
     models: { affine: models.affineModel() },
     config: { vertex: serveLimits(config).vertex },
   });

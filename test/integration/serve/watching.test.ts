@@ -104,7 +104,7 @@ beforeAll(async () => {
   await runtime.start();
   await runtime.load(await writeServable(affineModel()));
   runtime.route(modelName('affine'), versionNumber(1));
-  server = createInferenceServer({
+  server = await createInferenceServer({
     dataPlane: runtime,
     feedback: new MetricsRecorder(),
     requests: new RequestCounts(),
@@ -204,7 +204,7 @@ test('metrics have a port of their own, and Triton’s names where they are aske
   const recorder = new MetricsRecorder();
   const health = new HealthMonitor({ diskUsed: () => Promise.resolve(0) });
   const counted = { recorder, requests: new RequestCounts(), dataPlane: runtime, health, build: () => ({}) };
-  const beside = createInferenceServer({
+  const beside = await createInferenceServer({
     dataPlane: runtime,
     feedback: recorder,
     requests: new RequestCounts(),

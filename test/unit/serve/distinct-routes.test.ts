@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { expect, test } from 'vitest';
-import { dialectsNamed, SHARED_ROUTES } from '#agent/serve/dialects.js';
+import { DIALECT_NAMES, openDialects, SHARED_ROUTES } from '#agent/serve/dialects.js';
 import { distinctRoutes } from '#agent/serve/distinct-routes.js';
 import type { HttpApi } from '#agent/serve/http/exchange.js';
 import { errorAnswer } from '#agent/serve/http/json-answer.js';
 import { coded } from '../../kit/coded.js';
+import { PROJECT_ROOT } from '../../kit/processes.js';
 
 /** An API of GET routes. */
 function api(name: string, ...paths: readonly string[]): HttpApi & { readonly name: string } {
@@ -31,7 +34,13 @@ test('two that take the same requests are refused by name', () => {
   );
 });
 
-test('dialects are chosen by name', () => {
-  expect(dialectsNamed(['mlflow', 'oip']).map(({ name }) => name)).toEqual(['mlflow', 'oip']);
-  expect(() => dialectsNamed(['oip', 'soap'])).toThrow(coded('CONFIG_INVALID', 'there is no dialect "soap", only oip, '));
+test('a dialect that is not spoken is not imported', () => {
+  const table = readFileSync(path.join(PROJECT_ROOT, 'agent/serve/dialects.ts'), 'utf8');
+  expect(table.match(/^import .*dialects\//gm)).toBeNull();
+});
+
+test('dialects are chosen by name', async () => {
+  expect((await openDialects(['mlflow', 'oip'])).map(({ name }) => name)).toEqual(['mlflow', 'oip']);
+  expect((await openDialects(DIALECT_NAMES)).map(({ name }) => name)).toEqual(DIALECT_NAMES);
+  expect(() => openDialects(['oip', 'soap'])).toThrow(coded('CONFIG_INVALID', 'there is no dialect "soap", only oip, '));
 });
