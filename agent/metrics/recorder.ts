@@ -29,6 +29,8 @@ export class MetricsRecorder implements PredictionRecorder {
   /** What nothing was counted of for longest is evicted first; a scraper sees its series end. */
   readonly #totals = new BoundedMap<string, TotalSeries>(LIMITS.rememberedVersions);
   readonly #refused = new Map<ErrorCode, number>();
+  /** Where the last prediction was counted: mostly the next one is the same. */
+  #last: { readonly window: WindowSeries; readonly total: TotalSeries } | undefined;
 
   constructor(table: SignalTable = SIGNALS) {
     this.#table = table;
@@ -41,15 +43,9 @@ export class MetricsRecorder implements PredictionRecorder {
   }
 
   succeeded(target: PredictionTarget, timing: PredictionTiming, answer?: Answer): void {
-    const window = this.#open(target);
-    for (const series of [window, this.#total(target)]) {
-      series.note(ROWS.predictions, 1);
-      series.note(ROWS.queue, Math.max(0, timing.queue));
-      series.note(ROWS.compute, Math.max(0, timing.compute));
-      series.note(ROWS.latency, Math.max(0, timing.total));
-      // The answer was counted, and held values that are not finite.
-      if (answer?.notFinite === true) series.note(ROWS.errors, NOT_FINITE);
-    }
+    const { window, total } = this.#seriesOf(target);
+    noteSuccess(window, timing, answer);
+    noteSuccess(total, timing, answer);
     if (answer === undefined) return;
     const predictions = window.sums.of(ROWS.predictions) ?? 0;
     if (predictions <= SAMPLED_FIRST || predictions % SAMPLED_EVERY === 0) noteOutputs(window, sampleOutputs(answer.outputs));
@@ -105,6 +101,7 @@ export class MetricsRecorder implements PredictionRecorder {
     const taken = [...this.#window.values()];
     for (const { target } of taken) this.#keepTotal(target);
     this.#window = new Map();
+    this.#last = undefined;
     return taken;
   }
 
@@ -123,6 +120,12 @@ export class MetricsRecorder implements PredictionRecorder {
     return this.#refused;
   }
 
+  #seriesOf(target: PredictionTarget): { readonly window: WindowSeries; readonly total: TotalSeries } {
+    if (this.#last !== undefined && isSame(this.#last.window.target, target)) return this.#last;
+    const [window, total] = [this.#open(target), this.#total(target)];
+    return (this.#last = { window, total });
+  }
+
   #open(target: PredictionTarget): WindowSeries {
     const key = `${keyOf(target)}\n${target.role ?? ''}`;
     let series = this.#window.get(key);
@@ -139,9 +142,31 @@ export class MetricsRecorder implements PredictionRecorder {
   #total(target: PredictionTarget): TotalSeries {
     const key = keyOf(target);
     let series = this.#totals.get(key);
-    if (series === undefined) this.#totals.set(key, (series = new TotalSeries(this.#table, target)));
+    if (series !== undefined) return series;
+    // It may take the place of another.
+    this.#last = undefined;
+    this.#totals.set(key, (series = new TotalSeries(this.#table, target)));
     return series;
   }
+}
+
+function isSame(one: PredictionTarget, other: PredictionTarget): boolean {
+  return (
+    one.version === other.version &&
+    one.model === other.model &&
+    one.variant === other.variant &&
+    one.provider === other.provider &&
+    one.role === other.role
+  );
+}
+
+function noteSuccess(series: WindowSeries | TotalSeries, timing: PredictionTiming, answer: Answer | undefined): void {
+  series.note(ROWS.predictions, 1);
+  series.note(ROWS.queue, Math.max(0, timing.queue));
+  series.note(ROWS.compute, Math.max(0, timing.compute));
+  series.note(ROWS.latency, Math.max(0, timing.total));
+  // The answer was counted, and held values that are not finite.
+  if (answer?.notFinite === true) series.note(ROWS.errors, NOT_FINITE);
 }
 
 function keyOf(target: PredictionTarget): string {

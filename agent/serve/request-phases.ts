@@ -57,7 +57,10 @@ function identify<Answer>({ access, clock }: RequestDeps): Phase<Incoming<Answer
   return (incoming, next) => {
     const began = clock.monotonic();
     const found = access.identify(incoming.caller);
-    return found instanceof Promise ? identifiedLater(found, incoming, began, next) : next({ ...incoming, identity: found, began });
+    if (found instanceof Promise) return identifiedLater(found, incoming, began, next);
+    // Each member by its name: for every request, a spread of all costs ten times as much.
+    const { kind, what, model, caller, tell, answer } = incoming;
+    return next({ kind, what, model, caller, tell, answer, identity: found, began });
   };
 }
 

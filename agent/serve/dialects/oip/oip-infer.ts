@@ -29,14 +29,14 @@ export function inferHandler(deps: DialectDeps): Handler {
       header === '0'
         ? rawRequest(bytes, deps.models.find(model, version), isBatched(deps, model, version))
         : await parse(bytes, typeof header === 'string' ? header : undefined, { heads, jsonElements });
-    const { reply, ...rest } = await predictOip(deps, { model, version }, parsed, {
+    const predicted = await predictOip(deps, { model, version }, parsed, {
       key: readKey(exchange.headers[KEY_FIELD]),
       timeout: parsed.timeout,
       owned,
       abandoned: () => exchange.abandoned(),
       expecting: (outputs) => checkExpected(parsed, outputs, jsonElements),
     });
-    return inferAnswer(parsed, reply, { ...rest, jsonElements });
+    return inferAnswer(parsed, predicted.reply, predicted, jsonElements);
   };
 }
 
@@ -47,7 +47,7 @@ interface Target {
 }
 
 /** What comes of the transport: `key` counts where the request has none. */
-type Carried = Pick<PredictRequest, 'key' | 'timeout' | 'owned' | 'abandoned' | 'expecting'>;
+type Carried = Pick<PredictRequest, 'key' | 'timeout' | 'owned' | 'expecting'> & { readonly abandoned: () => boolean };
 
 /** Asks for the prediction of a request that was read. Gives the reply, and what its answer needs besides. */
 export function predictOip(deps: DialectDeps, target: Target, request: OipRequest, carried: Carried): Promise<Predicted> {
@@ -64,29 +64,31 @@ async function predictFromRegions(deps: DialectDeps, target: Target, request: Oi
   }
 }
 
-type Predicted = Omit<AnswerDeps, 'jsonElements'> & { readonly reply: InferReply };
+type Predicted = AnswerDeps & { readonly reply: InferReply };
 
 async function predictWith(
   deps: DialectDeps,
   { model, version }: Target,
   { id, key: own, outputs, priority, sequence }: OipRequest,
-  { key, expecting, ...carried }: Carried,
+  carried: Carried,
   inputs: NamedTensors,
 ): Promise<Predicted> {
   let declared: readonly TensorSpec[] = [];
   const reply = await deps.predict({
-    ...carried,
+    timeout: carried.timeout,
+    owned: carried.owned,
+    abandoned: carried.abandoned,
     model,
     version,
     inputs,
     id,
-    key: own ?? key,
+    key: own ?? carried.key,
     outputs: outputs?.map((output) => output.name),
     priority,
     sequence,
     expecting: (expected) => {
       declared = expected;
-      expecting?.(expected);
+      carried.expecting?.(expected);
     },
   });
   const { version: answering } = reply.target;

@@ -59,7 +59,8 @@ export interface RegionInput {
 }
 
 /** The JSON part of a request: everything but the data of tensors that lies behind it. */
-export interface RequestHead extends Omit<OipRequest, 'inputs'> {
+export interface RequestHead {
+  readonly rest: Omit<OipRequest, 'inputs'>;
   /** In their order, without those in shared memory. */
   readonly described: readonly DescribedInput[];
 }
@@ -106,11 +107,11 @@ export function* readHead(bytes: Uint8Array): Generator<void, RequestHead> {
     if ('place' in read) regions.push(read);
     else described.push(read);
   }
-  return { ...rest, regions, described };
+  return { rest: { ...rest, regions }, described };
 }
 
 /** The request with its tensors: those of binary data are views over what lies behind the JSON part. Errors: as `parseInferRequest`. */
-export function* withTensors({ described, ...rest }: RequestHead, behind: Uint8Array, jsonElements: number): Generator<void, OipRequest> {
+export function* withTensors({ described, rest }: RequestHead, behind: Uint8Array, jsonElements: number): Generator<void, OipRequest> {
   const json = new JsonAllowance(jsonElements);
   const binary = new BinaryReader(behind);
   const inputs: [string, Tensor][] = [];

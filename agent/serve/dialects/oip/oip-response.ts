@@ -18,7 +18,6 @@ const AT_ONCE_ELEMENTS = 4_096;
 export interface AnswerDeps {
   /** Outputs as the model declares them, in its order. */
   readonly declared: readonly TensorSpec[];
-  readonly jsonElements: number;
   /** How an output is classified. */
   readonly classesOf: (output: string) => Omit<ClassificationOptions, 'count'>;
   readonly sharedMemory: Pick<SharedMemory, 'write'>;
@@ -28,10 +27,15 @@ export interface AnswerDeps {
  * "Inference Response JSON Object", followed by the data of outputs that were asked for as binary. More than `jsonElements` in JSON
  * are `SERVE_JSON_TOO_LARGE`; a large answer in JSON alone is written piece by piece while it is sent. What is small is there at once.
  */
-export function inferAnswer(request: OipRequest, reply: InferReply, deps: AnswerDeps): Promise<HttpAnswer> | HttpAnswer {
+export function inferAnswer(
+  request: OipRequest,
+  reply: InferReply,
+  deps: AnswerDeps,
+  jsonElements: number,
+): Promise<HttpAnswer> | HttpAnswer {
   const outputs = answeredOutputs(request, reply, deps);
   const answer = (answered: readonly AnsweredOutput[]): Promise<HttpAnswer> | HttpAnswer => {
-    const json = new JsonAllowance(deps.jsonElements);
+    const json = new JsonAllowance(jsonElements);
     let bytes = 0;
     for (const { name, tensor, form } of answered) {
       if (form !== 'json') continue;
@@ -107,7 +111,7 @@ export interface AnsweredOutput {
 export function answeredOutputs(
   request: Pick<OipRequest, 'outputs' | 'binaryOutput'>,
   reply: InferReply,
-  deps: Omit<AnswerDeps, 'jsonElements'>,
+  deps: AnswerDeps,
 ): Promise<readonly AnsweredOutput[]> | readonly AnsweredOutput[] {
   const answered: AnsweredOutput[] = [];
   const others: Promise<void>[] = [];
