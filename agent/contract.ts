@@ -43,7 +43,22 @@ export interface AgentStatus {
   readonly link: LinkStatus;
   /** Who may use the local API. */
   readonly access: AccessStatus;
+  readonly memory: ModelsMemory;
   readonly reported: Reported;
+}
+
+/** What the loaded versions take. */
+interface ModelsMemory {
+  readonly heldBytes: number;
+  readonly budgetBytes?: number;
+  readonly versions: readonly {
+    readonly model: string;
+    readonly version: number;
+    readonly bytes: number;
+    /** Threads cannot be measured. */
+    readonly isEstimate: boolean;
+    readonly asleep: boolean;
+  }[];
 }
 
 export interface Agent extends Service {

@@ -2,9 +2,13 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { type SettingEntry, wholeNumber } from '#shared/kernel/settings.js';
+import { usableMemory } from '#shared/kernel/usable-memory.js';
 import { ISOLATION_MODES } from './inference/decide/isolation.js';
 import type { InferenceSettings } from './inference/settings.js';
 import { bytes, file, headers, hosts, minutesAtMost, names, origins, ratio, route } from './setting-types.js';
+
+const share = z.string().regex(/^(100|[1-9]\d?)%$/, 'a size such as "2GiB", or a part of the memory such as "50%"');
+const modelMemory = z.union([z.literal('none'), share, bytes]);
 
 /** Settings of what predicts and answers clients, with a hub and without one. */
 export const servingShape = {
@@ -44,6 +48,8 @@ export const servingShape = {
   instances: wholeNumber(1, 64),
   threads: wholeNumber(1, 64),
   isolation: z.enum(ISOLATION_MODES),
+  modelMemory,
+  idleUnload: z.union([z.literal('never'), minutesAtMost(60 * 24 * 30).refine((value) => value >= 1_000, 'at least one second')]),
   predictionLimit: minutesAtMost(60 * 24).refine((value) => value >= 1_000, 'at least one second'),
   loadLimit: minutesAtMost(60 * 24).refine((value) => value >= 1_000, 'at least one second'),
 };
@@ -268,6 +274,20 @@ export const SERVING_SETTINGS: Readonly<Record<keyof ServingConfig, SettingEntry
     default: 'auto',
     doc: 'Where models run: "process" gives each model its own process, "thread" only those that crashed, "auto" decides by the memory.',
   },
+  modelMemory: {
+    flag: 'model-memory',
+    value: 'bytes',
+    env: 'SKERRY_AGENT_MODEL_MEMORY',
+    default: 'none',
+    doc: 'Memory that all loaded models may take together, such as 2GiB, or 50% of the memory. Beyond it, the least recently used are unloaded until a request needs them.',
+  },
+  idleUnload: {
+    flag: 'idle-unload',
+    value: 'duration',
+    env: 'SKERRY_AGENT_IDLE_UNLOAD',
+    default: 'never',
+    doc: 'Time without a request after which a model is unloaded. The next request loads it again and waits for that.',
+  },
   predictionLimit: {
     flag: 'prediction-limit',
     value: 'duration',
@@ -286,8 +306,21 @@ export const SERVING_SETTINGS: Readonly<Record<keyof ServingConfig, SettingEntry
 
 /** What the data plane is told. */
 export function inferenceSettings(config: ServingConfig): Partial<InferenceSettings> {
-  const { instances, threads, isolation, predictionLimit, loadLimit } = config;
-  return { instances, threads, isolation, predictionLimit, loadLimit };
+  const { instances, threads, isolation, predictionLimit, loadLimit, idleUnload } = config;
+  return {
+    instances,
+    threads,
+    isolation,
+    predictionLimit,
+    loadLimit,
+    modelMemory: modelBytes(config.modelMemory, usableMemory()),
+    idleUnload: idleUnload === 'never' ? undefined : idleUnload,
+  };
+}
+
+function modelBytes(setting: ServingConfig['modelMemory'], memoryBytes: number): number | undefined {
+  if (setting === 'none') return undefined;
+  return typeof setting === 'number' ? setting : Math.floor((memoryBytes * Number.parseInt(setting, 10)) / 100);
 }
 
 type ServeLimits = Pick<

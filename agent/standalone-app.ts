@@ -153,6 +153,7 @@ async function openServer({ logger, serve: config, dialects }: StandaloneOptions
       recorder,
       requests,
       dataPlane: runtime,
+      memory: () => runtime.memory(),
       health,
       build: () => build,
       more: (dataPlane) => watching?.families(dataPlane) ?? [],

@@ -11,6 +11,7 @@ import { TelemetryReporter } from '../metrics/reporter.js';
 import type { ModelManager } from '../models/manager.js';
 import { Reporter } from '../sync/reporter.js';
 import type { Updater } from '../update/updater.js';
+import type { InferenceRuntime } from '../inference/runtime.js';
 import type { AgentContext } from './context.js';
 import type { Guarding } from './guarding.js';
 import type { HubSide } from './hub-side.js';
@@ -81,7 +82,16 @@ export function openSaying(parts: Parts, context: AgentContext, needs: SayingNee
     hub: hub.who.hub,
     link: hub.link.status,
     access: guarding.status(),
+    memory: memoryOf(predicting.runtime),
     reported: await report(),
   });
   return { health, reporter, telemetry, status };
+}
+
+function memoryOf(runtime: Pick<InferenceRuntime, 'list' | 'memory'>): AgentStatus['memory'] {
+  const { heldBytes, budgetBytes } = runtime.memory();
+  const versions = runtime.list().flatMap(({ model, version, memoryBytes, memoryEstimated = false, asleep = false }) => {
+    return memoryBytes === undefined ? [] : [{ model, version, bytes: memoryBytes, isEstimate: memoryEstimated, asleep }];
+  });
+  return { heldBytes, ...(budgetBytes === undefined ? {} : { budgetBytes }), versions };
 }

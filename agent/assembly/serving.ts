@@ -31,6 +31,7 @@ export async function openServing(parts: Parts, { config, logger }: AgentContext
     recorder,
     requests,
     dataPlane: runtime,
+    memory: () => runtime.memory(),
     health: saying.health,
     outbox: () => stored.store.outbox.stats(),
     link: () => hub.link.status,

@@ -30,6 +30,16 @@ export const statusSchema = z.object({
       error: z.object({ code: z.string(), message: z.string() }).optional(),
     })
     .optional(),
+  /** As `access`. */
+  memory: z
+    .object({
+      heldBytes: z.number(),
+      budgetBytes: z.number().optional(),
+      versions: z.array(
+        z.object({ model: z.string(), version: z.number(), bytes: z.number(), isEstimate: z.boolean(), asleep: z.boolean() }),
+      ),
+    })
+    .optional(),
   reported: reportedSchema,
 });
 export type Status = z.infer<typeof statusSchema>;

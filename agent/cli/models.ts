@@ -10,13 +10,13 @@ export function addModels(program: Command): void {
   withJson(withData(command)).action(async (options: CommonOptions) => {
     const out = outputOf(options);
     const { LocalApi } = await import('./local-api.js');
-    const { reported } = await (await LocalApi.find(dataOf(options))).status();
+    const { reported, memory } = await (await LocalApi.find(dataOf(options))).status();
     if (out.json) printJson(out, reported.models);
     else
       printTable(
         out,
         MODEL_COLUMNS,
-        modelRows(reported.models),
+        modelRows(reported.models, memory?.versions),
         'No model yet. Deploy one on the hub: skerry deploy NAME@VERSION --to SELECTOR',
       );
   });
@@ -27,12 +27,31 @@ interface ModelRow {
   readonly model: string;
   readonly serves: boolean;
   readonly version: Model['versions'][number];
+  readonly memory: Memory | undefined;
 }
 
-export function modelRows(models: readonly Model[]): readonly ModelRow[] {
+/** What a loaded version takes. */
+interface Memory {
+  readonly model: string;
+  readonly version: number;
+  readonly bytes: number;
+  readonly isEstimate: boolean;
+}
+
+export function modelRows(models: readonly Model[], memory: readonly Memory[] = []): readonly ModelRow[] {
   return models.flatMap(({ model, serving, versions }) =>
-    versions.map((version) => ({ model, serves: version.version === serving, version })),
+    versions.map((version) => ({
+      model,
+      serves: version.version === serving,
+      version,
+      memory: memory.find((loaded) => loaded.model === model && loaded.version === version.version),
+    })),
   );
+}
+
+/** `about 12 MiB` where it is an estimate. */
+export function memoryText(bytes: number, isEstimate: boolean): string {
+  return `${isEstimate ? 'about ' : ''}${formatBytes(bytes)}`;
 }
 
 export const MODEL_COLUMNS: readonly Column<ModelRow>[] = [
@@ -40,9 +59,14 @@ export const MODEL_COLUMNS: readonly Column<ModelRow>[] = [
   { title: 'version', align: 'right', value: (row) => row.version.version },
   { title: 'serves', value: (row) => (row.serves ? 'yes' : undefined) },
   { title: 'install', value: (row) => row.version.install },
-  { title: 'runtime', value: (row) => row.version.servable },
+  { title: 'runtime', value: ({ version }) => (version.asleep === true ? 'asleep' : version.servable) },
   { title: 'variant', value: (row) => row.version.variant },
   { title: 'on', value: (row) => row.version.provider },
+  {
+    title: 'memory',
+    align: 'right',
+    value: ({ memory }) => (memory === undefined ? undefined : memoryText(memory.bytes, memory.isEstimate)),
+  },
   { title: 'note', value: (row) => noteOf(row.version) },
 ];
 

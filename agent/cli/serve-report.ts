@@ -1,9 +1,11 @@
 import { SkerryError } from '#shared/kernel/errors.js';
 import { describeType } from '#shared/tensor/check.js';
+import { formatBytes } from '#shared/terminal/format.js';
 import { type Column, type Output, paint, printJson, printLine, printTable } from '#shared/terminal/output.js';
 import type { TensorSpec } from '#shared/tensor/tensor.js';
 import { whereFound } from '../running.js';
 import type { Standalone } from '../standalone-app.js';
+import { memoryText } from './models.js';
 import { curlLine } from './curl-line.js';
 
 type Entry = ReturnType<Standalone['repository']['index']>[number];
@@ -12,19 +14,28 @@ type Entry = ReturnType<Standalone['repository']['index']>[number];
 interface Row extends Entry {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
+  readonly memoryBytes?: number;
+  readonly memoryEstimated?: true;
+  readonly asleep?: true;
 }
 
 const COLUMNS: readonly Column<Row>[] = [
   { title: 'model', value: ({ name }) => name },
   { title: 'version', align: 'right', value: ({ version }) => version },
-  { title: 'state', value: ({ state }) => state },
+  { title: 'state', value: ({ state, asleep }) => (asleep === true ? 'READY (asleep)' : state) },
+  {
+    title: 'memory',
+    align: 'right',
+    value: ({ memoryBytes, memoryEstimated }) =>
+      memoryBytes === undefined ? undefined : memoryText(memoryBytes, memoryEstimated === true),
+  },
   { title: 'inputs', value: ({ inputs }) => describe(inputs) },
   { title: 'outputs', value: ({ outputs }) => describe(outputs) },
 ];
 
 /** Says what is served and where, once it is. */
 export function printServing(out: Output, standalone: Standalone, dialects: readonly string[] | undefined): void {
-  const { address, repository, status } = standalone;
+  const { address, repository, runtime, status } = standalone;
   const { http, socket } = whereFound(address);
   const rows = rowsOf(standalone);
   const { models, control, access } = status();
@@ -47,6 +58,9 @@ export function printServing(out: Output, standalone: Standalone, dialects: read
   ] as const) {
     if (where !== null) printLine(out, `${what.padEnd(8)}${where}`);
   }
+  const { heldBytes, budgetBytes } = runtime.memory();
+  const limit = budgetBytes === undefined ? '' : ` of ${formatBytes(budgetBytes)} (--model-memory)`;
+  printLine(out, `${'memory'.padEnd(8)}${formatBytes(heldBytes)}${limit} for loaded models`);
   printLine(out, `${'control'.padEnd(8)}${CONTROL[control]}`);
   if (access.kind === 'open' && access.warning !== undefined) printLine(out, paint(out, 'yellow', access.warning));
   if (curl !== undefined) printLine(out, `\n${paint(out, 'dim', 'Try it:')}\n${curl}`);
@@ -86,7 +100,9 @@ function rowsOf({ repository, runtime }: Standalone): readonly Row[] {
   const served = runtime.list();
   return repository.index().map((entry) => {
     const status = served.find(({ model, version }) => model === entry.name && version === entry.version);
-    return { ...entry, inputs: status?.inputs ?? [], outputs: status?.outputs ?? [] };
+    const { inputs = [], outputs = [], memoryBytes, memoryEstimated, asleep } = status ?? {};
+    const memory = memoryBytes === undefined ? {} : { memoryBytes, ...(memoryEstimated && { memoryEstimated }), ...(asleep && { asleep }) };
+    return { ...entry, inputs, outputs, ...memory };
   });
 }
 

@@ -62,6 +62,7 @@ function show(out: Output, api: LocalApi, status: Status, now: number): void {
     ['clock', reported.clock.trusted ? 'trusted' : paint(out, 'yellow', `not trusted: ${reported.clock.reason ?? 'no reason given'}`)],
     ['outbox', outboxText(reported.outbox)],
     ['disk', diskText(out, reported.disk)],
+    ...memoryLine(status),
     [
       'runtime',
       `${reported.capabilities.runtime.name} ${reported.capabilities.runtime.version}: ${reported.capabilities.providers.join(', ')}`,
@@ -69,7 +70,13 @@ function show(out: Output, api: LocalApi, status: Status, now: number): void {
   ];
   for (const [title, text] of lines) printLine(out, `${paint(out, 'dim', title.padEnd(10))} ${text}`);
   printLine(out);
-  printTable(out, MODEL_COLUMNS, modelRows(reported.models), 'No model yet.');
+  printTable(out, MODEL_COLUMNS, modelRows(reported.models, status.memory?.versions), 'No model yet.');
+}
+
+function memoryLine({ memory }: Status): readonly (readonly [string, string])[] {
+  if (memory === undefined) return [];
+  const { heldBytes, budgetBytes } = memory;
+  return [['memory', `${formatBytes(heldBytes)}${budgetBytes === undefined ? '' : ` of ${formatBytes(budgetBytes)}`} for loaded models`]];
 }
 
 function accessLine(out: Output, { access }: Status): readonly (readonly [string, string])[] {

@@ -117,9 +117,20 @@ export interface ServableStatus {
   readonly inFlight: number;
   /** Those of them that wait for an instance. */
   readonly waiting?: number;
-  /** Growth of the process's resident memory while it was loaded and warmed up, bytes. */
+  /** Memory that its instances took when they had warmed up, and that ending them gives back, bytes. */
   readonly memoryBytes?: number;
+  /** What threads take cannot be measured: `memoryBytes` is estimated from the size of the file. */
+  readonly memoryEstimated?: true;
+  /** Its instances were ended to save memory; the next request brings them back and is answered. */
+  readonly asleep?: true;
   readonly error?: SkerryError;
+}
+
+/** Memory of all loaded versions together, bytes. */
+export interface ModelMemory {
+  readonly heldBytes: number;
+  /** Left out: no limit. */
+  readonly budgetBytes: number | undefined;
 }
 
 /** What part of a model's requests a version beside the serving one takes or sees. */

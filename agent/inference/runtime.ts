@@ -8,6 +8,7 @@ import type {
   InferReply,
   InferRequest,
   LoadedAside,
+  ModelMemory,
   PredictionRecorder,
   PredictionTarget,
   Recheck,
@@ -28,6 +29,7 @@ import type { RuntimeDescription, VersionId } from './instances/instance-protoco
 import { Loader } from './placement/loader.js';
 import { type KeyValue, PlacementMemory } from './placement/placement-memory.js';
 import type { ServableStatistics } from './statistics/servable-statistics.js';
+import { MemoryKeeper } from './servables/memory-keeper.js';
 import { ServableHost } from './servables/servable-host.js';
 import { ServableTable } from './servables/servable-table.js';
 import type { WitnessFile } from './faults/witness-file.js';
@@ -68,6 +70,8 @@ export interface InferenceRuntime extends DataPlane, ServableControl, Service {
   crashMemory(): Promise<CrashMemory>;
   /** Memory of processes that run models, beside that of the agent; bytes. */
   residentBytes(): Promise<number>;
+  /** What loaded versions take, and may take together, bytes. */
+  memory(): ModelMemory;
   /** Ends processes of models at once: for a program that is about to be ended by force. */
   abandonAll(): void;
 }
@@ -85,6 +89,7 @@ class Runtime implements InferenceRuntime {
   #crashes: CrashMemory | undefined;
   #opening: Promise<CrashMemory> | undefined;
   readonly #table: ServableTable;
+  readonly #keeper: MemoryKeeper;
   readonly #prediction: ReturnType<typeof inferPhases>;
   readonly #random: () => number;
   readonly #listeners = new Set<(status: ServableStatus) => void>();
@@ -99,6 +104,8 @@ class Runtime implements InferenceRuntime {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
     this.#table = new ServableTable({ random: this.#random, device: options.device ?? '' });
+    const { modelMemory: budgetBytes, idleUnload } = this.#settings;
+    this.#keeper = new MemoryKeeper({ budgetBytes, idleUnload, clock: this.#clock, logger: options.logger });
     const shadows = new ShadowRunner(options.recorder, this.#clock, options.logger);
     const inferDeps = { table: this.#table, shadows, recorder: options.recorder, settings: this.#settings, clock: this.#clock };
     this.#prediction = inferPhases(inferDeps);
@@ -121,6 +128,7 @@ class Runtime implements InferenceRuntime {
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
+      this.#keeper.close();
       const hosts = this.#table.all();
       const aside = [...this.#aside].map((host) => host.stop());
       await Promise.all([this.#supply.close(), ...aside, ...hosts.map(({ spec }) => this.unload(spec.model, spec.version))]);
@@ -144,6 +152,11 @@ class Runtime implements InferenceRuntime {
 
   residentBytes(): Promise<number> {
     return this.#supply.residentBytes();
+  }
+
+  memory(): ModelMemory {
+    const { heldBytes, budgetBytes } = this.#keeper;
+    return { heldBytes, budgetBytes };
   }
 
   abandonAll(): void {
@@ -285,6 +298,7 @@ class Runtime implements InferenceRuntime {
     return new ServableHost(spec, {
       loader,
       crashes,
+      keeper: this.#keeper,
       settings: this.#settings,
       clock: this.#clock,
       random: this.#random,
@@ -302,8 +316,9 @@ class Runtime implements InferenceRuntime {
 
   #changed(host: ServableHost): void {
     const status = host.status();
-    const { model, version, state, variant, provider, error } = status;
-    this.#options.logger.info({ model, version, state, variant, provider, code: error?.code }, `servable is ${state}`);
+    const { model, version, state, variant, provider, error, asleep } = status;
+    const how = asleep === true ? 'unloaded until a request needs it' : state;
+    this.#options.logger.info({ model, version, state, variant, provider, code: error?.code }, `servable is ${how}`);
     for (const listener of this.#listeners) listener(status);
   }
 

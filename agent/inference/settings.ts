@@ -19,6 +19,10 @@ export interface InferenceSettings {
   /** The same for opening a model, and for each of its golden samples. */
   readonly loadLimit: Millis;
   readonly isolation: IsolationMode;
+  /** Memory for all loaded versions together, bytes; left out: no limit. */
+  readonly modelMemory?: number | undefined;
+  /** Time without a request after which a version is unloaded, until a request needs it; left out: never. */
+  readonly idleUnload?: Millis | undefined;
   /** Timed runs for placement and warm-up, per golden sample, and the time after which no further one is begun. */
   readonly warmupRuns: number;
   readonly warmupBudget: Millis;

@@ -1,4 +1,4 @@
-import type { PredictionTarget, ServableStatus } from '#agent/inference/contract.js';
+import type { ModelMemory, PredictionTarget, ServableStatus } from '#agent/inference/contract.js';
 import type { OutboxStats } from '#agent/store/contract.js';
 import type { LinkStatus } from '#agent/sync/contract.js';
 import type { MetricFamily, MetricSample } from '#shared/kernel/exposition.js';
@@ -20,6 +20,7 @@ interface MetricsSnapshot {
   readonly requests: ReturnType<RequestCounts['totals']>;
   readonly servables: readonly ServableStatus[];
   readonly routed: readonly { readonly model: string; readonly version: number }[];
+  readonly memory: ModelMemory | undefined;
   readonly outbox: OutboxStats | undefined;
   readonly link: LinkStatus | undefined;
   readonly health: DeviceHealth | undefined;
@@ -60,11 +61,18 @@ export function metricFamilies(snapshot: MetricsSnapshot, table: SignalTable = S
     family(
       'skerry_servable_memory_bytes',
       'gauge',
-      'Growth of resident memory while the servable was loaded.',
-      servables.flatMap(({ model, version, memoryBytes }) =>
-        memoryBytes === undefined ? [] : [{ labels: { model, version: String(version) }, value: memoryBytes }],
+      'Memory that the instances of a servable take; 0 while it sleeps. Of threads it is estimated.',
+      servables.flatMap(({ model, version, memoryBytes, asleep }) =>
+        memoryBytes === undefined ? [] : [{ labels: { model, version: String(version) }, value: asleep === true ? 0 : memoryBytes }],
       ),
     ),
+    family(
+      'skerry_servable_asleep',
+      'gauge',
+      'Whether the instances of a servable are unloaded until a request needs them: 1 or 0.',
+      servables.map(({ model, version, asleep }) => ({ labels: { model, version: String(version) }, value: asleep === true ? 1 : 0 })),
+    ),
+    ...memoryFamilies(snapshot.memory),
     family(
       'skerry_model_routed_version',
       'gauge',
@@ -87,6 +95,16 @@ function labelsOf(target: PredictionTarget): Labels {
 
 function seriesOf({ target, sums }: TotalSeries): Labelled {
   return { labels: labelsOf(target), value: (signal) => sums.of(signal) };
+}
+
+function memoryFamilies(memory: ModelMemory | undefined): readonly MetricFamily[] {
+  if (memory === undefined) return [];
+  const { heldBytes, budgetBytes } = memory;
+  const budget = budgetBytes === undefined ? [] : [{ value: budgetBytes }];
+  return [
+    family('skerry_model_memory_bytes', 'gauge', 'Memory that all loaded models take together.', [{ value: heldBytes }]),
+    family('skerry_model_memory_budget_bytes', 'gauge', 'Memory that all loaded models may take together (--model-memory).', budget),
+  ];
 }
 
 function outboxFamilies(outbox: OutboxStats | undefined): readonly MetricFamily[] {

@@ -1,4 +1,4 @@
-import type { DataPlane } from '#agent/inference/contract.js';
+import type { DataPlane, ModelMemory } from '#agent/inference/contract.js';
 import type { OutboxStats } from '#agent/store/contract.js';
 import type { LinkStatus } from '#agent/sync/contract.js';
 import { type MetricFamily, renderMetrics } from '#shared/kernel/exposition.js';
@@ -15,6 +15,8 @@ interface MetricsTextParts {
   readonly recorder: MetricsRecorder;
   readonly requests: RequestCounts;
   readonly dataPlane: MeasuredPlane;
+  /** What loaded models take, where that is known. */
+  readonly memory?: () => ModelMemory;
   readonly health: HealthMonitor;
   /** Left out where there is no hub. */
   readonly outbox?: () => Promise<OutboxStats>;
@@ -28,7 +30,7 @@ interface MetricsTextParts {
 
 /** Text of `/metrics`. A part that cannot be read is left out rather than failing the scrape. */
 export function createMetricsText(parts: MetricsTextParts): () => Promise<string> {
-  const { recorder, requests, dataPlane, health, outbox, link, build, signals = SIGNALS, more = () => [] } = parts;
+  const { recorder, requests, dataPlane, memory, health, outbox, link, build, signals = SIGNALS, more = () => [] } = parts;
   return async () => {
     const [stats, figures] = await Promise.all([outbox?.().catch(() => undefined), health.read().catch(() => undefined)]);
     const servables = dataPlane.list();
@@ -45,6 +47,7 @@ export function createMetricsText(parts: MetricsTextParts): () => Promise<string
           requests: requests.totals(),
           servables,
           routed,
+          memory: memory?.(),
           outbox: stats,
           link: link?.(),
           health: figures,

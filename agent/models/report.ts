@@ -71,6 +71,7 @@ function reportVersion({ runtime, progress }: ReportSources, record: VersionReco
     manifest,
     install,
     ...(servable && { servable: servable.state }),
+    ...(servable?.asleep === true && { asleep: true }),
     ...(servable?.variant !== undefined && { variant: servable.variant }),
     ...(servable?.provider !== undefined && { provider: servable.provider }),
     ...(fetching && { progress: fetching }),

@@ -36,6 +36,8 @@ const reportedVersionSchema = openObject({
   manifest: digestSchema,
   install: z.enum(INSTALL_STATES),
   servable: z.enum(SERVABLE_STATES).optional(),
+  /** It is available and takes no memory: the next request loads it first. */
+  asleep: z.boolean().optional(),
   variant: z.string().max(64).optional(),
   provider: z.string().max(32).optional(),
   /** Bytes already here and in all, while fetching. */

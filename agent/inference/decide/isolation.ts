@@ -12,7 +12,7 @@ export function isolationMode(name: string | undefined): IsolationMode {
 }
 
 /** Memory of its own that a process takes with a small model (docs/OPERATIONS.md, "A process for each model"), rounded up. */
-const RUNNER_BYTES = 48 * MiB;
+export const RUNNER_BYTES = 48 * MiB;
 /** Below this, processes would take memory that models need. A device sold with 4 GiB shows less. */
 const LEAST_BYTES = 3 * 1024 * MiB;
 /** Part of the memory that processes may take, and the most there are: what is beyond runs in threads. */

@@ -71,6 +71,12 @@ export class InstancePool {
     this.#parts.onIdle();
   }
 
+  /** What ending its instances gives back, bytes; `undefined` where one cannot tell. */
+  async ownBytes(): Promise<number | undefined> {
+    const sizes = await Promise.all([...this.#alive].map((instance) => instance.ownBytes()));
+    return sizes.reduce((sum, size) => (sum === undefined || size === undefined ? undefined : sum + size), 0);
+  }
+
   /** Ends every instance, each after what it is doing. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;

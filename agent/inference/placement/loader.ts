@@ -11,6 +11,7 @@ import type { LoadOptions } from '../instances/instance-protocol.js';
 import type { RuntimeDescription, VersionId, WitnessSlot } from '../instances/instance-protocol.js';
 import { availableMemory, deviceFingerprint } from './device.js';
 import { beats, type Candidate, chooseRemembered, CPU, type Excluded, planPlacement, type Verdict } from '../decide/placement.js';
+import { estimatedBytes, type LoadCost } from './load-cost.js';
 import { placementKey, type PlacementMemory } from './placement-memory.js';
 import type { InferenceSettings } from '../settings.js';
 import { sharedSizes, type SharedSizes } from '../checks/shared-sizes.js';
@@ -105,6 +106,23 @@ export class Loader {
     }
     if (best === undefined || shown === undefined) throw noPlacement(spec, failures, excluded);
     return { ...best, ...shown };
+  }
+
+  /** What loading a version will cost: what it took when it was last measured, else what its largest file lets expect. */
+  async expectedCost(spec: ServableSpec): Promise<LoadCost> {
+    const { settings } = this.#parts;
+    const instances = spec.instances ?? settings.instances;
+    const { verdict } = await this.#recaller();
+    const known = spec.variants.flatMap((variant) =>
+      variant.providers.flatMap((provider) => {
+        const before = verdict({ variant, provider });
+        return before?.kind === 'right' && before.memoryBytes !== undefined ? [before.memoryBytes] : [];
+      }),
+    );
+    if (known.length > 0) return { bytes: Math.max(...known) * instances, isEstimate: false };
+    const carrier = settings.isolation === 'thread' ? 'thread' : 'process';
+    const sizes = await Promise.all(spec.variants.map((variant) => estimatedBytes(variant, carrier)));
+    return { bytes: Math.max(0, ...sizes) * instances, isEstimate: true };
   }
 
   /** One more warm instance of a candidate that was placed before, and of what its golden samples showed then. */

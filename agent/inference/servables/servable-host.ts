@@ -1,4 +1,4 @@
-import type { Clock } from '#shared/kernel/clock.js';
+import { type Clock, timeoutSignal } from '#shared/kernel/clock.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
 import type { Logger } from '#shared/kernel/logger.js';
@@ -13,17 +13,20 @@ import { isCrash } from '../decide/instance-end.js';
 import type { Instance, SampleRun } from '../instances/instance.js';
 import type { SampleResult } from '../instances/instance-protocol.js';
 import type { ClassNames, Loader } from '../placement/loader.js';
-import { InstancePool } from '../instances/pool.js';
+import { costOf, type LoadCost } from '../placement/load-cost.js';
 import { Scheduler, type Work, type WorkResult } from '../batching/scheduler.js';
 import { checkSharedSizes, type SharedSizes } from '../checks/shared-sizes.js';
 import { type ServableStatistics, StatisticsCounter } from '../statistics/servable-statistics.js';
+import type { MemoryKeeper } from './memory-keeper.js';
 import { failureOf, refusalOf } from './refusals.js';
+import { Residence } from './residence.js';
 import { type ServableEvent, transition } from './servable.js';
 import type { InferenceSettings } from '../settings.js';
 
 interface HostParts {
   readonly loader: Loader;
   readonly crashes: CrashMemory;
+  readonly keeper: MemoryKeeper;
   readonly settings: InferenceSettings;
   readonly clock: Clock;
   readonly random: () => number;
@@ -40,8 +43,7 @@ const ALONE_FIRST = 8;
 interface Live {
   readonly placed: Pick<PredictionTarget, 'variant' | 'provider'>;
   readonly scheduler: Scheduler<Instance>;
-  readonly pool: InstancePool;
-  readonly memoryBytes: number;
+  readonly cost: LoadCost;
   readonly empties: EmptySizes;
   readonly notFinite: NotFiniteOutputs;
   readonly shared: SharedSizes;
@@ -53,8 +55,10 @@ export class ServableHost {
   readonly #parts: HostParts;
   readonly #cancel = new AbortController();
   readonly #statistics: StatisticsCounter;
+  readonly #residence: Residence;
   #spec: ServableSpec;
   #state: ServableState = 'loading';
+  #scheduler: Scheduler<Instance> | undefined;
   #live: Live | undefined;
   #error: SkerryError | undefined;
   /** Digest of the inputs in the instance that was killed last. */
@@ -66,6 +70,19 @@ export class ServableHost {
     this.#spec = spec;
     this.#parts = parts;
     this.#statistics = new StatisticsCounter(parts.clock);
+    const { keeper, clock, random, settings, logger } = parts;
+    this.#residence = new Residence({
+      what: `${spec.model}@${spec.version}`,
+      line: () => this.#line(),
+      keeper,
+      clock,
+      random,
+      settings: { ...settings, instances: spec.instances ?? settings.instances },
+      logger,
+      onChange: () => parts.onChange(this),
+      onEnded: (error) => this.#instanceEnded(error),
+      onFailed: (error) => this.#fail(error),
+    });
   }
 
   /** Once it is loaded, with what its file declares where no manifest does. */
@@ -103,9 +120,24 @@ export class ServableHost {
       state: this.#state,
       inFlight: this.#live?.scheduler.inFlight ?? 0,
       waiting: this.#live?.scheduler.waiting ?? 0,
-      ...(this.#live === undefined ? {} : { ...this.#live.placed, memoryBytes: this.#live.memoryBytes, classNames: this.#live.classNames }),
+      ...(this.#live === undefined ? {} : this.#shown(this.#live)),
       ...(this.#error === undefined ? {} : { error: this.#error }),
     };
+  }
+
+  #shown({ placed, cost, classNames }: Live): Partial<ServableStatus> {
+    return {
+      ...placed,
+      classNames,
+      memoryBytes: cost.bytes,
+      ...(cost.isEstimate ? { memoryEstimated: true } : {}),
+      ...(this.#residence.asleep ? { asleep: true } : {}),
+    };
+  }
+
+  /** Keeps its instances from being ended to save memory until the function given back is called: for state that only they have. */
+  keepAwake(): () => void {
+    return this.#residence.hold();
   }
 
   /** Loads and warms up; resolves at `available`, rejects at `failed`. One call starts it, later ones wait for the same. */
@@ -129,7 +161,11 @@ export class ServableHost {
 
   /** Takes a request that was admitted; throws why the servable takes none. */
   submit(work: Work): Promise<WorkResult> {
-    return this.#serving().scheduler.submit(work);
+    const { scheduler } = this.#serving();
+    this.#residence.touch();
+    const result = scheduler.submit(work);
+    this.#residence.wakeUnlessAwake();
+    return result;
   }
 
   /** Takes a request that was admitted, and counts what came of it. Errors: as `submit`. */
@@ -158,15 +194,14 @@ export class ServableHost {
   async shadow(sample: Omit<SampleRun, 'runs' | 'budget' | 'copy'>): Promise<SampleResult | undefined> {
     const live = this.#state === 'available' ? this.#live : undefined;
     if (live !== undefined) this.#admitTo(live, sample.inputs);
-    const pool = live?.pool;
-    const instance = pool?.acquire();
-    if (pool === undefined || instance === undefined) return undefined;
+    const instance = live === undefined ? undefined : this.#residence.acquire();
+    if (instance === undefined) return undefined;
     try {
       return await instance.check({ ...sample, runs: 0, budget: 0, copy: true });
     } catch (cause) {
       throw this.#endedBy(sample.inputs, asSkerryError(cause));
     } finally {
-      pool.release(instance);
+      this.#residence.release(instance);
     }
   }
 
@@ -182,57 +217,73 @@ export class ServableHost {
   }
 
   async #start(): Promise<ServableStatus> {
-    const { loader, clock, random, settings, logger } = this.#parts;
-    const before = process.memoryUsage.rss();
-    let pool: InstancePool | undefined;
+    const { loader } = this.#parts;
     try {
+      await this.#takeMemory();
       const onLoaded = (): void => {
         if (this.#state === 'loading') this.#move('loaded');
       };
       const placement = await loader.place(this.#spec, onLoaded, this.#cancel.signal);
       const { spec, candidate, instance, empties, notFinite, replaced, shared, classNames } = placement;
       this.#spec = spec;
-      const scheduler = new Scheduler<Instance>({
-        pool: { acquire: () => pool?.acquire(), release: (one) => pool?.release(one) },
-        clock,
-        capacity: settings.queueCapacity,
-        runLimit: settings.predictionLimit,
-        onRan: (rows, times) => this.#statistics.ran(rows, times),
-        onEnded: (work, error) => this.#endedBy(work.inputs, error),
-        aloneFirst: ALONE_FIRST,
-        hasRows: this.spec.maxRows !== undefined,
-        batching: this.spec.batching === undefined ? undefined : batchPolicy(this.spec.batching),
-        onBatchingStopped: (reason) =>
-          logger.warn({ code: 'INFERENCE_OUTPUT_INVALID' }, `batching is switched off for this version: ${reason}`),
-      });
-      pool = new InstancePool(
-        {
-          start: () => loader.again(this.spec, { candidate, replaced }),
-          clock,
-          random,
-          settings: { ...settings, instances: spec.instances ?? settings.instances },
-          logger,
-          onIdle: () => scheduler.wake(),
-          onEnded: (error) => this.#instanceEnded(error),
-          onFailed: (error) => this.#fail(error),
-        },
-        instance,
-      );
-      await pool.fill();
+      const scheduler = this.#makeScheduler();
+      this.#scheduler = scheduler;
+      await this.#residence.fill(instance, () => loader.again(spec, { candidate, replaced }));
       if (this.#error !== undefined) throw this.#error;
       if (this.#cancel.signal.aborted) throw new SkerryError('ABORTED', 'loading was cancelled');
       const placed = { variant: candidate.variant.name, provider: candidate.provider };
-      const memoryBytes = (await instance.residentBytes()) ?? Math.max(0, process.memoryUsage.rss() - before);
-      this.#live = { placed, scheduler, pool, memoryBytes, empties, notFinite, shared, classNames };
+      const cost = await this.#costOf(candidate.variant, instance);
+      await this.#residence.settle(cost.bytes);
+      this.#live = { placed, scheduler, cost, empties, notFinite, shared, classNames };
       this.#move('warmed');
       return this.status();
     } catch (cause) {
-      await pool?.close();
+      await this.#residence.close();
       this.#error = asSkerryError(cause);
       this.#instanceSpoiled(this.#error);
       if (this.#state !== 'failed') this.#move('failed');
       throw this.#error;
     }
+  }
+
+  /** Waits at most as long as a request would. */
+  async #takeMemory(): Promise<void> {
+    const { loader, keeper, clock, settings } = this.#parts;
+    if (keeper.budgetBytes === undefined) return this.#residence.reserve(0, this.#cancel.signal);
+    const { bytes } = await loader.expectedCost(this.#spec);
+    const { signal, cancel } = timeoutSignal(clock, settings.requestTimeout);
+    try {
+      await this.#residence.reserve(bytes, AbortSignal.any([signal, this.#cancel.signal]));
+    } finally {
+      cancel();
+    }
+  }
+
+  #costOf(variant: ServableSpec['variants'][number], { carrier }: Instance): Promise<LoadCost> {
+    const instances = this.#spec.instances ?? this.#parts.settings.instances;
+    return this.#residence.ownBytes().then((measured) => costOf(variant, carrier, instances, measured));
+  }
+
+  #line(): Scheduler<Instance> {
+    if (this.#scheduler === undefined) throw new SkerryError('INTERNAL', 'the servable has no waiting line yet');
+    return this.#scheduler;
+  }
+
+  #makeScheduler(): Scheduler<Instance> {
+    const { clock, settings, logger } = this.#parts;
+    return new Scheduler<Instance>({
+      pool: this.#residence,
+      clock,
+      capacity: settings.queueCapacity,
+      runLimit: settings.predictionLimit,
+      onRan: (rows, times) => this.#statistics.ran(rows, times),
+      onEnded: (work, error) => this.#endedBy(work.inputs, error),
+      aloneFirst: ALONE_FIRST,
+      hasRows: this.spec.maxRows !== undefined,
+      batching: this.spec.batching === undefined ? undefined : batchPolicy(this.spec.batching),
+      onBatchingStopped: (reason) =>
+        logger.warn({ code: 'INFERENCE_OUTPUT_INVALID' }, `batching is switched off for this version: ${reason}`),
+    });
   }
 
   #instanceEnded(error: SkerryError): void {
@@ -282,7 +333,7 @@ export class ServableHost {
     this.#live?.scheduler.failAll(failureOf(this.spec, error));
     // While draining or loading, whoever drains or loads it finds out; only an available one changes state by itself.
     if (this.#state === 'available') this.#move('failed');
-    void this.#live?.pool.close();
+    void this.#residence.close();
   }
 
   async #stop(): Promise<void> {
@@ -292,7 +343,7 @@ export class ServableHost {
       this.#move('drain');
       await this.#live?.scheduler.idle();
     }
-    await this.#live?.pool.close();
+    await this.#residence.close();
     this.#live = undefined;
     this.#move('drained');
   }

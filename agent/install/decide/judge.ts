@@ -51,6 +51,7 @@ const NOT_ITS_FAULT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   // The kernel ends the largest process when memory runs out, whoever took it; somebody may end one, or none can be started.
   'INFERENCE_INSTANCE_DIED',
   'INFERENCE_OUT_OF_MEMORY',
+  'INFERENCE_MEMORY_BUDGET',
   'INFERENCE_VERSION_CONFLICT',
   'INFERENCE_TRANSITION',
 ]);

@@ -92,6 +92,12 @@ export const inferenceCodes = defineCodes({
     summary: 'The model returned NaN or infinities that no golden sample shows for that output. The answer was sent and counts as failed.',
     action: 'Check the inputs against what the model expects. If they are right, report it to the publisher of the model.',
   },
+  INFERENCE_MEMORY_BUDGET: {
+    fault: 'environment',
+    status: 'UNAVAILABLE',
+    summary: 'The memory that models may take (--model-memory) is taken by models in use, so that this one cannot be loaded.',
+    action: 'Retry later, raise --model-memory, or serve fewer models.',
+  },
   INFERENCE_OUT_OF_MEMORY: {
     fault: 'environment',
     status: 'RESOURCE_EXHAUSTED',

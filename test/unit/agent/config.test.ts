@@ -37,6 +37,8 @@ describe('settings', () => {
       instances: 1,
       jsonElements: 4 * 1024 ** 2,
       isolation: 'auto',
+      modelMemory: 'none',
+      idleUnload: 'never',
       predictionLimit: 120_000,
       loadLimit: 600_000,
       threads: 1,

@@ -162,6 +162,7 @@ describe('a signal that one row adds', () => {
       requests: [],
       servables: [],
       routed: [],
+      memory: undefined,
       outbox: undefined,
       link: undefined,
       health: undefined,

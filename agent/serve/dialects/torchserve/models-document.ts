@@ -24,19 +24,21 @@ const CONSTANTS = {
 
 /** A version as TorchServe describes a model. Its workers are ours: the instances of a version appear as one. */
 export function modelDocument(status: ServableStatus, config: ModelConfigDocument): object {
-  const { model, version, state, memoryBytes = 0, inFlight, provider = 'cpu' } = status;
+  const { model, version, state, memoryBytes = 0, inFlight, provider = 'cpu', asleep = false } = status;
+  const worker = { id: String(version), status: WORKER_STATES[state], memoryUsage: memoryBytes, pid: process.pid };
   const gpu = provider !== 'cpu';
   const batch = config['max_batch_size'];
   return {
     modelName: model,
     modelVersion: versionText(version),
     modelUrl: model,
-    minWorkers: 1,
+    minWorkers: asleep ? 0 : 1,
     maxWorkers: 1,
     batchSize: typeof batch === 'number' && batch > 1 ? batch : 1,
     deviceType: gpu ? 'gpu' : 'cpu',
     ...CONSTANTS,
-    workers: [{ id: String(version), status: WORKER_STATES[state], memoryUsage: memoryBytes, pid: process.pid, gpu, gpuUsage: 'N/A' }],
+    // As TorchServe shows a model that is scaled to zero.
+    workers: asleep ? [] : [{ ...worker, gpu, gpuUsage: 'N/A' }],
     jobQueueStatus: { pendingRequests: inFlight },
   };
 }
