@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { INPUT } from '#agent/serve/dialects/tensorflow-serving/grpc/example-protos.js';
 import { MODEL_SERVICE, PREDICTION_SERVICE } from '#agent/serve/dialects/tensorflow-serving/grpc/serving-proto.js';
-import { TENSORFLOW_SERVING } from '#agent/serve/dialects/tensorflow-serving/tensorflow-serving.js';
+import { openDialects } from '#agent/serve/dialects.js';
 import { decode } from '#shared/protobuf/decode.js';
 import { encode } from '#shared/protobuf/encode.js';
 import { many, message, type MessageInit, one } from '#shared/protobuf/schema.js';
@@ -24,7 +24,7 @@ let client: GrpcTestClient;
 
 beforeAll(async () => {
   server = await startModelServer({
-    dialects: [TENSORFLOW_SERVING],
+    dialects: await openDialects(['oip', 'tensorflow-serving']),
     models: {},
     config: { grpc: { host: '127.0.0.1', port: 0 }, closeGrace: 200 },
     folder: {
@@ -146,6 +146,34 @@ describe('examples', () => {
     const refused = await regress('single', single, { signature_name: 'other' });
     expect([refused.code, refused.message]).toEqual([3, expect.stringContaining('Serving signature name: "other" not found')]);
   });
+});
+
+test('a client without a .proto calls by what the server tells of itself', async () => {
+  const { ReflectedClient: Reflected } = await import('../../kit/reflected-client.js');
+  const services = ['inference.GRPCInferenceService', 'tensorflow.serving.PredictionService', 'tensorflow.serving.ModelService'];
+  const reflected = await Reflected.connect(server.grpc.replace('grpc://', ''), services);
+  const [oip = '', prediction = '', management = ''] = services;
+  const contents = { fp32_contents: [1, 2, 3, 4] };
+  const inferred = await reflected.call(oip, 'ModelInfer', {
+    model_name: 'wide',
+    inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4], contents }],
+    // Of descriptors, protobufjs makes a map what it is on the wire: entries.
+    parameters: [{ key: 'key', value: { string_param: 'a' } }],
+  });
+  expect(inferred).toMatchObject({ model_name: 'wide', outputs: [{ name: 'y', shape: [1, 4] }] });
+  expect(await reflected.call(oip, 'ModelConfig', { name: 'wide' })).toMatchObject({ config: { input: [{ dims: [-1, 4] }] } });
+  const input = { example_list: { examples: [{ features: { feature: [{ key: 'x', value: { float_list: { value: [1] } } }] } }] } };
+  const tasks = [{ model_spec: { name: 'single', version: { value: 1 } }, method_name: 'tensorflow/serving/regress' }];
+  const multi = await reflected.call(prediction, 'MultiInference', { tasks, input });
+  expect(multi).toMatchObject({ results: [{ regression_result: { regressions: [{ value: 3 }] } }] });
+  const classified = await reflected.call(prediction, 'Classify', { model_spec: { name: 'single', version: { value: 2 } }, input });
+  expect(classified).toMatchObject({ result: { classifications: [{ classes: [{ score: 7 }] }] } });
+  const status = await reflected.call(management, 'GetModelStatus', { model_spec: { name: 'wide' } });
+  expect(status).toMatchObject({ model_version_status: [{ state: 'AVAILABLE', status: { error_code: 'OK' } }] });
+  const policy = { model_version_policy: { specific: { versions: [9] } } };
+  const list = { config: { model_config_list: { config: [{ name: 'spare', ...policy }] } } };
+  await expect(reflected.call(management, 'HandleReloadConfigRequest', list)).rejects.toMatchObject({ code: 9 });
+  reflected.close();
 });
 
 describe('HandleReloadConfigRequest', () => {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import path from 'node:path';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { DIALECT_NAMES, openDialects, SHARED_ROUTES } from '#agent/serve/dialects.js';
 import { distinctRoutes } from '#agent/serve/distinct-routes.js';
@@ -35,7 +35,7 @@ test('two that take the same requests are refused by name', () => {
 });
 
 test('a dialect that is not spoken is not imported', () => {
-  const table = readFileSync(path.join(PROJECT_ROOT, 'agent/serve/dialects.ts'), 'utf8');
+  const table = readFileSync(join(PROJECT_ROOT, 'agent/serve/dialects.ts'), 'utf8');
   expect(table.match(/^import .*dialects\//gm)).toBeNull();
 });
 
