@@ -76,6 +76,8 @@ export interface ServableSpec {
   readonly maxRows?: number;
   /** `inputs` and `outputs` with the shapes that the model has for them, where those are others than clients use. */
   readonly inModel?: FileSignature;
+  /** Requests to run before it is available, in place of those that are made up. A failure of one fails the load. */
+  readonly warmUp?: readonly WarmUpRequest[];
   /** Instances of this version, in place of the setting. */
   readonly instances?: number;
   /**
@@ -83,6 +85,26 @@ export interface ServableSpec {
    * being served. Left out: the signed manifest declares it, and the file must agree.
    */
   readonly declare?: (file: FileSignature) => DeclaredSignature;
+}
+
+/** A request that is run before a version is available. */
+export interface WarmUpRequest {
+  readonly name: string;
+  /** How often it runs. */
+  readonly count: number;
+  /** The inputs are one row, which is repeated so often; left out: they are the whole request. */
+  readonly rows?: number;
+  readonly inputs: Readonly<
+    Record<
+      string,
+      {
+        readonly datatype: TensorSpec['datatype'];
+        readonly shape: readonly number[];
+        /** The file has the bytes of the tensor as requests have them. */
+        readonly fill: 'zero' | 'random' | { readonly file: string };
+      }
+    >
+  >;
 }
 
 /** What a model file says that it takes and gives. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import { type ModelName, versionNumberSchema, type VersionNumber } from '#shared/bundle/names.js';
 import { SkerryError } from '#shared/kernel/errors.js';
@@ -8,6 +9,7 @@ import { type ConfigDocument, configOfJson, configOfText } from './config/docume
 import { completeConfig, type CompleteConfig, type ModelConfig } from './config/model-config.js';
 import { instancesOf, refuseUnsupported } from './config/refusals.js';
 import { declaredSignature } from './decide/declared-signature.js';
+import { warmUpRequests } from './decide/warm-up-requests.js';
 import { chosenVersions, describePolicy } from './decide/version-policy.js';
 import type { ModelFile, ModelFolder } from './layouts/layout.js';
 
@@ -17,6 +19,8 @@ export interface ModelPlan extends CompleteConfig {
   readonly versions: readonly (ModelFile & { readonly version: VersionNumber })[];
   /** Versions that labels are to stand for, whether they are served or not. */
   readonly labels: ReadonlyMap<string, VersionNumber>;
+  /** Requests to run before a version is available, where the configuration has some. */
+  readonly warmUp: ServableSpec['warmUp'];
   /** Names of classes by output. */
   readonly classes: ReadonlyMap<string, readonly string[]>;
 }
@@ -57,6 +61,7 @@ export async function planModel(model: ModelName, folder: ModelFolder, { config,
     model,
     versions: files.map((file) => ({ ...file, version: versionNumberSchema.parse(file.version) })),
     labels: readLabels(folder),
+    warmUp: warmUpRequests(complete.config, (file) => join(folder.folder, 'warmup', file)),
     classes: await readClasses(folder, complete.config),
   };
 }
@@ -86,7 +91,7 @@ function linesOf(text: string): readonly string[] {
 }
 
 /** What the runtime needs of one version of a plan. */
-export function specOf({ model, config }: ModelPlan, { version, file, mark }: ModelPlan['versions'][number]): ServableSpec {
+export function specOf({ model, config, warmUp }: ModelPlan, { version, file, mark }: ModelPlan['versions'][number]): ServableSpec {
   return {
     model,
     version,
@@ -95,6 +100,7 @@ export function specOf({ model, config }: ModelPlan, { version, file, mark }: Mo
     outputs: [],
     variants: [{ name: 'model', file, digest: mark, providers: ['cpu'] }],
     goldenSamples: [],
+    ...(warmUp === undefined ? {} : { warmUp }),
     instances: instancesOf(config.instance_group),
     declare: (signature) => declaredSignature(config, signature),
   };

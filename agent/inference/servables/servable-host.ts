@@ -17,6 +17,7 @@ import { costOf, type LoadCost } from '../placement/load-cost.js';
 import { Scheduler, type Work, type WorkResult } from '../batching/scheduler.js';
 import { checkSharedSizes, type SharedSizes } from '../checks/shared-sizes.js';
 import { type ServableStatistics, StatisticsCounter } from '../statistics/servable-statistics.js';
+import { warmUpSizes } from '../placement/warm-up.js';
 import type { MemoryKeeper } from './memory-keeper.js';
 import { failureOf, refusalOf } from './refusals.js';
 import { Residence } from './residence.js';
@@ -228,7 +229,8 @@ export class ServableHost {
       this.#spec = spec;
       const scheduler = this.#makeScheduler();
       this.#scheduler = scheduler;
-      await this.#residence.fill(instance, () => loader.again(spec, { candidate, replaced }));
+      await this.#warmed(instance);
+      await this.#residence.fill(instance, async () => this.#warmed(await loader.again(spec, { candidate, replaced })));
       if (this.#error !== undefined) throw this.#error;
       if (this.#cancel.signal.aborted) throw new SkerryError('ABORTED', 'loading was cancelled');
       const placed = { variant: candidate.variant.name, provider: candidate.provider };
@@ -243,6 +245,16 @@ export class ServableHost {
       this.#instanceSpoiled(this.#error);
       if (this.#state !== 'failed') this.#move('failed');
       throw this.#error;
+    }
+  }
+
+  async #warmed(instance: Instance): Promise<Instance> {
+    try {
+      await warmUpSizes(instance, this.#spec, this.#parts.settings.loadLimit);
+      return instance;
+    } catch (cause) {
+      await instance.close();
+      throw cause;
     }
   }
 

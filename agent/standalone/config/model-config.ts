@@ -76,7 +76,25 @@ const modelConfigSchema = z.object({
   cc_model_filenames: z.record(z.string(), z.string()),
   metric_tags: z.record(z.string(), z.string()),
   parameters: z.record(z.string(), z.unknown()),
-  model_warmup: z.array(z.unknown()),
+  model_warmup: z
+    .array(
+      z.object({
+        name: z.string(),
+        batch_size: z.int().min(0).max(1_000_000),
+        inputs: z.record(
+          z.string(),
+          z.object({
+            data_type: z.string(),
+            dims: shape,
+            zero_data: z.boolean().optional(),
+            random_data: z.boolean().optional(),
+            input_data_file: z.string().optional(),
+          }),
+        ),
+        count: z.int().min(0).max(10_000),
+      }),
+    )
+    .max(256),
   model_operations: z.object({ op_library_filename: z.array(z.string()) }).optional(),
   model_transaction_policy: z.object({ decoupled: z.boolean() }).optional(),
   model_repository_agents: z.object({ agents: z.array(z.unknown()) }).optional(),

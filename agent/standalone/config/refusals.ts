@@ -121,7 +121,6 @@ const REFUSALS: readonly Refusal[] = [
     asked: ({ parameters }) => found(Object.keys(parameters)[0], (name) => `parameter ${JSON.stringify(name.slice(0, 100))}`),
     why: 'no parameters are known',
   },
-  { asked: ({ model_warmup: list }) => when(list.length > 0, 'model_warmup'), why: 'requests for warming up are not supported' },
   {
     asked: ({ model_operations: operations }) => when((operations?.op_library_filename.length ?? 0) > 0, 'model_operations'),
     why: 'libraries of operators are not loaded',

@@ -92,6 +92,13 @@ export const inferenceCodes = defineCodes({
     summary: 'The model returned NaN or infinities that no golden sample shows for that output. The answer was sent and counts as failed.',
     action: 'Check the inputs against what the model expects. If they are right, report it to the publisher of the model.',
   },
+  INFERENCE_WARM_UP_FAILED: {
+    fault: 'peer',
+    status: 'INTERNAL',
+    summary: 'A request that the version is warmed up with failed, so that it is not served. The message names the request and the reason.',
+    action:
+      'Correct model_warmup in config.pbtxt, or the model. A golden sample that cannot be run in the batches of the manifest needs a smaller --batch.',
+  },
   INFERENCE_MEMORY_BUDGET: {
     fault: 'environment',
     status: 'UNAVAILABLE',

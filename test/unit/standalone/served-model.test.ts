@@ -9,7 +9,15 @@ const name = modelName('m');
 function planOf(version: number): ModelPlan {
   const document = { name, version };
   const file = { version: versionNumber(version), file: `/m/${version}`, mark: '0'.repeat(64) as ModelPlan['versions'][number]['mark'] };
-  return { model: name, document, config: { instance_group: [] } as never, versions: [file], labels: new Map(), classes: new Map() };
+  return {
+    model: name,
+    document,
+    config: { instance_group: [] } as never,
+    versions: [file],
+    labels: new Map(),
+    warmUp: undefined,
+    classes: new Map(),
+  };
 }
 
 test('files of what is served stay where they are when what it replaced cannot be unloaded', async () => {
