@@ -16,34 +16,42 @@ export interface Body {
   readonly owned: boolean;
 }
 
+export interface BodyOptions {
+  /** Bytes accepted, as sent and as decoded. */
+  readonly limit: number;
+  /** Place in a large body from which numbers of eight bytes are aligned in memory, so that nobody has to copy them there. */
+  readonly alignedAt?: number;
+}
+
 /**
- * Reads a request body of at most `limit` bytes, as sent and as decoded. Errors: `INPUT_TOO_LARGE`, `SERVE_ENCODING`, `SERVE_BUSY` when
- * other bodies take the `memory`, `ABORTED` when the client goes away.
+ * Reads a request body. Errors: `INPUT_TOO_LARGE`, `SERVE_ENCODING`, `SERVE_BUSY` when other bodies take the `memory`, `ABORTED` when the
+ * client goes away.
  */
-export async function readBody(ends: Ends, limit: number, memory: BodyMemory): Promise<Body> {
+export async function readBody(ends: Ends, options: BodyOptions, memory: BodyMemory): Promise<Body> {
   const { headers } = ends.request;
   const coding = headers['content-encoding'] === undefined ? undefined : codingOf(headers);
   const taken = new Taken(ends, memory);
-  const body = await readSent(ends, limit, taken);
+  const body = await readSent(ends, options, taken);
   if (coding === undefined) return body;
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const piece of unpacked(body.bytes, coding)) {
     size += piece.byteLength;
-    if (size > limit) throw tooLarge(limit);
+    if (size > options.limit) throw tooLarge(options.limit);
     taken.grow(piece.byteLength + CHUNK_COST);
     chunks.push(piece);
   }
   return { bytes: size <= JOINED_AT_ONCE ? Buffer.concat(chunks, size) : await inTurns(join(chunks, size)), owned: true };
 }
 
-function readSent({ request, response }: Ends, limit: number, taken: Taken): Promise<Body> {
+function readSent({ request, response }: Ends, { limit, alignedAt = 0 }: BodyOptions, taken: Taken): Promise<Body> {
   const refusal = refusalOf(request.headers, limit);
   if (refusal !== undefined) return Promise.reject(refusal);
   // RFC 9110, 10.1.1: only now, since a client that asks first need not send what would be refused.
   if (expectsContinue(request.headers)) response.writeContinue();
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    const length = Number(request.headers['content-length'] ?? Number.NaN);
+    const parts = length > PUT_TOGETHER ? new Place(length, alignedAt) : new Chunks();
     let size = 0;
     let complete = false;
     const take = (chunk: Buffer): void => {
@@ -51,21 +59,18 @@ function readSent({ request, response }: Ends, limit: number, taken: Taken): Pro
       try {
         if (size > limit) throw tooLarge(limit);
         taken.grow(chunk.byteLength + CHUNK_COST);
-        chunks.push(chunk);
+        parts.add(chunk);
       } catch (cause) {
         // What comes after is dropped by whoever writes the answer.
         request.off('data', take);
-        chunks.length = 0;
+        parts.drop();
         reject(asSkerryError(cause));
       }
     };
     request.on('data', take);
     request.once('end', () => {
       complete = true;
-      const [only] = chunks;
-      if (chunks.length === 1 && only !== undefined) resolve({ bytes: only, owned: false });
-      else if (size <= JOINED_AT_ONCE) resolve({ bytes: Buffer.concat(chunks, size), owned: true });
-      else resolve(inTurns(join(chunks, size)).then((bytes) => ({ bytes, owned: true })));
+      resolve(parts.whole());
     });
     // Every request closes in the end; an error made for each, with its stack, would cost more than parsing it.
     request.once('close', () => {
@@ -105,7 +110,61 @@ const CHUNK_COST = 256;
 
 const JOINED_AT_ONCE = 1024 * 1024;
 
-const NOTHING = new Uint8Array();
+/** From this size on a body whose length is known is put together while it comes. */
+const PUT_TOGETHER = 64 * 1024;
+
+/** Memory for a body of known length. Pages that nothing was written to yet take none of the machine's. */
+class Place {
+  readonly #length: number;
+  readonly #before: number;
+  #bytes: Buffer | undefined;
+  #filled = 0;
+
+  constructor(length: number, alignedAt: number) {
+    this.#length = length;
+    this.#before = (ALIGNMENT - (alignedAt % ALIGNMENT)) % ALIGNMENT;
+  }
+
+  /** Node lets no more bytes come than were announced. */
+  add(chunk: Buffer): void {
+    this.#bytes ??= Buffer.allocUnsafeSlow(this.#before + this.#length).subarray(this.#before);
+    this.#bytes.set(chunk, this.#filled);
+    this.#filled += chunk.byteLength;
+  }
+
+  drop(): void {
+    this.#bytes = undefined;
+  }
+
+  whole(): Body {
+    return { bytes: (this.#bytes ?? NOTHING).subarray(0, this.#filled), owned: true };
+  }
+}
+
+const ALIGNMENT = 8;
+const NOTHING = Buffer.alloc(0);
+
+/** What came of a body whose length is not known, or that is small. */
+class Chunks {
+  readonly #chunks: Buffer[] = [];
+  #size = 0;
+
+  add(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#size += chunk.byteLength;
+  }
+
+  drop(): void {
+    this.#chunks.length = 0;
+  }
+
+  whole(): Body | Promise<Body> {
+    const [only] = this.#chunks;
+    if (this.#chunks.length === 1 && only !== undefined) return { bytes: only, owned: false };
+    if (this.#size <= JOINED_AT_ONCE) return { bytes: Buffer.concat(this.#chunks, this.#size), owned: true };
+    return inTurns(join(this.#chunks, this.#size)).then((bytes) => ({ bytes, owned: true }));
+  }
+}
 
 /** Copies one chunk after the other, and lets go of each. */
 function* join(chunks: Uint8Array[], size: number): Generator<void, Buffer> {

@@ -11,8 +11,11 @@ export interface Exchange {
   /** Of the request target, decoded; the first of several with one name. */
   readonly query: Pick<URLSearchParams, 'get' | 'has' | 'getAll'>;
   readonly headers: IncomingHttpHeaders;
-  /** Reads the body, of at most as many bytes as the settings accept, or fewer. Errors: as `readBody`. */
-  body(limit?: number): Promise<Body>;
+  /**
+   * Reads the body, of at most as many bytes as the settings accept, or fewer. `alignedAt`: a place from which numbers are read where they
+   * lie. Errors: as `readBody`.
+   */
+  body(limit?: number, alignedAt?: number): Promise<Body>;
   /** The client has gone: nobody reads an answer. */
   abandoned(): boolean;
 }

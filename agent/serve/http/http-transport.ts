@@ -195,8 +195,8 @@ class HttpExchange implements Exchange {
     return this.#ends.request.headers;
   }
 
-  body(limit = this.#bodyLimit): Promise<Body> {
-    return readBody(this.#ends, limit, this.#memory);
+  body(limit = this.#bodyLimit, alignedAt = 0): Promise<Body> {
+    return readBody(this.#ends, { limit, alignedAt }, this.#memory);
   }
 
   abandoned(): boolean {

@@ -23,8 +23,8 @@ export function inferHandler(deps: DialectDeps): Handler {
   const heads = new KnownHeads();
   return async (exchange) => {
     const { model, version } = namedModel(exchange.params);
-    const { bytes, owned } = await exchange.body();
     const header = exchange.headers[HEADER_LENGTH_FIELD];
+    const { bytes, owned } = await exchange.body(undefined, alignedAt(header));
     const parsed =
       header === '0'
         ? rawRequest(bytes, deps.models.find(model, version), isBatched(deps, model, version))
@@ -118,6 +118,12 @@ function parse(
   // Most tensors behind a JSON part are views, whatever their size.
   const isQuick = bytes.byteLength <= AT_ONCE_BYTES || head?.described.every(({ datatype }) => isView(datatype)) === true;
   return isQuick ? atOnce(work) : inTurns(work);
+}
+
+/** Where the data of tensors begins, as far as a header says so; what it says is checked once the body is there. */
+function alignedAt(header: string | string[] | undefined): number {
+  const length = Number(header);
+  return Number.isSafeInteger(length) && length > 0 ? length : 0;
 }
 
 /** Whether the first dimension of its tensors is that of a batch, as its configuration says. */
