@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
+import { PROGRAMS } from '#packaging/targets.js';
 import { writeFiles } from '../../kit/model-folder.js';
 import { PROJECT_ROOT } from '../../kit/processes.js';
 import { addressSchema, type TargetAddress, type TargetSettings } from './target-protocol.js';
@@ -69,7 +70,7 @@ export class Target {
   }
 }
 
-/** Flags of Node for the process that is measured: `--cpu-prof` shows where its time goes. */
+/** Flags of Node for the process that is measured: those of the agent, or others, such as `--cpu-prof`, which shows where its time goes. */
 function targetFlags(): readonly string[] {
-  return (process.env['BENCH_TARGET_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
+  return (process.env['BENCH_TARGET_FLAGS'] ?? PROGRAMS.agent.nodeFlags.join(' ')).split(' ').filter((flag) => flag !== '');
 }
