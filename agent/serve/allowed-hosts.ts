@@ -7,6 +7,8 @@ import { SkerryError } from '#shared/kernel/errors.js';
  */
 export class AllowedHosts {
   readonly #names: ReadonlySet<string>;
+  /** Passed last: a client names the same with every request. */
+  #passed: string | undefined;
 
   private constructor(names: readonly string[]) {
     this.#names = new Set(['localhost', ...names.map((name) => name.toLowerCase())]);
@@ -19,10 +21,13 @@ export class AllowedHosts {
 
   /** `authority`: host and port as the client named them; one that it named nowhere is no browser's. Gives `SERVE_HOST`, or undefined. */
   problem(authority: string | undefined): SkerryError | undefined {
-    if (authority === undefined || authority === '') return undefined;
+    if (authority === undefined || authority === '' || authority === this.#passed) return undefined;
     const name = nameOf(authority);
     // A name cannot be turned into another address where it is an address.
-    if (isIP(name) !== 0 || name.endsWith('.localhost') || this.#names.has(name)) return undefined;
+    if (isIP(name) !== 0 || name.endsWith('.localhost') || this.#names.has(name)) {
+      this.#passed = authority;
+      return undefined;
+    }
     return new SkerryError(
       'SERVE_HOST',
       `requests to ${JSON.stringify(authority.slice(0, 256))} are not answered here; --allowed-hosts allows names`,

@@ -19,9 +19,16 @@ export type Refusal = 'call' | 'model';
  */
 export function refusalOf(grants: readonly Grant[], call: CallKind, model: string | undefined): Refusal | undefined {
   if (call === 'unknown') return undefined;
-  const named = grants.filter((grant) => grant.calls.has(call));
-  if (named.length === 0) return 'call';
-  if (WHOLE_AGENT.has(call)) return named.some(({ models }) => models.includes('*')) ? undefined : 'model';
-  if (model === undefined) return undefined;
-  return named.some(({ models }) => models.some((glob) => matchesGlob(glob, model))) ? undefined : 'model';
+  let isNamed = false;
+  for (const { calls, models } of grants) {
+    if (!calls.has(call)) continue;
+    isNamed = true;
+    if (covers(models, call, model)) return undefined;
+  }
+  return isNamed ? 'model' : 'call';
+}
+
+function covers(models: readonly string[], call: CallKind, model: string | undefined): boolean {
+  if (WHOLE_AGENT.has(call)) return models.includes('*');
+  return model === undefined || models.some((glob) => glob === '*' || matchesGlob(glob, model));
 }
