@@ -2,7 +2,7 @@ import { inferBody } from '#shared/client/oip-body.js';
 import { tensorOf } from '#shared/client/values.js';
 import { atLeast, atMost, type Figure } from '../figure.js';
 import { slowModel } from '../../kit/onnx-models.js';
-import type { FigureGroup, GroupContext } from './groups.js';
+import type { FigureGroup, GroupContext } from './figure-group.js';
 import { Target } from './open-target.js';
 import { median } from '../figure.js';
 import { type LoadRequest, posted } from './requests.js';

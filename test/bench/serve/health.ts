@@ -1,6 +1,6 @@
 import { atMost, type Figure, plain } from '../figure.js';
 import { slowModel } from '../../kit/onnx-models.js';
-import type { FigureGroup, GroupContext } from './groups.js';
+import type { FigureGroup, GroupContext } from './figure-group.js';
 import { Target } from './open-target.js';
 import { quantile } from './quantile.js';
 import { repeatWhile } from './repeat-while.js';

@@ -2,7 +2,7 @@ import { atLeast, type Figure } from '../figure.js';
 import { identityModel } from '../../kit/onnx-models.js';
 import { inferBody } from '#shared/client/oip-body.js';
 import { tensorOf } from '#shared/client/values.js';
-import type { FigureGroup, GroupContext } from './groups.js';
+import type { FigureGroup, GroupContext } from './figure-group.js';
 import { Target } from './open-target.js';
 import { quantile } from './quantile.js';
 import { type LoadRequest, posted } from './requests.js';

@@ -1,7 +1,7 @@
 import type { Figure } from '../figure.js';
 import { atMost, plain } from '../figure.js';
 import { directTimes } from './direct.js';
-import type { FigureGroup, GroupContext } from './groups.js';
+import type { FigureGroup, GroupContext } from './figure-group.js';
 import { Target } from './open-target.js';
 import type { ModelOfBench } from './models.js';
 import { quantile } from './quantile.js';

@@ -2,7 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { type Figure, machine, printFigures } from '../figure.js';
 import { writeFigures } from '../figure-tables.js';
-import { type FigureGroup, GROUPS } from './groups.js';
+import type { FigureGroup } from './figure-group.js';
+import { GROUPS } from './groups.js';
 import { LoadClient } from './load.js';
 
 const options = new Command('npm run bench:serve --')

@@ -1,4 +1,4 @@
-import type { FigureGroup } from './groups.js';
+import type { FigureGroup } from './figure-group.js';
 import { added } from './latency.js';
 import { DIALECT_WAYS } from './ways.js';
 

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { atLeast, type Figure, median, plain } from '../figure.js';
 import { PROJECT_ROOT } from '../../kit/processes.js';
-import type { FigureGroup, GroupContext } from './groups.js';
+import type { FigureGroup, GroupContext } from './figure-group.js';
 import { MODELS } from './models.js';
 import { Target } from './open-target.js';
 import { type LoadRequest, oipBinary, oipGrpc, oipJson } from './requests.js';

@@ -1,5 +1,5 @@
 import { atMost, type Figure, plain } from '../figure.js';
-import type { FigureGroup, GroupContext } from './groups.js';
+import type { FigureGroup, GroupContext } from './figure-group.js';
 import type { LoadClient } from './load.js';
 import { Target } from './open-target.js';
 import { type ProcessUsage, usageOf } from './process-usage.js';

@@ -1,7 +1,7 @@
 import { utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { atMost, type Figure, plain } from '../figure.js';
-import type { FigureGroup, GroupContext } from './groups.js';
+import type { FigureGroup, GroupContext } from './figure-group.js';
 import type { LoadClient } from './load.js';
 import type { ModelOfBench } from './models.js';
 import { Target } from './open-target.js';

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { atLeast, type Figure, plain } from '../figure.js';
 import { DirectThreads } from './direct.js';
-import type { FigureGroup, GroupContext } from './groups.js';
+import type { FigureGroup, GroupContext } from './figure-group.js';
 import type { ModelOfBench } from './models.js';
 import { Target } from './open-target.js';
 import { mainThreadTime } from './process-usage.js';
