@@ -108,6 +108,7 @@ describe('a memory budget', () => {
     fleet.next = { auto: false };
     const busy = ask(fleet, 'a', 10_000);
     await until(() => fleet.made.at(-1)?.runs.length === 1);
+    fleet.next = {};
     const spec = await writeServable(Buffer.from('c'), { model: 'c', samples: [sample] });
     // Its size is not known yet: it is loaded, measured, and unloaded again. Then it is known, and waits for room.
     await expect(fleet.runtime.load(spec)).rejects.toEqual(coded('INFERENCE_MEMORY_BUDGET'));
