@@ -5,6 +5,7 @@ import type { SkerryError } from '#shared/kernel/errors.js';
 import type { ServableState, WindowRole } from '#shared/protocol/messages.js';
 import type { NamedTensors, TensorSpec } from '#shared/tensor/tensor.js';
 import type { OutputTolerances } from '#shared/tensor/tolerance.js';
+import type { BatchSettings } from './decide/batch-policy.js';
 import type { ServableStatistics } from './statistics/servable-statistics.js';
 
 /** How a request belongs to others of its caller, for models that keep state between them. */
@@ -13,6 +14,14 @@ export interface SequenceStep {
   readonly id: bigint | string;
   readonly start: boolean;
   readonly end: boolean;
+}
+
+/** Who waits for an answer. */
+export interface Recipient {
+  /** It has gone: nobody reads an answer. Must be cheap. */
+  abandoned(): boolean;
+  /** Calls `listener` when it goes, at most once; also when the answer was given, where that is cheaper to say. */
+  onAbandoned(listener: () => void): void;
 }
 
 /** One prediction, from whichever protocol it came. */
@@ -27,14 +36,16 @@ export interface InferRequest {
   readonly outputs?: readonly string[] | undefined;
   /** The caller gives up after this long; queued work past it is never run. */
   readonly timeout?: Millis | undefined;
-  /** Level of urgency, 1 the most urgent; the model's usual one when left out or 0. Requests start in the order they came whatever it is. */
+  /** Longest time in the queue, where the model has a policy for its queue; where it has none, the same as `timeout`. */
+  readonly queueTimeout?: Millis | undefined;
+  /** Level of urgency, 1 the most urgent; the model's usual one when left out, 0, or above the levels it has. */
   readonly priority?: number | undefined;
   /** Carried for models that keep state; no model does so far, and each answers it as any other request. */
   readonly sequence?: SequenceStep | undefined;
   /** The caller never touches the input bytes again: they may move to another thread instead of being copied. */
   readonly owned?: boolean | undefined;
-  /** Asked once, just before the work would start; `true` drops it (`INFERENCE_ABANDONED`). Must be cheap. */
-  readonly abandoned?: () => boolean;
+  /** When it goes, the request is dropped from the queue, and the answer of a run is not waited for (`INFERENCE_ABANDONED`). */
+  readonly recipient?: Recipient | undefined;
   /**
    * Called before the model runs, with the outputs as they are declared; sizes that are known of this request's answer stand in place of -1.
    * Throws to refuse a request whose answer nobody could be given.
@@ -71,7 +82,7 @@ export interface ServableSpec {
     readonly file: string;
     readonly tolerance: OutputTolerances;
   }[];
-  readonly batching?: { readonly maxBatchSize: number; readonly preferredSizes?: readonly number[]; readonly maxDelayMicros?: number };
+  readonly batching?: BatchSettings;
   /** Most rows (sizes of the first dimension) that one request may have. Left out: any number. */
   readonly maxRows?: number;
   /** `inputs` and `outputs` with the shapes that the model has for them, where those are others than clients use. */

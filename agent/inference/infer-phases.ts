@@ -3,7 +3,7 @@ import type { Millis } from '#shared/kernel/time.js';
 import { asSkerryError } from '#shared/kernel/errors.js';
 import { type Next, type Observer, type Phase, Phases, type Row } from '#shared/kernel/phases.js';
 import { checkTensors } from '#shared/tensor/check.js';
-import type { Work } from './batching/scheduler.js';
+import type { Work } from './batching/work.js';
 import { expectedOutputs } from './checks/expected-outputs.js';
 import { holdsUnexpected } from './checks/finite.js';
 import { reshaped } from './checks/reshape.js';
@@ -136,10 +136,11 @@ async function compared(copy: KeptRequest, answering: Promise<InferReply>): Prom
 function queueAndRun(deps: InferDeps): Next<Ready, InferReply> {
   return async (ready) => {
     const { request, host, target, owned } = ready;
-    const { inputs, abandoned } = request;
+    const { inputs, recipient, priority, queueTimeout } = request;
     const wanted = request.outputs ?? host.offered;
     const { timeout, hurried, late } = patience(deps, ready);
-    const { outputs, queue, compute } = await host.answer({ inputs, outputs: wanted, owned, abandoned, timeout, hurried, late });
+    const work = { inputs, outputs: wanted, owned, recipient, priority, queueTimeout, timeout, hurried, late };
+    const { outputs, queue, compute } = await host.answer(work);
     const { inModel, outputs: declared } = host.spec;
     const given = inModel === undefined ? outputs : reshaped(inModel.outputs, declared, outputs);
     return { target, outputs: given, notFinite: false, timing: { queue, compute } };
@@ -147,11 +148,17 @@ function queueAndRun(deps: InferDeps): Next<Ready, InferReply> {
 }
 
 /** How long a request may take. One that allows less than the default is no failure of the version, whose latency is seen all the same. */
-function patience({ settings, recorder, clock }: InferDeps, { request, target, began }: Ready): Pick<Work, 'timeout' | 'hurried' | 'late'> {
+function patience(
+  { settings, recorder, clock }: InferDeps,
+  { request, host, target, began }: Ready,
+): Pick<Work, 'timeout' | 'hurried' | 'late'> {
   const usual = Math.min(settings.requestTimeout, settings.predictionLimit);
-  if (request.timeout === undefined || request.timeout >= usual) return { timeout: request.timeout ?? usual };
+  const { timeout, queueTimeout } = request;
+  // What bounds the time in the queue of a model with a policy bounds the whole time of another.
+  const asked = queueTimeout === undefined || host.hasQueuePolicy ? timeout : Math.min(queueTimeout, timeout ?? queueTimeout);
+  if (asked === undefined || asked >= usual) return { timeout: asked ?? usual };
   return {
-    timeout: request.timeout,
+    timeout: asked,
     hurried: true,
     late: (timing) => recorder.succeeded(target, { ...timing, total: clock.monotonic() - began }),
   };

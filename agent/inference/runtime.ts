@@ -260,7 +260,7 @@ class Runtime implements InferenceRuntime {
     const result = await recheckGolden(host.spec, async (inputs, outputs) => {
       host.admit(inputs);
       // As at its start: a slow model may take as long for its samples.
-      const work = { inputs, outputs, timeout: this.#settings.loadLimit, owned: false, abandoned: undefined, isSample: true as const };
+      const work = { inputs, outputs, timeout: this.#settings.loadLimit, owned: false, isSample: true as const };
       return (await host.submit(work)).outputs;
     });
     if (target !== undefined) this.#options.recorder.rechecked(target, result);

@@ -62,7 +62,12 @@ export function isCallersFault(code: string): boolean {
 }
 
 /** Callers that did not wait, or sent more than can wait: whatever version they asked, it says nothing about it. */
-const NOBODYS: ReadonlySet<string> = new Set<ErrorCode>(['INFERENCE_ABANDONED', 'INFERENCE_TIMEOUT_SHORT', 'INFERENCE_QUEUE_FULL']);
+const NOBODYS: ReadonlySet<string> = new Set<ErrorCode>([
+  'INFERENCE_ABANDONED',
+  'INFERENCE_TIMEOUT_SHORT',
+  'INFERENCE_QUEUE_FULL',
+  'INFERENCE_QUEUE_TIMEOUT',
+]);
 
 /** What a failed prediction counts against: the version, the request (which may have fitted the version before), or nobody. */
 export function blameFor(code: string): 'version' | 'request' | 'nobody' {

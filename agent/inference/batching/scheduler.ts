@@ -1,39 +1,39 @@
 import type { Clock } from '#shared/kernel/clock.js';
 import type { Millis } from '#shared/kernel/time.js';
 import { asSkerryError, SkerryError } from '#shared/kernel/errors.js';
-import { batchKey, rowProblem, rowsOf, stack, unstack } from '#shared/tensor/rows.js';
+import { rowProblem, rowsOf, stack, unstack } from '#shared/tensor/rows.js';
 import type { NamedTensors } from '#shared/tensor/tensor.js';
-import { type BatchDecision, type BatchPolicy, decideBatch } from '../decide/batch-policy.js';
+import {
+  type BatchPolicy,
+  levelOf,
+  mostWaiting,
+  NO_BATCHES,
+  NO_QUEUE_POLICY,
+  queueTimeout,
+  withoutBatches,
+} from '../decide/batch-policy.js';
+import { type BatchDecision, decideBatch } from '../decide/next-batch.js';
+import { meanQueueTime, retryAfterSeconds } from '../decide/retry-after.js';
 import type { Instance } from '../instances/instance.js';
 import type { RunTimes } from '../statistics/servable-statistics.js';
-
-/** One request as the scheduler takes it: already checked against the model. */
-export interface Work {
-  readonly inputs: NamedTensors;
-  readonly outputs: readonly string[] | undefined;
-  readonly timeout: Millis;
-  /** The caller named a timeout shorter than the default. */
-  readonly hurried?: boolean | undefined;
-  /** The answer came after the timeout, when the caller had its error already. */
-  readonly late?: ((timing: Pick<WorkResult, 'queue' | 'compute'>) => void) | undefined;
-  readonly owned: boolean;
-  readonly abandoned: (() => boolean) | undefined;
-  /** Golden samples, and no request: its runs are not counted. */
-  readonly isSample?: true;
-}
-
-export interface WorkResult extends RunTimes {
-  readonly outputs: NamedTensors;
-  readonly queue: Millis;
-  /** Along dimension 0, where the version has batches; else 1. */
-  readonly rows: number;
-}
+import { AnswersInOrder } from './answers-in-order.js';
+import { EarliestTimer } from './earliest-timer.js';
+import { WaitingLine } from './waiting-line.js';
+import { Item, type Work, type WorkResult } from './work.js';
 
 type Runner = Pick<Instance, 'run'>;
 
+/** Instances as the scheduler sees them. */
+export interface RunnerPool<R> {
+  readonly hasIdle: boolean;
+  acquire(): R | undefined;
+  release(instance: R): void;
+}
+
 interface SchedulerParts<R extends Runner> {
-  readonly pool: { acquire(): R | undefined; release(instance: R): void };
+  readonly pool: RunnerPool<R>;
   readonly clock: Clock;
+  /** Requests that may wait in a level without a limit of its own. */
   readonly capacity: number;
   /** Dynamic batching along dimension 0, or none. */
   readonly batching: BatchPolicy | undefined;
@@ -50,22 +50,6 @@ interface SchedulerParts<R extends Runner> {
   /** The instance ended in this run of one request alone; gives the error for its caller. */
   readonly onEnded?: (work: Work, error: SkerryError) => SkerryError;
 }
-
-interface Item {
-  readonly work: Work;
-  readonly rows: number;
-  /** All its inputs agree on the number of rows. */
-  readonly rowed: boolean;
-  readonly key: string;
-  readonly enqueuedAt: Millis;
-  alone: boolean;
-  settled: boolean;
-  readonly resolve: (result: WorkResult) => void;
-  readonly reject: (error: SkerryError) => void;
-  cancelDeadline: () => void;
-}
-
-const ONE: BatchDecision = { kind: 'run', count: 1 };
 
 /** Past its own timeout a caller has its answer; until then an instance that does not come back may still be slow. */
 const GRACE: Millis = 1_000;
@@ -84,59 +68,70 @@ const PERHAPS_A_NEIGHBOUR = new Set([
 
 /**
  * The waiting line of one servable. INVARIANTS: every request taken is settled exactly once; queued work whose deadline has
- * passed or whose caller has gone is never run; at most `capacity` wait; requests start in the order they came; of a batch
- * whose outputs do not have one row for each input row nothing is handed out, and no batch follows it; none comes before
- * `aloneFirst` requests were answered each by itself.
+ * passed or whose caller has gone is never run, and leaves the line at once; no level has more waiting than its limit; within a level
+ * requests start in the order they came, but for those whose time in the queue was over; of a batch whose outputs do not have one row for
+ * each input row nothing is handed out, and no batch follows it; none comes before `aloneFirst` requests were answered each by itself.
  */
 export class Scheduler<R extends Runner> {
   readonly #parts: SchedulerParts<R>;
-  readonly #queue: Item[] = [];
+  readonly #line: WaitingLine;
+  readonly #runs = new Set<readonly Item[]>();
   readonly #idleWaiters: (() => void)[] = [];
+  readonly #deadlines: EarliestTimer;
+  /** Present where answers keep the order of requests. */
+  readonly #ordered: AnswersInOrder | undefined;
+  #policy: BatchPolicy;
+  /** While rows of lone requests are still to be seen, and once they showed that requests must not share runs. */
+  readonly #lonePolicy: BatchPolicy;
   #running = 0;
-  #batching: BatchPolicy | undefined;
+  #isBatching: boolean;
   #cancelDelay: (() => void) | undefined;
   /** Requests still to be seen by themselves before any share a run. */
   #toSeeAlone: number;
+  #meanQueue: Millis = 0;
 
   constructor(parts: SchedulerParts<R>) {
     this.#parts = parts;
-    this.#batching = parts.batching;
-    this.#toSeeAlone = parts.aloneFirst;
+    const policy = parts.batching ?? NO_BATCHES;
+    this.#isBatching = parts.batching !== undefined;
+    this.#lonePolicy = withoutBatches(policy);
+    this.#toSeeAlone = this.#isBatching ? parts.aloneFirst : 0;
+    this.#policy = this.#toSeeAlone > 0 ? this.#lonePolicy : policy;
+    this.#line = new WaitingLine(policy.levels.length);
+    this.#ordered = policy.preserveOrdering ? new AnswersInOrder() : undefined;
+    this.#deadlines = new EarliestTimer(parts.clock, (now) => this.#expire(now));
+  }
+
+  /** Requests that wait for an instance. */
+  get waiting(): number {
+    return this.#line.length;
   }
 
   /** Requests taken and not yet finished. */
-  get waiting(): number {
-    return this.#queue.length;
-  }
-
   get inFlight(): number {
-    return this.#queue.length + this.#running;
+    return this.#line.length + this.#running;
   }
 
-  /** Takes a request. Errors: `INFERENCE_QUEUE_FULL`, `INFERENCE_TIMEOUT` (`_SHORT`), `INFERENCE_ABANDONED`, and those of the run. */
+  /**
+   * Takes a request. Errors: `INFERENCE_QUEUE_FULL`, `INFERENCE_QUEUE_TIMEOUT`, `INFERENCE_TIMEOUT` (`_SHORT`), `INFERENCE_ABANDONED`, and
+   * those of the run.
+   */
   submit(work: Work): Promise<WorkResult> {
-    const { capacity, clock } = this.#parts;
-    if (this.#queue.length >= capacity) {
-      const details = { waiting: this.#queue.length, capacity };
-      return Promise.reject(new SkerryError('INFERENCE_QUEUE_FULL', `the queue of the model is full (${capacity} requests)`, { details }));
-    }
-    const { batching, hasRows } = this.#parts;
+    if (work.recipient?.abandoned() === true) return Promise.reject(abandoned('before the request was queued'));
+    const level = levelOf(this.#policy, work.priority);
+    const queuePolicy = this.#policy.levels[level] ?? NO_QUEUE_POLICY;
+    const most = mostWaiting(queuePolicy, this.#parts.capacity);
+    if (this.#line.lengthOf(level) >= most) return Promise.reject(this.#full(most));
+    const { clock, batching, hasRows } = this.#parts;
     const rows = batching !== undefined || hasRows === true ? rowsOf(work.inputs) : undefined;
+    const enqueuedAt = clock.monotonic();
+    const queueUntil = enqueuedAt + queueTimeout(queuePolicy, work.queueTimeout);
     return new Promise((resolve, reject) => {
-      const item: Item = {
-        work,
-        rows: rows ?? 1,
-        rowed: rows !== undefined,
-        key: rows === undefined || this.#batching === undefined ? '' : batchKey(work.inputs),
-        enqueuedAt: clock.monotonic(),
-        alone: rows === undefined,
-        settled: false,
-        resolve,
-        reject,
-        cancelDeadline: () => undefined,
-      };
-      item.cancelDeadline = clock.schedule(work.timeout, () => this.#expire(item));
-      this.#queue.push(item);
+      const item = new Item({ work, rows, level, enqueuedAt, queueUntil, resolve, reject });
+      work.recipient?.onAbandoned(() => this.#abandon(item));
+      this.#deadlines.by(Math.min(item.deadline, queueUntil));
+      if (this.#startAtOnce(item)) return;
+      this.#line.add(item);
       this.wake();
     });
   }
@@ -144,69 +139,95 @@ export class Scheduler<R extends Runner> {
   /** Starts what can be started; called when an instance became idle. */
   wake(): void {
     const { pool, clock } = this.#parts;
+    if (this.#line.length === 0 || !pool.hasIdle) return;
     this.#cancelDelay?.();
     this.#cancelDelay = undefined;
-    let instance: R | undefined;
-    while (this.#queue.length > 0) {
+    while (this.#line.length > 0 && pool.hasIdle) {
       const now = clock.monotonic();
-      const decision = this.#batching === undefined || this.#toSeeAlone > 0 ? ONE : decideBatch(this.#queue, now, this.#batching);
-      if (decision.kind === 'wait') {
-        this.#cancelDelay = clock.schedule(decision.until - now, () => this.wake());
-        break;
+      const decision = decideBatch(this.#line.levels, now, this.#policy);
+      this.#apply(decision);
+      const { batch, until } = decision;
+      if (batch.length === 0) {
+        if (until !== Number.POSITIVE_INFINITY) this.#cancelDelay = clock.schedule(until - now, () => this.wake());
+        return;
       }
-      instance ??= pool.acquire();
+      const instance = pool.acquire();
       if (instance === undefined) return;
-      const items = this.#queue.splice(0, decision.count).filter((item) => this.#stillWanted(item));
-      if (items.length === 0) continue;
-      void this.#run(instance, items);
-      instance = undefined;
+      for (const item of batch) this.#line.remove(item);
+      void this.#run(instance, batch);
     }
-    if (instance !== undefined) pool.release(instance);
   }
 
   /** Fails everything that waits; what runs is answered by its run. */
   failAll(error: SkerryError): void {
-    for (const item of this.#queue.splice(0)) settle(item, () => item.reject(error));
-    this.#checkIdle();
+    for (const item of this.#line.all()) {
+      this.#line.remove(item);
+      item.reject(error);
+    }
+    this.#settled();
   }
 
   /** Resolves once nothing waits or runs. */
   idle(): Promise<void> {
-    if (this.inFlight === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+    return new Promise((resolve) => {
+      this.#idleWaiters.push(resolve);
+      this.#settled();
+    });
+  }
+
+  /** The usual way: nobody waits, an instance is idle, and there is nothing to wait for. */
+  #startAtOnce(item: Item): boolean {
+    if (this.#line.length > 0 || this.#policy.maxDelay > 0) return false;
+    const instance = this.#parts.pool.acquire();
+    if (instance === undefined) return false;
+    void this.#run(instance, [item]);
+    return true;
+  }
+
+  #apply({ rejected, delayed }: BatchDecision<Item>): void {
+    for (const item of rejected) this.#reject(item);
+    for (const item of delayed) this.#line.delay(item);
   }
 
   async #run(instance: R, items: readonly Item[]): Promise<void> {
     const started = this.#parts.clock.monotonic();
     this.#running += items.length;
+    this.#runs.add(items);
+    this.#ordered?.start(items);
     try {
       const [first] = items;
       const alone = items.length === 1 && first !== undefined;
       const inputs = alone ? first.work.inputs : stack(items.map((item) => item.work.inputs));
-      const limit = this.#limitOf(items, started);
-      const running = instance.run(inputs, wantedBy(items), alone ? first.work.owned : true, limit);
+      const running = instance.run(inputs, wantedBy(items), alone ? first.work.owned : true, this.#limitOf(items, started));
       const input = this.#parts.clock.monotonic() - started;
       const { outputs, compute } = await running;
       const times = { input, compute, output: Math.max(0, this.#parts.clock.monotonic() - started - input - compute) };
       this.#ran(items, times);
-      const parts = alone ? [outputs] : this.#divide(outputs, items);
-      if (alone && first.rowed) {
-        this.#checkRows(outputs, first.rows);
-        this.#toSeeAlone--;
-      }
-      for (const [index, item] of items.entries()) {
-        const queue = started - item.enqueuedAt;
-        const result = { outputs: pick(parts[index] ?? {}, item.work.outputs), queue, rows: item.rows, ...times };
-        if (item.settled) item.work.late?.({ queue, compute });
-        else settle(item, () => item.resolve(result));
+      if (alone) {
+        this.#seeRows(outputs, first);
+        this.#answer(first, outputs, started, times);
+      } else {
+        const parts = this.#divide(outputs, items);
+        for (const [index, item] of items.entries()) this.#answer(item, pick(parts[index] ?? {}, item.work.outputs), started, times);
       }
     } catch (cause) {
       this.#failed(items, asSkerryError(cause));
     } finally {
       this.#running -= items.length;
+      this.#runs.delete(items);
       this.#parts.pool.release(instance);
-      this.#checkIdle();
+      this.#settled();
     }
+  }
+
+  #answer(item: Item, outputs: NamedTensors, started: Millis, times: RunTimes): void {
+    const queue = started - item.enqueuedAt;
+    this.#meanQueue = meanQueueTime(this.#meanQueue, queue);
+    if (item.expired) item.work.late?.({ queue, compute: times.compute });
+    const { input, compute, output } = times;
+    const result = { outputs, queue, rows: item.rows, input, compute, output };
+    if (this.#ordered === undefined) item.resolve(result);
+    else this.#ordered.answer(item, () => item.resolve(result));
   }
 
   #ran(items: readonly Item[], times: RunTimes): void {
@@ -227,62 +248,116 @@ export class Scheduler<R extends Runner> {
     return unstack(outputs, rows);
   }
 
+  #seeRows(outputs: NamedTensors, { rowed, rows }: Item): void {
+    if (!this.#isBatching || !rowed) return;
+    this.#checkRows(outputs, rows);
+    if (!this.#isBatching || this.#toSeeAlone === 0) return;
+    this.#toSeeAlone--;
+    if (this.#toSeeAlone === 0) this.#policy = this.#parts.batching ?? this.#lonePolicy;
+  }
+
   /** A run that does not give one row for each input row shows that requests cannot share runs, also when it was one request's alone. */
   #checkRows(outputs: NamedTensors, rows: number): void {
-    const problem = this.#batching === undefined ? undefined : rowProblem(outputs, rows);
+    const problem = this.#isBatching ? rowProblem(outputs, rows) : undefined;
     if (problem === undefined) return;
-    this.#batching = undefined;
+    this.#isBatching = false;
+    this.#policy = this.#lonePolicy;
     this.#parts.onBatchingStopped?.(problem);
   }
 
   #failed(items: readonly Item[], error: SkerryError): void {
     if (items.length > 1 && PERHAPS_A_NEIGHBOUR.has(error.code)) {
-      for (const item of items) item.alone = true;
-      this.#queue.unshift(...items.filter((item) => !item.settled));
+      for (const item of items) item.runAgainAlone();
+      this.#line.addFirst(items.filter((item) => !item.settled));
       this.wake();
       return;
     }
     const [item] = items;
     const told = items.length === 1 && item !== undefined && ENDED.has(error.code) ? this.#parts.onEnded?.(item.work, error) : undefined;
-    for (const each of items) settle(each, () => each.reject(told ?? error));
+    for (const each of items) {
+      if (this.#ordered === undefined) each.reject(told ?? error);
+      else this.#ordered.answer(each, () => each.reject(told ?? error));
+    }
   }
 
   /** A caller that allows more than the setting is given it. */
   #limitOf(items: readonly Item[], now: Millis): Millis {
-    return Math.max(this.#parts.runLimit, ...items.map(({ work, enqueuedAt }) => enqueuedAt + work.timeout + GRACE - now));
+    let limit = this.#parts.runLimit;
+    for (const { deadline } of items) limit = Math.max(limit, deadline + GRACE - now);
+    return limit;
   }
 
-  #stillWanted(item: Item): boolean {
-    if (item.settled) return false;
-    if (item.work.abandoned?.() !== true) return true;
-    settle(item, () => item.reject(new SkerryError('INFERENCE_ABANDONED', 'the caller disconnected while the request was queued')));
-    this.#checkIdle();
-    return false;
+  /** Nobody reads its answer: what waits is dropped, what runs is not waited for. */
+  #abandon(item: Item): void {
+    if (item.settled) return;
+    const waited = this.#line.remove(item);
+    item.reject(abandoned(waited ? 'while the request was queued' : 'while the model ran'));
+    this.#settled();
   }
 
-  #expire(item: Item): void {
-    const at = this.#queue.indexOf(item);
-    if (at >= 0) this.#queue.splice(at, 1);
-    const where = at >= 0 ? 'waiting for a free instance' : 'while the model ran';
-    const code = item.work.hurried === true ? 'INFERENCE_TIMEOUT_SHORT' : 'INFERENCE_TIMEOUT';
-    settle(item, () => item.reject(new SkerryError(code, `the ${item.work.timeout} ms allowed passed ${where}`)));
-    this.#checkIdle();
+  /** Its time in the queue is over. */
+  #reject(item: Item): void {
+    this.#line.remove(item);
+    const waited = Math.round(item.queueUntil - item.enqueuedAt);
+    const details = { retryAfter: this.#retryAfter() };
+    item.reject(new SkerryError('INFERENCE_QUEUE_TIMEOUT', `the ${waited} ms allowed in the queue of the model passed`, { details }));
   }
 
-  #checkIdle(): void {
-    if (this.inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  /** Tells everybody whose time is over; gives when the next one's is. */
+  #expire(now: Millis): Millis {
+    let next = Number.POSITIVE_INFINITY;
+    for (const item of this.#line.all()) {
+      const isRejectedFirst = item.queueUntil < item.deadline && this.#policy.levels[item.level]?.timeoutAction === 'reject';
+      const until = isRejectedFirst ? item.queueUntil : item.deadline;
+      if (until > now) {
+        next = Math.min(next, until);
+      } else if (isRejectedFirst) {
+        this.#reject(item);
+      } else {
+        this.#line.remove(item);
+        item.expire('waiting for a free instance');
+      }
+    }
+    for (const items of this.#runs) {
+      for (const item of items) {
+        if (item.settled) continue;
+        if (item.deadline > now) next = Math.min(next, item.deadline);
+        else item.expire('while the model ran');
+      }
+    }
+    this.#settled();
+    return next;
+  }
+
+  #full(most: number): SkerryError {
+    const details = { waiting: this.#line.length, capacity: most, retryAfter: this.#retryAfter() };
+    return new SkerryError('INFERENCE_QUEUE_FULL', `the queue of the model is full (${most} requests)`, { details });
+  }
+
+  #retryAfter(): number {
+    const now = this.#parts.clock.monotonic();
+    const oldest = this.#line.all().reduce((most, { enqueuedAt }) => Math.max(most, now - enqueuedAt), 0);
+    return retryAfterSeconds({ mean: this.#meanQueue, oldest });
+  }
+
+  /** Some requests have their answers, or left. */
+  #settled(): void {
+    this.#ordered?.release();
+    if (this.#idleWaiters.length === 0 || this.inFlight > 0) return;
+    this.#deadlines.stop();
+    this.#cancelDelay?.();
+    for (const resolve of this.#idleWaiters.splice(0)) resolve();
   }
 }
 
-function settle(item: Item, answer: () => void): void {
-  if (item.settled) return;
-  item.settled = true;
-  item.cancelDeadline();
-  answer();
+function abandoned(when: string): SkerryError {
+  return new SkerryError('INFERENCE_ABANDONED', `the caller went away ${when}`);
 }
 
 /** Outputs to compute for a batch: all, unless every request names those it wants. */
 function wantedBy(items: readonly Item[]): readonly string[] | undefined {
+  const [first] = items;
+  if (first !== undefined && items.length === 1) return first.work.outputs;
   const names = new Set<string>();
   for (const { work } of items) {
     if (work.outputs === undefined) return undefined;

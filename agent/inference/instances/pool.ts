@@ -57,6 +57,10 @@ export class InstancePool {
     }
   }
 
+  get hasIdle(): boolean {
+    return this.#idle.length > 0;
+  }
+
   /** Takes an idle instance, to be given back by `release`. */
   acquire(): Instance | undefined {
     let instance = this.#idle.pop();

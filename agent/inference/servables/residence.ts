@@ -70,6 +70,10 @@ export class Residence implements Tenant {
     return this.#deps.line().inFlight === 0 && this.#holds === 0 ? 'idle' : 'busy';
   }
 
+  get hasIdle(): boolean {
+    return this.#pool?.hasIdle === true;
+  }
+
   acquire(): Instance | undefined {
     return this.#pool?.acquire();
   }

@@ -14,7 +14,8 @@ import type { Instance, SampleRun } from '../instances/instance.js';
 import type { SampleResult } from '../instances/instance-protocol.js';
 import type { ClassNames, Loader } from '../placement/loader.js';
 import { costOf, type LoadCost } from '../placement/load-cost.js';
-import { Scheduler, type Work, type WorkResult } from '../batching/scheduler.js';
+import { Scheduler } from '../batching/scheduler.js';
+import type { Work, WorkResult } from '../batching/work.js';
 import { checkSharedSizes, type SharedSizes } from '../checks/shared-sizes.js';
 import { type ServableStatistics, StatisticsCounter } from '../statistics/servable-statistics.js';
 import { warmUpSizes } from '../placement/warm-up.js';
@@ -103,6 +104,12 @@ export class ServableHost {
   /** Outputs to ask an instance for when a request names none; undefined: the instance knows. */
   get offered(): readonly string[] | undefined {
     return this.#spec.declare === undefined ? undefined : this.#spec.outputs.map(({ name }) => name);
+  }
+
+  /** Its publisher, or its configuration, says how long requests may wait: what requests ask for is judged by that. */
+  get hasQueuePolicy(): boolean {
+    const { batching } = this.#spec;
+    return batching?.defaultQueuePolicy !== undefined || batching?.priorityQueuePolicies !== undefined;
   }
 
   /** Which values that are not finite the golden samples show in which outputs. */

@@ -1,3 +1,4 @@
+import type { Recipient } from '#agent/inference/contract.js';
 import type { ProtoFile } from '#shared/protobuf/descriptor.js';
 import { decode } from '#shared/protobuf/decode.js';
 import { encode } from '#shared/protobuf/encode.js';
@@ -6,14 +7,12 @@ import type { SkerryError } from '#shared/kernel/errors.js';
 import type { Millis } from '#shared/kernel/time.js';
 import type { CallKind } from '../requests.js';
 
-/** A request over gRPC as a method sees it. */
-export interface GrpcExchange {
+/** A request over gRPC as a method sees it. Its caller has gone once it has cancelled, or its deadline has passed. */
+export interface GrpcExchange extends Recipient {
   /** Entry of the metadata, by its name in lower case. */
   readonly header: (name: string) => string | undefined;
   /** Time until the caller gives up; undefined where it set no deadline. */
   timeLeft(): Millis | undefined;
-  /** The caller has cancelled or its deadline has passed: nobody reads an answer. */
-  abandoned(): boolean;
   /** The memory of the message is this request's alone. */
   readonly owned: boolean;
 }

@@ -35,6 +35,14 @@ interface Registered {
   readonly path: string;
 }
 
+type OnAbandoned = GrpcExchange['onAbandoned'];
+
+/** Where a message came from. */
+interface From {
+  readonly call: AnyCall;
+  readonly onAbandoned: OnAbandoned;
+}
+
 const same = (bytes: Buffer): Buffer => bytes;
 
 /** Runs the calls of every API in the row of phases that stands around each request. Messages pass the carrier as their bytes. */
@@ -74,7 +82,8 @@ export class GrpcCalls {
   async #unary(as: Registered, method: AnsweringMethod, call: Unary, respond: sendUnaryData<Buffer>): Promise<void> {
     const told = new Metadata();
     try {
-      respond(null, await this.#answer(as, method, call, call.request, told), told);
+      const onAbandoned: OnAbandoned = (listener) => void call.once('cancelled', listener);
+      respond(null, await this.#answer(as, method, { call, onAbandoned }, call.request, told), told);
     } catch (cause) {
       respond(new CallFailed(asSkerryError(cause), told));
     }
@@ -88,9 +97,13 @@ export class GrpcCalls {
     };
     let last = Promise.resolve();
     const underWay: Promise<void>[] = [];
+    const leaving = new Set<() => void>();
+    call.once('cancelled', () => {
+      for (const listener of leaving) listener();
+    });
     try {
       for await (const message of messagesOf(call)) {
-        const answer = this.#answer(as, method, call, message, told);
+        const answer = whileAnswering(leaving, (onAbandoned) => this.#answer(as, method, { call, onAbandoned }, message, told));
         last = inOrder(last, answer, (bytes) => send(call, bytes));
         last.catch(fail);
         underWay.push(last);
@@ -126,7 +139,8 @@ export class GrpcCalls {
     }
   }
 
-  async #answer({ api, path }: Registered, method: AnsweringMethod, call: AnyCall, bytes: Buffer, told: Metadata): Promise<Buffer> {
+  async #answer({ api, path }: Registered, method: AnsweringMethod, from: From, bytes: Buffer, told: Metadata): Promise<Buffer> {
+    const { call } = from;
     let release: (() => void) | undefined;
     let request;
     try {
@@ -140,7 +154,7 @@ export class GrpcCalls {
       return this.#run({ api, call: 'unknown' }, path, call, told, undefined, refuse);
     }
     const { answer, refused, model } = request;
-    const answering = this.#run({ api, call: request.call }, path, call, told, model, () => answer(exchangeOf(call, bytes))).finally(
+    const answering = this.#run({ api, call: request.call }, path, call, told, model, () => answer(exchangeOf(from, bytes))).finally(
       release,
     );
     return refused === undefined ? answering : answering.catch((cause: unknown) => refused(asSkerryError(cause)));
@@ -170,18 +184,32 @@ export class GrpcCalls {
   }
 }
 
+/** Who hears of it when a call is cancelled: each message for as long as it is being answered. */
+async function whileAnswering(leaving: Set<() => void>, answer: (onAbandoned: OnAbandoned) => Promise<Buffer>): Promise<Buffer> {
+  const mine: (() => void)[] = [];
+  try {
+    return await answer((listener) => {
+      mine.push(listener);
+      leaving.add(listener);
+    });
+  } finally {
+    for (const listener of mine) leaving.delete(listener);
+  }
+}
+
 async function nextOf(answers: AsyncGenerator<Buffer, void>): Promise<Buffer> {
   const { value } = await answers.next();
   return value ?? Buffer.alloc(0);
 }
 
-function exchangeOf(call: AnyCall, bytes: Buffer): GrpcExchange {
+function exchangeOf({ call, onAbandoned }: From, bytes: Buffer): GrpcExchange {
   const deadline = call.getDeadline();
   const until = deadline instanceof Date ? deadline.getTime() : deadline;
   return {
     header: (name) => headerOf(call.metadata, name),
     timeLeft: () => (Number.isFinite(until) ? Math.max(0, until - Date.now()) : undefined),
     abandoned: () => call.cancelled,
+    onAbandoned,
     // The carrier puts a message together in memory of its own, behind the five bytes of its frame; small ones share a pool.
     owned: bytes.byteOffset <= FRAME_BYTES && bytes.byteOffset + bytes.byteLength === bytes.buffer.byteLength,
   };

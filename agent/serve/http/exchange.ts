@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Recipient } from '#agent/inference/contract.js';
 import type { SkerryError } from '#shared/kernel/errors.js';
 import type { CallKind } from '../requests.js';
 import type { Body } from './body.js';
 import type { Routable } from './router.js';
 
 /** A request over HTTP as a route sees it. */
-export interface Exchange {
+export interface Exchange extends Recipient {
   /** Named segments of the path. */
   readonly params: Readonly<Record<string, string>>;
   /** Of the request target, decoded; the first of several with one name. */
@@ -16,8 +17,6 @@ export interface Exchange {
    * lie. Errors: as `readBody`.
    */
   body(limit?: number, alignedAt?: number): Promise<Body>;
-  /** The client has gone: nobody reads an answer. */
-  abandoned(): boolean;
 }
 
 /** An answer ready to be written. */

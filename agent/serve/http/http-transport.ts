@@ -202,6 +202,10 @@ class HttpExchange implements Exchange {
   abandoned(): boolean {
     return this.#ends.response.destroyed;
   }
+
+  onAbandoned(listener: () => void): void {
+    this.#ends.response.on('close', listener);
+  }
 }
 
 class HttpCaller implements Caller {

@@ -43,6 +43,12 @@ export const inferenceCodes = defineCodes({
     summary: 'The request queue of the model is full.',
     action: 'Retry with back-off, send fewer requests, or raise --instances.',
   },
+  INFERENCE_QUEUE_TIMEOUT: {
+    fault: 'environment',
+    status: 'UNAVAILABLE',
+    summary: 'The request waited in the queue of the model for longer than the policy of the queue, or the request, allows.',
+    action: 'Retry with back-off, send fewer requests, or raise --instances. The policy is a setting of the version (batching).',
+  },
   INFERENCE_TIMEOUT: {
     fault: 'environment',
     status: 'DEADLINE_EXCEEDED',
@@ -59,7 +65,7 @@ export const inferenceCodes = defineCodes({
   INFERENCE_ABANDONED: {
     fault: 'caller',
     status: 'CANCELLED',
-    summary: 'The caller disconnected before the prediction started.',
+    summary: 'The caller disconnected or cancelled before it had the answer. Queued work is dropped, and what runs is not waited for.',
     action: 'Nothing. Send the request again if you still need the answer.',
   },
   INFERENCE_INPUT_REFUSED: {

@@ -33,7 +33,7 @@ const PLAIN: Dialect = {
             id,
             inputs: { x: fp32([1, values.length], values) },
             timeout: timeout === undefined ? undefined : Number(timeout),
-            abandoned: () => exchange.abandoned(),
+            recipient: exchange,
           });
           return { status: 200, headers: { 'x-version': String(reply.target.version) }, body: [numbersOf(reply.outputs['y']).join(',')] };
         },

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { batchPolicy } from '#agent/inference/decide/batch-policy.js';
-import { Scheduler, type Work } from '#agent/inference/batching/scheduler.js';
+import { Scheduler } from '#agent/inference/batching/scheduler.js';
+import type { Work } from '#agent/inference/batching/work.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { coded } from '../../kit/coded.js';
 import { type FakeBehaviour, FakeInstance } from '../../kit/fake-instance.js';
@@ -25,6 +26,9 @@ function setUp(
   const idle = [...instances];
   const scheduler: Scheduler<FakeInstance> = new Scheduler({
     pool: {
+      get hasIdle() {
+        return idle.length > 0;
+      },
       acquire: () => idle.pop(),
       release: (instance) => {
         idle.push(instance);
@@ -46,7 +50,6 @@ const work = (values: readonly number[], extra: Partial<Work> = {}): Work => ({
   outputs: undefined,
   timeout: 1000,
   owned: false,
-  abandoned: undefined,
   ...extra,
 });
 const answer = async (result: Promise<{ outputs: Readonly<Record<string, Parameters<typeof numbersOf>[0]>> }>) =>
@@ -80,7 +83,7 @@ describe('one at a time', () => {
     const { scheduler, instance, clock } = setUp();
     const running = scheduler.submit(work([1]));
     const late = scheduler.submit(work([2], { timeout: 10 }));
-    const gone = scheduler.submit(work([3], { abandoned: () => true }));
+    const gone = scheduler.submit(work([3], { recipient: { abandoned: () => true, onAbandoned: () => undefined } }));
     const kept = scheduler.submit(work([4]));
     const failures = Promise.allSettled([late, gone]);
     await clock.advance(20);

@@ -46,7 +46,7 @@ function invocationHandler({ models, predict, jsonElements }: DialectDeps): Hand
       outputs: wantedOutputs(exchange.query.getAll('output'), declared),
       id: requestId(exchange.headers),
       owned: true,
-      abandoned: () => exchange.abandoned(),
+      recipient: exchange,
       expecting: (expected) => checkExpectedOutputs(expected, jsonElements),
     });
     return nestedAnswer(outputs, { member: 'predictions', headers: JSON_HEADERS, jsonElements });

@@ -31,9 +31,8 @@ export function inferHandler(deps: DialectDeps): Handler {
         : await parse(bytes, typeof header === 'string' ? header : undefined, { heads, jsonElements });
     const predicted = await predictOip(deps, { model, version }, parsed, {
       key: readKey(exchange.headers[KEY_FIELD]),
-      timeout: parsed.timeout,
       owned,
-      abandoned: () => exchange.abandoned(),
+      recipient: exchange,
       expecting: (outputs) => checkExpected(parsed, outputs, jsonElements),
     });
     return inferAnswer(parsed, predicted.reply, predicted, jsonElements);
@@ -47,7 +46,7 @@ interface Target {
 }
 
 /** What comes of the transport: `key` counts where the request has none. */
-type Carried = Pick<PredictRequest, 'key' | 'timeout' | 'owned' | 'expecting'> & { readonly abandoned: () => boolean };
+type Carried = Pick<PredictRequest, 'key' | 'timeout' | 'owned' | 'recipient' | 'expecting'>;
 
 /** Asks for the prediction of a request that was read. Gives the reply, and what its answer needs besides. */
 export function predictOip(deps: DialectDeps, target: Target, request: OipRequest, carried: Carried): Promise<Predicted> {
@@ -69,7 +68,7 @@ type Predicted = AnswerDeps & { readonly reply: InferReply };
 async function predictWith(
   deps: DialectDeps,
   { model, version }: Target,
-  { id, key: own, outputs, priority, sequence }: OipRequest,
+  { id, key: own, outputs, priority, sequence, timeout }: OipRequest,
   carried: Carried,
   inputs: NamedTensors,
 ): Promise<Predicted> {
@@ -77,7 +76,7 @@ async function predictWith(
   const reply = await deps.predict({
     timeout: carried.timeout,
     owned: carried.owned,
-    abandoned: carried.abandoned,
+    recipient: carried.recipient,
     model,
     version,
     inputs,
@@ -85,6 +84,7 @@ async function predictWith(
     key: own ?? carried.key,
     outputs: outputs?.map((output) => output.name),
     priority,
+    queueTimeout: timeout,
     sequence,
     expecting: (expected) => {
       declared = expected;

@@ -40,6 +40,7 @@ function asked(exchange: Exchange, model: ModelName, headers: Exchange['headers'
     headers,
     body: (limit) => exchange.body(limit),
     abandoned: () => exchange.abandoned(),
+    onAbandoned: (listener) => exchange.onAbandoned(listener),
   };
 }
 
@@ -56,7 +57,7 @@ async function invokeCsv({ models, predict, jsonElements }: DialectDeps, exchang
     inputs: await readingBody(bytes, readRows(bytes, specs, jsonElements)),
     id: requestId(exchange.headers),
     owned: true,
-    abandoned: () => exchange.abandoned(),
+    recipient: exchange,
     expecting: (declared) => checkExpectedOutputs(declared, jsonElements),
   });
   return nestedAnswer(outputs, { member: 'predictions', headers: { 'content-type': 'application/json' }, jsonElements });

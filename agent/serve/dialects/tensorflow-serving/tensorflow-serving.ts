@@ -62,7 +62,7 @@ function predictHandler(deps: DialectDeps): Handler {
       inputs,
       id: requestId(exchange.headers),
       owned: true,
-      abandoned: () => exchange.abandoned(),
+      recipient: exchange,
       expecting: (declared) => checkExpectedOutputs(declared, jsonElements),
     });
     return predictAnswer(outputs, form, jsonElements);
@@ -84,7 +84,7 @@ function scoring(deps: DialectDeps, answer: (scores: ExampleScores) => ReturnTyp
       inputs,
       id: requestId(exchange.headers),
       owned: true,
-      abandoned: () => exchange.abandoned(),
+      recipient: exchange,
       expecting: (declared) => checkExpectedOutputs(declared, jsonElements),
     });
     return answer(exampleScores(outputs, (output) => repository.classNames(target.model, output, ran.version)));

@@ -79,7 +79,7 @@ function predictionHandler({ models, predict, jsonElements }: DialectDeps, regis
       version,
       inputs,
       id,
-      abandoned: () => exchange.abandoned(),
+      recipient: exchange,
       expecting: (declared) => checkExpectedOutputs(declared, jsonElements),
     });
     return nestedAnswer(outputs, { indent: 2, headers: answerHeaders(id), jsonElements });

@@ -45,7 +45,7 @@ function predictHandler({ models, predict, jsonElements }: DialectDeps): Handler
       inputs,
       id: requestId(exchange.headers),
       owned: true,
-      abandoned: () => exchange.abandoned(),
+      recipient: exchange,
       expecting: (declared) => checkExpectedOutputs(declared, jsonElements),
     });
     return tensorAnswer(outputs, { headers: { 'content-type': 'application/json' }, jsonElements }, () => {

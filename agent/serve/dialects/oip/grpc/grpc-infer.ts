@@ -23,9 +23,9 @@ export async function infer(deps: DialectDeps, message: ModelInferRequest, excha
   const request = sizeOf(message) > AT_ONCE_BYTES ? await inTurns(work) : atOnce(work);
   const { reply, ...answering } = await predictOip(deps, target, request, {
     key: readKey(exchange.header(KEY_FIELD)),
-    timeout: patience(request.timeout, exchange.timeLeft()),
+    timeout: exchange.timeLeft(),
     owned: exchange.owned,
-    abandoned: () => exchange.abandoned(),
+    recipient: exchange,
   });
   return responseOf(message, reply, await answeredOutputs(request, reply, answering));
 }
@@ -42,12 +42,6 @@ function responseOf({ id }: ModelInferRequest, { target }: InferReply, outputs: 
 }
 
 const NOTHING = new Uint8Array();
-
-/** The shorter of what the request and its deadline allow. */
-function patience(asked: number | undefined, left: number | undefined): number | undefined {
-  if (asked === undefined || left === undefined) return asked ?? left;
-  return Math.min(asked, left);
-}
 
 function sizeOf({ inputs, raw_input_contents: raw }: ModelInferRequest): number {
   const typed = inputs.reduce((sum, { contents }) => sum + (contents?.byteLength ?? 0), 0);

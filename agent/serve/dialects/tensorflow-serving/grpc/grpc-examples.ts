@@ -77,7 +77,7 @@ async function scored(deps: DialectDeps, { model_spec: asked, input }: ExamplesR
     inputs: await inTurns(inputsOfExamples(input ?? NOTHING, specs)),
     timeout: exchange.timeLeft(),
     owned: true,
-    abandoned: () => exchange.abandoned(),
+    recipient: exchange,
   });
   const spec = { name: target.model, version: { value: target.version }, signature_name: SERVING_DEFAULT };
   const names = (output: string): readonly string[] | undefined => deps.repository.classNames(target.model, output, target.version);

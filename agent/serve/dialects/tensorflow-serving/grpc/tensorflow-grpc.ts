@@ -103,7 +103,7 @@ async function predict(deps: DialectDeps, request: PredictRequest, exchange: Grp
     outputs: request.output_filter.length === 0 ? undefined : [...new Set(request.output_filter)],
     timeout: exchange.timeLeft(),
     owned: exchange.owned,
-    abandoned: () => exchange.abandoned(),
+    recipient: exchange,
   });
   return {
     outputs: new Map(Object.entries(outputs).map(([name, tensor]) => [name, tensorProto(tensor, `output ${JSON.stringify(name)}`)])),
