@@ -402,8 +402,24 @@ describe('connections', () => {
     await expect(left).rejects.toThrow('aborted');
     expect((await slow).status).toBe(200);
     await until('nothing is under way', () => statusOf()?.inFlight === 0);
-    const counted = recorder.totals().find((series) => series.target.model === spec.model);
-    expect([counted?.sums.of(ROWS.predictions), [...(counted?.sums.of(ROWS.errors) ?? [])]]).toEqual([2, [['INFERENCE_ABANDONED', 1]]]);
+    const counts = () => {
+      const counted = recorder.totals().find((series) => series.target.model === spec.model);
+      return [counted?.sums.of(ROWS.predictions), [...(counted?.sums.of(ROWS.errors) ?? [])]];
+    };
+    expect(counts()).toEqual([2, [['INFERENCE_ABANDONED', 1]]]);
+    // One that goes while the model runs is counted at once, and the run goes on.
+    const going = new AbortController();
+    const running = fetch(`${base}/v2/models/slow/versions/1/infer`, {
+      method: 'POST',
+      body: JSON.stringify({ inputs: [input] }),
+      signal: going.signal,
+    });
+    await until('the third runs', () => statusOf()?.inFlight === 1);
+    going.abort();
+    await expect(running).rejects.toThrow('aborted');
+    await until('it is counted', () => JSON.stringify(counts()) === JSON.stringify([3, [['INFERENCE_ABANDONED', 2]]]));
+    expect(statusOf()?.inFlight).toBe(1);
+    await until('the run has ended', () => statusOf()?.inFlight === 0);
     await runtime.unload(spec.model, spec.version);
   });
 });
