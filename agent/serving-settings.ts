@@ -1,10 +1,7 @@
-import { resolve } from 'node:path';
 import { z } from 'zod';
 import { LIMITS } from '#shared/kernel/limits.js';
 import { type SettingEntry, wholeNumber } from '#shared/kernel/settings.js';
-import { usableMemory } from '#shared/kernel/usable-memory.js';
 import { ISOLATION_MODES } from './inference/decide/isolation.js';
-import type { InferenceSettings } from './inference/settings.js';
 import { bytes, file, headers, hosts, minutesAtMost, names, origins, ratio, route } from './setting-types.js';
 
 const share = z.string().regex(/^(100|[1-9]\d?)%$/, 'a size such as "2GiB", or a part of the memory such as "50%"');
@@ -303,85 +300,3 @@ export const SERVING_SETTINGS: Readonly<Record<keyof ServingConfig, SettingEntry
     doc: 'Time after which loading a model, or one of its golden samples, counts as stuck.',
   },
 };
-
-/** What the data plane is told. */
-export function inferenceSettings(config: ServingConfig): Partial<InferenceSettings> {
-  const { instances, threads, isolation, predictionLimit, loadLimit, idleUnload } = config;
-  return {
-    instances,
-    threads,
-    isolation,
-    predictionLimit,
-    loadLimit,
-    modelMemory: modelBytes(config.modelMemory, usableMemory()),
-    idleUnload: idleUnload === 'never' ? undefined : idleUnload,
-  };
-}
-
-function modelBytes(setting: ServingConfig['modelMemory'], memoryBytes: number): number | undefined {
-  if (setting === 'none') return undefined;
-  return typeof setting === 'number' ? setting : Math.floor((memoryBytes * Number.parseInt(setting, 10)) / 100);
-}
-
-type ServeLimits = Pick<
-  ServingConfig,
-  'jsonElements' | 'bodyLimit' | 'bodyMemory' | 'maxConnections' | 'maxRequests' | 'requestTimeout' | 'idleTimeout' | 'grpcStreams'
-> & {
-  readonly corsOrigins: readonly string[];
-  readonly allowedHosts: readonly string[];
-  readonly vertex: { readonly health?: string; readonly predict?: string };
-  readonly sharedMemory: boolean;
-  readonly metrics?: { readonly host: string; readonly port: number };
-};
-
-/** What the local API is told of its limits, and of what it serves beside itself. */
-export function serveLimits(config: ServingConfig): ServeLimits {
-  const {
-    jsonElements,
-    bodyLimit,
-    bodyMemory,
-    maxConnections,
-    maxRequests,
-    requestTimeout,
-    idleTimeout,
-    grpcStreams,
-    corsOrigins = [],
-    allowedHosts = [],
-    httpHost,
-    metricsPort,
-    vertexHealthRoute: health,
-    vertexPredictRoute: predict,
-  } = config;
-  const vertex = { ...(health === undefined ? {} : { health }), ...(predict === undefined ? {} : { predict }) };
-  const sharedMemory = config.sharedMemory === 'on';
-  const metrics = metricsPort === 'none' ? {} : { metrics: { host: httpHost, port: metricsPort } };
-  return {
-    jsonElements,
-    bodyLimit,
-    bodyMemory,
-    maxConnections,
-    maxRequests,
-    requestTimeout,
-    idleTimeout,
-    grpcStreams,
-    corsOrigins,
-    allowedHosts,
-    vertex,
-    sharedMemory,
-    ...metrics,
-  };
-}
-
-/** Longest path of a Unix socket that every system takes. */
-const SOCKET_PATH_BYTES = 103;
-
-/** Path of the local API's socket; `undefined` when there is to be none, or the path would be too long for one. */
-export function socketPath(
-  config: Pick<ServingConfig, 'socket'> & { readonly data: string },
-  platform: string = process.platform,
-): string | undefined {
-  // Node knows named pipes on Windows instead, which every user of the machine may open: there the API is on loopback alone.
-  if (platform === 'win32' || config.socket === 'none' || config.socket === '') return undefined;
-  const path = resolve(config.data, config.socket);
-  return Buffer.byteLength(path) > SOCKET_PATH_BYTES ? undefined : path;
-}

@@ -8,7 +8,7 @@ import { BehaviourBook } from '../metrics/behaviour.js';
 import { MetricsRecorder } from '../metrics/recorder.js';
 import { RequestCounts } from '../metrics/request-counts.js';
 import { tee } from '../metrics/tee.js';
-import { inferenceSettings } from '../serving-settings.js';
+import { inferenceSettings } from './inference-settings.js';
 import type { AgentContext } from './context.js';
 import type { AgentThreads } from './threads.js';
 

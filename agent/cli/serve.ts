@@ -5,7 +5,7 @@ import { keepNativePartsBelow } from '#shared/kernel/native-parts.js';
 import { prepareMemory, releaseMemoryOnceSettled } from '#shared/kernel/release-memory.js';
 import { EXIT } from '#shared/terminal/run-cli.js';
 import { type AgentConfig, type AgentSettingKey, loadServeConfig, serveSettingEntries } from '../config.js';
-import { inferenceSettings } from '../serving-settings.js';
+import { inferenceSettings } from '../assembly/inference-settings.js';
 import type { Standalone, StandaloneOptions } from '../standalone-app.js';
 import { type CommonOptions, outputOf, withJson } from './common.js';
 import { endByForce, listenForSignals } from './end-signals.js';

@@ -22,6 +22,13 @@ const input = tensor.extend({ format: z.string(), allow_ragged_batch: z.boolean(
 const output = tensor.extend({ label_filename: z.string() });
 const size = z.int().min(0);
 
+const queuePolicy = z.object({
+  timeout_action: z.enum(['REJECT', 'DELAY']),
+  default_timeout_microseconds: size,
+  allow_timeout_override: z.boolean(),
+  max_queue_size: size,
+});
+
 const modelConfigSchema = z.object({
   name: z.string(),
   platform: z.string(),
@@ -52,10 +59,10 @@ const modelConfigSchema = z.object({
       preferred_batch_size: z.array(z.int().min(1)).max(1024),
       max_queue_delay_microseconds: size,
       preserve_ordering: z.boolean(),
-      priority_levels: size,
+      priority_levels: z.int().min(0).max(256),
       default_priority_level: size,
-      default_queue_policy: z.object({}).optional(),
-      priority_queue_policy: z.record(z.string(), z.unknown()),
+      default_queue_policy: queuePolicy.optional(),
+      priority_queue_policy: z.record(z.string(), queuePolicy),
     })
     .optional(),
   sequence_batching: z.object({}).optional(),
@@ -104,6 +111,7 @@ const modelConfigSchema = z.object({
 
 /** What serving a model goes by. */
 export type ModelConfig = z.infer<typeof modelConfigSchema>;
+export type ConfigQueuePolicy = z.infer<typeof queuePolicy>;
 export type ConfigTensor = ModelConfig['output'][number] | ModelConfig['input'][number];
 
 /** A configuration with everything that Triton fills in: what goes out as JSON, and the same to work with. */

@@ -1,5 +1,5 @@
 import { SkerryError } from '#shared/kernel/errors.js';
-import { BACKEND, type ModelConfig, PLATFORM } from './model-config.js';
+import { BACKEND, type ConfigQueuePolicy, type ModelConfig, PLATFORM } from './model-config.js';
 
 interface Refusal {
   /** What is asked for, or undefined when it is not. */
@@ -12,6 +12,17 @@ const found = (name: string | undefined, what: (name: string) => string): string
   name === undefined ? undefined : what(name);
 
 /** What a configuration can ask for and is not here. Each is refused by its name; none is passed over. */
+type DynamicBatching = NonNullable<ModelConfig['dynamic_batching']>;
+
+const isLevel = (level: number, levels: number): boolean => level >= 1 && level <= levels;
+
+function policiesOf({ default_queue_policy: usual, priority_queue_policy: byLevel }: DynamicBatching): readonly ConfigQueuePolicy[] {
+  return [...(usual === undefined ? [] : [usual]), ...Object.values(byLevel)];
+}
+
+const delays = ({ timeout_action: action, default_timeout_microseconds: timeout }: ConfigQueuePolicy): boolean =>
+  action === 'DELAY' && timeout > 0;
+
 const REFUSALS: readonly Refusal[] = [
   {
     asked: ({ backend }) => when(backend !== '' && backend !== BACKEND, `backend ${JSON.stringify(backend)}`),
@@ -93,23 +104,31 @@ const REFUSALS: readonly Refusal[] = [
   {
     asked: ({ dynamic_batching: dynamic }) =>
       when(
-        dynamic !== undefined && (dynamic.priority_levels > 0 || Object.keys(dynamic.priority_queue_policy).length > 0),
-        'dynamic_batching.priority_levels',
+        dynamic !== undefined && dynamic.priority_levels > 0 && !isLevel(dynamic.default_priority_level, dynamic.priority_levels),
+        'dynamic_batching.default_priority_level',
       ),
-    why: 'requests start in the order in which they came',
+    why: 'it must be one of the priority_levels',
   },
   {
-    asked: ({ dynamic_batching: dynamic }) => when(dynamic?.default_queue_policy !== undefined, 'dynamic_batching.default_queue_policy'),
-    why: 'the length of the queue and the time in it are settings of the server',
+    asked: ({ dynamic_batching: dynamic }) =>
+      when(
+        dynamic !== undefined &&
+          Object.keys(dynamic.priority_queue_policy).some((level) => !isLevel(Number(level), dynamic.priority_levels)),
+        'dynamic_batching.priority_queue_policy',
+      ),
+    why: 'it must be for one of the priority_levels',
+  },
+  {
+    asked: ({ dynamic_batching: dynamic }) =>
+      when(
+        dynamic?.preserve_ordering === true && (dynamic.priority_levels > 1 || policiesOf(dynamic).some(delays)),
+        'dynamic_batching.preserve_ordering',
+      ),
+    why: 'levels of priority, and the timeout action DELAY, change the order of requests',
   },
   {
     asked: ({ dynamic_batching: dynamic, max_batch_size: largest }) => when(dynamic !== undefined && largest === 0, 'dynamic_batching'),
     why: 'it needs a max_batch_size of at least 1',
-  },
-  {
-    asked: ({ dynamic_batching: dynamic, instance_group: groups }) =>
-      when(dynamic?.preserve_ordering === true && instancesOf(groups) > 1, 'dynamic_batching.preserve_ordering'),
-    why: 'answers keep the order of requests only where there is one instance',
   },
   {
     asked: ({ default_model_filename: file }) => when(/[\\/]|^\.\.?$/.test(file), 'default_model_filename'),

@@ -1,9 +1,10 @@
 import type { DeclaredSignature, FileSignature } from '#agent/inference/contract.js';
+import type { BatchSettings, QueueSettings } from '#agent/inference/decide/batch-policy.js';
 import { SkerryError } from '#shared/kernel/errors.js';
 import { describeSpec, describeType } from '#shared/tensor/check.js';
 import { DATATYPES, type Datatype } from '#shared/tensor/datatype.js';
 import type { TensorSpec } from '#shared/tensor/tensor.js';
-import type { ConfigTensor, ModelConfig } from '../config/model-config.js';
+import type { ConfigQueuePolicy, ConfigTensor, ModelConfig } from '../config/model-config.js';
 
 /** A tensor as clients see it and as the model file does. */
 interface Pair {
@@ -22,15 +23,34 @@ export function declaredSignature(config: ModelConfig, file: FileSignature): Dec
     outputs: outputs.map(({ offered }) => offered),
     ...(maxRows === 0 ? {} : { maxRows }),
     ...(reshaped ? { inModel: { inputs: inputs.map(({ ofFile }) => ofFile), outputs: outputs.map(({ ofFile }) => ofFile) } } : {}),
-    ...(dynamic === undefined
+    ...(dynamic === undefined ? {} : { batching: batchSettings(dynamic, maxRows) }),
+  };
+}
+
+type DynamicBatching = NonNullable<ModelConfig['dynamic_batching']>;
+
+function batchSettings(dynamic: DynamicBatching, maxRows: number): BatchSettings {
+  const { default_queue_policy: usual, priority_queue_policy: byLevel } = dynamic;
+  return {
+    maxBatchSize: maxRows,
+    preferredSizes: dynamic.preferred_batch_size.filter((size) => size <= maxRows),
+    maxDelayMicros: dynamic.max_queue_delay_microseconds,
+    preserveOrdering: dynamic.preserve_ordering,
+    priorityLevels: dynamic.priority_levels,
+    defaultPriorityLevel: dynamic.default_priority_level,
+    ...(usual === undefined ? {} : { defaultQueuePolicy: queueSettings(usual) }),
+    ...(Object.keys(byLevel).length === 0
       ? {}
-      : {
-          batching: {
-            maxBatchSize: maxRows,
-            preferredSizes: dynamic.preferred_batch_size.filter((size) => size <= maxRows),
-            maxDelayMicros: dynamic.max_queue_delay_microseconds,
-          },
-        }),
+      : { priorityQueuePolicies: Object.fromEntries(Object.entries(byLevel).map(([level, policy]) => [level, queueSettings(policy)])) }),
+  };
+}
+
+function queueSettings(policy: ConfigQueuePolicy): QueueSettings {
+  return {
+    timeoutAction: policy.timeout_action === 'DELAY' ? 'delay' : 'reject',
+    defaultTimeoutMicros: policy.default_timeout_microseconds,
+    allowTimeoutOverride: policy.allow_timeout_override,
+    maxQueueSize: policy.max_queue_size,
   };
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { serveConfigOf } from '#agent/assembly/serve-config.js';
 import { loadAgentConfig } from '#agent/config.js';
-import { serveLimits } from '#agent/serving-settings.js';
 import { openDialects } from '#agent/serve/dialects.js';
 import { coded } from '../../kit/coded.js';
 import { type ModelServer, startModelServer } from '../../kit/model-server.js';
@@ -21,7 +21,7 @@ beforeAll(async () => {
   server = await startModelServer({
     dialects: await openDialects(),
     models: { affine: models.affineModel() },
-    config: { vertex: serveLimits(config).vertex },
+    config: { vertex: serveConfigOf(config).vertex ?? {} },
   });
 });
 afterAll(() => server.close());
@@ -49,9 +49,9 @@ describe('at the paths that Vertex AI chooses', () => {
 test('without them there is nothing, and other settings come first', async () => {
   expect(await loadAgentConfig({ flags: {}, env: ENV })).toMatchObject({ httpPort: 8080 });
   const plain = await loadAgentConfig({ flags: {}, env: { SKERRY_AGENT_DATA: '/nowhere' } });
-  expect(serveLimits(plain).vertex).toEqual({});
+  expect(serveConfigOf(plain).vertex).toEqual({});
   const own = await loadAgentConfig({ flags: { httpPort: '1' }, env: { ...ENV, SKERRY_AGENT_VERTEX_PREDICT_ROUTE: '/predict' } });
-  expect([own.httpPort, serveLimits(own).vertex.predict]).toEqual([1, '/predict']);
+  expect([own.httpPort, serveConfigOf(own).vertex?.predict]).toEqual([1, '/predict']);
 });
 
 test.each(['predict', '/a/:model', '/a?b', '/'])('%s is no path', async (path) => {

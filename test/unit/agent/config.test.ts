@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { AGENT_SETTINGS, dataFolder, loadAgentConfig, readAuthorities, settingEntries } from '#agent/config.js';
-import { socketPath } from '#agent/serving-settings.js';
+import { socketPath } from '#agent/assembly/serve-config.js';
 import { announce, findRunning, type RunningAgent, whereFound, withdraw } from '#agent/running.js';
 import { tempFolder } from '../../kit/temp-folder.js';
 
