@@ -49,8 +49,6 @@ export class Residence implements Tenant {
   #waking: Promise<void> | undefined;
   #ending: Promise<void> = Promise.resolve();
   #bytes = 0;
-  #holds = 0;
-  readonly #letGo: (() => void)[] = [];
   #failures = 0;
   #againAt: Millis = Number.NEGATIVE_INFINITY;
   #closed = false;
@@ -67,7 +65,7 @@ export class Residence implements Tenant {
 
   get use(): Tenant['use'] {
     if (this.#pool === undefined || this.#waking !== undefined || this.#start === undefined || this.#closed) return 'moving';
-    return this.#deps.line().inFlight === 0 && this.#holds === 0 ? 'idle' : 'busy';
+    return this.#deps.line().inFlight === 0 ? 'idle' : 'busy';
   }
 
   get hasIdle(): boolean {
@@ -109,19 +107,6 @@ export class Residence implements Tenant {
     return this.#deps.keeper.settle(this, bytes);
   }
 
-  /** Keeps it from falling asleep until the function given back is called: its instances hold what no other would have. */
-  hold(): () => void {
-    this.#holds += 1;
-    let held = true;
-    return () => {
-      if (!held) return;
-      held = false;
-      this.#holds -= 1;
-      this.lastUsed = this.#deps.clock.monotonic();
-      if (this.#holds === 0) for (const resolve of this.#letGo.splice(0)) resolve();
-    };
-  }
-
   /** A request is about to wait in the line. Throws where its instances could not be brought back a moment ago. */
   touch(): void {
     const now = this.#deps.clock.monotonic();
@@ -145,9 +130,8 @@ export class Residence implements Tenant {
       });
   }
 
-  async whenIdle(): Promise<void> {
-    await this.#deps.line().idle();
-    if (this.#holds > 0) await new Promise<void>((resolve) => this.#letGo.push(resolve));
+  whenIdle(): Promise<void> {
+    return this.#deps.line().idle();
   }
 
   async sleep(): Promise<void> {

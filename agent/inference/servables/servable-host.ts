@@ -143,11 +143,6 @@ export class ServableHost {
     };
   }
 
-  /** Keeps its instances from being ended to save memory until the function given back is called: for state that only they have. */
-  keepAwake(): () => void {
-    return this.#residence.hold();
-  }
-
   /** Loads and warms up; resolves at `available`, rejects at `failed`. One call starts it, later ones wait for the same. */
   start(): Promise<ServableStatus> {
     this.#starting ??= this.#start();
