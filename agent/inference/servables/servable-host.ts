@@ -18,6 +18,7 @@ import { Scheduler } from '../batching/scheduler.js';
 import type { Work, WorkResult } from '../batching/work.js';
 import { checkSharedSizes, type SharedSizes } from '../checks/shared-sizes.js';
 import { type ServableStatistics, StatisticsCounter } from '../statistics/servable-statistics.js';
+import { fileStamp, requireSameFile } from '../placement/file-stamp.js';
 import { warmUpSizes } from '../placement/warm-up.js';
 import type { MemoryKeeper } from './memory-keeper.js';
 import { failureOf, refusalOf } from './refusals.js';
@@ -232,7 +233,13 @@ export class ServableHost {
       const scheduler = this.#makeScheduler();
       this.#scheduler = scheduler;
       await this.#warmed(instance);
-      await this.#residence.fill(instance, async () => this.#warmed(await loader.again(spec, { candidate, replaced })));
+      const { file } = candidate.variant;
+      // Files of signed versions lie under their digests; others may be overwritten.
+      const stamp = spec.declare === undefined ? undefined : await fileStamp(file);
+      await this.#residence.fill(instance, async () => {
+        if (stamp !== undefined) await requireSameFile(file, stamp);
+        return this.#warmed(await loader.again(spec, { candidate, replaced }));
+      });
       if (this.#error !== undefined) throw this.#error;
       if (this.#cancel.signal.aborted) throw new SkerryError('ABORTED', 'loading was cancelled');
       const placed = { variant: candidate.variant.name, provider: candidate.provider };
